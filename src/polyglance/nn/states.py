@@ -1,0 +1,53 @@
+"""Token states: what reading returns and everything else takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from polyglance.types import Modality, StoredStates
+
+
+@dataclass(frozen=True, eq=False)
+class TokenStates:
+    """Hidden states at the cut, of texts or of pictures, after compression.
+
+    hidden: (batch, tokens, width). mask: (batch, tokens), True for a real token, False for padding.
+    """
+
+    hidden: Float[Tensor, "batch tokens width"]
+    mask: Bool[Tensor, "batch tokens"]
+    modality: Modality
+
+    def __len__(self) -> int:
+        return self.hidden.shape[0]
+
+    def __getitem__(self, rows: Tensor | slice | Sequence[int]) -> "TokenStates":
+        """Some of the rows, in the order given; a row may come more than once."""
+        return TokenStates(self.hidden[rows], self.mask[rows], self.modality)
+
+    def store(self) -> list[StoredStates]:
+        """One `StoredStates` a row, without its padding: symmetric rounding to 8 bits, one scale a token."""
+        hidden = self.hidden.detach().float().cpu()
+        scales = (hidden.abs().amax(dim=-1) / 127).clamp_min(1e-8).to(torch.float16).clamp_min(2**-24)
+        values = (hidden / scales.float().unsqueeze(-1)).round().clamp(-127, 127).to(torch.int8)
+        return [
+            StoredStates(value[keep].numpy(), scale[keep].numpy())
+            for value, scale, keep in zip(values, scales, self.mask.cpu(), strict=True)
+        ]
+
+    @staticmethod
+    def load(
+        stored: Sequence[StoredStates], modality: Modality, dtype: torch.dtype = torch.float32, device: str = "cpu"
+    ) -> "TokenStates":
+        """The batch of these rows, padded to the longest."""
+        tokens = max(len(row.scales) for row in stored)
+        hidden = np.zeros((len(stored), tokens, stored[0].values.shape[1]), np.float32)
+        mask = np.zeros((len(stored), tokens), bool)
+        for i, row in enumerate(stored):
+            hidden[i, : len(row.scales)] = row.values * row.scales[:, None].astype(np.float32)
+            mask[i, : len(row.scales)] = True
+        return TokenStates(torch.from_numpy(hidden).to(device, dtype), torch.from_numpy(mask).to(device), modality)

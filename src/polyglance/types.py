@@ -1,0 +1,81 @@
+"""Values that several rooms hand to each other. No torch."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Modality = Literal["text", "image"]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredStates:
+    """Token states of one picture or text as a library keeps them: 8 bits a value, one scale a token.
+
+    values: (tokens, width) int8. scales: (tokens,) float16; the states are `values * scales[:, None]`.
+    """
+
+    values: NDArray[np.int8]
+    scales: NDArray[np.float16]
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes + self.scales.nbytes
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """One picture found. `rank` counts from 1; `score` orders; `rerank_score` is None where nothing was reranked."""
+
+    path: str
+    score: float
+    retrieval_score: float
+    rerank_score: float | None
+    rank: int
+
+
+@dataclass(frozen=True)
+class SearchResponse:
+    """What a search gives. milliseconds: `text`, `retrieve`, `rerank`, `total`."""
+
+    query: str
+    language: str
+    model: str
+    results: list[SearchResult]
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Answer:
+    answer: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class AskResponse:
+    """What a question gives: answers, most probable first. milliseconds: `read`, `answer`, `total`."""
+
+    question: str
+    path: str
+    answers: list[Answer]
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FailedPicture:
+    path: str
+    reason: str
+
+
+@dataclass
+class IndexReport:
+    """What an indexing run did, in files; `failed` files are skipped and named."""
+
+    added: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    removed: int = 0
+    failed: list[FailedPicture] = field(default_factory=list)
+    seconds: float = 0.0
+    pictures_per_second: float = 0.0
