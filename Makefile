@@ -1,0 +1,36 @@
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: setup demo test bench model docs
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup
+	$(BIN)/polyglance demo
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+# Every comparison of benchmarks/, or one of them: make bench-NAME
+bench: $(patsubst benchmarks/%.py,bench-%,$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
+
+bench-%: setup
+	$(BIN)/python -m benchmarks.$*
+
+# Retrain the bundled model from nothing
+model: setup
+	$(BIN)/polyglance scenes train
+
+# Write docs/cli.md anew from the commands' own help
+docs: setup
+	$(BIN)/python docs/generate.py
