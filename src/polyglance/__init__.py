@@ -1,0 +1,63 @@
+"""Search your own pictures and ask about them, in many languages.
+
+    from polyglance import Library
+
+    library = Library.open("my-library")
+    library.add(["photos"])
+    print(library.search("a red star on a white plate").results[0].path)
+
+The names below are the public interface. They are imported when first used, so that `import polyglance` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from polyglance.errors import (
+        CheckpointError,
+        ConfigurationError,
+        DataError,
+        LibraryDamaged,
+        LibraryError,
+        LibraryMismatch,
+        LibraryMissing,
+        PictureError,
+        PolyglanceError,
+        QueryError,
+    )
+    from polyglance.library import Library
+    from polyglance.models import load_model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Library",
+    "load_model",
+    "PolyglanceError",
+    "ConfigurationError",
+    "DataError",
+    "PictureError",
+    "QueryError",
+    "CheckpointError",
+    "LibraryError",
+    "LibraryMissing",
+    "LibraryMismatch",
+    "LibraryDamaged",
+    "__version__",
+]
+
+_HOMES: Final = {"Library": "polyglance.library", "load_model": "polyglance.models"}
+"""Where a public name lives that is not an error."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES.get(name, "polyglance.errors")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
