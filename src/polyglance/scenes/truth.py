@@ -1,0 +1,134 @@
+"""Holding a meaning against a scene: true, false, or None where a viewer could argue.
+
+A relation is true only where it is unmistakable and false only where nobody would claim it; in between lies None, and
+whatever rests on it is neither stated nor denied.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from polyglance.scenes import meaning as m
+from polyglance.scenes.sampling import Scene, Thing
+from polyglance.scenes.world import OPPOSITE
+
+Truth = bool | None
+
+
+def fits(thing: Thing, phrase: m.Phrase) -> bool:
+    """Whether the phrase describes the thing."""
+    return (
+        phrase.noun in (thing.kind, thing.category)
+        and phrase.size in (None, thing.size)
+        and phrase.colour in (None, thing.colour)
+        and phrase.plate in (None, thing.plate)
+    )
+
+
+def fitting(scene: Scene, phrase: m.Phrase) -> list[Thing]:
+    """The things of the scene that the phrase describes."""
+    return [thing for thing in scene.things if fits(thing, phrase)]
+
+
+def related(a: Thing, relation: str, b: Thing) -> Truth:
+    """Whether `a` is left of, right of, above or below `b`: true within 27 degrees of the axis and 40 pixels away."""
+    if relation in ("right", "below"):
+        a, b, relation = b, a, OPPOSITE[relation]
+    along, across = (b.x - a.x, b.y - a.y) if relation == "left" else (b.y - a.y, b.x - a.x)
+    if along >= 40 and abs(across) <= 0.5 * along:
+        return True
+    return None if along > 0 and abs(across) <= 2 * along else False
+
+
+def between(thing: Thing, first: Thing, second: Thing) -> Truth:
+    """Whether `thing` lies in the middle half of the line from one to the other, off it by at most a fifth of its length."""
+    ux, uy = second.x - first.x, second.y - first.y
+    length = math.hypot(ux, uy)
+    vx, vy = thing.x - first.x, thing.y - first.y
+    along, off = (vx * ux + vy * uy) / length**2, abs(vx * uy - vy * ux) / length**2
+    if 0.25 <= along <= 0.75 and off <= 0.2:
+        return True
+    return None if 0.05 <= along <= 0.95 and off <= 0.5 else False
+
+
+def anyone(truths: Iterable[Truth]) -> Truth:
+    """Three-valued `or`."""
+    doubt = False
+    for truth in truths:
+        if truth:
+            return True
+        doubt = doubt or truth is None
+    return None if doubt else False
+
+
+def everyone(truths: Iterable[Truth]) -> Truth:
+    """Three-valued `and`."""
+    doubt = False
+    for truth in truths:
+        if truth is False:
+            return False
+        doubt = doubt or truth is None
+    return None if doubt else True
+
+
+def holds(scene: Scene, fragment: m.Fragment) -> Truth:
+    """Whether one fragment of a caption is true of the scene."""
+    match fragment:
+        case m.Shows(thing):
+            return bool(fitting(scene, thing))
+        case m.ShowsCount(count, noun):
+            return len(fitting(scene, m.Phrase(noun))) == count
+        case m.ShowsRelated(thing, relation, other):
+            pairs = ((a, b) for a in fitting(scene, thing) for b in fitting(scene, other) if a is not b)
+            return anyone(related(a, relation, b) for a, b in pairs)
+        case m.ShowsBetween(thing, first, second):
+            return anyone(
+                between(a, b, c)
+                for a in fitting(scene, thing)
+                for b in fitting(scene, first)
+                for c in fitting(scene, second)
+                if a is not b and a is not c and b is not c
+            )
+        case m.ShowsBackground(background):
+            return scene.background == background
+
+
+def caption_holds(scene: Scene, caption: m.Caption) -> Truth:
+    """Whether every fragment is true of the scene."""
+    return everyone(holds(scene, fragment) for fragment in caption)
+
+
+class SceneIndex:
+    """Finds, among many scenes, those a caption is true of, without holding it against each of them."""
+
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        self.scenes = scenes
+        postings: defaultdict[str, set[int]] = defaultdict(set)
+        for row, scene in enumerate(scenes):
+            postings[scene.background].add(row)
+            for thing in scene.things:
+                postings[thing.kind].add(row)
+                postings[thing.category].add(row)
+        self._postings = dict(postings)
+
+    def find(self, caption: m.Caption) -> tuple[list[int], list[int]]:
+        """(rows the caption is true of, rows where one could argue), both ascending."""
+        words = {word for fragment in caption for word in _words(fragment)}
+        sets = sorted((self._postings.get(word, set()) for word in words), key=len)
+        rows = sorted(set.intersection(*sets))
+        truths = [(row, caption_holds(self.scenes[row], caption)) for row in rows]
+        return [row for row, truth in truths if truth], [row for row, truth in truths if truth is None]
+
+
+def _words(fragment: m.Fragment) -> tuple[str, ...]:
+    match fragment:
+        case m.Shows(thing):
+            return (thing.noun,)
+        case m.ShowsCount(_, noun):
+            return (noun,)
+        case m.ShowsRelated(thing, _, other):
+            return (thing.noun, other.noun)
+        case m.ShowsBetween(thing, first, second):
+            return (thing.noun, first.noun, second.noun)
+        case m.ShowsBackground(background):
+            return (background,)
