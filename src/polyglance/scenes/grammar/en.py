@@ -89,10 +89,10 @@ class English(Grammar):
         return f"Does the picture show {BACKGROUNDS[q.background]}?"
 
     def what_colour(self, q: m.WhatColour) -> str:
-        return f"What colour is {the(q.thing)}?"
+        return f"What color is {the(q.thing)}?"
 
     def what_plate_colour(self, q: m.WhatPlateColour) -> str:
-        return f"What colour is the plate under {the(q.thing)}?"
+        return f"What color is the plate under {the(q.thing)}?"
 
     def what_is_related(self, q: m.WhatIsRelated) -> str:
         return f"What is {RELATIONS[q.relation]} {the(q.other)}?"
@@ -145,10 +145,10 @@ class English(Grammar):
         return f"Are {the(q.first)} and {the(q.second)} both {q.size}?"
 
     def are_same_colour(self, q: m.AreSameColour) -> str:
-        return f"Do {the(q.first)} and {the(q.second)} have the same colour?"
+        return f"Do {the(q.first)} and {the(q.second)} have the same color?"
 
     def are_plates_same_colour(self, q: m.ArePlatesSameColour) -> str:
-        return f"Do the plates under {the(q.first)} and {the(q.second)} have the same colour?"
+        return f"Do the plates under {the(q.first)} and {the(q.second)} have the same color?"
 
     def are_same_size(self, q: m.AreSameSize) -> str:
         return f"Are {the(q.first)} and {the(q.second)} the same size?"
