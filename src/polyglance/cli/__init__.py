@@ -1,0 +1,34 @@
+"""The command `polyglance`: arguments in, one clear result or one clear line out. No tensor is seen here."""
+
+import os
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command on `sys.argv` and end the process: 0 done, 1 could not do it, 2 wrong usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        from polyglance.cli.app import app
+
+        app(prog_name="polyglance")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("POLYGLANCE_DEBUG") == "1":
+            raise
+        fail(error)
+
+
+def fail(error: Exception) -> None:
+    from polyglance.cli.output import one_line
+    from polyglance.errors import PolyglanceError
+
+    if isinstance(error, PolyglanceError):
+        reason = str(error)
+    else:
+        reason = f"unexpected {type(error).__name__}: {error} (POLYGLANCE_DEBUG=1 shows where)"
+    print(f"polyglance: {one_line(reason)}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,3 @@
+from polyglance.cli import main
+
+main()

@@ -1,0 +1,226 @@
+"""`polyglance demo`: a gallery made, indexed, searched and asked about in eight languages, and drawn as one picture."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from polyglance.cli.contact_sheet import PER_ROW, SheetBlock, SheetRow, draw_contact_sheet
+from polyglance.cli.output import console, one_line, progress, table
+from polyglance.data.gallery import gallery, gallery_folder
+from polyglance.errors import ConfigurationError
+from polyglance.languages import DEMO_LANGUAGES, NAMES
+from polyglance.types import IndexReport, SearchResponse
+
+if TYPE_CHECKING:
+    from polyglance.library import Library
+
+SCENES: Final = 200
+SEED: Final = 2026
+EMOJI: Final = "1f98b"
+"""The picture of the gallery that is searched for by its name: a butterfly."""
+CANDIDATES: Final = 20
+QUESTIONS: Final = 2
+MARKER: Final = "polyglance-demo.txt"
+
+Line = dict[str, Any]
+"""A line of captions.jsonl or questions.jsonl."""
+
+
+@dataclass(frozen=True)
+class DemoSearch:
+    """One search. Ranks count from 1 and are None where the picture is not among the candidates."""
+
+    language: str
+    query: str
+    expected: str
+    retrieved_rank: int | None
+    reranked_rank: int | None
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class DemoAnswer:
+    """One question about the best hit. expected: what the scene graph says."""
+
+    language: str
+    question: str
+    answer: str
+    probability: float
+    expected: str
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    folder: str
+    pictures: int
+    index: IndexReport
+    searches: list[DemoSearch]
+    picture: str
+    """The best hit that the questions are about."""
+    answers: list[DemoAnswer]
+    contact_sheet: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is searched for: one picture, by the same words in every language."""
+
+    title: str
+    queries: dict[str, str]
+    expected: Path
+
+
+def run_demo(folder: Path) -> DemoReport:
+    """Make, index, search, ask and draw; a folder left by an earlier run is used again."""
+    from polyglance.library import Library
+
+    make_pictures(folder)
+    library = Library.open(folder / "library")
+    with progress("Reading", "pictures") as tick:
+        index = library.add([folder / "gallery", folder / "scenes"], progress=tick)
+
+    tasks = [scene_task(folder), gallery_task(folder)]
+    library.search(tasks[0].queries["en"], k=1)  # warms up, so that the times below are a running program's
+    responses = [[search(library, task, language) for language in DEMO_LANGUAGES] for task in tasks]
+    picture = Path(responses[0][0].results[0].path)
+    sheet = folder / "contact_sheet.png"
+    draw_contact_sheet(sheet, [block_of(task, found) for task, found in zip(tasks, responses, strict=True)])
+    return DemoReport(
+        folder=str(folder),
+        pictures=len(library),
+        index=index,
+        searches=[outcome(task, one) for task, found in zip(tasks, responses, strict=True) for one in found],
+        picture=str(picture),
+        answers=[ask(library, picture, line) for line in questions_about(folder, picture)],
+        contact_sheet=str(sheet),
+    )
+
+
+def make_pictures(folder: Path) -> None:
+    """The emoji gallery and fresh scenes as picture files, unless they are there."""
+    from polyglance.scenes.make import make_scenes
+
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARKER).exists())):
+        raise ConfigurationError(
+            f"the demo wants an empty folder or its own; {folder} holds other files: name another with --folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).write_text("Made by `polyglance demo`; it can be deleted.\n", encoding="utf-8")
+    shutil.copytree(gallery_folder(), folder / "gallery", dirs_exist_ok=True)
+    if not (folder / "scenes" / "questions.jsonl").exists():
+        with progress("Drawing", "scenes") as tick:
+            make_scenes(
+                folder / "scenes", SCENES, seed=SEED, split="test", languages=DEMO_LANGUAGES, unique=True, progress=tick
+            )
+
+
+def scene_task(folder: Path) -> Task:
+    """The scene whose English caption is nearest to 50 characters, said in all languages."""
+    spoken = said_in_every_language(folder / "scenes" / "captions.jsonl")
+    lines = min(spoken, key=lambda lines: abs(len(lines["en"]["caption"]) - 50))
+    queries = {language: line["caption"] for language, line in lines.items()}
+    return Task("A scene, described", queries, folder / "scenes" / lines["en"]["image"])
+
+
+def gallery_task(folder: Path) -> Task:
+    entry = next(entry for entry in gallery() if entry.id == EMOJI)
+    return Task("An emoji, by its name", entry.names, folder / "gallery" / entry.path.name)
+
+
+def said_in_every_language(file: Path) -> list[dict[str, Line]]:
+    """The lines of the file by meaning, then by language."""
+    meanings: dict[str, dict[str, Line]] = {}
+    for text in file.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        meanings.setdefault(line["id"], {})[line["language"]] = line
+    return [{language: lines[language] for language in DEMO_LANGUAGES} for lines in meanings.values()]
+
+
+def search(library: "Library", task: Task, language: str) -> SearchResponse:
+    return library.search(task.queries[language], k=CANDIDATES, candidates=CANDIDATES, language=language)
+
+
+def outcome(task: Task, response: SearchResponse) -> DemoSearch:
+    def rank(paths: Sequence[str]) -> int | None:
+        return next((rank for rank, path in enumerate(paths, start=1) if same(path, task.expected)), None)
+
+    retrieved = sorted(response.results, key=lambda result: -result.retrieval_score)
+    return DemoSearch(
+        response.language,
+        response.query,
+        str(task.expected),
+        rank([result.path for result in retrieved]),
+        rank([result.path for result in response.results]),
+        response.milliseconds,
+    )
+
+
+def same(path: str, expected: Path) -> bool:
+    return Path(path).resolve() == expected.resolve()
+
+
+def questions_about(folder: Path, picture: Path) -> list[Line]:
+    """Questions of different kinds about one scene, each in all languages; none about a picture of the gallery."""
+    chosen: dict[str, dict[str, Line]] = {}
+    for lines in said_in_every_language(folder / "scenes" / "questions.jsonl"):
+        if same(str(folder / "scenes" / lines["en"]["image"]), picture):
+            chosen.setdefault(lines["en"]["types"]["structural"], lines)
+    return [line for lines in list(chosen.values())[:QUESTIONS] for line in lines.values()]
+
+
+def ask(library: "Library", picture: Path, line: Line) -> DemoAnswer:
+    response = library.ask(line["question"], image=picture, language=line["language"])
+    best = response.answers[0]
+    return DemoAnswer(
+        line["language"], line["question"], best.answer, best.probability, line["answer"], response.milliseconds
+    )
+
+
+def block_of(task: Task, responses: Sequence[SearchResponse]) -> SheetBlock:
+    rows = [
+        SheetRow(
+            NAMES[response.language],
+            response.query,
+            task.queries["en"],
+            [
+                (task.expected if same(result.path, task.expected) else Path(result.path), result.score)
+                for result in response.results[:PER_ROW]
+            ],
+            task.expected,
+        )
+        for response in responses
+    ]
+    return SheetBlock(task.title, rows)
+
+
+def show_demo(report: DemoReport) -> None:
+    output = console()
+    new = f"{report.index.added} read in {report.index.seconds:.1f} s, {report.index.pictures_per_second:.0f} a second"
+    output.print(f"{report.pictures} pictures in {one_line(report.folder)}: {new}\n")
+    numbers = ["retrieved", "reranked", "text", "retrieve", "rerank", "ms"]
+    found = table("language", "query", *numbers, numbers=numbers, title="Searches: the rank of the right picture")
+    for search in report.searches:
+        ranks = (str(rank or "-") for rank in (search.retrieved_rank, search.reranked_rank))
+        times = (f"{search.milliseconds[name]:.1f}" for name in ("text", "retrieve", "rerank", "total"))
+        found.add_row(NAMES[search.language], one_line(search.query), *ranks, *times)
+    output.print(found)
+    if report.answers:
+        title = f"Questions about the best hit, {Path(report.picture).name}"
+        said = table("language", "question", "answer", "right", "sure", "ms", numbers=["sure", "ms"], title=title)
+        for answer in report.answers:
+            said.add_row(
+                NAMES[answer.language],
+                one_line(answer.question),
+                answer.answer,
+                "yes" if answer.answer == answer.expected else f"no: {answer.expected}",
+                f"{answer.probability:.2f}",
+                f"{answer.milliseconds['total']:.1f}",
+            )
+        output.print(said)
+    output.print(f"The results as one picture: {one_line(report.contact_sheet)}", soft_wrap=True)
+    library = Path(report.folder) / "library"
+    output.print(f'Now yours: polyglance search "a dog at night" --library {one_line(str(library))}', soft_wrap=True)

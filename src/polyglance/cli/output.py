@@ -1,0 +1,82 @@
+"""What the commands write: JSON for programs, tables for people, progress on a terminal."""
+
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done, and of how many."""
+
+_HARMLESS: Final = {"\u200c", "\u200d"}
+"""Format characters that scripts need: the joiners of Bengali and Hindi."""
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, with nothing in it that a terminal would obey: such characters are written as escapes."""
+
+    def escaped(character: str) -> str:
+        unsafe = unicodedata.category(character)[0] == "C" or character in "\u2028\u2029"
+        if not unsafe or character in _HARMLESS:
+            return character
+        return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+    return "".join(map(escaped, text))
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output. A file name that is no UTF-8 comes back whole from `os.fsencode`."""
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    print(re.sub("[\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def table(*columns: str, numbers: Sequence[str] = (), title: str | None = None) -> "Table":
+    """A table with these columns, those of `numbers` flush right; a cell is never cut, only folded."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return made
+
+
+def bar(share: float, width: int = 12) -> str:
+    """A bar of `width` cells, filled by `share` of one, in eighths of a cell."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+@contextmanager
+def progress(description: str, unit: str) -> Iterator[Progress | None]:
+    """A progress bar on standard error, or None where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Display
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Display(*columns, console=Console(stderr=True), transient=True) as display:
+        task = display.add_task(description, total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from polyglance.cli.contact_sheet import BLOCK_WIDTH, MARGIN, RIGHT, SheetBlock, SheetRow, draw_contact_sheet, font_for
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{number}.png" for number in range(8)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (40 + 10 * number, 60), (30 * number, 90, 120)).save(path)
+    return paths
+
+
+def row(pictures: list[Path], query: str = "a dog", expected: int = 0) -> SheetRow:
+    scored = [(path, 1 - number / 10) for number, path in enumerate(pictures)]
+    return SheetRow("English", query, "a dog", scored, pictures[expected])
+
+
+def test_blocks_stand_side_by_side(tmp_path, pictures):
+    sheet = tmp_path / "sheet.png"
+    draw_contact_sheet(sheet, [SheetBlock("one", [row(pictures)]), SheetBlock("two", [row(pictures)] * 3)])
+    with Image.open(sheet) as drawn:
+        assert drawn.width == 2 * BLOCK_WIDTH + 3 * MARGIN
+        assert drawn.format == "PNG"
+
+
+@pytest.mark.parametrize(("expected", "framed"), [(2, True), (7, False)])
+def test_the_picture_looked_for_gets_a_green_frame(tmp_path, pictures, expected, framed):
+    sheet = tmp_path / "sheet.png"
+    draw_contact_sheet(sheet, [SheetBlock("", [row(pictures, expected=expected)])])
+    with Image.open(sheet) as drawn:
+        count = {colour: count for count, colour in drawn.getcolors(1 << 20)}
+    assert (count.get(RIGHT, 0) > 1000) == framed
+
+
+@pytest.mark.parametrize(
+    "query", ["a very long query " * 50, "কুকুর", "개", "狗", "\U000e0041 unheard of", "", "\x00\x1b"]
+)
+def test_any_query_is_drawn_or_replaced_by_its_meaning(tmp_path, pictures, query):
+    draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("title", [row(pictures, query=query)])])
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_a_font_is_only_given_for_letters_it_has():
+    assert font_for("plain letters", 15) is not None
+    assert font_for("\U0010fffd\U00012345", 15) is None

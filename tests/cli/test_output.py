@@ -1,0 +1,67 @@
+import io
+import json
+import os
+
+import pytest
+
+from polyglance.cli.output import bar, console, one_line, print_json, progress, table
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("two\nlines", r"two\nlines"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("\x9b31m", r"\x9b31m"),
+        ("abc\u202etxt.png", r"abc\u202etxt.png"),
+        ("caf\udce9.png", r"caf\udce9.png"),
+        ("ক্ষ\u200dত 강아지 小狗", "ক্ষ\u200dত 강아지 小狗"),
+        ("[bold]name[/bold]", "[bold]name[/bold]"),
+    ],
+)
+def test_nothing_reaches_the_terminal_that_it_would_obey(text, shown):
+    assert one_line(text) == shown
+
+
+def test_markup_in_a_file_name_is_only_text():
+    output = console()
+    output.file = io.StringIO()
+    shown = table("file")
+    shown.add_row(one_line("[red]x[/red] :smile: [/]"))
+    output.print(shown)
+    assert "[red]x[/red] :smile: [/]" in output.file.getvalue()
+
+
+def test_a_long_name_is_folded_and_never_cut():
+    output = console()
+    output.file = io.StringIO()
+    output.width = 40
+    shown = table("#", "file", numbers=["#"])
+    shown.add_row("1", "a" * 100)
+    output.print(shown)
+    assert output.file.getvalue().count("a") == 100
+
+
+def test_json_keeps_scripts_and_any_file_name(capsys):
+    document = {"query": "강아지 কুকুর", "path": os.fsdecode(b"caf\xe9\x9b.png"), "control": "\x1b\x9b"}
+    print_json(document)
+    written = capsys.readouterr().out
+    assert json.loads(written) == document
+    assert os.fsencode(json.loads(written)["path"]) == b"caf\xe9\x9b.png"
+    assert "강아지 কুকুর" in written
+    assert "\x1b" not in written
+    assert "\x9b" not in written
+
+
+@pytest.mark.parametrize(
+    ("share", "cells"), [(-1.0, ""), (0.0, ""), (0.5, "██"), (1.0, "████"), (7.0, "████"), (0.3, "█▎")]
+)
+def test_a_bar_is_as_long_as_its_share(share, cells):
+    assert bar(share, width=4) == cells
+
+
+def test_no_progress_where_standard_error_is_no_terminal(capsys):
+    with progress("Reading", "pictures") as tick:
+        assert tick is None
+    assert capsys.readouterr().err == ""
