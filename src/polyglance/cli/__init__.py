@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import NoReturn
 
 __all__ = ["main"]
 
@@ -22,12 +23,15 @@ def main() -> None:
         fail(error)
 
 
-def fail(error: Exception) -> None:
+def fail(error: Exception) -> NoReturn:
+    """End with status 1 and one line on standard error."""
     from polyglance.cli.output import one_line
     from polyglance.errors import PolyglanceError
 
     if isinstance(error, PolyglanceError):
         reason = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:
         reason = f"unexpected {type(error).__name__}: {error} (POLYGLANCE_DEBUG=1 shows where)"
     print(f"polyglance: {one_line(reason)}", file=sys.stderr)

@@ -115,12 +115,12 @@ def ask(
       polyglance ask "What colour is the star?" --image night.png
       polyglance ask "How many dogs are in the picture?" --query "a dog at night"
     """
-    from polyglance.library import Library
-
     if (image is None) == (query is None):
         raise typer.BadParameter(
             "name the picture with --image PATH or search for it with --query QUERY: one of the two"
         )
+    from polyglance.library import Library
+
     opened = Library.open(library_folder(library))
     if query is not None:
         image = best_hit(opened.search(query, k=1, language=language))

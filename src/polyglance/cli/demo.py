@@ -102,8 +102,6 @@ def run_demo(folder: Path) -> DemoReport:
 
 def make_pictures(folder: Path) -> None:
     """The emoji gallery and fresh scenes as picture files, unless they are there."""
-    from polyglance.scenes.make import make_scenes
-
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARKER).exists())):
         raise ConfigurationError(
             f"the demo wants an empty folder or its own; {folder} holds other files: name another with --folder"
@@ -112,6 +110,8 @@ def make_pictures(folder: Path) -> None:
     (folder / MARKER).write_text("Made by `polyglance demo`; it can be deleted.\n", encoding="utf-8")
     shutil.copytree(gallery_folder(), folder / "gallery", dirs_exist_ok=True)
     if not (folder / "scenes" / "questions.jsonl").exists():
+        from polyglance.scenes.make import make_scenes
+
         with progress("Drawing", "scenes") as tick:
             make_scenes(
                 folder / "scenes", SCENES, seed=SEED, split="test", languages=DEMO_LANGUAGES, unique=True, progress=tick
