@@ -1,0 +1,302 @@
+"""Both stores in one LanceDB database, a folder on disk.
+
+Two traps of LanceDB are answered by `LanceDatabase`: every write leaves a version behind (`tidy`), and nothing is ever
+synced to the disk (`sync`). A search scans all vectors: under 100,000 rows that is as fast as an index, and exact.
+"""
+
+import os
+import shlex
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32
+from lancedb.expr import col
+from lancedb.query import LanceVectorQueryBuilder
+from lancedb.table import Table
+
+from polyglance.errors import ConfigurationError, LibraryDamaged, LibraryError, LibraryMismatch, LibraryMissing
+from polyglance.store.protocols import Hit, PictureFacts
+from polyglance.types import StoredStates
+
+PICTURES: Final = "pictures"
+STATES: Final = "states"
+_LOCK: Final = "writer.lock"
+_KEPT_VERSIONS: Final = timedelta(minutes=1)
+"""How long another process may take for one look-up that began before a write."""
+_KEYS_A_FILTER: Final = 1000
+_FACTS: Final = [field.name for field in fields(PictureFacts)]
+_STATES_SCHEMA: Final = pa.schema(
+    [("id", pa.string()), ("tokens", pa.int32()), ("values", pa.binary()), ("scales", pa.binary())]
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The model that reads a library. source: what loads it, a name or a folder. fingerprint: of its weights."""
+
+    name: str
+    source: str
+    fingerprint: str
+
+
+def _pictures_schema(dim: int, reader: Reader) -> pa.Schema:
+    columns = [
+        ("path", pa.string()),
+        ("folder", pa.string()),
+        ("content", pa.string()),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("vector", pa.list_(pa.float32(), dim)),
+    ]
+    return pa.schema(
+        columns, metadata={"name": reader.name, "source": reader.source, "fingerprint": reader.fingerprint}
+    )
+
+
+class LanceDatabase:
+    """A library's folder: two tables, and in the metadata of `pictures` the model that read them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises LibraryMissing, LibraryDamaged."""
+        present = [name for name in (PICTURES, STATES) if _table_folder(folder, name).is_dir()]
+        if not present:
+            raise LibraryMissing(
+                f"expected a library at {folder}, but there is none yet; "
+                f"make one: polyglance index FOLDER --library {shlex.quote(str(folder))}"
+            )
+        self.folder = folder
+        with _reading(folder):
+            connection = lancedb.connect(folder, read_consistency_interval=timedelta(0))
+            self._tables = [connection.open_table(name) for name in (PICTURES, STATES)]
+            metadata = self._tables[0].schema.metadata
+            self.reader = Reader(*(metadata[field.name.encode()].decode() for field in fields(Reader)))
+        self.pictures = LanceVectorStore(self._tables[0], folder)
+        self.states = LanceStateStore(self._tables[1], folder)
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        return any(_table_folder(folder, name).is_dir() for name in (PICTURES, STATES))
+
+    @staticmethod
+    def create(folder: Path, dim: int, reader: Reader) -> None:
+        """An empty library of vectors of `dim` values, where there is nothing or an empty folder: whole or not at all.
+
+        Raises ConfigurationError where there is anything else.
+        """
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigurationError(f"expected a library or an empty folder, but {folder} holds something else")
+        draft = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+        with _writing(folder):
+            shutil.rmtree(draft, ignore_errors=True)
+            connection = lancedb.connect(draft)
+            connection.create_table(PICTURES, schema=_pictures_schema(dim, reader))
+            connection.create_table(STATES, schema=_STATES_SCHEMA)
+            _sync(draft)
+            draft.rename(folder)
+
+    def check(self, reader: Reader) -> None:
+        """Raises LibraryMismatch, with the command that reads everything anew, unless `reader` read this library."""
+        if reader.fingerprint == self.reader.fingerprint:
+            return
+        folders = sorted({facts.folder for facts in self.pictures.facts()}) or ["FOLDER"]
+        command = ["polyglance", "index", *folders, "--library", str(self.folder), "--model", reader.source]
+        raise LibraryMismatch(
+            f"the library at {self.folder} was read by {self.reader.name!r} ({self.reader.fingerprint:.12}), "
+            f"not by {reader.name!r} ({reader.fingerprint:.12}); to read the pictures again: "
+            f"{shlex.join(['rm', '-r', str(self.folder)])} && {shlex.join(command)}"
+        )
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """The one process that adds to the library; another is turned away with LibraryError. A kill frees it."""
+        import fcntl
+
+        with _writing(self.folder):
+            lock = open(self.folder / _LOCK, "wb")  # noqa: SIM115
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise LibraryError(
+                    f"another run is adding to the library at {self.folder}; wait until it ends and run this again"
+                ) from error
+            yield
+
+    def tidy(self) -> None:
+        """Join small files and drop old versions: now and then in a long run, and at its end."""
+        with _writing(self.folder):
+            for table in self._tables:
+                table.optimize(cleanup_older_than=_KEPT_VERSIONS)
+
+    def sync(self) -> None:
+        """Return when all that was written is on the disk, safe from a power cut."""
+        with _writing(self.folder):
+            _sync(self.folder)
+
+
+class LanceVectorStore:
+    """The `VectorStore` of a database's table `pictures`."""
+
+    def __init__(self, table: Table, folder: Path) -> None:
+        self._table = table
+        self._folder = folder
+
+    def __len__(self) -> int:
+        with _reading(self._folder):
+            return self._table.count_rows()
+
+    def facts(self) -> list[PictureFacts]:
+        with _reading(self._folder):
+            rows = self._table.search().select(_FACTS).limit(None).to_list()
+        return sorted((PictureFacts(**row) for row in rows), key=lambda facts: facts.path)
+
+    def find(self, path: str) -> PictureFacts | None:
+        with _reading(self._folder):
+            rows = self._table.search().where(col("path") == path).select(_FACTS).limit(1).to_list()
+        return PictureFacts(**rows[0]) if rows else None
+
+    def vectors(self, contents: Collection[str]) -> dict[str, Float32[np.ndarray, " dim"]]:
+        found: dict[str, Float32[np.ndarray, " dim"]] = {}
+        with _reading(self._folder):
+            for rows in _rows_of(self._table, "content", contents, ["content", "vector"]):
+                found |= zip(rows["content"].to_pylist(), _matrix(rows["vector"]), strict=True)
+        return found
+
+    def put(self, facts: Sequence[PictureFacts], vectors: Float32[np.ndarray, "pictures dim"]) -> None:
+        columns: list[Any] = [list(column) for column in zip(*map(astuple, facts), strict=True)]
+        values = pa.array(np.ascontiguousarray(vectors).reshape(-1))
+        columns.append(pa.FixedSizeListArray.from_arrays(values, vectors.shape[1]))
+        with _writing(self._folder):
+            rows = pa.table(dict(zip([*_FACTS, "vector"], columns, strict=True)), schema=self._table.schema)
+            self._table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(rows)
+
+    def remove(self, paths: Collection[str]) -> None:
+        with _writing(self._folder):
+            _delete(self._table, "path", paths)
+
+    def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit]:
+        with _reading(self._folder):
+            query = cast("LanceVectorQueryBuilder", self._table.search(vector, vector_column_name="vector"))
+            rows = query.distance_type("dot").select(["path", "content", "_distance"]).limit(limit).to_list()
+        hits = [Hit(row["path"], row["content"], 1 - row["_distance"]) for row in rows]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.path))
+
+
+class LanceStateStore:
+    """The `StateStore` of a database's table `states`."""
+
+    def __init__(self, table: Table, folder: Path) -> None:
+        self._table = table
+        self._folder = folder
+
+    def ids(self) -> set[str]:
+        with _reading(self._folder):
+            return set(self._table.search().select(["id"]).limit(None).to_arrow()["id"].to_pylist())
+
+    def put(self, states: Mapping[str, StoredStates]) -> None:
+        columns = [
+            list(states),
+            [len(row.scales) for row in states.values()],
+            [row.values.tobytes() for row in states.values()],
+            [row.scales.tobytes() for row in states.values()],
+        ]
+        with _writing(self._folder):
+            rows = pa.table(dict(zip(_STATES_SCHEMA.names, columns, strict=True)), schema=_STATES_SCHEMA)
+            self._table.merge_insert("id").when_not_matched_insert_all().execute(rows)
+
+    def get(self, ids: Sequence[str]) -> list[StoredStates]:
+        found: dict[str, StoredStates] = {}
+        with _reading(self._folder):
+            for rows in _rows_of(self._table, "id", ids, _STATES_SCHEMA.names):
+                found |= {row["id"]: _states(row) for row in rows.to_pylist()}
+        missing = set(ids) - found.keys()
+        if missing:
+            raise LibraryDamaged(
+                f"the library at {self._folder} has lost the token states of {len(missing)} pictures; "
+                "index their folders again and they are read anew"
+            )
+        return [found[key] for key in ids]
+
+    def remove(self, ids: Collection[str]) -> None:
+        with _writing(self._folder):
+            _delete(self._table, "id", ids)
+
+
+def _table_folder(folder: Path, name: str) -> Path:
+    return folder / f"{name}.lance"
+
+
+def _chunks(keys: Collection[str]) -> Iterator[list[str]]:
+    """Each key once, as many at a time as one filter should hold."""
+    distinct = sorted(set(keys))
+    return (distinct[start : start + _KEYS_A_FILTER] for start in range(0, len(distinct), _KEYS_A_FILTER))
+
+
+def _rows_of(table: Table, key: str, values: Collection[str], columns: list[str]) -> Iterator[pa.Table]:
+    for chunk in _chunks(values):
+        yield table.search().where(col(key).isin(chunk)).select(columns).limit(None).to_arrow()
+
+
+def _delete(table: Table, key: str, values: Collection[str]) -> None:
+    for chunk in _chunks(values):
+        table.delete(col(key).isin(chunk))
+
+
+def _matrix(vectors: pa.ChunkedArray) -> Float32[np.ndarray, "rows dim"]:
+    array = vectors.combine_chunks()
+    flat: Float32[np.ndarray, " values"] = array.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(array), vectors.type.list_size)
+
+
+def _states(row: Mapping[str, Any]) -> StoredStates:
+    values = np.frombuffer(row["values"], np.int8).reshape(row["tokens"], -1)
+    return StoredStates(values, np.frombuffer(row["scales"], np.float16))
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """LanceDB meets torn files with errors of many types, some of them Rust panics."""
+    try:
+        yield
+    except Exception as error:
+        raise LibraryDamaged(
+            f"the library at {folder} cannot be read, its files are torn or missing ({_short(error)}); "
+            f"remove it and index again: {shlex.join(['rm', '-r', str(folder)])} && "
+            f"{shlex.join(['polyglance', 'index', 'FOLDER', '--library', str(folder)])}"
+        ) from error
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise LibraryError(
+            f"the library at {folder} cannot be written ({_short(error)}); what it holds is kept: "
+            "see whether the disk is full or the folder write-protected, and run this again"
+        ) from error
+
+
+def _short(error: Exception) -> str:
+    """The first line, without the place in LanceDB's own source."""
+    return (str(error).splitlines() or [type(error).__name__])[0].split(", /")[0]
+
+
+def _sync(folder: Path) -> None:
+    for parent, _, names in os.walk(folder):
+        for path in [parent, *(os.path.join(parent, name) for name in names)]:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,184 @@
+"""The database as a folder: made whole, opened by its own model alone, and never worse than one clear line."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polyglance.errors import ConfigurationError, LibraryDamaged, LibraryError, LibraryMismatch, LibraryMissing
+from polyglance.store.lance import LanceDatabase, Reader
+from polyglance.store.protocols import PictureFacts
+from polyglance.types import StoredStates
+
+READER = Reader("scenes-mini", "scenes-mini", "f" * 32)
+OTHER = Reader("other", "/models/other one", "0" * 32)
+
+
+def facts(path: str, folder: str = "/my pictures") -> PictureFacts:
+    return PictureFacts(path, folder, path, 1, 2, 3, 4)
+
+
+def put(database: LanceDatabase, *paths: str) -> None:
+    database.states.put({path: StoredStates(np.ones((2, 3), np.int8), np.ones(2, np.float16)) for path in paths})
+    database.pictures.put([facts(path) for path in paths], np.eye(4, dtype=np.float32)[: len(paths)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "my library"
+
+
+@pytest.fixture
+def database(folder: Path) -> LanceDatabase:
+    LanceDatabase.create(folder, 4, READER)
+    database = LanceDatabase(folder)
+    put(database, "/a", "/b")
+    return database
+
+
+def test_a_missing_library_says_how_to_make_one(folder: Path):
+    with pytest.raises(LibraryMissing, match=f"polyglance index FOLDER --library '{folder}'"):
+        LanceDatabase(folder)
+
+
+def test_creating_leaves_nothing_else_behind(folder: Path):
+    LanceDatabase.create(folder, 4, READER)
+    assert os.listdir(folder.parent) == [folder.name]
+    assert LanceDatabase(folder).reader == READER
+
+
+def test_an_empty_folder_becomes_a_library(folder: Path):
+    folder.mkdir()
+    LanceDatabase.create(folder, 4, READER)
+    assert len(LanceDatabase(folder).pictures) == 0
+
+
+def test_a_folder_of_something_else_is_left_alone(folder: Path):
+    folder.mkdir()
+    (folder / "holiday.png").touch()
+    with pytest.raises(ConfigurationError, match="holds something else"):
+        LanceDatabase.create(folder, 4, READER)
+    assert os.listdir(folder) == ["holiday.png"]
+
+
+def test_its_own_model_may_open_it_whatever_it_is_called(database: LanceDatabase):
+    database.check(Reader("renamed", "/elsewhere", READER.fingerprint))
+
+
+def test_another_model_is_refused_with_the_command_that_rebuilds(database: LanceDatabase, folder: Path):
+    with pytest.raises(LibraryMismatch) as caught:
+        database.check(OTHER)
+    command = str(caught.value).split("read the pictures again: ")[1]
+    remove, index = command.split(" && ")
+    assert shlex.split(remove) == ["rm", "-r", str(folder)]
+    assert shlex.split(index) == [
+        *["polyglance", "index", "/my pictures"],
+        *["--library", str(folder), "--model", "/models/other one"],
+    ]
+
+
+def test_the_model_is_still_known_after_tidying(database: LanceDatabase, folder: Path):
+    database.tidy()
+    database.sync()
+    reopened = LanceDatabase(folder)
+    assert reopened.reader == READER
+    assert [row.path for row in reopened.pictures.facts()] == ["/a", "/b"]
+    assert len(reopened.states.get(["/a", "/b"])) == 2
+
+
+def test_tidying_joins_small_files(database: LanceDatabase, folder: Path):
+    for number in range(20):
+        put(database, f"/{number}")
+    database.tidy()
+    reopened = LanceDatabase(folder)
+    assert reopened.pictures._table.stats()["fragment_stats"]["num_fragments"] == 1
+
+
+def test_what_another_process_wrote_is_seen(database: LanceDatabase, folder: Path):
+    put(LanceDatabase(folder), "/c")
+    assert [row.path for row in database.pictures.facts()] == ["/a", "/b", "/c"]
+    assert database.states.ids() == {"/a", "/b", "/c"}
+
+
+def test_there_is_one_writer_at_a_time(database: LanceDatabase, folder: Path):
+    with database.writer(), pytest.raises(LibraryError, match="another run is adding"), LanceDatabase(folder).writer():
+        pass
+    with LanceDatabase(folder).writer():
+        pass
+
+
+def cut(pattern: str, share: float) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        files = list(folder.glob(pattern))
+        assert files
+        for file in files:
+            os.truncate(file, int(file.stat().st_size * share))
+
+    return damage
+
+
+def lose(pattern: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        paths = list(folder.glob(pattern))
+        assert paths
+        for path in paths:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return damage
+
+
+@pytest.mark.parametrize("table", ["pictures", "states"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda table: cut(f"{table}.lance/data/*", 0.5),
+        lambda table: cut(f"{table}.lance/data/*", 0),
+        lambda table: lose(f"{table}.lance/data/*"),
+        lambda table: cut(f"{table}.lance/_versions/*", 0.5),
+        lambda table: cut(f"{table}.lance/_versions/*", 0),
+        lambda table: lose(f"{table}.lance/_versions"),
+        lambda table: lose(f"{table}.lance"),
+    ],
+    ids=["data cut", "data empty", "data lost", "versions cut", "versions empty", "versions lost", "table lost"],
+)
+def test_damage_is_one_line_that_says_what_to_do(
+    database: LanceDatabase, folder: Path, table: str, damage: Callable[[str], Callable[[Path], None]]
+):
+    damage(table)(folder)
+    with pytest.raises(LibraryDamaged) as caught:
+        use(LanceDatabase(folder))
+    text = str(caught.value)
+    assert "\n" not in text
+    assert f"rm -r '{folder}' && polyglance index FOLDER --library '{folder}'" in text
+
+
+def use(database: LanceDatabase) -> None:
+    database.pictures.search(np.ones(4, np.float32), 2)
+    database.states.get(["/a", "/b"])
+
+
+def test_a_full_disk_is_no_damage(folder: Path):
+    """A library on a device that takes no more, here a limit on the size of files, says so and keeps what it holds."""
+    LanceDatabase.create(folder, 4, READER)
+    put(LanceDatabase(folder), "/a")
+    code = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from polyglance.errors import LibraryDamaged, LibraryError\n"
+        "from tests.store.test_lance import LanceDatabase, put\n"
+        "database = LanceDatabase(Path(sys.argv[1]))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "try:\n    put(database, '/b')\n"
+        "except LibraryError as error:\n    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("LibraryError the library at")
+    assert len(done.stdout.splitlines()) == 1
+    assert [row.path for row in LanceDatabase(folder).pictures.facts()] == ["/a"]
