@@ -5,7 +5,7 @@ They are apart so that a change of facts never rewrites states. Every implementa
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -39,6 +39,7 @@ class Hit:
     score: float
 
 
+@runtime_checkable
 class VectorStore(Protocol):
     """One row a picture file: its facts and a vector of unit length. Files of one content have the same vector."""
 
@@ -68,6 +69,7 @@ class VectorStore(Protocol):
         ...
 
 
+@runtime_checkable
 class StateStore(Protocol):
     """Token states by the hash of the content they were read from."""
 

@@ -1,0 +1,123 @@
+"""The two stages over stores in memory: what is retrieved, what the reranker changes, and who stands where."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from polyglance.models.protocol import ImageBatch
+from polyglance.search.pipeline import SearchPipeline
+from polyglance.search.reranker import Reranker
+from polyglance.search.retriever import Retriever
+from polyglance.store.memory import MemoryStateStore, MemoryVectorStore
+from polyglance.store.protocols import PictureFacts
+from tests.fakes import COLOURS, ColourModel
+
+
+def picture(left: str, right: str) -> Image.Image:
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:, :8], pixels[:, 8:] = COLOURS[left], COLOURS[right]
+    return Image.fromarray(pixels)
+
+
+def pipeline(pictures: dict[str, Image.Image], copies: int = 0) -> SearchPipeline:
+    """The pictures by name, each `copies` times more under another path but with the same content."""
+    model = ColourModel()
+    pixels = np.stack([model.preprocess(image) for image in pictures.values()])
+    states = model.read_images(ImageBatch(torch.from_numpy(pixels)))
+    vectors, state_store = MemoryVectorStore(model.embedding_dim), MemoryStateStore()
+    for copy in range(copies + 1):
+        facts = [PictureFacts(f"{name}{'~' * copy}", "/", name, 1, 1, 16, 16) for name in pictures]
+        vectors.put(facts, model.embed(states).numpy())
+    state_store.put(dict(zip(pictures, states.store(), strict=True)))
+    return SearchPipeline(model, vectors, state_store)
+
+
+@pytest.fixture
+def mixed() -> SearchPipeline:
+    """To a twin encoder that averages, the first two are one picture."""
+    return pipeline(
+        {
+            "blue-red": picture("blue", "red"),
+            "red-blue": picture("red", "blue"),
+            "red-red": picture("red", "red"),
+            "green": picture("green", "green"),
+        }
+    )
+
+
+def paths(response: object) -> list[str]:
+    return [result.path for result in response.results]
+
+
+def test_retrieval_alone_orders_by_cosine(mixed: SearchPipeline):
+    response = mixed.search("red", rerank=False)
+    assert paths(response) == ["red-red", "blue-red", "red-blue", "green"]
+    assert [result.rank for result in response.results] == [1, 2, 3, 4]
+    assert response.results[1].retrieval_score == pytest.approx(math.sqrt(0.5), abs=1e-2)
+    for result in response.results:
+        assert result.score == result.retrieval_score
+        assert result.rerank_score is None
+
+
+def test_reranking_sees_what_the_vectors_do_not(mixed: SearchPipeline):
+    assert paths(mixed.search("red left", rerank=False)) == ["red-red", "blue-red", "red-blue", "green"]
+    assert paths(mixed.search("red left")) == ["red-red", "red-blue", "blue-red", "green"]
+
+
+def test_reranked_scores_are_probabilities_best_first(mixed: SearchPipeline):
+    scores = [result.rerank_score for result in mixed.search("red left").results]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-2)
+    assert scores[-1] == pytest.approx(1 / (1 + math.exp(4)), abs=1e-2)
+    assert [result.score for result in mixed.search("red left").results] == scores
+
+
+def test_what_is_not_reranked_follows_in_the_order_of_retrieval(mixed: SearchPipeline):
+    response = mixed.search("blue left red right", candidates=2)
+    assert paths(response) == ["blue-red", "red-blue", "red-red", "green"]
+    assert [result.rerank_score is None for result in response.results] == [False, False, True, True]
+    response = mixed.search("red left", candidates=0)
+    assert paths(response) == ["red-red", "blue-red", "red-blue", "green"]
+    assert [result.score for result in response.results] == [result.retrieval_score for result in response.results]
+
+
+def test_more_candidates_than_results_are_weighed(mixed: SearchPipeline):
+    assert paths(mixed.search("red left", k=2, candidates=2)) == ["red-red", "blue-red"]
+    assert paths(mixed.search("red left", k=2, candidates=3)) == ["red-red", "red-blue"]
+
+
+def test_files_of_one_content_appear_once():
+    copied = pipeline({"a": picture("red", "red"), "b": picture("red", "blue"), "c": picture("blue", "blue")}, copies=9)
+    for rerank in (False, True):
+        assert paths(copied.search("red", k=3, rerank=rerank)) == ["a", "b", "c"]
+    assert paths(copied.search("red", k=2, candidates=2)) == ["a", "b"]
+
+
+def test_an_empty_store_gives_no_results():
+    model = ColourModel()
+    response = SearchPipeline(model, MemoryVectorStore(model.embedding_dim), MemoryStateStore()).search("red")
+    assert response.results == []
+
+
+def test_the_stages_are_timed(mixed: SearchPipeline):
+    milliseconds = mixed.search("red").milliseconds
+    assert list(milliseconds) == ["text", "retrieve", "rerank", "total"]
+    assert all(value > 0 for value in milliseconds.values())
+    assert sum(list(milliseconds.values())[:3]) == pytest.approx(milliseconds["total"])
+
+
+def test_the_response_says_who_answered_what(mixed: SearchPipeline):
+    response = mixed.search("red", language="en")
+    assert (response.query, response.language, response.model) == ("red", "en", "colours")
+
+
+def test_the_reranker_scores_many_pictures_in_parts():
+    many = pipeline({f"{share:03}": Image.new("RGB", (16, 16), COLOURS["red"]) for share in range(150)})
+    text = many.model.read_text(many.model.tokenize(["red"]))
+    hits = Retriever(many.model, many.pictures).retrieve(text, 150)
+    ranked = Reranker(many.model, many.states).rerank(text, hits)
+    assert [hit for hit, _ in ranked] == hits
+    assert len({round(score, 4) for _, score in ranked}) == 1
