@@ -98,9 +98,22 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def picture_stat(path: str | os.PathLike[str]) -> os.stat_result:
+    """Size, time and kind of a file that may be a picture. Raises PictureError when it is no file or holds nothing."""
+    try:
+        facts = os.stat(path)
+    except OSError as error:
+        raise PictureError("a link to nothing" if os.path.islink(path) else _reason(error)) from error
+    if not stat.S_ISREG(facts.st_mode):
+        raise PictureError("expected a picture file, but it is a folder or a device")
+    if facts.st_size == 0:
+        raise PictureError("an empty file")
+    return facts
+
+
 def content_hash(path: str | os.PathLike[str]) -> str:
     """32 hexadecimal digits that name the file's bytes (BLAKE2b, 128 bits). Raises PictureError."""
-    _check_regular(path)
+    picture_stat(path)
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
@@ -113,7 +126,7 @@ def decode(path: str | os.PathLike[str]) -> Image.Image:
 
     Raises PictureError; a picture that declares more than `MAX_PIXELS` costs no more than its header.
     """
-    _check_regular(path)
+    picture_stat(path)
     try:
         with _open(Path(path)) as image:
             width, height = image.size
@@ -131,17 +144,6 @@ def decode(path: str | os.PathLike[str]) -> Image.Image:
         raise PictureError("too large for the memory that is free") from error
     except Exception as error:  # decoders raise anything on torn bytes: struct.error, SyntaxError, IndexError ...
         raise PictureError(f"cut short or damaged: {_first_line(error)}") from error
-
-
-def _check_regular(path: str | os.PathLike[str]) -> None:
-    try:
-        facts = os.stat(path)
-    except OSError as error:
-        raise PictureError("a link to nothing" if os.path.islink(path) else _reason(error)) from error
-    if not stat.S_ISREG(facts.st_mode):
-        raise PictureError("expected a picture file, but it is a folder or a device")
-    if facts.st_size == 0:
-        raise PictureError("an empty file")
 
 
 def _open(path: Path) -> Image.Image:

@@ -1,0 +1,195 @@
+"""The single-stream joint model: one encoder for both modalities, cut at `first_joint_layer`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from polyglance.data.tokenization import Tokenizer
+from polyglance.errors import ConfigurationError
+from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.nn.encoder import Encoder, NormPlacement, unit
+from polyglance.nn.states import TokenStates
+from polyglance.nn.vision import ConvStem, GridCompressor
+
+Task = Literal["embed", "match", "answer"]
+TASKS: tuple[Task, ...] = ("embed", "match", "answer")
+
+
+@dataclass(frozen=True)
+class SingleStreamConfig:
+    """The shape of a `SingleStreamModel`.
+
+    layers: all of them; the first `first_joint_layer` read one modality alone. kept_grid: image tokens a side that are
+    kept at the cut. state_width: values a stored image token. stem: channels of the convolutions over the pixels.
+    """
+
+    vocabulary: int
+    answers: tuple[str, ...]
+    languages: tuple[str, ...]
+    width: int = 192
+    heads: int = 6
+    feed_forward: int = 768
+    layers: int = 7
+    first_joint_layer: int = 3
+    norm: NormPlacement = "pre"
+    stem: tuple[int, ...] = (48, 96, 192, 192)
+    image_size: int = 256
+    kept_grid: int = 4
+    state_width: int = 128
+    embedding_dim: int = 192
+    max_text_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first_joint_layer < self.layers:
+            raise ConfigurationError(
+                f"first_joint_layer must lie between 1 and layers - 1 = {self.layers - 1}, not {self.first_joint_layer}"
+            )
+        if self.width % self.heads:
+            raise ConfigurationError(f"width {self.width} is not a multiple of heads {self.heads}")
+
+    @property
+    def image_grid(self) -> int:
+        """Image tokens a side before compression."""
+        stride: int = 4 * 2 ** (len(self.stem) - 1)
+        return self.image_size // stride
+
+
+class SingleStreamModel(nn.Module):
+    """A `JointModel`: text and picture are read apart by the lower layers and joined by the upper ones.
+
+    Below the cut each modality has layers of its own (the modality experts of VLMo, arXiv:2111.02358, taken whole), so
+    that the picture side can be trained first and its states kept. Above it, one stack serves all three tasks: each puts
+    its own learned token in front and reads its result there.
+    """
+
+    def __init__(self, config: SingleStreamConfig, tokenizer: Tokenizer, name: str = "untrained") -> None:
+        super().__init__()
+        c = config
+        self.config, self.tokenizer, self.name, self.fingerprint = config, tokenizer, name, "untrained"
+        self.token_embedding = nn.Embedding(c.vocabulary, c.width)
+        self.text_position = nn.Embedding(c.max_text_tokens, c.width)
+        self.text_layers = Encoder(c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm)
+
+        self.stem = ConvStem((*c.stem[:-1], c.width))
+        self.image_position = nn.Parameter(torch.zeros(c.image_grid**2, c.width))
+        self.image_layers = Encoder(c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm)
+        self.compressor = GridCompressor(c.image_grid, c.kept_grid, c.width, c.state_width)
+
+        self.expand_text = nn.Linear(c.width, c.width)
+        self.expand_image = nn.Linear(c.state_width, c.width)
+        self.kept_position = nn.Parameter(torch.zeros(c.kept_grid**2, c.width))
+        self.task_token = nn.Embedding(len(TASKS), c.width)
+        self.joint_layers = Encoder(c.layers - c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm)
+        self.embed_head = nn.Linear(c.width, c.embedding_dim)
+        self.match_head = nn.Linear(c.width, 1)
+        self.answer_head = nn.Linear(c.width, len(c.answers))
+        self.apply(_initialise)
+        for position in (self.image_position, self.kept_position):
+            nn.init.normal_(position, std=0.02)
+
+    # -- preparing -------------------------------------------------------------------------------------------------
+
+    @property
+    def embedding_dim(self) -> int:
+        return self.config.embedding_dim
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        return self.config.answers
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self.config.languages
+
+    @property
+    def device(self) -> torch.device:
+        return self.kept_position.device
+
+    def tokenize(self, texts: Sequence[str]) -> TextBatch:
+        """Padded to the longest text; a text over `max_text_tokens` is cut there."""
+        ids, mask = self.tokenizer.encode(texts, self.config.max_text_tokens)
+        return TextBatch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
+
+    def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
+        """One RGB picture -> (3, image_size, image_size) uint8: scaled to fit, centred on white."""
+        side = self.config.image_size
+        scale = side / max(image.size)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        canvas = Image.new("RGB", (side, side), "white")
+        canvas.paste(
+            image if image.size == size else image.resize(size, Image.Resampling.BICUBIC),
+            ((side - size[0]) // 2, (side - size[1]) // 2),
+        )
+        return np.asarray(canvas).transpose(2, 0, 1).copy()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read_text(self, batch: TextBatch) -> TokenStates:
+        """Lower layers over each text alone; states of `width` values."""
+        with self._gradients():
+            positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)
+            x = self.token_embedding(batch.ids) + self.text_position(positions)
+            return TokenStates(self.text_layers(x, batch.mask), batch.mask, "text")
+
+    def read_images(self, batch: ImageBatch) -> TokenStates:
+        """Lower layers over each picture alone, compressed; `kept_grid`² states of `state_width` values."""
+        with self._gradients():
+            x = self.stem(batch.pixels) + self.image_position
+            everywhere = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+            kept = self.compressor(self.image_layers(x, everywhere))
+            return TokenStates(kept, everywhere[:, : kept.shape[1]], "image")
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
+        with self._gradients():
+            return unit(self.embed_head(self._joint("embed", states)[:, 0]))
+
+    def match(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
+        with self._gradients():
+            logits: Tensor = self.match_head(self._joint("match", text, images)[:, 0]).squeeze(-1).float()
+            return logits
+
+    def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
+        with self._gradients():
+            logits: Tensor = self.answer_head(self._joint("answer", text, images)[:, 0]).float()
+            return logits
+
+    def masked_states(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "batch tokens width"]:
+        """Upper-layer states of the text's tokens with the picture in view, for masked-language modelling: their product
+        with the token embedding gives the logits."""
+        with self._gradients():
+            return self._joint("match", text, images)[:, 1 : 1 + text.hidden.shape[1]]
+
+    def _joint(self, task: Task, *states: TokenStates) -> Float[Tensor, "batch tokens width"]:
+        """The upper layers over the task's token and all the states side by side."""
+        parts = [self._expand(s) for s in states]
+        rows = len(states[0])
+        token = self.task_token.weight[TASKS.index(task)].expand(rows, 1, -1)
+        mask = torch.cat([torch.ones(rows, 1, dtype=torch.bool, device=token.device), *(s.mask for s in states)], dim=1)
+        out: Tensor = self.joint_layers(torch.cat([token.to(parts[0].dtype), *parts], dim=1), mask)
+        return out
+
+    def _expand(self, states: TokenStates) -> Float[Tensor, "batch tokens width"]:
+        if states.modality == "text":
+            text: Tensor = self.expand_text(states.hidden)
+            return text
+        image: Tensor = self.expand_image(states.hidden.to(self.expand_image.weight.dtype))
+        return image + self.kept_position[: states.hidden.shape[1]]
+
+    def _gradients(self) -> torch.autograd.grad_mode.set_grad_enabled:
+        return torch.set_grad_enabled(self.training and torch.is_grad_enabled())
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)

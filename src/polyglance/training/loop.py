@@ -1,0 +1,115 @@
+"""The training loop that every stage runs in: seeded by step, logged, and resumed to the bit after a kill."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+Losses = dict[str, Tensor]
+StepFunction = Callable[[int], Losses]
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""(stage, steps done, steps in all, latest losses): what a progress display is fed with."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """AdamW (arXiv:1711.05101) under a linear warm-up and a cosine to a hundredth of the rate."""
+
+    steps: int
+    learning_rate: float
+    warmup: int = 100
+    weight_decay: float = 0.02
+    clip: float = 1.0
+
+    def rate(self, step: int) -> float:
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def fit(
+    stage: str, module: nn.Module, losses: StepFunction, schedule: Schedule, folder: Path, report: Report | None = None
+) -> None:
+    """Trains `module` in place for `schedule.steps` steps and leaves `STAGE.safetensors` and `STAGE.jsonl` in the folder.
+
+    losses: the losses of one step, summed to be minimised; it must draw whatever is random from the step's number, so
+    that a run that was killed and one that was not are the same. Where the folder holds a checkpoint, training goes on
+    behind it.
+    """
+    trained = [p for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(_groups(trained, schedule.weight_decay), lr=schedule.learning_rate, betas=(0.9, 0.98))
+    checkpoint, log = folder / f"{stage}.safetensors", folder / f"{stage}.jsonl"
+    first = _resume(checkpoint, module, optimizer) if checkpoint.exists() else 0
+    _forget_after(log, first)
+    saved = time.monotonic()
+    module.train()
+    for step in range(first, schedule.steps):
+        started = time.perf_counter()
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.rate(step)
+        terms = losses(step)
+        torch.stack(list(terms.values())).sum().backward()
+        nn.utils.clip_grad_norm_(trained, schedule.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        values = {name: round(value.item(), 4) for name, value in terms.items()}
+        with log.open("a") as lines:
+            row = {"step": step, "seconds": round(time.perf_counter() - started, 4), **values}
+            lines.write(json.dumps(row) + "\n")
+        if report:
+            report(stage, step + 1, schedule.steps, values)
+        if step + 1 == schedule.steps or time.monotonic() - saved > 120:
+            _save(checkpoint, module, optimizer, step + 1)
+            saved = time.monotonic()
+    module.eval()
+
+
+def read_log(path: Path) -> Iterator[dict[str, float]]:
+    """The rows of a stage's log, one a step."""
+    with path.open() as lines:
+        yield from map(json.loads, lines)
+
+
+def _groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict[str, object]]:
+    """Matrices decay; vectors (biases, norms) do not."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    tensors = {f"module.{name}": value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
+    tensors["steps"] = torch.tensor(steps)
+    unfinished = path.with_suffix(".part")
+    save_file(tensors, unfinished)
+    os.replace(unfinished, path)
+
+
+def _resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    tensors = load_file(path)
+    steps = int(tensors.pop("steps"))
+    module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".")
+            states.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return steps
+
+
+def _forget_after(log: Path, steps: int) -> None:
+    """Drops the log's rows from `steps` on, which the checkpoint knows nothing of."""
+    rows = [row for row in read_log(log) if row["step"] < steps] if log.exists() else []
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -1,0 +1,48 @@
+"""The pictures that training reads, drawn once into one file on disk that any number of runs may map."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from polyglance.data.gallery import gallery, gallery_folder
+from polyglance.data.images import decode
+from polyglance.scenes.render import render
+from polyglance.scenes.sampling import IMAGE_SIZE, sample_scene
+
+SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
+CHUNK = 250
+
+
+def draw_scenes(seeds: range, path: Path, progress: Callable[[int, int], None] | None = None) -> UInt8[Tensor, "n 3 h w"]:
+    """The pictures of these seeds, (n, 3, 256, 256) uint8, mapped from `path`; drawn there first where it is not whole."""
+    if not path.exists():
+        unfinished = path.with_suffix(".part")
+        pictures = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(seeds), *SHAPE))
+        chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            for done, chunk in enumerate(pool.map(_draw, chunks)):
+                pictures[done * CHUNK : done * CHUNK + len(chunk)] = chunk
+                if progress:
+                    progress(min((done + 1) * CHUNK, len(seeds)), len(seeds))
+        pictures.flush()
+        os.replace(unfinished, path)
+    return torch.from_numpy(np.load(path, mmap_mode="r+", allow_pickle=False))
+
+
+def _draw(seeds: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    folder = gallery_folder()
+    pictures = (np.asarray(render(sample_scene(seed), folder)) for seed in seeds)
+    return np.stack([picture.transpose(2, 0, 1) for picture in pictures])
+
+
+def gallery_pixels(preprocess: Callable[[Image.Image], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> Tensor:
+    """The emoji gallery as a model sees it: (1470, 3, height, width) uint8."""
+    return torch.from_numpy(np.stack([preprocess(decode(entry.path)) for entry in gallery()]))

@@ -1,0 +1,173 @@
+"""Makes the bundled model `scenes-mini` from nothing, in two stages.
+
+1. `pictures`: the picture layers learn the scene graph of 30,000 scenes and to tell the gallery's pictures apart.
+2. `words`: their kept states are computed once and frozen; text and joint layers learn on them to embed, match, answer
+   and fill in masked words, in all languages.
+
+Each stage resumes from its own checkpoint in the output folder.
+"""
+
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.data.gallery import gallery
+from polyglance.data.tokenization import Tokenizer
+from polyglance.languages import DEMO_LANGUAGES
+from polyglance.models.checkpoint import save_model
+from polyglance.models.protocol import ImageBatch
+from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.nn.states import TokenStates
+from polyglance.scenes.captions import sample_caption
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.questions import ANSWERS, sample_question
+from polyglance.scenes.sampling import sample_scene
+from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.pictures import draw_scenes, gallery_pixels
+from polyglance.training.scene_graphs import SceneGraphHead, scene_targets
+from polyglance.training.words import WordLosses, WordSource
+
+
+@dataclass(frozen=True)
+class ScenesMiniSettings:
+    """How much is done; the defaults make the bundled model. scenes: training pictures; the steps and batches are a
+    stage's each."""
+
+    seed: int = 0
+    scenes: int = 30_000
+    vocabulary: int = 6000
+    picture_steps: int = 1500
+    picture_batch: int = 128
+    gallery_batch: int = 48
+    word_steps: int = 4000
+    captions: int = 128
+    names: int = 48
+    questions: int = 160
+    device: str = "cpu"
+
+
+def train_scenes_mini(settings: ScenesMiniSettings, folder: Path, report: Report | None = None) -> SingleStreamModel:
+    """Trains in `folder`, resuming what is there, and leaves the model in `folder/model`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _tokenizer(settings, folder / "tokenizer.json")
+    torch.manual_seed(settings.seed)
+    config = SingleStreamConfig(tokenizer.vocabulary, ANSWERS, DEMO_LANGUAGES, layers=6, first_joint_layer=2)
+    model = SingleStreamModel(config, tokenizer, "scenes-mini").to(settings.device)
+    scenes, faces = _picture_states(model, settings, folder, report)
+    source = WordSource(
+        scenes=[sample_scene(seed) for seed in range(settings.scenes)],
+        gallery=gallery(),
+        languages=config.languages,
+        encode=model.tokenize,
+        seed=settings.seed,
+        captions=settings.captions,
+        names=settings.names,
+        questions=settings.questions,
+    )
+    losses = WordLosses(model, source, scenes, faces)
+    schedule = Schedule(settings.word_steps, 1e-3, warmup=min(300, settings.word_steps // 4))
+    fit("words", losses.trained, losses, schedule, folder, report)
+    save_model(model.eval(), folder / "model")
+    return model
+
+
+def _tokenizer(settings: ScenesMiniSettings, path: Path) -> Tokenizer:
+    """Trained on captions and questions of 10,000 training scenes in each language and on the names that may be seen."""
+    if not path.exists():
+        rng = random.Random(f"tokenizer {settings.seed}")
+        texts = []
+        for code in DEMO_LANGUAGES:
+            for seed in range(min(settings.scenes, 10_000)):
+                scene = sample_scene(seed)
+                texts += [grammar(code).caption(sample_caption(scene, rng)), grammar(code).say(sample_question(scene, rng)[0])]
+            texts += 4 * [entry.names[code] for entry in gallery() if not entry.name_is_held_out(code)]
+        Tokenizer.train(texts, settings.vocabulary).save(path)
+    return Tokenizer.load(path)
+
+
+# -- the picture side --------------------------------------------------------------------------------------------------
+
+
+def _picture_states(
+    model: SingleStreamModel, settings: ScenesMiniSettings, folder: Path, report: Report | None
+) -> tuple[TokenStates, TokenStates]:
+    """Trains the picture layers and returns the kept states of (training scenes, gallery)."""
+    pictures = draw_scenes(
+        range(settings.scenes),
+        folder / "pictures.npy",
+        (lambda done, total: report("draw", done, total, {})) if report else None,
+    )
+    faces = gallery_pixels(model.preprocess)
+    _train_pictures(model, pictures, faces, settings, folder, report)
+    path = folder / "states.safetensors"
+    if not path.exists():
+        hidden = {"scenes": _read(model, pictures), "gallery": _read(model, faces)}
+        save_file(hidden, path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+    tensors = load_file(path, device=settings.device)
+    return _as_states(tensors["scenes"]), _as_states(tensors["gallery"])
+
+
+def _read(model: SingleStreamModel, pixels: Tensor) -> Tensor:
+    """Kept states of many pictures, bfloat16: rounding coarser than the 8 bits with scales that a library keeps."""
+    model.eval()
+    parts = pixels.split(250)
+    with torch.autocast(model.device.type, torch.bfloat16):
+        return torch.cat(
+            [model.read_images(ImageBatch(part.to(model.device))).hidden.to("cpu", torch.bfloat16) for part in parts]
+        )
+
+
+def _as_states(hidden: Tensor) -> TokenStates:
+    return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device), "image")
+
+
+def _train_pictures(
+    model: SingleStreamModel,
+    pictures: Tensor,
+    faces: Tensor,
+    settings: ScenesMiniSettings,
+    folder: Path,
+    report: Report | None,
+) -> None:
+    """The first stage, in place."""
+    classes, places = scene_targets([sample_scene(seed) for seed in range(settings.scenes)])
+    head = SceneGraphHead(model.config.state_width, len(faces)).to(model.device)
+    trained = nn.ModuleDict(
+        {"stem": model.stem, "layers": model.image_layers, "compressor": model.compressor, "head": head}
+    )
+    trained.register_parameter("position", model.image_position)
+
+    def losses(step: int) -> Losses:
+        generator = torch.Generator().manual_seed(settings.seed << 32 | step)
+        rows = torch.randint(settings.scenes, (settings.picture_batch,), generator=generator)
+        emoji = torch.randint(len(faces), (settings.gallery_batch,), generator=generator)
+        pixels = torch.cat([pictures[rows], _jitter(faces[emoji], generator)]).to(model.device)
+        with torch.autocast(model.device.type, torch.bfloat16):
+            states = model.read_images(ImageBatch(pixels.contiguous(memory_format=torch.channels_last)))
+        terms = head.losses(states[: len(rows)], classes[rows].to(model.device), places[rows].to(model.device))
+        return {**terms, "emoji": head.emoji_loss(states[len(rows) :], emoji.to(model.device))}
+
+    model.train()
+    fit("pictures", trained, losses, Schedule(settings.picture_steps, 1.5e-3), folder, report)
+    model.eval()
+
+
+def _jitter(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Half of the pictures scaled down and moved, on white."""
+    count = len(pixels)
+    scale = 1 + torch.rand(count, generator=generator) * (torch.rand(count, generator=generator) < 0.5)
+    room = 1 - 1 / scale
+    move = (torch.rand(count, 2, generator=generator) * 2 - 1) * room[:, None]
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = scale
+    theta[:, :, 2] = move * scale[:, None]
+    grid = F.affine_grid(theta, [count, 1, *pixels.shape[2:]], align_corners=False)
+    moved = F.grid_sample(255 - pixels.float(), grid, align_corners=False)
+    return (255 - moved).round().to(torch.uint8)

@@ -1,0 +1,188 @@
+"""Second stage: texts and pictures grounded in each other, from picture states that are frozen and kept in memory."""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.data.gallery import GalleryEntry
+from polyglance.models.protocol import TextBatch
+from polyglance.models.single_stream import SingleStreamModel
+from polyglance.nn.states import TokenStates
+from polyglance.scenes.captions import sample_caption
+from polyglance.scenes.foils import sample_foil
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.questions import ANSWERS, sample_question
+from polyglance.scenes.sampling import Scene
+from polyglance.scenes.truth import SceneIndex
+from polyglance.training.loop import Losses
+from polyglance.training.losses import hard_negatives, info_nce
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class WordBatch:
+    """One step's texts. Captions and foils belong to `caption_rows`, names to `name_rows` of the gallery."""
+
+    captions: TextBatch
+    foils: TextBatch
+    caption_rows: Int[Tensor, " captions"]
+    also_true: Bool[Tensor, "captions captions"]
+    names: TextBatch
+    name_rows: Int[Tensor, " names"]
+    questions: TextBatch
+    question_rows: Int[Tensor, " questions"]
+    answers: Int[Tensor, " questions"]
+
+
+@dataclass(frozen=True)
+class WordSource:
+    """Draws the texts of a step from the step's number.
+
+    scenes: the training scenes. gallery: the emoji; of its names only those not held out are used. encode: the
+    tokenizer. The captions of one step have the same number of fragments, so that little is padding.
+    """
+
+    scenes: Sequence[Scene]
+    gallery: Sequence[GalleryEntry]
+    languages: Sequence[str]
+    encode: Callable[[Sequence[str]], TextBatch]
+    seed: int
+    captions: int
+    names: int
+    questions: int
+
+    def __call__(self, step: int) -> WordBatch:
+        rng = random.Random(f"words {self.seed} {step}")
+        fragments = rng.choice((1, 1, 2, 2, 3))
+        rows = rng.sample(range(len(self.scenes)), self.captions)
+        captions, foils = [], []
+        for row in rows:
+            foil = None
+            while foil is None:
+                caption = sample_caption(self.scenes[row], rng, fragments)
+                foil = sample_foil(self.scenes[row], caption, rng)
+            captions.append(caption)
+            foils.append(foil)
+        index = SceneIndex([self.scenes[row] for row in rows])
+        also_true = torch.zeros(len(rows), len(rows), dtype=torch.bool)
+        for i, caption in enumerate(captions):
+            true, arguable = index.find(caption)
+            also_true[i, true + arguable] = True
+        said = [grammar(rng.choice(self.languages)) for _ in rows]
+
+        emoji = rng.sample(range(len(self.gallery)), self.names)
+        question_rows = rng.sample(range(len(self.scenes)), self.questions)
+        asked = [sample_question(self.scenes[row], rng) for row in question_rows]
+        return WordBatch(
+            captions=self.encode([_loosely(g.caption(c), rng) for g, c in zip(said, captions, strict=True)]),
+            foils=self.encode([_loosely(g.caption(c), rng) for g, c in zip(said, foils, strict=True)]),
+            caption_rows=torch.tensor(rows),
+            also_true=also_true,
+            names=self.encode([self._name(self.gallery[row], rng) for row in emoji]),
+            name_rows=torch.tensor(emoji),
+            questions=self.encode([grammar(rng.choice(self.languages)).say(question) for question, _ in asked]),
+            question_rows=torch.tensor(question_rows),
+            answers=torch.tensor([ANSWERS.index(answer) for _, answer in asked]),
+        )
+
+    def _name(self, entry: GalleryEntry, rng: random.Random) -> str:
+        seen = [language for language in self.languages if not entry.name_is_held_out(language)]
+        return entry.names[rng.choice(seen or ["en"])]
+
+
+def _loosely(caption: str, rng: random.Random) -> str:
+    """People leave the full stop out of a query."""
+    return caption[:-1] if rng.random() < 0.5 else caption
+
+
+class WordLosses:
+    """The losses of a step: twin encoder, cross-encoder, answers and masked words, for scenes and for the gallery."""
+
+    def __init__(self, model: SingleStreamModel, source: WordSource, scenes: TokenStates, gallery: TokenStates) -> None:
+        self.model, self.source, self.scenes, self.gallery = model, source, scenes, gallery
+        self.scale = nn.Parameter(torch.tensor(math.log(1 / 0.07), device=model.device))
+        self._ahead: tuple[int, Future[WordBatch]] | None = None
+        self._thread = ThreadPoolExecutor(1)
+
+    @property
+    def trained(self) -> nn.Module:
+        """What this stage trains: all but the picture layers, and the temperature."""
+        frozen = ("stem", "image_position", "image_layers", "compressor")
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not name.startswith(frozen))
+        trained = nn.ModuleDict({"model": self.model})
+        trained.register_parameter("scale", self.scale)
+        return trained
+
+    def __call__(self, step: int) -> Losses:
+        batch = self._batch(step)
+        generator = torch.Generator().manual_seed(self.source.seed << 32 | step)
+        model = self.model
+        mixed = torch.autocast(model.device.type, torch.bfloat16)
+        pictures, faces = self._states(self.scenes, batch.caption_rows), self._states(self.gallery, batch.name_rows)
+        with mixed:
+            captions, foils, names = map(model.read_text, (batch.captions, batch.foils, batch.names))
+            of_captions, of_foils, of_names = map(model.embed, (captions, foils, names))
+            of_pictures, of_faces = map(model.embed, (pictures, faces))
+        scale, same = self.scale.exp().clamp(max=100), _same(batch.names.ids)
+        terms = {
+            "embed": info_nce(of_captions, of_pictures, scale, batch.also_true.to(scale.device), of_foils),
+            "embed_names": 0.5 * info_nce(of_names, of_faces, scale, same),
+        }
+        wrong = hard_negatives(of_captions @ of_pictures.T, batch.also_true, 15.0, generator)
+        wrong_faces = hard_negatives(of_names @ of_faces.T, same, 15.0, generator)
+        asked = self._states(self.scenes, batch.question_rows)
+        half = len(pictures) // 2
+        with mixed:
+            terms["match"] = _binary(model.match(captions, pictures), 1) + _binary(model.match(captions, pictures[wrong]), 0)
+            terms["foil"] = _binary(model.match(foils, pictures), 0)
+            terms["match_names"] = _binary(model.match(names, faces), 1) + _binary(model.match(names, faces[wrong_faces]), 0)
+            answers = model.answer(model.read_text(batch.questions), asked)
+            terms["answer"] = F.cross_entropy(answers, batch.answers.to(answers.device))
+            terms["masked"] = 0.3 * self._masked(_rows(batch.captions, half), pictures[:half], generator)
+            terms["masked_names"] = 0.2 * self._masked(batch.names, faces, generator)
+        return terms
+
+    def _masked(self, texts: TextBatch, images: TokenStates, generator: torch.Generator) -> Tensor:
+        """Masked-language modelling (BERT: arXiv:1810.04805) with the picture in view; a quarter is masked."""
+        hidden = (torch.rand(texts.ids.shape, generator=generator).to(texts.ids.device) < 0.25) & texts.mask
+        hidden[:, 0] |= ~hidden.any(dim=1)
+        ids = texts.ids.masked_fill(hidden, self.model.tokenizer.mask_id)
+        states = self.model.masked_states(self.model.read_text(TextBatch(ids, texts.mask)), images)
+        logits = states[hidden] @ self.model.token_embedding.weight.T
+        return F.cross_entropy(logits.float(), texts.ids[hidden])
+
+    def _states(self, states: TokenStates, rows: Tensor) -> TokenStates:
+        return states[rows.to(states.hidden.device)]
+
+    def _batch(self, step: int) -> WordBatch:
+        """This step's texts; the next step's are drawn meanwhile in a thread."""
+        if self._ahead and self._ahead[0] == step:
+            batch = self._ahead[1].result()
+        else:
+            batch = self.source(step)
+        self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
+        return batch
+
+
+def _rows(texts: TextBatch, count: int) -> TextBatch:
+    return TextBatch(texts.ids[:count], texts.mask[:count])
+
+
+def _same(ids: Int[Tensor, "rows tokens"]) -> Bool[Tensor, "rows rows"]:
+    """Where two rows are the same text."""
+    return (ids[:, None] == ids[None]).all(dim=-1)
+
+
+def _binary(logits: Tensor, truth: int) -> Tensor:
+    """Binary cross-entropy of the match logits."""
+    return F.softplus(-logits if truth else logits).mean()
