@@ -2,4 +2,6 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook("polyglance", "beartype.beartype")
+import tests.shape_checks
+
+install_import_hook("polyglance", f"{tests.shape_checks.__name__}.checked")
