@@ -17,11 +17,11 @@ class Packing:
     In a batch of captions of 6 to 30 tokens three quarters would be padding.
     """
 
-    def __init__(self, mask: Bool[Tensor, "batch tokens"], dtype: torch.dtype) -> None:
+    def __init__(self, mask: Bool[Tensor, "batch tokens"]) -> None:
         self.shape = mask.shape
         full = bool(mask.all())
         self.index = None if full else mask.flatten().nonzero().squeeze(1)
-        self.bias = None if full else attention_bias(mask, dtype)
+        self.bias = None if full else attention_bias(mask)
 
     def pack(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "real width"]:
         """The real tokens, one below the other."""
@@ -51,10 +51,11 @@ class SelfAttention(nn.Module):
     def forward(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "real width"]:
         rows = packing.unpack(self.project_in(x))
         q, k, v = rows.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
-        if packing.bias is not None:
-            scores = scores + packing.bias
-        mixed = scores.softmax(dim=-1).to(v.dtype) @ v
+        with torch.autocast(x.device.type, enabled=False):  # which would take the softmax to float32 and back
+            scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
+            if packing.bias is not None:
+                scores = scores + packing.bias.to(scores.dtype)
+            mixed = scores.softmax(dim=-1) @ v
         out: Tensor = self.project_out(packing.pack(mixed.transpose(1, 2).flatten(2)))
         return out
 
@@ -90,17 +91,16 @@ class Encoder(nn.Module):
         self, x: Float[Tensor, "batch tokens width"], mask: Bool[Tensor, "batch tokens"]
     ) -> Float[Tensor, "batch tokens width"]:
         """mask: True for tokens that may be attended to; the others come out as zeros."""
-        packing = Packing(mask, x.dtype)
+        packing = Packing(mask)
         x = packing.pack(x)
         for layer in self.layers:
             x = layer(x, packing)
         return packing.unpack(self.last_norm(x))
 
 
-def attention_bias(mask: Bool[Tensor, "batch tokens"], dtype: torch.dtype) -> Float[Tensor, "batch 1 1 tokens"]:
-    """0 where the mask is True, the lowest finite number elsewhere; to be added to attention scores."""
-    bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)
-    return bias[:, None, None, :]
+def attention_bias(mask: Bool[Tensor, "batch tokens"]) -> Float[Tensor, "batch 1 1 tokens"]:
+    """0 where the mask is True, -10,000 elsewhere; to be added to attention scores of any dtype."""
+    return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -1e4)[:, None, None, :]
 
 
 def unit(x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:

@@ -36,13 +36,19 @@ class Schedule:
 
 
 def fit(
-    stage: str, module: nn.Module, losses: StepFunction, schedule: Schedule, folder: Path, report: Report | None = None
+    stage: str,
+    module: nn.Module,
+    losses: StepFunction,
+    schedule: Schedule,
+    folder: Path,
+    report: Report | None = None,
+    save_every: float = 120,
 ) -> None:
     """Trains `module` in place for `schedule.steps` steps and leaves `STAGE.safetensors` and `STAGE.jsonl` in the folder.
 
     losses: the losses of one step, summed to be minimised; it must draw whatever is random from the step's number, so
     that a run that was killed and one that was not are the same. Where the folder holds a checkpoint, training goes on
-    behind it.
+    behind it. save_every: seconds between checkpoints.
     """
     trained = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(_groups(trained, schedule.weight_decay), lr=schedule.learning_rate, betas=(0.9, 0.98))
@@ -66,7 +72,7 @@ def fit(
             lines.write(json.dumps(row) + "\n")
         if report:
             report(stage, step + 1, schedule.steps, values)
-        if step + 1 == schedule.steps or time.monotonic() - saved > 120:
+        if step + 1 == schedule.steps or time.monotonic() - saved >= save_every:
             _save(checkpoint, module, optimizer, step + 1)
             saved = time.monotonic()
     module.eval()

@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from polyglance.nn.encoder import Encoder, NormPlacement, Packing
+
+
+def mask_of(lengths: list[int]) -> torch.Tensor:
+    return torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_neighbours_and_padding_change_nothing(norm: NormPlacement) -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(2, 16, 4, 32, norm).eval()
+    lengths = [5, 1, 9]
+    x, mask = torch.randn(3, 9, 16), mask_of(lengths)
+    together = encoder(x, mask)
+    for row, length in enumerate(lengths):
+        alone = encoder(x[row : row + 1, :length], mask[row : row + 1, :length])
+        torch.testing.assert_close(together[row, :length], alone[0], atol=1e-5, rtol=1e-5)
+        assert together[row, length:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_equals_torch_encoder_layer_with_the_same_weights(norm: NormPlacement) -> None:
+    torch.manual_seed(0)
+    ours = Encoder(1, 16, 4, 32, norm).eval()
+    theirs = torch.nn.TransformerEncoderLayer(16, 4, 32, 0.0, "gelu", batch_first=True, norm_first=norm == "pre").eval()
+    layer = ours.layers[0]
+    pairs = {
+        "self_attn.in_proj_weight": layer.attention.project_in.weight,
+        "self_attn.in_proj_bias": layer.attention.project_in.bias,
+        "self_attn.out_proj.weight": layer.attention.project_out.weight,
+        "self_attn.out_proj.bias": layer.attention.project_out.bias,
+        "linear1.weight": layer.feed_forward[0].weight,
+        "linear1.bias": layer.feed_forward[0].bias,
+        "linear2.weight": layer.feed_forward[2].weight,
+        "linear2.bias": layer.feed_forward[2].bias,
+        "norm1.weight": layer.attention_norm.weight,
+        "norm1.bias": layer.attention_norm.bias,
+        "norm2.weight": layer.feed_forward_norm.weight,
+        "norm2.bias": layer.feed_forward_norm.bias,
+    }
+    theirs.load_state_dict({name: value.detach().clone() for name, value in pairs.items()})
+    x, mask = torch.randn(2, 6, 16), mask_of([6, 4])
+    expected = ours.last_norm(theirs(x, src_key_padding_mask=~mask))
+    torch.testing.assert_close(ours(x, mask)[mask], expected[mask], atol=1e-5, rtol=1e-5)
+
+
+def test_packing_keeps_the_real_tokens_alone() -> None:
+    packing = Packing(mask_of([2, 3]))
+    x = torch.randn(2, 3, 4)
+    assert packing.pack(x).shape == (5, 4)
+    assert torch.equal(packing.unpack(packing.pack(x)), x * mask_of([2, 3])[..., None])

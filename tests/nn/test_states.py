@@ -1,0 +1,26 @@
+import torch
+
+from polyglance.nn.states import TokenStates
+
+
+def test_eight_bits_and_a_scale_keep_states_within_half_a_step() -> None:
+    torch.manual_seed(0)
+    mask = torch.tensor([[True, True, True], [True, False, False]])
+    states = TokenStates(torch.randn(2, 3, 8) * torch.tensor([0.01, 1, 100])[None, :, None], mask, "image")
+    stored = states.store()
+    assert [row.values.shape for row in stored] == [(3, 8), (1, 8)]
+    assert stored[0].nbytes == 3 * 8 + 3 * 2
+    back = TokenStates.load(stored, "image")
+    assert torch.equal(back.mask, mask)
+    step = states.hidden.abs().amax(dim=-1, keepdim=True) / 127
+    assert ((back.hidden - states.hidden).abs() <= 0.6 * step)[mask].all()
+
+
+def test_all_zero_states_survive() -> None:
+    states = TokenStates(torch.zeros(1, 2, 4), torch.ones(1, 2, dtype=torch.bool), "image")
+    assert torch.equal(TokenStates.load(states.store(), "image").hidden, states.hidden)
+
+
+def test_rows_may_be_taken_in_any_order_and_twice() -> None:
+    states = TokenStates(torch.arange(3.0)[:, None, None], torch.ones(3, 1, dtype=torch.bool), "text")
+    assert states[torch.tensor([2, 0, 2])].hidden.flatten().tolist() == [2, 0, 2]
