@@ -22,7 +22,8 @@ def test_pictures_captions_questions_and_graphs(tmp_path: Path) -> None:
         with Image.open(tmp_path / name) as picture:
             assert picture.size == (256, 256)
     captions = lines(tmp_path / "captions.jsonl")
-    assert {row["image"] for row in captions} == set(names) and {row["split"] for row in captions} == {"test"}
+    assert {row["image"] for row in captions} == set(names)
+    assert {row["split"] for row in captions} == {"test"}
     assert all(row["image"] in row["true_of"] for row in captions)  # type: ignore[operator]
     question = lines(tmp_path / "questions.jsonl")[0]
     assert set(question) == {"id", "image", "question", "answer", "language", "split", "types"}
@@ -43,7 +44,8 @@ def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
 def test_unique_captions_are_true_of_one_picture(tmp_path: Path) -> None:
     make_scenes(tmp_path, 40, 0, languages=["en"], unique=True)
     rows = lines(tmp_path / "captions.jsonl")
-    assert len(rows) > 36 and all(row["true_of"] == [row["image"]] for row in rows)
+    assert len(rows) > 36
+    assert all(row["true_of"] == [row["image"]] for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ def test_shapes_and_plates_have_their_colour() -> None:
     for colour in COLOURS:
         for kind in KINDS_BY_CATEGORY[SHAPE]:
             if kind != "crescent":
-                assert (pixels(Scene(0, "sea", (Thing(kind, "large", colour, None, 128, 128),)))[128, 128] == RGB[colour]).all()
+                assert (
+                    pixels(Scene(0, "sea", (Thing(kind, "large", colour, None, 128, 128),)))[128, 128] == RGB[colour]
+                ).all()
         plate = pixels(Scene(0, "sea", (Thing("dog", "large", None, colour, 128, 128),)))
         assert (plate.reshape(-1, 3) == RGB[colour]).all(axis=1).sum() > 100

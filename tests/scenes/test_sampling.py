@@ -9,7 +9,9 @@ TEST = [sample_scene(FIRST_SEED["test"] + i) for i in range(3000)]
 
 
 def test_the_world_is_as_rich_as_promised() -> None:
-    assert len(KINDS) >= 64 and len(CATEGORIES) >= 7 and len(COLOURS) == 8
+    assert len(KINDS) >= 64
+    assert len(CATEGORIES) >= 7
+    assert len(COLOURS) == 8
     assert {len(scene.things) for scene in TRAIN} == {2, 3, 4, 5, 6}
     assert {thing.kind for scene in TRAIN for thing in scene.things} == set(KINDS)
 
@@ -24,7 +26,8 @@ def test_things_stand_inside_apart_and_in_cells_of_their_own() -> None:
         assert len({cell_of(thing) for thing in scene.things}) == len(scene.things)
         for i, a in enumerate(scene.things):
             radius = DIAMETERS[a.size] / 2
-            assert radius <= a.x <= IMAGE_SIZE - radius and radius <= a.y <= IMAGE_SIZE - radius
+            assert radius <= a.x <= IMAGE_SIZE - radius
+            assert radius <= a.y <= IMAGE_SIZE - radius
             for b in scene.things[:i]:
                 assert math.hypot(a.x - b.x, a.y - b.y) >= (DIAMETERS[a.size] + DIAMETERS[b.size]) / 2
 

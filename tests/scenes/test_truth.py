@@ -43,8 +43,12 @@ def test_between_means_in_the_middle_and_on_the_line() -> None:
 
 
 def test_three_valued_logic() -> None:
-    assert anyone([False, None, True]) is True and anyone([False, None]) is None and anyone([False]) is False
-    assert everyone([True, None, False]) is False and everyone([True, None]) is None and everyone([True]) is True
+    assert anyone([False, None, True]) is True
+    assert anyone([False, None]) is None
+    assert anyone([False]) is False
+    assert everyone([True, None, False]) is False
+    assert everyone([True, None]) is None
+    assert everyone([True]) is True
 
 
 def test_phrases_count_and_background() -> None:
@@ -52,15 +56,18 @@ def test_phrases_count_and_background() -> None:
     assert holds(scene, m.Shows(m.Phrase("star", "small", "red", "blue")))
     assert holds(scene, m.Shows(m.Phrase("shape", plate="blue")))
     assert not holds(scene, m.Shows(m.Phrase("star", colour="blue")))
-    assert holds(scene, m.ShowsCount(2, "animal")) and not holds(scene, m.ShowsCount(3, "animal"))
-    assert holds(scene, m.ShowsBackground("sea")) and not holds(scene, m.ShowsBackground("night"))
+    assert holds(scene, m.ShowsCount(2, "animal"))
+    assert not holds(scene, m.ShowsCount(3, "animal"))
+    assert holds(scene, m.ShowsBackground("sea"))
+    assert not holds(scene, m.ShowsBackground("night"))
 
 
 def test_sampled_captions_are_true_and_foils_false() -> None:
     rng = random.Random(0)
     for scene in SCENES:
         caption = sample_caption(scene, rng)
-        assert caption_holds(scene, caption) is True and 1 <= len(caption) <= 3
+        assert caption_holds(scene, caption) is True
+        assert 1 <= len(caption) <= 3
         foil = sample_foil(scene, caption, rng)
         assert foil is None or caption_holds(scene, foil) is False
 

@@ -45,4 +45,6 @@ def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
 def test_rate_warms_up_and_falls_to_a_hundredth() -> None:
     schedule = Schedule(100, 1.0, warmup=10)
     rates = [schedule.rate(step) for step in range(100)]
-    assert max(rates) == rates[10] == 1.0 and rates[0] == 0.1 and rates[-1] < 0.011
+    assert max(rates) == rates[10] == 1.0
+    assert rates[0] == 0.1
+    assert rates[-1] < 0.011

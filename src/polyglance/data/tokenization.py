@@ -1,4 +1,4 @@
-"""One subword tokenizer for all languages: byte-level BPE that never crosses a word, and takes each Han character apart."""
+"""One subword tokenizer for all languages: byte-level BPE within words, each Han character apart."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ class Tokenizer:
 
     def __init__(self, fast: "FastTokenizer") -> None:
         self._fast = fast
-        self.padding_id, self.mask_id = (fast.token_to_id(token) for token in SPECIAL_TOKENS)
+        self.padding_id, self.mask_id = range(len(SPECIAL_TOKENS))
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
@@ -70,7 +70,7 @@ class Tokenizer:
         return int(self._fast.get_vocab_size())
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; an empty text is one padding token."""
+        """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding."""
         rows = [encoding.ids[:max_tokens] or [self.padding_id] for encoding in self._fast.encode_batch(list(texts))]
         longest = max(map(len, rows))
         ids = np.full((len(rows), longest), self.padding_id, np.int64)

@@ -33,8 +33,10 @@ def retrieve(
     return Ranking(order), scores
 
 
-def rerank(model: JointModel, queries: TokenStates, pool: TokenStates, found: Ranking, queries_are_text: bool) -> Ranking:
-    """The cross-encoder over the candidates that the twin encoder found (cooperative: arXiv:2103.11920, section 3.3)."""
+def rerank(
+    model: JointModel, queries: TokenStates, pool: TokenStates, found: Ranking, queries_are_text: bool
+) -> Ranking:
+    """The cross-encoder over the candidates of the twin encoder (cooperative: arXiv:2103.11920, section 3.3)."""
     rows, columns = found.order.shape
     flat_queries = torch.arange(rows).repeat_interleave(columns)
     flat_items = found.order.flatten()

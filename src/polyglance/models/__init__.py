@@ -30,7 +30,9 @@ def load_model(name: str = BUNDLED) -> "SingleStreamModel":
     """
     folder = bundled_folder() if name == BUNDLED else Path(name)
     if not folder.is_dir():
-        raise ConfigurationError(f"no model {name!r}: expected {BUNDLED!r}, the bundled one, or a folder with a model in it")
+        raise ConfigurationError(
+            f"no model {name!r}: expected {BUNDLED!r}, the bundled one, or a folder with a model in it"
+        )
     from polyglance.models.checkpoint import load_folder
 
     return load_folder(folder)

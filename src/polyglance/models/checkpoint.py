@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,8 +20,12 @@ FAMILY = "single-stream"
 def save_model(model: SingleStreamModel, folder: Path) -> None:
     """Writes the three files; weights as bfloat16, two bytes each."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().to("cpu", torch.bfloat16).contiguous() for name, value in model.state_dict().items()}
-    save_file({name: value for name, value in weights.items() if "num_batches" not in name}, folder / "model.safetensors")
+    weights = {
+        name: value.detach().to("cpu", torch.bfloat16).contiguous() for name, value in model.state_dict().items()
+    }
+    save_file(
+        {name: value for name, value in weights.items() if "num_batches" not in name}, folder / "model.safetensors"
+    )
     config = {"family": FAMILY, "name": model.name, **asdict(model.config)}
     (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     model.tokenizer.save(folder / "tokenizer.json")
@@ -37,7 +42,7 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
     try:
         description = config_path.read_text(encoding="utf-8")
-        fields = json.loads(description)
+        fields: dict[str, Any] = json.loads(description)
         family, name = fields.pop("family"), fields.pop("name")
         config = SingleStreamConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
     except FileNotFoundError as error:
@@ -54,7 +59,9 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
         raise CheckpointError(f"{weights_path} cannot be used: {reason}; copy the model's folder again") from error
     lost = [key for key in missing if "num_batches" not in key]
     if lost or unexpected:
-        raise CheckpointError(f"{weights_path} does not fit config.json: missing {lost[:3]}, unexpected {unexpected[:3]}")
+        raise CheckpointError(
+            f"{weights_path} does not fit config.json: missing {lost[:3]}, unexpected {unexpected[:3]}"
+        )
     model.fingerprint = sha256(description.encode() + weights_path.read_bytes()).hexdigest()[:16]
     return model.to(dtype or native_dtype()).eval()
 

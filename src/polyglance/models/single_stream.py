@@ -64,9 +64,9 @@ class SingleStreamConfig:
 class SingleStreamModel(nn.Module):
     """A `JointModel`: text and picture are read apart by the lower layers and joined by the upper ones.
 
-    Below the cut each modality has layers of its own (the modality experts of VLMo, arXiv:2111.02358, taken whole), so
-    that the picture side can be trained first and its states kept. Above it, one stack serves all three tasks: each puts
-    its own learned token in front and reads its result there.
+    Below the cut each modality has layers of its own (the modality experts of VLMo, arXiv:2111.02358, taken whole),
+    so that the picture side can be trained first and its states kept. Above it, one stack serves all three tasks: each
+    puts its own learned token in front and reads its result there.
     """
 
     def __init__(self, config: SingleStreamConfig, tokenizer: Tokenizer, name: str = "untrained") -> None:
@@ -163,8 +163,8 @@ class SingleStreamModel(nn.Module):
             return logits
 
     def masked_states(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "batch tokens width"]:
-        """Upper-layer states of the text's tokens with the picture in view, for masked-language modelling: their product
-        with the token embedding gives the logits."""
+        """Upper-layer states of the text's tokens with the picture in view, for masked-language modelling: their
+        product with the token embedding gives the logits."""
         with self._gradients():
             return self._joint("match", text, images)[:, 1 : 1 + text.hidden.shape[1]]
 

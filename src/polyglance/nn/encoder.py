@@ -12,7 +12,7 @@ NormPlacement = Literal["pre", "post"]
 
 
 class Packing:
-    """Where the real tokens of a padded batch are: layers multiply these alone, only attention sees rows of equal length.
+    """Where the real tokens of a padded batch are: layers multiply these alone, only attention sees equal rows.
 
     In a batch of captions of 6 to 30 tokens three quarters would be padding.
     """
@@ -63,7 +63,9 @@ class SelfAttention(nn.Module):
 class EncoderLayer(nn.Module):
     """Self-attention and a GELU feed-forward, each with a residual; the norm before (`pre`) or after (`post`) them."""
 
-    def __init__(self, width: int, heads: int, feed_forward: int, norm: NormPlacement = "pre", eps: float = 1e-5) -> None:
+    def __init__(
+        self, width: int, heads: int, feed_forward: int, norm: NormPlacement = "pre", eps: float = 1e-5
+    ) -> None:
         super().__init__()
         self.norm = norm
         self.attention = SelfAttention(width, heads)
@@ -74,9 +76,11 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "real width"]:
         if self.norm == "pre":
             x = x + self.attention(self.attention_norm(x), packing)
-            return x + self.feed_forward(self.feed_forward_norm(x))
-        x = self.attention_norm(x + self.attention(x, packing))
-        return self.feed_forward_norm(x + self.feed_forward(x))
+            x = x + self.feed_forward(self.feed_forward_norm(x))
+        else:
+            x = self.attention_norm(x + self.attention(x, packing))
+            x = self.feed_forward_norm(x + self.feed_forward(x))
+        return x
 
 
 class Encoder(nn.Module):

@@ -21,8 +21,8 @@ class ConvStem(nn.Module):
         self.blocks = nn.Sequential(*blocks, nn.BatchNorm2d(channels[-1]))
 
     def forward(self, pixels: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        x = pixels.to(self.blocks[0].weight.dtype) / 127.5 - 1
-        return self.blocks(x).flatten(2).transpose(1, 2)
+        x: Tensor = self.blocks(pixels.to(next(self.parameters()).dtype) / 127.5 - 1)
+        return x.flatten(2).transpose(1, 2)
 
 
 class GridCompressor(nn.Module):

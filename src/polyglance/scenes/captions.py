@@ -24,7 +24,7 @@ def sample_caption(scene: Scene, rng: random.Random, fragments: int | None = Non
 
 
 def sample_unique_caption(index: SceneIndex, row: int, rng: random.Random, tries: int = 80) -> m.Caption | None:
-    """A caption that, of all scenes of the index, only this one satisfies, beyond argument; None where none was found."""
+    """A caption that, of all scenes of the index, only this one satisfies, beyond argument; None if none was found."""
     for attempt in range(tries):
         caption = sample_caption(index.scenes[row], rng, fragments=min(3, 1 + attempt // 10))
         if index.find(caption) == ([row], []):

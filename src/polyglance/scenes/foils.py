@@ -1,4 +1,4 @@
-"""Foils: captions that differ from a true one in a single detail and are false of the scene (FOIL: arXiv:1705.01359)."""
+"""Foils: captions that differ from a true one in one detail and are false of the scene (FOIL: arXiv:1705.01359)."""
 
 import random
 from dataclasses import replace

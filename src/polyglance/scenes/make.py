@@ -33,22 +33,24 @@ def make_scenes(
     unique: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, int]:
-    """Writes `count` pictures (PNG, 256 x 256), `captions.jsonl`, `questions.jsonl` and `scene_graphs.json` (GQA's form).
+    """Writes `count` pictures (PNG, 256 x 256), `captions.jsonl`, `questions.jsonl`, `scene_graphs.json` (GQA's form).
 
     seed: picture i is the scene of seed + i; the split follows from it (train from 0, val from 1,000,000, test from
-    2,000,000), so a run stays within one. languages: codes, all by default. unique: only captions that exactly one of the
-    pictures satisfies, one each; otherwise one each of one, two and three fragments.
+    2,000,000), so a run stays within one. languages: codes, all by default. unique: only captions that exactly one of
+    the pictures satisfies, one each; otherwise one each of one, two and three fragments.
 
     Returns: how many pictures, captions and questions were written.
 
     Raises:
-        ConfigurationError: no pictures, a seed below 0, a run that crosses from one split into the next, an unknown language.
+        ConfigurationError: no pictures, a seed below 0, a run that lies in two splits, an unknown language.
     """
     if count < 1 or seed < 0:
         raise ConfigurationError(f"expected a count of at least 1 and a seed of at least 0, not {count} and {seed}")
     if split_of(seed) != split_of(seed + count - 1):
         starts = ", ".join(f"{split} from {first:,}" for split, first in FIRST_SEED.items())
-        raise ConfigurationError(f"seeds {seed} to {seed + count - 1} lie in two splits ({starts}); choose another seed")
+        raise ConfigurationError(
+            f"seeds {seed} to {seed + count - 1} lie in two splits ({starts}); choose another seed"
+        )
     codes = tuple(languages) or tuple(grammars())
     for code in codes:
         grammar(code)
@@ -109,7 +111,10 @@ def scene_graph(scene: Scene) -> Row:
         objects[str(number)] = {
             "name": thing.kind,
             "category": thing.category,
-            **{"x": thing.x - side // 2, "y": thing.y - side // 2, "w": side, "h": side},
+            "x": thing.x - side // 2,
+            "y": thing.y - side // 2,
+            "w": side,
+            "h": side,
             "attributes": [value for value in (thing.size, thing.colour) if value],
             "relations": relations,
         }
@@ -157,8 +162,6 @@ def _draw(scenes: Sequence[Scene], folder: Path, progress: Callable[[int, int], 
 
 
 def _write_lines(path: Path, rows: Iterator[Row]) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8") as lines:
-        for count, row in enumerate(rows, 1):
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return count
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    path.write_text("".join(lines), encoding="utf-8")
+    return len(lines)

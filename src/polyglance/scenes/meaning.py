@@ -12,7 +12,7 @@ from typing import ClassVar
 class Phrase:
     """A noun with what narrows it down: `a small red star on a blue plate`, or `the animal on the white plate`.
 
-    noun: a kind or a category of `polyglance.scenes.world`. colour: only of shapes. plate: the colour of the plate below.
+    noun: a kind or a category of `polyglance.scenes.world`. colour: of shapes alone. plate: the plate's colour.
     """
 
     noun: str

@@ -23,7 +23,7 @@ STRUCTURAL_TYPES: Final = ("verify", "query", "choose", "logical", "compare", "c
 # -- answering ---------------------------------------------------------------------------------------------------------
 
 
-def answer(scene: Scene, q: m.Question) -> str | None:  # noqa: C901 - one arm a template, each of one line
+def answer(scene: Scene, q: m.Question) -> str | None:
     """The answer in English, or None where the question does not apply to the scene or a viewer could argue."""
     match q:
         case m.IsThere(thing) | m.IsThereCategory(thing):
@@ -373,7 +373,9 @@ def _are_there_more(scene: Scene, rng: random.Random) -> m.Question | None:
 
 def _how_many(scene: Scene, rng: random.Random) -> m.Question:
     thing = rng.choice(scene.things)
-    return m.HowMany(rng.choice((thing.kind, thing.category, thing.category, rng.choice(CATEGORIES), rng.choice(KINDS))))
+    return m.HowMany(
+        rng.choice((thing.kind, thing.category, thing.category, rng.choice(CATEGORIES), rng.choice(KINDS)))
+    )
 
 
 def _is_there(scene: Scene, rng: random.Random) -> m.Question:

@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from polyglance.scenes.sampling import DIAMETERS, IMAGE_SIZE, Scene, Thing
+from polyglance.scenes.sampling import DIAMETERS, IMAGE_SIZE, Scene
 from polyglance.scenes.world import EMOJI_OF
 
 RGB: Final = {
@@ -38,13 +38,17 @@ def render(scene: Scene, emoji_folder: Path) -> Image.Image:
 def _sprite(kind: str, size: str, colour: str | None, plate: str | None, emoji_folder: Path) -> Image.Image:
     """The thing with its shadow and plate, on a transparent square twice its size, centred."""
     diameter = DIAMETERS[size]
-    thing = _emoji(emoji_folder / f"{EMOJI_OF[kind]}.png", diameter) if kind in EMOJI_OF else _shape(kind, colour, diameter)
+    thing = (
+        _emoji(emoji_folder / f"{EMOJI_OF[kind]}.png", diameter) if kind in EMOJI_OF else _shape(kind, colour, diameter)
+    )
     canvas = Image.new("RGBA", (2 * diameter, 2 * diameter))
     if plate:
         canvas.alpha_composite(_plate(plate, diameter))
     corner = (diameter // 2, diameter // 2)
     shadow = Image.new("RGBA", canvas.size)
-    shadow.paste((0, 0, 0, 255), (corner[0] + 1, corner[1] + 3), thing.getchannel("A").point(lambda alpha: alpha * 2 // 5))
+    shadow.paste(
+        (0, 0, 0, 255), (corner[0] + 1, corner[1] + 3), thing.getchannel("A").point(lambda alpha: alpha * 2 // 5)
+    )
     canvas.alpha_composite(shadow.filter(ImageFilter.GaussianBlur(2)))
     canvas.alpha_composite(thing, corner)
     return canvas
@@ -98,9 +102,9 @@ def _shape(kind: str, colour: str | None, diameter: int) -> Image.Image:
         draw.polygon([(side * x, side * y) for x, y in _outline(kind)], 255)
     inner = mask.filter(ImageFilter.MinFilter(2 * (side // 40) + 1))
     edge = _shade(colour, 0.55) if colour != "black" else (130, 130, 140)
-    image = Image.new("RGBA", (side, side), edge + (0,))
-    image.paste(edge + (255,), (0, 0), mask)
-    image.paste(RGB[colour] + (255,), (0, 0), inner)
+    image = Image.new("RGBA", (side, side), (*edge, 0))
+    image.paste((*edge, 255), (0, 0), mask)
+    image.paste((*RGB[colour], 255), (0, 0), inner)
     return image.resize((diameter, diameter), Image.Resampling.LANCZOS)
 
 

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
-from polyglance.scenes.world import BACKGROUNDS, CATEGORIES, CATEGORY_OF, COLOURS, KINDS, KINDS_BY_CATEGORY, SHAPE, SIZES
+from polyglance.scenes.world import (
+    BACKGROUNDS,
+    CATEGORIES,
+    CATEGORY_OF,
+    COLOURS,
+    KINDS,
+    KINDS_BY_CATEGORY,
+    SHAPE,
+    SIZES,
+)
 
 Split = Literal["train", "val", "test"]
 
@@ -25,7 +34,7 @@ FIRST_SEED: Final[dict[Split, int]] = {"train": 0, "val": 1_000_000, "test": 2_0
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing of a scene. x, y: its centre in pixels from the top left. colour: of shapes; plate: the plate's colour."""
+    """One thing of a scene. x, y: its centre in pixels from the top left. colour: of shapes alone."""
 
     kind: str
     size: str

@@ -41,7 +41,7 @@ def related(a: Thing, relation: str, b: Thing) -> Truth:
 
 
 def between(thing: Thing, first: Thing, second: Thing) -> Truth:
-    """Whether `thing` lies in the middle half of the line from one to the other, off it by at most a fifth of its length."""
+    """Whether `thing` is in the middle half of the line between the two, off it by at most a fifth of its length."""
     ux, uy = second.x - first.x, second.y - first.y
     length = math.hypot(ux, uy)
     vx, vy = thing.x - first.x, thing.y - first.y

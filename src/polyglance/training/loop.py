@@ -44,7 +44,8 @@ def fit(
     report: Report | None = None,
     save_every: float = 120,
 ) -> None:
-    """Trains `module` in place for `schedule.steps` steps and leaves `STAGE.safetensors` and `STAGE.jsonl` in the folder.
+    """Trains `module` in place for `schedule.steps` steps and leaves `STAGE.safetensors` and `STAGE.jsonl` in
+    the folder.
 
     losses: the losses of one step, summed to be minimised; it must draw whatever is random from the step's number, so
     that a run that was killed and one that was not are the same. Where the folder holds a checkpoint, training goes on

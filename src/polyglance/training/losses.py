@@ -16,8 +16,8 @@ def info_nce(
     """Symmetric InfoNCE (CLIP: arXiv:2103.00020, figure 3) in which what is also true is no negative.
 
     texts, images: unit vectors, row i of one belongs to row i of the other. scale: the learned inverse temperature.
-    also_true[i, j]: text i is, or may be, true of image j too (the diagonal is ignored). foils: one false text an image,
-    a further negative in the image-to-text direction.
+    also_true[i, j]: text i is, or may be, true of image j too (the diagonal is ignored). foils: one false text an
+    image, a further negative in the image-to-text direction.
     """
     logits = scale * texts @ images.T
     others = also_true & ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
@@ -37,8 +37,8 @@ def hard_negatives(
 ) -> Int[Tensor, " rows"]:
     """One column a row, drawn with probability exp(sharpness * similarity) from those not excluded.
 
-    Drawing softens "the hardest": while the twin encoder still knows nothing its similarities are level and negatives are
-    random; they turn hard as it learns, which spares the match loss a late start.
+    Drawing softens "the hardest": while the twin encoder still knows nothing its similarities are level and negatives
+    are random; they turn hard as it learns, which spares the match loss a late start.
     """
     logits = (sharpness * similarities.detach()).masked_fill(excluded.to(similarities.device), float("-inf"))
     probabilities = logits.softmax(dim=-1).nan_to_num(1 / logits.shape[1]).cpu()

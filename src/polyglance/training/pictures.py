@@ -21,8 +21,10 @@ SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 CHUNK = 250
 
 
-def draw_scenes(seeds: range, path: Path, progress: Callable[[int, int], None] | None = None) -> UInt8[Tensor, "n 3 h w"]:
-    """The pictures of these seeds, (n, 3, 256, 256) uint8, mapped from `path`; drawn there first where it is not whole."""
+def draw_scenes(
+    seeds: range, path: Path, progress: Callable[[int, int], None] | None = None
+) -> UInt8[Tensor, "n 3 h w"]:
+    """The pictures of these seeds, (n, 3, 256, 256) uint8, mapped from `path`; drawn there first if it is missing."""
     if not path.exists():
         unfinished = path.with_suffix(".part")
         pictures = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(seeds), *SHAPE))

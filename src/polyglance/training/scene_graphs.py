@@ -1,4 +1,4 @@
-"""First stage: the picture layers learn to say what stands in each cell of the picture, through the states that are kept."""
+"""First stage: the picture layers learn to say, through the states that are kept, what stands in each cell."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from polyglance.nn.states import TokenStates
 from polyglance.scenes.sampling import GRID, IMAGE_SIZE, Scene, cell_of
-from polyglance.scenes.world import BACKGROUNDS, COLOURS, KINDS, SIZES
+from polyglance.scenes.world import BACKGROUNDS, CATEGORY_OF, COLOURS, KINDS, SHAPE, SIZES
 
 FACTS = {"kind": len(KINDS) + 1, "size": len(SIZES) + 1, "colour": len(COLOURS) + 1, "plate": len(COLOURS) + 1}
 """What is told of each cell, with the number of classes; class 0 is `none`."""
@@ -17,8 +17,8 @@ CELLS = GRID * GRID
 
 
 def scene_targets(scenes: Sequence[Scene]) -> tuple[Int[Tensor, "scenes columns"], Float[Tensor, "scenes cells 2"]]:
-    """(classes, places): for each cell the classes in the order of `FACTS`, then the background; and where in its cell a
-    thing's centre lies, -1 to 1."""
+    """(classes, places): for each cell the classes in the order of `FACTS`, then the background; and where in its cell
+    a thing's centre lies, -1 to 1."""
     classes = torch.zeros(len(scenes), CELLS * len(FACTS) + 1, dtype=torch.long)
     places = torch.zeros(len(scenes), CELLS, 2)
     cell = IMAGE_SIZE // GRID
@@ -51,12 +51,16 @@ class SceneGraphHead(nn.Module):
         states: TokenStates,
         classes: Int[Tensor, "scenes columns"],
         places: Float[Tensor, "scenes cells 2"],
+        shape_weight: float = 1,
     ) -> dict[str, Tensor]:
+        """Cross-entropy of every fact, and squared error of places. shape_weight: what a shape's kind counts for."""
+        weight = torch.tensor([1.0] + [shape_weight if CATEGORY_OF[kind] == SHAPE else 1.0 for kind in KINDS])
+        weights = {"kind": weight.to(classes.device)}
         hidden = states.hidden.float()
         per_cell = classes[:, :-1].view(len(classes), CELLS, len(FACTS))
         there = per_cell[..., 0] > 0
         terms = {
-            name: F.cross_entropy(logits.flatten(0, 1), per_cell[..., i].flatten())
+            name: F.cross_entropy(logits.flatten(0, 1), per_cell[..., i].flatten(), weights.get(name))
             for i, (name, logits) in enumerate(self._split(hidden).items())
         }
         terms["place"] = F.mse_loss(self.place(hidden)[there], places[there])
@@ -66,15 +70,6 @@ class SceneGraphHead(nn.Module):
     def emoji_loss(self, states: TokenStates, emoji: Int[Tensor, " pictures"]) -> Tensor:
         """Telling the gallery's pictures apart, without their names."""
         return 0.3 * F.cross_entropy(self.emoji(states.hidden.float().flatten(1)), emoji)
-
-    @torch.no_grad()
-    def accuracy(self, states: TokenStates, classes: Int[Tensor, "scenes columns"]) -> dict[str, float]:
-        """Share of the things whose kind, size, colour and plate are each told right; `all`: all four at once."""
-        per_cell = classes[:, :-1].view(len(classes), CELLS, len(FACTS))
-        there = per_cell[..., 0] > 0
-        split = self._split(states.hidden.float())
-        right = torch.stack([logits.argmax(-1) == per_cell[..., i] for i, logits in enumerate(split.values())])[:, there]
-        return {**dict(zip(FACTS, right.float().mean(dim=1).tolist(), strict=True)), "all": right.all(0).float().mean().item()}
 
     def _split(self, hidden: Float[Tensor, "scenes cells width"]) -> dict[str, Tensor]:
         return dict(zip(FACTS, self.facts(hidden).split(list(FACTS.values()), dim=-1), strict=True))

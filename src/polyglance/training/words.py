@@ -143,14 +143,18 @@ class WordLosses:
         asked = self._states(self.scenes, batch.question_rows)
         half = len(pictures) // 2
         with mixed:
-            terms["match"] = _binary(model.match(captions, pictures), 1) + _binary(model.match(captions, pictures[wrong]), 0)
+            terms["match"] = self._match(captions, pictures, wrong)
             terms["foil"] = _binary(model.match(foils, pictures), 0)
-            terms["match_names"] = _binary(model.match(names, faces), 1) + _binary(model.match(names, faces[wrong_faces]), 0)
+            terms["match_names"] = self._match(names, faces, wrong_faces)
             answers = model.answer(model.read_text(batch.questions), asked)
             terms["answer"] = F.cross_entropy(answers, batch.answers.to(answers.device))
             terms["masked"] = 0.3 * self._masked(_rows(batch.captions, half), pictures[:half], generator)
             terms["masked_names"] = 0.2 * self._masked(batch.names, faces, generator)
         return terms
+
+    def _match(self, texts: TokenStates, images: TokenStates, wrong: Int[Tensor, " rows"]) -> Tensor:
+        """Binary cross-entropy with one negative a positive (arXiv:2103.11920, section 3.2)."""
+        return _binary(self.model.match(texts, images), 1) + _binary(self.model.match(texts, images[wrong]), 0)
 
     def _masked(self, texts: TextBatch, images: TokenStates, generator: torch.Generator) -> Tensor:
         """Masked-language modelling (BERT: arXiv:1810.04805) with the picture in view; a quarter is masked."""
@@ -166,10 +170,7 @@ class WordLosses:
 
     def _batch(self, step: int) -> WordBatch:
         """This step's texts; the next step's are drawn meanwhile in a thread."""
-        if self._ahead and self._ahead[0] == step:
-            batch = self._ahead[1].result()
-        else:
-            batch = self.source(step)
+        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
         self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
         return batch
 

@@ -26,6 +26,6 @@ def grammar(code: str) -> Grammar:
 
     if code not in grammars():
         raise ConfigurationError(
-            f"the scene world speaks {', '.join(grammars())}, not {code!r}; a new language is one new file in scenes/grammar"
+            f"the scene world speaks {', '.join(grammars())}, not {code!r}; a language is one file in scenes/grammar"
         )
     return grammars()[code]

@@ -1,0 +1,75 @@
+"""Text to image over the emoji gallery: words and pictures that nobody here made.
+
+    python -m experiments.emoji [--model NAME_OR_FOLDER] [--output FOLDER]
+
+Two kinds of query, by language: names of the (picture, language) pairs held out of training, and all keywords of a
+picture joined (its name left out), which no training ever saw. The pool is all 1,470 pictures.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from experiments.results import RESULTS, Row, write_results
+from polyglance.data.gallery import gallery
+from polyglance.data.images import decode
+from polyglance.evaluation.retrieval import embed_all, read_texts, rerank, retrieve
+from polyglance.models import load_model
+from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.nn.states import TokenStates
+
+CANDIDATES = 20
+
+
+def read_gallery(model: JointModel, batch: int = 50) -> TokenStates:
+    """The gallery's states as they come back from a library."""
+    stored = []
+    entries = gallery()
+    for start in range(0, len(entries), batch):
+        pictures = [model.preprocess(decode(entry.path)) for entry in entries[start : start + batch]]
+        stored += model.read_images(ImageBatch(torch.from_numpy(np.stack(pictures)))).store()
+    return TokenStates.load(stored, "image")
+
+
+def queries(kind: str, language: str) -> list[tuple[int, str]]:
+    """(row of the gallery, text) of one kind: `seen names`, `held-out names` or `keywords`."""
+    found = []
+    for row, entry in enumerate(gallery()):
+        name = entry.names[language]
+        if kind == "keywords":
+            words = [word for word in entry.keywords[language] if word != name]
+            found += [(row, ", ".join(words))] if words else []
+        elif entry.name_is_held_out(language) == (kind == "held-out names"):
+            found.append((row, name))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    started = time.time()
+    model = load_model(arguments.model)
+    states = read_gallery(model)
+    pictures = embed_all(model, states)
+    rows: list[Row] = []
+    for kind in ("seen names", "held-out names", "keywords"):
+        for language in model.languages:
+            asked = queries(kind, language)
+            right = torch.tensor([row for row, _ in asked])
+            texts = read_texts(model, [text for _, text in asked])
+            twin, _ = retrieve(embed_all(model, texts), pictures, CANDIDATES)
+            coop = rerank(model, texts, states, twin, queries_are_text=True)
+            for system, ranking in (("twin", twin), ("coop", coop)):
+                recalls = {f"R@{at}": round(ranking.recall(right, at), 2) for at in (1, 10)}
+                rows.append({"queries": kind, "language": language, "system": system, "count": len(asked), **recalls})
+                print(*rows[-1].values())
+    print(f"wrote {write_results('emoji', rows, 0, started, arguments.output)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The figures of a model on the scene world: retrieval, reranking and answers in every language.
+
+    python -m experiments.scenes_mini [--model NAME_OR_FOLDER] [--pictures 1000] [--languages en,de] [--output FOLDER]
+
+On fresh pictures of the test range, read once and kept in 8 bits as a library keeps them: one caption each that no
+other of the pictures satisfies, and five questions each. Twin: nearest vectors. Coop: the best 20 of those, reranked.
+"""
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.results import RESULTS, Row, write_results
+from polyglance.data.gallery import gallery_folder
+from polyglance.evaluation.retrieval import Ranking, embed_all, read_texts, rerank, retrieve
+from polyglance.models import load_model
+from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.nn.states import TokenStates
+from polyglance.scenes import meaning as m
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.make import names_unseen_pair, scene_captions, scene_questions
+from polyglance.scenes.render import render
+from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
+from polyglance.scenes.truth import SceneIndex
+
+CANDIDATES = 20
+
+
+def read_scenes(model: JointModel, scenes: Sequence[Scene], batch: int = 50) -> TokenStates:
+    """The scenes' states as they come back from a library."""
+    stored = []
+    for start in range(0, len(scenes), batch):
+        pictures = [model.preprocess(render(scene, gallery_folder())) for scene in scenes[start : start + batch]]
+        stored += model.read_images(ImageBatch(torch.from_numpy(np.stack(pictures)))).store()
+    return TokenStates.load(stored, "image")
+
+
+def retrieval_rows(
+    model: JointModel, scenes: Sequence[Scene], states: TokenStates, languages: Sequence[str]
+) -> list[Row]:
+    """R@1, 5 and 10 both ways, twin and coop, and R@1 apart for captions that name an unseen (kind, colour) pair."""
+    index = SceneIndex(scenes)
+    found = [(row, captions[0]) for row in range(len(scenes)) if (captions := scene_captions(index, row, unique=True))]
+    right = torch.tensor([row for row, _ in found])
+    unseen = torch.tensor([names_unseen_pair(scenes[row], caption) for row, caption in found])
+    pictures = embed_all(model, states)
+    rows: list[Row] = []
+    for code in languages:
+        texts = read_texts(model, [grammar(code).caption(caption) for _, caption in found])
+        vectors = embed_all(model, texts)
+        to_image, _ = retrieve(vectors, pictures, CANDIDATES)
+        to_text, _ = retrieve(pictures[right], vectors, CANDIDATES)
+        coop_to_image = rerank(model, texts, states, to_image, queries_are_text=True)
+        coop_to_text = rerank(model, states[right], texts, to_text, queries_are_text=False)
+        own = torch.arange(len(found))
+        for system, image, text in (("twin", to_image, to_text), ("coop", coop_to_image, coop_to_text)):
+            rows.append(
+                {
+                    "system": system,
+                    "language": code,
+                    "queries": len(found),
+                    "pool": len(scenes),
+                    "text_to_image": _recalls(image, right),
+                    "image_to_text": _recalls(text, own),
+                    "text_to_image_R@1_seen_pairs": round(_part(image, ~unseen).recall(right[~unseen], 1), 2),
+                    "text_to_image_R@1_unseen_pairs": round(_part(image, unseen).recall(right[unseen], 1), 2),
+                    "queries_with_unseen_pairs": int(unseen.sum()),
+                }
+            )
+    return rows
+
+
+def answer_rows(model: JointModel, scenes: Sequence[Scene], states: TokenStates, languages: Sequence[str]) -> list[Row]:
+    """Exact answers in percent, by type, beside three controls: a blank picture, another scene's picture, and each
+    template's commonest answer."""
+    asked = [(row, question, answer) for row, scene in enumerate(scenes) for question, answer in scene_questions(scene)]
+    pictures = torch.tensor([row for row, _, _ in asked])
+    right = torch.tensor([model.answers.index(answer) for _, _, answer in asked])
+    white = np.full((3, 256, 256), 255, np.uint8)
+    blank = TokenStates.load(model.read_images(ImageBatch(torch.from_numpy(white[None]))).store(), "image")
+    guess = 100 * _commonest([(type(question), answer) for _, question, answer in asked])
+    rows: list[Row] = []
+    for code in languages:
+        texts = read_texts(model, [grammar(code).say(question) for _, question, _ in asked])
+        correct = _answers(model, texts, states, pictures) == right
+        shuffled = _answers(model, texts, states, pictures.roll(len(pictures) // 2)) == right
+        blind = _answers(model, texts, blank, torch.zeros_like(pictures)) == right
+        rows.append(
+            {
+                "system": "answer",
+                "language": code,
+                "questions": len(asked),
+                "accuracy": _percent(correct),
+                "controls": {
+                    "blank": _percent(blind),
+                    "shuffled": _percent(shuffled),
+                    "most_frequent": round(guess, 2),
+                },
+                "by_structural": _by([question.structural for _, question, _ in asked], correct),
+                "by_semantic": _by([question.semantic for _, question, _ in asked], correct),
+                "by_template": _by([type(question).__name__ for _, question, _ in asked], correct),
+            }
+        )
+    return rows
+
+
+def _answers(model: JointModel, texts: TokenStates, states: TokenStates, pictures: Tensor, batch: int = 500) -> Tensor:
+    rows = torch.arange(len(texts)).split(batch)
+    return torch.cat([model.answer(texts[row], states[pictures[row]]).argmax(dim=-1) for row in rows])
+
+
+def _recalls(ranking: Ranking, right: Tensor) -> dict[str, float]:
+    return {f"R@{at}": round(ranking.recall(right, at), 2) for at in (1, 5, 10)}
+
+
+def _part(ranking: Ranking, rows: Tensor) -> Ranking:
+    return Ranking(ranking.order[rows])
+
+
+def _percent(correct: Tensor) -> float:
+    return round(100 * correct.float().mean().item(), 2)
+
+
+def _by(names: Sequence[str], correct: Tensor) -> dict[str, float]:
+    return {
+        name: _percent(correct[[i for i, other in enumerate(names) if other == name]]) for name in sorted(set(names))
+    }
+
+
+def _commonest(pairs: Sequence[tuple[type[m.Question], str]]) -> float:
+    """The share that is right when each template always gets its commonest answer."""
+    counts: defaultdict[type[m.Question], defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for template, answer in pairs:
+        counts[template][answer] += 1
+    return sum(max(answers.values()) for answers in counts.values()) / len(pairs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--languages", default="")
+    parser.add_argument("--seed", type=int, default=FIRST_SEED["test"])
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    started = time.time()
+    model = load_model(arguments.model)
+    languages = arguments.languages.split(",") if arguments.languages else list(model.languages)
+    scenes = [sample_scene(arguments.seed + i) for i in range(arguments.pictures)]
+    states = read_scenes(model, scenes)
+    rows = retrieval_rows(model, scenes, states, languages) + answer_rows(model, scenes, states, languages)
+    path = write_results("scenes_mini", rows, arguments.seed, started, arguments.output)
+    for row in rows:
+        print(
+            *(
+                f"{key}={row[key]}"
+                for key in ("system", "language", "text_to_image", "image_to_text", "accuracy", "controls")
+                if key in row
+            )
+        )
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

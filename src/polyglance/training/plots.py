@@ -1,0 +1,35 @@
+"""Loss curves of a training run, from its logs."""
+
+from itertools import groupby
+from pathlib import Path
+
+from polyglance.errors import ConfigurationError
+from polyglance.training.loop import read_log
+
+BINS = 200
+
+
+def plot_losses(folder: Path, stages: tuple[str, ...]) -> Path:
+    """Draws `folder/losses.png` from `STAGE.jsonl`, one panel a stage, each loss averaged over a two-hundredth of it.
+
+    Raises:
+        ConfigurationError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigurationError("drawing the losses needs matplotlib: pip install 'polyglance[plots]'") from error
+    figure = Figure(figsize=(6 * len(stages), 4), layout="constrained")
+    for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
+        rows = list(read_log(folder / f"{stage}.jsonl"))
+        width = max(1, len(rows) // BINS)
+        bins = [list(part) for _, part in groupby(rows, key=lambda row: int(row["step"]) // width)]
+        for name in sorted(rows[0].keys() - {"step", "seconds"}):
+            values = [sum(row[name] for row in part) / len(part) for part in bins]
+            axes.plot([part[0]["step"] for part in bins], values, label=name, linewidth=1)
+        axes.set(title=f"stage: {stage}", xlabel="step", ylabel="loss", yscale="log")
+        axes.legend(fontsize=7, ncols=2)
+        axes.grid(alpha=0.3)
+    path = folder / "losses.png"
+    figure.savefig(path, dpi=120)
+    return path
