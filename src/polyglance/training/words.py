@@ -96,7 +96,7 @@ class WordSource:
 
     def _name(self, entry: GalleryEntry, rng: random.Random) -> str:
         seen = [language for language in self.languages if not entry.name_is_held_out(language)]
-        return entry.names[rng.choice(seen or ["en"])]
+        return entry.names[rng.choice(seen)]
 
 
 def _loosely(caption: str, rng: random.Random) -> str:

@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.models import bundled_folder, load_model
+from polyglance.models.checkpoint import load_folder, save_model
+from tests.journeys.tiny import save_tiny_model
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path / "tiny")
+    model = load_folder(folder, torch.float32)
+    save_model(model, tmp_path / "again")
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert load_folder(tmp_path / "again").fingerprint == model.fingerprint
+    assert load_model(str(folder)).name == "tiny"
+
+
+def test_a_name_that_is_no_model_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="no model 'nonsense'"):
+        load_model("nonsense")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_missing_or_torn_file_is_named(tmp_path: Path, name: str) -> None:
+    folder = save_tiny_model(tmp_path)
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=name):
+        load_folder(folder)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=name):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize("change", [{"family": "dual-tower"}, {"widht": 3}, {"width": 32}, {"layers": 3}])
+def test_a_description_that_does_not_fit_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    folder = save_tiny_model(tmp_path)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CheckpointError):
+        load_folder(folder)
+
+
+def test_the_bundled_model_is_small_enough_and_speaks_eight_languages() -> None:
+    size = sum(path.stat().st_size for path in bundled_folder().iterdir())
+    assert size <= 16_000_000
+    assert load_model().languages == ("en", "de", "pt", "ru", "id", "bn", "ko", "zh")
