@@ -47,7 +47,6 @@ def test_an_empty_store_finds_nothing(store: VectorStore):
     assert len(store) == 0
     assert store.facts() == []
     assert store.find("/a") is None
-    assert store.vectors(["a"]) == {}
     assert store.search(unit(1), 5) == []
     store.remove(["/a"])
 
@@ -91,14 +90,6 @@ def test_equal_scores_are_ordered_by_path(store: VectorStore):
     assert [hit.path for hit in store.search(unit(1), 4)] == ["/a", "/b", "/c", "/d"]
 
 
-def test_vectors_are_found_by_content(store: VectorStore):
-    put(store, (facts("/a", "one"), unit(1)), (facts("/b", "one"), unit(1)), (facts("/c", "two"), unit(3, 4)))
-    found = store.vectors(["one", "two", "three"])
-    assert set(found) == {"one", "two"}
-    assert found["two"] == pytest.approx(unit(3, 4))
-    assert found["two"].dtype == np.float32
-
-
 def test_what_is_removed_is_gone(store: VectorStore):
     put(store, *((facts(f"/{name}"), unit(1)) for name in "abc"))
     store.remove(["/a", "/c", "/never there"])
@@ -110,7 +101,6 @@ def test_what_is_removed_is_gone(store: VectorStore):
 def test_odd_names_are_only_names(store: VectorStore, name: str):
     put(store, *((facts(path), unit(1)) for path in ["/other", *ODD_NAMES]))
     assert store.find(name) == facts(name)
-    assert store.vectors([f"content of {name}"]).keys() == {f"content of {name}"}
     store.remove([name])
     assert store.find(name) is None
     assert len(store) == len(ODD_NAMES)
@@ -120,6 +110,6 @@ def test_odd_names_are_only_names(store: VectorStore, name: str):
 def test_thousands_of_keys_at_once(store: VectorStore):
     rows = [facts(f"/{row}") for row in range(2_500)]
     store.put(rows, np.tile(unit(1), (2_500, 1)))
-    assert len(store.vectors([row.content for row in rows])) == 2_500
+    assert len(store) == 2_500
     store.remove([row.path for row in rows[1:]])
     assert store.facts() == rows[:1]

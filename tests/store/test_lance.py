@@ -178,7 +178,8 @@ def test_a_full_disk_is_no_damage(folder: Path):
         "try:\n    put(database, '/b')\n"
         "except LibraryError as error:\n    print(type(error).__name__, error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert done.stdout.startswith("LibraryError the library at")
     assert len(done.stdout.splitlines()) == 1
     assert [row.path for row in LanceDatabase(folder).pictures.facts()] == ["/a"]

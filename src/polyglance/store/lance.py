@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import timedelta
@@ -165,13 +166,6 @@ class LanceVectorStore:
             rows = self._table.search().where(col("path") == path).select(_FACTS).limit(1).to_list()
         return PictureFacts(**rows[0]) if rows else None
 
-    def vectors(self, contents: Collection[str]) -> dict[str, Float32[np.ndarray, " dim"]]:
-        found: dict[str, Float32[np.ndarray, " dim"]] = {}
-        with _reading(self._folder):
-            for rows in _rows_of(self._table, "content", contents, ["content", "vector"]):
-                found |= zip(rows["content"].to_pylist(), _matrix(rows["vector"]), strict=True)
-        return found
-
     def put(self, facts: Sequence[PictureFacts], vectors: Float32[np.ndarray, "pictures dim"]) -> None:
         columns: list[Any] = [list(column) for column in zip(*map(astuple, facts), strict=True)]
         values = pa.array(np.ascontiguousarray(vectors).reshape(-1))
@@ -217,8 +211,9 @@ class LanceStateStore:
     def get(self, ids: Sequence[str]) -> list[StoredStates]:
         found: dict[str, StoredStates] = {}
         with _reading(self._folder):
-            for rows in _rows_of(self._table, "id", ids, _STATES_SCHEMA.names):
-                found |= {row["id"]: _states(row) for row in rows.to_pylist()}
+            for chunk in _chunks(ids):
+                rows = self._table.search().where(col("id").isin(chunk)).limit(None).to_list()
+                found |= {row["id"]: _states(row) for row in rows}
         missing = set(ids) - found.keys()
         if missing:
             raise LibraryDamaged(
@@ -242,20 +237,9 @@ def _chunks(keys: Collection[str]) -> Iterator[list[str]]:
     return (distinct[start : start + _KEYS_A_FILTER] for start in range(0, len(distinct), _KEYS_A_FILTER))
 
 
-def _rows_of(table: Table, key: str, values: Collection[str], columns: list[str]) -> Iterator[pa.Table]:
-    for chunk in _chunks(values):
-        yield table.search().where(col(key).isin(chunk)).select(columns).limit(None).to_arrow()
-
-
 def _delete(table: Table, key: str, values: Collection[str]) -> None:
     for chunk in _chunks(values):
         table.delete(col(key).isin(chunk))
-
-
-def _matrix(vectors: pa.ChunkedArray) -> Float32[np.ndarray, "rows dim"]:
-    array = vectors.combine_chunks()
-    flat: Float32[np.ndarray, " values"] = array.flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(array), vectors.type.list_size)
 
 
 def _states(row: Mapping[str, Any]) -> StoredStates:
@@ -293,10 +277,14 @@ def _short(error: Exception) -> str:
 
 
 def _sync(folder: Path) -> None:
-    for parent, _, names in os.walk(folder):
-        for path in [parent, *(os.path.join(parent, name) for name in names)]:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    paths = [path for parent, _, names in os.walk(folder) for path in [parent, *(f"{parent}/{name}" for name in names)]]
+    with ThreadPoolExecutor(16) as pool:  # a file system commits together what is synced together
+        list(pool.map(_sync_one, paths))
+
+
+def _sync_one(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -28,9 +28,6 @@ class MemoryVectorStore:
         row = self._rows.get(path)
         return row[0] if row else None
 
-    def vectors(self, contents: Collection[str]) -> dict[str, Float32[np.ndarray, " dim"]]:
-        return {facts.content: vector for facts, vector in self._rows.values() if facts.content in contents}
-
     def put(self, facts: Sequence[PictureFacts], vectors: Float32[np.ndarray, "pictures dim"]) -> None:
         self._rows |= {row.path: (row, vector) for row, vector in zip(facts, vectors, strict=True)}
         self._matrix = None

@@ -52,10 +52,6 @@ class VectorStore(Protocol):
         """Of this file, None if the store does not hold it."""
         ...
 
-    def vectors(self, contents: Collection[str]) -> dict[str, Float32[np.ndarray, " dim"]]:
-        """The vector of each of these contents that the store holds."""
-        ...
-
     def put(self, facts: Sequence[PictureFacts], vectors: Float32[np.ndarray, "pictures dim"]) -> None:
         """Rows that replace those of the same paths; all of them or, when interrupted, none. No path twice."""
         ...

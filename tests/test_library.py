@@ -1,0 +1,534 @@
+"""A library from a user's side: folders change, runs are killed, files are hostile, and nothing indexed is lost."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from polyglance.errors import (
+    ConfigurationError,
+    DataError,
+    LibraryDamaged,
+    LibraryError,
+    LibraryMismatch,
+    LibraryMissing,
+    PictureError,
+    QueryError,
+)
+from polyglance.library import MAX_CHARACTERS, Library
+from polyglance.types import IndexReport
+from tests.fakes import COLOURS, ColourModel
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def write(path: Path, left: str, right: str | None = None, size: int = 16) -> Path:
+    """A PNG of two colours; `size` makes files of the same colours differ in content."""
+    pixels = np.empty((size, size, 3), np.uint8)
+    pixels[:, : size // 2], pixels[:, size // 2 :] = COLOURS[left], COLOURS[right or left]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, "PNG")
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    write(folder / "red.png", "red")
+    write(folder / "blue.png", "blue")
+    write(folder / "sub" / "mixed.png", "red", "blue")
+    return folder
+
+
+@pytest.fixture
+def model() -> ColourModel:
+    return ColourModel()
+
+
+@pytest.fixture
+def library(tmp_path: Path, model: ColourModel, photos: Path) -> Library:
+    library = Library.open(tmp_path / "library", model)
+    library.add([photos])
+    return library
+
+
+def counts(report: IndexReport) -> dict[str, int]:
+    named = {"added": report.added, "unchanged": report.unchanged, "moved": report.moved, "removed": report.removed}
+    return {name: count for name, count in {**named, "failed": len(report.failed)}.items() if count}
+
+
+def names(library: Library) -> list[str]:
+    return [Path(path).name for path in library.paths()]
+
+
+# --- adding
+
+
+def test_a_folder_is_added_once(library: Library, photos: Path, model: ColourModel):
+    assert library.paths() == [str(photos / "blue.png"), str(photos / "red.png"), str(photos / "sub" / "mixed.png")]
+    assert len(library) == 3
+    assert counts(library.add([photos])) == {"unchanged": 3}
+    assert model.pictures_read == 3
+
+
+def test_the_report_measures_the_run(tmp_path: Path, model: ColourModel, photos: Path):
+    report = Library.open(tmp_path / "library", model).add([photos])
+    assert counts(report) == {"added": 3}
+    assert report.seconds > 0
+    assert report.pictures_per_second == pytest.approx(3 / report.seconds)
+
+
+def test_progress_counts_every_file_to_the_end(tmp_path: Path, model: ColourModel, photos: Path):
+    (photos / "fake.png").write_text("no picture")
+    ticks: list[tuple[int, int]] = []
+    library = Library.open(tmp_path / "library", model)
+    for _ in range(2):
+        ticks.clear()
+        library.add([photos], progress=lambda done, total: ticks.append((done, total)))
+        assert ticks[-1] == (4, 4)
+        assert ticks == sorted(ticks)
+
+
+def test_one_folder_may_be_named_without_a_list(tmp_path: Path, model: ColourModel, photos: Path):
+    assert counts(Library.open(tmp_path / "library", model).add(str(photos))) == {"added": 3}
+
+
+def test_a_reopened_library_reads_nothing_again(library: Library, tmp_path: Path, photos: Path):
+    model = ColourModel()
+    again = Library.open(tmp_path / "library", model)
+    assert counts(again.add([photos])) == {"unchanged": 3}
+    assert model.pictures_read == 0
+    assert again.search("red").results[0].path == str(photos / "red.png")
+
+
+def test_a_touched_file_is_not_read_again(library: Library, photos: Path, model: ColourModel):
+    os.utime(photos / "red.png", ns=(1, 1))
+    assert counts(library.add([photos])) == {"unchanged": 3}
+    assert model.pictures_read == 3
+    os.utime(photos / "red.png", ns=(1, 1))
+    assert counts(library.add([photos])) == {"unchanged": 3}
+
+
+def test_an_unchanged_file_is_not_even_opened(library: Library, photos: Path):
+    """Torn without a trace in size or time, it is not noticed: nothing looked at its content."""
+    before = (photos / "red.png").stat()
+    (photos / "red.png").write_bytes(b"x" * before.st_size)
+    os.utime(photos / "red.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert counts(library.add([photos])) == {"unchanged": 3}
+
+
+def test_a_moved_file_keeps_its_reading(library: Library, photos: Path, model: ColourModel):
+    (photos / "red.png").rename(photos / "sub" / "rouge.png")
+    assert counts(library.add([photos])) == {"moved": 1, "unchanged": 2}
+    assert model.pictures_read == 3
+    assert names(library) == ["blue.png", "mixed.png", "rouge.png"]
+    assert library.search("red").results[0].path == str(photos / "sub" / "rouge.png")
+
+
+def test_a_renamed_folder_keeps_its_readings(library: Library, photos: Path, model: ColourModel):
+    (photos / "sub").rename(photos / "elsewhere")
+    assert counts(library.add([photos])) == {"moved": 1, "unchanged": 2}
+    assert model.pictures_read == 3
+
+
+def test_two_files_that_swap_names_are_not_read_again(library: Library, photos: Path, model: ColourModel):
+    (photos / "red.png").rename(photos / "x.png")
+    (photos / "blue.png").rename(photos / "red.png")
+    (photos / "x.png").rename(photos / "blue.png")
+    library.add([photos])
+    assert model.pictures_read == 3
+    assert library.search("red").results[0].path == str(photos / "blue.png")
+
+
+def test_content_displaced_many_batches_before_is_not_read_again(tmp_path: Path, model: ColourModel):
+    """Every name passes its content on to the next, so that each row is overwritten before its content is met again."""
+    folder = tmp_path / "many"
+    for number in range(80):
+        write(folder / f"{number:02}.png", "red", size=16 + number)
+    library = Library.open(tmp_path / "library", model)
+    library.add([folder])
+    for number in reversed(range(80)):
+        (folder / f"{number:02}.png").rename(folder / f"{number + 1:02}.png")
+    library.add([folder])
+    assert model.pictures_read == 80
+    assert len(library) == 80
+
+
+def test_a_deleted_file_leaves(library: Library, photos: Path):
+    (photos / "red.png").unlink()
+    assert counts(library.add([photos])) == {"removed": 1, "unchanged": 2}
+    assert names(library) == ["blue.png", "mixed.png"]
+    assert "red.png" not in [Path(result.path).name for result in library.search("red").results]
+
+
+def test_the_states_of_what_left_leave_too(library: Library, photos: Path):
+    (photos / "red.png").unlink()
+    library.add([photos])
+    assert len(library._database.states.ids()) == 2
+
+
+def test_a_changed_file_is_read_anew(library: Library, photos: Path, model: ColourModel):
+    write(photos / "red.png", "green", size=20)
+    assert counts(library.add([photos])) == {"added": 1, "unchanged": 2}
+    assert model.pictures_read == 4
+    assert library.search("green").results[0].path == str(photos / "red.png")
+    assert library.search("red").results[0].path == str(photos / "sub" / "mixed.png")
+
+
+def test_duplicates_are_read_once_and_found_once(library: Library, photos: Path, model: ColourModel):
+    shutil.copy(photos / "red.png", photos / "a copy.png")
+    assert counts(library.add([photos])) == {"added": 1, "unchanged": 3}
+    assert model.pictures_read == 3
+    assert len(library) == 4
+    assert len(library.search("red").results) == 3
+
+
+def test_duplicates_within_one_run_are_read_once(tmp_path: Path, model: ColourModel):
+    for number in range(100):
+        write(tmp_path / "many" / f"{number}.png", "red", size=16 + number % 2)
+    library = Library.open(tmp_path / "library", model)
+    assert counts(library.add([tmp_path / "many"])) == {"added": 100}
+    assert model.pictures_read == 2
+
+
+def test_a_folder_that_was_not_named_keeps_its_pictures(library: Library, photos: Path, tmp_path: Path):
+    write(tmp_path / "more" / "green.png", "green")
+    write(tmp_path / "photos too" / "white.png", "white")
+    assert counts(library.add([tmp_path / "more", tmp_path / "photos too"])) == {"added": 2}
+    shutil.rmtree(tmp_path / "more")
+    (photos / "red.png").unlink()
+    assert counts(library.add([photos])) == {"removed": 1, "unchanged": 2}
+    assert "green.png" in names(library)
+    assert counts(library.add([photos / "sub"])) == {"unchanged": 1}
+    assert len(library) == 4
+
+
+def test_a_file_may_be_named(library: Library, photos: Path, tmp_path: Path):
+    write(tmp_path / "green.png", "green")
+    assert counts(library.add([tmp_path / "green.png"])) == {"added": 1}
+    assert len(library) == 4
+
+
+def test_many_pictures_go_to_the_model_in_batches(tmp_path: Path, model: ColourModel):
+    for number in range(70):
+        write(tmp_path / "many" / f"{number}.png", "red", size=16 + number)
+    Library.open(tmp_path / "library", model).add([tmp_path / "many"])
+    assert model.batches_read == [32, 32, 6]
+
+
+# --- bad files
+
+
+def broken_files(folder: Path) -> set[str]:
+    """One of each kind; their names."""
+    whole = write(folder / "whole.png", "green").read_bytes()
+    (folder / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "fake.jpg").write_text("not a picture")
+    (folder / "empty.png").touch()
+    (folder / "broken link.png").symlink_to(folder / "gone")
+    (folder / "bomb.png").write_bytes(whole[:16] + (60_000).to_bytes(4, "big") * 2 + whole[24:])
+    os.mkfifo(folder / "pipe.gif")
+    return {"truncated.png", "fake.jpg", "empty.png", "broken link.png", "bomb.png", "pipe.gif"}
+
+
+def test_bad_pictures_are_counted_and_the_run_goes_on(library: Library, photos: Path):
+    bad = broken_files(photos)
+    report = library.add([photos])
+    assert counts(report) == {"added": 1, "unchanged": 3, "failed": len(bad)}
+    assert {Path(failed.path).name for failed in report.failed} == bad
+    assert all(failed.reason and "\n" not in failed.reason for failed in report.failed)
+    assert len(library) == 4
+    assert counts(library.add([photos])) == {"unchanged": 4, "failed": len(bad)}
+
+
+def test_a_picture_that_turned_bad_leaves_since_what_was_read_is_gone(library: Library, photos: Path):
+    (photos / "red.png").write_bytes(b"overwritten")
+    assert counts(library.add([photos])) == {"failed": 1, "removed": 1, "unchanged": 2}
+    assert names(library) == ["blue.png", "mixed.png"]
+
+
+def test_a_picture_that_cannot_be_looked_at_keeps_its_reading(library: Library, photos: Path):
+    (photos / "red.png").unlink()
+    (photos / "red.png").symlink_to(photos / "on a disk that is away")
+    assert counts(library.add([photos])) == {"failed": 1, "unchanged": 2}
+    assert len(library) == 3
+
+
+def test_pictures_below_a_folder_that_cannot_be_listed_stay(
+    library: Library, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A path longer than the system takes stands for one that may not be listed: that holds for root as well."""
+    monkeypatch.chdir(photos)
+    for _ in range(20):
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    os.chdir(tmp_path)
+    report = library.add([photos])
+    assert counts(report) == {"unchanged": 3, "failed": 1}
+    assert report.failed[0].reason == "file name too long"
+    hidden = report.failed[0].path + "/picture.png"
+    facts = library._database.pictures.facts()[0]
+    library._database.pictures.put([type(facts)(**{**vars(facts), "path": hidden})], np.eye(4, dtype=np.float32)[:1])
+    library.add([photos])
+    assert hidden in library.paths()
+
+
+def test_an_empty_folder_adds_nothing(library: Library, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    assert counts(library.add([tmp_path / "empty"])) == {}
+    assert len(library) == 3
+
+
+def test_a_missing_folder_is_one_line_and_loses_nothing(library: Library, photos: Path):
+    shutil.rmtree(photos)
+    with pytest.raises(DataError, match="does not exist"):
+        library.add([photos])
+    assert len(library) == 3
+
+
+def test_looping_links_end(library: Library, photos: Path):
+    (photos / "sub" / "loop").symlink_to(photos)
+    (photos / "itself.png").symlink_to(photos / "itself.png")
+    assert counts(library.add([photos])) == {"unchanged": 3, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "new\nline", "it's", '"', "звезда ⭐ 星", "back\\slash", "a'; --", "100%"]
+)
+def test_odd_names_are_found_asked_moved_and_removed(library: Library, photos: Path, name: str):
+    path = write(photos / f"{name}.png", "green")
+    assert counts(library.add([photos])) == {"added": 1, "unchanged": 3}
+    assert library.search("green", k=1).results[0].path == str(path)
+    assert library.ask("what colour?", image=path).answers[0].answer == "green"
+    path.rename(photos / f"{name} {name}.png")
+    assert counts(library.add([photos])) == {"moved": 1, "unchanged": 3}
+    (photos / f"{name} {name}.png").unlink()
+    assert counts(library.add([photos])) == {"removed": 1, "unchanged": 3}
+
+
+def test_a_name_that_is_no_utf8_is_failed_and_printable(library: Library, photos: Path):
+    shutil.copy(photos / "red.png", os.fsencode(photos) + b"/\xff.png")
+    report = library.add([photos])
+    assert counts(report) == {"unchanged": 3, "failed": 1}
+    assert report.failed[0].path.encode().endswith(b"udcff.png")
+    assert "not valid UTF-8" in report.failed[0].reason
+
+
+# --- killed
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path):
+    """Several kills, each a little further on; then one run to the end, and every picture is there once."""
+    folder = tmp_path / "many"
+    for number in range(300):
+        write(folder / f"{number:03}.png", list(COLOURS)[number % 4], size=16 + number)
+    code = (
+        "import sys, time\n"
+        "from polyglance.library import Library\n"
+        "from tests.fakes import ColourModel\n"
+        "def tick(done, total):\n    print(done, flush=True); time.sleep(0.02)\n"
+        "Library.open(sys.argv[1], ColourModel()).add([sys.argv[2]], progress=tick)\n"
+    )
+    kept = 0
+    for ticks, delay in ((2, 0.03), (3, 0.045)):
+        command = [sys.executable, "-c", code, str(tmp_path / "library"), str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
+            for _ in range(ticks):
+                done = int(process.stdout.readline())
+            time.sleep(delay)
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+        model = ColourModel()
+        library = Library.open(tmp_path / "library", model)
+        assert kept < done <= len(library) < 300
+        kept = len(library)
+        assert len(library.search("red", k=300, candidates=300).results) == kept
+    report = library.add([folder])
+    assert counts(report) == {"unchanged": kept, "added": 300 - kept}
+    assert model.pictures_read == 300 - kept
+    assert names(library) == [f"{number:03}.png" for number in range(300)]
+    assert len(library.search("red", k=300, candidates=300).results) == 300
+    assert len(library._database.states.ids()) == 300
+
+
+def test_a_run_beside_another_is_turned_away(library: Library, photos: Path):
+    with library._database.writer(), pytest.raises(LibraryError, match="another run is adding"):
+        library.add([photos])
+
+
+def test_states_that_were_lost_are_read_again(library: Library, photos: Path, model: ColourModel):
+    states = library._database.states
+    states.remove(list(states.ids())[:1])
+    with pytest.raises(LibraryDamaged, match="index their folders again"):
+        library.search("red")
+    assert counts(library.add([photos])) == {"unchanged": 3}
+    assert model.pictures_read == 4
+    assert len(library.search("red").results) == 3
+
+
+# --- opening
+
+
+def test_no_library_is_said_when_none_may_be_made(tmp_path: Path, model: ColourModel):
+    with pytest.raises(LibraryMissing, match="polyglance index FOLDER --library"):
+        Library.open(tmp_path / "library", model, create=False)
+    assert not (tmp_path / "library").exists()
+
+
+def test_a_library_of_another_model_is_refused_with_the_command_that_rebuilds(library: Library, tmp_path: Path):
+    other = ColourModel(name="other colours", fingerprint="colours-2")
+    with pytest.raises(LibraryMismatch) as caught:
+        Library.open(tmp_path / "library", other)
+    remove, index = str(caught.value).split("again: ")[1].split(" && ")
+    assert shlex.split(remove) == ["rm", "-r", str(tmp_path / "library")]
+    assert shlex.split(index)[:3] == ["polyglance", "index", str(tmp_path / "photos")]
+    assert shlex.split(index)[3:] == ["--library", str(tmp_path / "library"), "--model", "other colours"]
+    assert len(library) == 3
+
+
+def test_an_unknown_model_makes_no_library(tmp_path: Path):
+    with pytest.raises(ConfigurationError, match="no-such-model"):
+        Library.open(tmp_path / "library", "no-such-model")
+    assert not (tmp_path / "library").exists()
+
+
+def test_a_folder_of_pictures_does_not_become_a_library(photos: Path, model: ColourModel):
+    with pytest.raises(ConfigurationError, match="holds something else"):
+        Library.open(photos, model)
+
+
+def lose_half(folder: Path, pattern: str) -> None:
+    for file in folder.glob(pattern):
+        os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("pattern", ["*.lance/data/*", "*.lance/_versions/*"])
+@pytest.mark.parametrize("use", [lambda library: library.search("red"), lambda library: library.add([])])
+def test_a_library_cut_short_on_disk_says_what_to_do(
+    library: Library, tmp_path: Path, pattern: str, use: Callable[[Library], object]
+):
+    lose_half(tmp_path / "library", pattern)
+    with pytest.raises(LibraryDamaged) as caught:
+        use(Library.open(tmp_path / "library", ColourModel()))
+    assert "\n" not in str(caught.value)
+    assert f"rm -r {tmp_path / 'library'} && polyglance index FOLDER" in str(caught.value)
+
+
+# --- searching
+
+
+def test_a_search_needs_no_picture(library: Library, photos: Path, model: ColourModel):
+    shutil.rmtree(photos)
+    assert library.search("red left", k=2).results[1].path == str(photos / "sub" / "mixed.png")
+    assert model.pictures_read == 3
+
+
+def test_reranking_can_be_left_out(library: Library):
+    assert all(result.rerank_score is None for result in library.search("red", rerank=False).results)
+    assert all(result.rerank_score is not None for result in library.search("red").results)
+
+
+def test_an_empty_library_finds_nothing(tmp_path: Path, model: ColourModel):
+    assert Library.open(tmp_path / "library", model).search("red").results == []
+
+
+@pytest.mark.parametrize("query", ["", "   \n"])
+def test_an_empty_query_is_refused(library: Library, query: str):
+    with pytest.raises(QueryError, match="empty"):
+        library.search(query)
+    with pytest.raises(QueryError, match="empty"):
+        library.ask(query, image="x.png")
+
+
+def test_an_endless_query_is_refused(library: Library, photos: Path):
+    endless = "word " * 10_000
+    for call in (lambda: library.search(endless), lambda: library.ask(endless, image=photos / "red.png")):
+        with pytest.raises(QueryError) as caught:
+            call()
+        assert str(caught.value).endswith(f"of at most {MAX_CHARACTERS:,} characters, got 49,999; shorten it")
+
+
+def test_a_query_at_the_limit_is_taken(library: Library):
+    assert library.search("red " * (MAX_CHARACTERS // 4)).results
+
+
+def test_a_query_that_is_no_text_is_refused(library: Library):
+    with pytest.raises(QueryError, match="UTF-8"):
+        library.search("red \udcff")
+
+
+def test_an_unknown_language_is_refused_with_those_known(library: Library, photos: Path):
+    for call in (
+        lambda: library.search("red", language="xx"),
+        lambda: library.ask("red?", image=photos / "red.png", language="xx"),
+    ):
+        with pytest.raises(ConfigurationError, match=r"en, de, ru or auto; got 'xx'"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("query", "asked", "said"),
+    [("rot", "de", "de"), ("rot", "auto", "auto"), ("красный", "auto", "ru"), ("红色", "auto", "auto")],
+)
+def test_the_language_is_said_where_it_is_known(library: Library, query: str, asked: str, said: str):
+    assert library.search(query, language=asked).language == said
+
+
+@pytest.mark.parametrize(("k", "candidates"), [(0, 20), (-1, 20), (10, -1)])
+def test_numbers_that_make_no_sense_are_refused(library: Library, k: int, candidates: int):
+    with pytest.raises(ConfigurationError, match="at least"):
+        library.search("red", k=k, candidates=candidates)
+
+
+# --- asking
+
+
+def test_a_stored_picture_is_not_opened_again(library: Library, photos: Path, model: ColourModel):
+    (photos / "red.png").unlink()
+    response = library.ask("what colour?", image=photos / "red.png", top=2)
+    assert response.answers[0].answer == "red"
+    assert len(response.answers) == 2
+    assert response.path == str(photos / "red.png")
+    assert model.pictures_read == 3
+
+
+def test_another_picture_is_read_on_the_fly(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write(tmp_path / "green.png", "green")
+    monkeypatch.chdir(tmp_path)
+    response = library.ask("what colour?", image="green.png")
+    assert response.answers[0].answer == "green"
+    assert response.path == str(tmp_path / "green.png")
+    assert len(library) == 3
+
+
+def test_a_picture_that_changed_since_is_read_on_the_fly(library: Library, photos: Path):
+    write(photos / "red.png", "green", size=20)
+    assert library.ask("what colour?", image=photos / "red.png").answers[0].answer == "green"
+
+
+def test_asking_is_timed(library: Library, photos: Path):
+    milliseconds = library.ask("what colour?", image=photos / "red.png").milliseconds
+    assert list(milliseconds) == ["read", "answer", "total"]
+    assert milliseconds["read"] + milliseconds["answer"] == pytest.approx(milliseconds["total"])
+
+
+def test_a_bad_picture_is_one_line_with_its_path(library: Library, photos: Path):
+    for name in broken_files(photos):
+        with pytest.raises(PictureError) as caught:
+            library.ask("what colour?", image=photos / name)
+        assert str(caught.value).startswith(f"{photos / name}: ")
+        assert "\n" not in str(caught.value)
+
+
+def test_no_answers_are_not_asked_for(library: Library, photos: Path):
+    with pytest.raises(ConfigurationError, match="expected top of at least 1"):
+        library.ask("what colour?", image=photos / "red.png", top=0)
