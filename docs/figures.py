@@ -1,0 +1,103 @@
+"""Write the tables of the documentation from `docs/results/`: `python docs/figures.py`. A test fails when one is stale.
+
+A table stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+PAGES = (DOCS.parent / "README.md", DOCS / "scenes-mini.md")
+
+Row = dict[str, Any]
+
+
+def results(name: str) -> list[Row]:
+    rows: list[Row] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+    return rows
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def by_language(rows: Iterable[Row]) -> dict[str, Row]:
+    return {row["language"]: row for row in rows}
+
+
+def scenes() -> str:
+    """Languages across; down, what was measured."""
+    rows = results("scenes_mini")
+    twin, coop, answer = (
+        by_language(row for row in rows if row["system"] == name) for name in ("twin", "coop", "answer")
+    )
+    lines: list[tuple[str, dict[str, Row], Callable[[Row], float]]] = [
+        ("text to image R@1, twin encoder alone", twin, lambda row: row["text_to_image"]["R@1"]),
+        ("text to image R@1, coop", coop, lambda row: row["text_to_image"]["R@1"]),
+        ("- naming seen (kind, colour) pairs only", coop, lambda row: row["text_to_image_R@1_seen_pairs"]),
+        ("- naming an unseen pair", coop, lambda row: row["text_to_image_R@1_unseen_pairs"]),
+        ("image to text R@1, twin encoder alone", twin, lambda row: row["image_to_text"]["R@1"]),
+        ("image to text R@1, coop", coop, lambda row: row["image_to_text"]["R@1"]),
+        ("answers, exact", answer, lambda row: row["accuracy"]),
+        ("- blind: a blank picture", answer, lambda row: row["controls"]["blank"]),
+        ("- another picture", answer, lambda row: row["controls"]["shuffled"]),
+        ("- each template's commonest answer", answer, lambda row: row["controls"]["most_frequent"]),
+    ]
+    return table(["%", *answer], ([name, *(f"{of(row):.1f}" for row in chosen.values())] for name, chosen, of in lines))
+
+
+def answers() -> str:
+    """English and the mean of the other languages, by type of question."""
+    rows = by_language(row for row in results("scenes_mini") if row["system"] == "answer")
+    others = [row for language, row in rows.items() if language != "en"]
+    lines = []
+    for kind in ("by_structural", "by_semantic"):
+        for name, value in rows["en"][kind].items():
+            mean = sum(row[kind][name] for row in others) / len(others)
+            lines.append((kind.removeprefix("by_"), name, f"{value:.1f}", f"{mean:.1f}"))
+    return table(["", "type", "en", "mean of the others"], lines)
+
+
+def emoji() -> str:
+    """R@1 / R@10 by kind of query, language across."""
+    rows = results("emoji")
+    languages = list(by_language(rows))
+    lines = []
+    for queries in ("seen names", "held-out names", "keywords"):
+        for system in ("twin", "coop"):
+            found = by_language(row for row in rows if (row["queries"], row["system"]) == (queries, system))
+            lines.append(
+                [f"{queries}, {system}", *(f"{found[x]['R@1']:.0f} / {found[x]['R@10']:.0f}" for x in languages)]
+            )
+    return table(["R@1 / R@10, %", *languages], lines)
+
+
+def times() -> str:
+    lines = []
+    for row in results("bench_main_job"):
+        low, high = row["spread"]
+        rate = f", {row['pictures_per_second']:.0f} a second" if "pictures_per_second" in row else ""
+        lines.append((row["case"] + rate, f"{row['ours_ms']:,.0f} ({low:,.0f} to {high:,.0f})", row["required"] or ""))
+    return table(["what", "median ms (fastest to slowest)", "at most"], lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {"scenes": scenes, "answers": answers, "emoji": emoji, "times": times}
+
+
+def filled(page: str) -> str:
+    """The page with every table it has a place for."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"<!-- {name} -->\n{TABLES[name]()}\n<!-- /{name} -->"
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- /\1 -->", fill, page, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
