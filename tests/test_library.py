@@ -27,6 +27,7 @@ from polyglance.errors import (
 from polyglance.library import MAX_CHARACTERS, Library
 from polyglance.types import IndexReport
 from tests.fakes import COLOURS, ColourModel
+from tests.journeys.tiny import save_tiny_model
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -393,6 +394,25 @@ def test_a_library_of_another_model_is_refused_with_the_command_that_rebuilds(li
     assert shlex.split(index)[:3] == ["polyglance", "index", str(tmp_path / "photos")]
     assert shlex.split(index)[3:] == ["--library", str(tmp_path / "library"), "--model", "other colours"]
     assert len(library) == 3
+
+
+def test_a_model_in_a_folder_is_found_again_from_anywhere(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The real family, untrained: what it reads, stores, finds and answers goes through; and its folder is recorded."""
+    save_tiny_model(tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    assert counts(Library.open("library", "tiny").add(["photos"])) == {"added": 3}
+    monkeypatch.chdir(photos)
+    library = Library.open("../library")
+    assert library.model.name == "tiny"
+    assert sorted(result.path for result in library.search("a red star").results) == library.paths()
+    stored = library.ask("what colour?", image="red.png")
+    shutil.copy("red.png", "copy.png")
+    fresh = library.ask("what colour?", image="copy.png")
+    assert [answer.probability for answer in stored.answers] == pytest.approx(
+        [answer.probability for answer in fresh.answers], abs=0.05
+    )
 
 
 def test_an_unknown_model_makes_no_library(tmp_path: Path):
