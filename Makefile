@@ -27,9 +27,11 @@ bench: $(patsubst benchmarks/%.py,bench-%,$(filter-out benchmarks/_%,$(wildcard 
 bench-%: setup
 	$(BIN)/python -m benchmarks.$*
 
-# Retrain the bundled model from nothing
+# Retrain the bundled model from nothing, and put it into the package; stopped, it goes on where it was
 model: setup
-	$(BIN)/polyglance scenes train
+	$(BIN)/polyglance scenes train --output runs/scenes-mini
+	mkdir -p src/polyglance/models/scenes-mini
+	cp runs/scenes-mini/model/* src/polyglance/models/scenes-mini/
 
 # Write docs/cli.md anew from the commands' own help
 docs: setup

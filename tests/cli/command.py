@@ -29,7 +29,7 @@ def polyglance(*arguments: str | bytes | Path, cwd: Path | None = None, **enviro
     done = subprocess.run(
         [sys.executable, "-m", "polyglance", *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "120", **environment},
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "120", "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         timeout=240,
         check=False,

@@ -1,10 +1,13 @@
 import io
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
-from polyglance.cli.output import bar, console, one_line, print_json, progress, table
+from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table
+from tests.cli.command import SOURCE
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,12 @@ from polyglance.cli.output import bar, console, one_line, print_json, progress, 
 )
 def test_nothing_reaches_the_terminal_that_it_would_obey(text, shown):
     assert one_line(text) == shown
+
+
+def test_a_path_is_shown_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert file_name(str(tmp_path / "pictures" / "[a]\n.png")) == os.path.join("pictures", r"[a]\n.png")
+    assert file_name(str(tmp_path.parent / "b.png")) == str(tmp_path.parent / "b.png")
 
 
 def test_markup_in_a_file_name_is_only_text():
@@ -62,6 +71,20 @@ def test_a_bar_is_as_long_as_its_share(share, cells):
 
 
 def test_no_progress_where_standard_error_is_no_terminal(capsys):
-    with progress("Reading", "pictures") as tick:
+    with progress("Reading pictures") as tick:
         assert tick is None
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_progress_shows_on_a_terminal_and_not_on_standard_output(tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "polyglance", "scenes", "make", tmp_path / "scenes", "--count", "20", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm"}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=True)
+    os.close(theirs)
+    assert json.loads(done.stdout)["pictures"] == 20
+    assert b"Drawing scenes" in os.read(ours, 100_000)
+    os.close(ours)

@@ -2,13 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polyglance.cli import model, scenes
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
-from polyglance.cli.output import bar, console, one_line, print_json, progress, table
+from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table
 
 if TYPE_CHECKING:
     from polyglance.types import IndexReport, SearchResponse
@@ -46,9 +47,12 @@ def polyglance(
 def index(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders of pictures; or pictures.")],
     library: LibraryFolder = None,
-    model: Annotated[str, typer.Option(metavar="NAME", help="A bundled model's name or a model's folder.")] = (
-        "scenes-mini"
-    ),
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A model's name or folder. [default: the library's; scenes-mini for a new one]"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Read pictures into a library.
@@ -63,7 +67,7 @@ def index(
     from polyglance.library import Library
 
     opened = Library.open(library_folder(library), model=model)
-    with progress("Reading", "pictures") as tick:
+    with progress("Reading pictures") as tick:
         report = opened.add(folders, progress=tick)
     if as_json:
         print_json(asdict(report))
@@ -91,7 +95,7 @@ def search(
     """
     from polyglance.library import Library
 
-    opened = Library.open(library_folder(library))
+    opened = Library.open(library_folder(library), create=False)
     response = opened.search(query, k=k, candidates=candidates, language=language, rerank=not no_rerank)
     if as_json:
         print_json(asdict(response))
@@ -121,15 +125,20 @@ def ask(
         )
     from polyglance.library import Library
 
-    opened = Library.open(library_folder(library))
-    if query is not None:
-        image = best_hit(opened.search(query, k=1, language=language))
-    response = opened.ask(question, image=image, language=language)
+    with TemporaryDirectory() as nowhere:
+        folder = library_folder(library)
+        if image is not None and library is None and not folder.exists():
+            opened = Library.open(nowhere)
+        else:
+            opened = Library.open(folder, create=False)
+        if image is None:
+            image = best_hit(opened.search(query or "", k=1, language=language))
+        response = opened.ask(question, image=image, language=language)
     if as_json:
         print_json(asdict(response))
         return
     output = console()
-    output.print(one_line(response.path), style="dim", soft_wrap=True)
+    output.print(file_name(response.path), style="dim", soft_wrap=True)
     found = table("answer", "", "probability", numbers=["probability"])
     for answer in response.answers:
         found.add_row(one_line(answer.answer), bar(answer.probability), f"{answer.probability:.3f}")
@@ -175,7 +184,7 @@ def best_hit(response: "SearchResponse") -> Path:
 def show_index_report(report: "IndexReport") -> None:
     output = console()
     for failed in report.failed:
-        output.print(f"failed: {one_line(failed.path)}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
+        output.print(f"failed: {file_name(failed.path)}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
     output.print(
         f"{report.added} added, {report.unchanged} unchanged, {report.moved} moved, {report.removed} removed, "
         f"{len(report.failed)} failed in {report.seconds:.1f} s ({report.pictures_per_second:.0f} pictures/s)"
@@ -184,12 +193,12 @@ def show_index_report(report: "IndexReport") -> None:
 
 def show_search(response: "SearchResponse") -> None:
     output = console()
-    found = table("#", "picture", "", "score", "retrieved", numbers=["#", "score", "retrieved"])
-    best = max((result.score for result in response.results), default=1.0)
+    found = table("#", "picture", "score", "reranked", "retrieved", numbers=["#", "reranked", "retrieved"])
     for result in response.results:
-        score = "" if result.rerank_score is None else f"{result.rerank_score:.3f}"
-        share = result.score / best if best > 0 else 0.0
-        found.add_row(str(result.rank), one_line(result.path), bar(share), score, f"{result.retrieval_score:.3f}")
+        reranked = "" if result.rerank_score is None else f"{result.rerank_score:.3f}"
+        found.add_row(
+            str(result.rank), file_name(result.path), bar(result.score), reranked, f"{result.retrieval_score:.3f}"
+        )
     output.print(found if response.results else "nothing found: the library is empty")
     output.print(f"{response.model}, {response.language}: {times(response.milliseconds)}", style="dim")
 

@@ -12,13 +12,15 @@ from polyglance.cli.output import console, one_line, progress, table
 from polyglance.data.gallery import gallery, gallery_folder
 from polyglance.errors import ConfigurationError
 from polyglance.languages import DEMO_LANGUAGES, NAMES
+from polyglance.scenes.sampling import FIRST_SEED
 from polyglance.types import IndexReport, SearchResponse
 
 if TYPE_CHECKING:
     from polyglance.library import Library
 
 SCENES: Final = 200
-SEED: Final = 2026
+SEED: Final = FIRST_SEED["test"] + 500_000
+"""Of scenes that no training has seen."""
 EMOJI: Final = "1f98b"
 """The picture of the gallery that is searched for by its name: a butterfly."""
 CANDIDATES: Final = 20
@@ -80,7 +82,7 @@ def run_demo(folder: Path) -> DemoReport:
 
     make_pictures(folder)
     library = Library.open(folder / "library")
-    with progress("Reading", "pictures") as tick:
+    with progress("Reading pictures") as tick:
         index = library.add([folder / "gallery", folder / "scenes"], progress=tick)
 
     tasks = [scene_task(folder), gallery_task(folder)]
@@ -112,10 +114,8 @@ def make_pictures(folder: Path) -> None:
     if not (folder / "scenes" / "questions.jsonl").exists():
         from polyglance.scenes.make import make_scenes
 
-        with progress("Drawing", "scenes") as tick:
-            make_scenes(
-                folder / "scenes", SCENES, seed=SEED, split="test", languages=DEMO_LANGUAGES, unique=True, progress=tick
-            )
+        with progress("Drawing scenes") as tick:
+            make_scenes(folder / "scenes", SCENES, SEED, DEMO_LANGUAGES, unique=True, progress=tick)
 
 
 def scene_task(folder: Path) -> Task:

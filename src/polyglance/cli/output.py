@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
+StageProgress = Callable[[str, int, int, dict[str, float]], None]
+"""Called with a stage's name, how many of its steps are done, of how many, and its latest figures."""
 
 _HARMLESS: Final = {"\u200c", "\u200d"}
 """Format characters that scripts need: the joiners of Bengali and Hindi."""
@@ -29,6 +32,14 @@ def one_line(text: str) -> str:
         return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
     return "".join(map(escaped, text))
+
+
+def file_name(path: str) -> str:
+    """A path for people to read: from here when it lies below here, on one line."""
+    try:
+        return one_line(str(Path(path).relative_to(Path.cwd())))
+    except ValueError:
+        return one_line(path)
 
 
 def print_json(document: Any) -> None:
@@ -61,22 +72,36 @@ def bar(share: float, width: int = 12) -> str:
 
 
 @contextmanager
-def progress(description: str, unit: str) -> Iterator[Progress | None]:
-    """A progress bar on standard error, or None where that is no terminal."""
+def stages() -> Iterator[StageProgress | None]:
+    """Progress bars on standard error, one a stage with its latest figures; None where that is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Display
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}", markup=False),
     )
     with Display(*columns, console=Console(stderr=True), transient=True) as display:
-        task = display.add_task(description, total=None)
-        yield lambda done, total: display.update(task, completed=done, total=total)
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int, values: dict[str, float]) -> None:
+            if stage not in tasks:
+                tasks[stage] = display.add_task(stage, figures="")
+            figures = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
+            display.update(tasks[stage], completed=done, total=total, figures=figures)
+
+        yield report
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Progress | None]:
+    """One progress bar, or None where standard error is no terminal."""
+    with stages() as report:
+        yield (lambda done, total: report(description, done, total, {})) if report else None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from polyglance.cli.options import Json
-from polyglance.cli.output import one_line, print_json, progress
+from polyglance.cli.output import one_line, print_json, progress, stages
 from polyglance.languages import DEMO_LANGUAGES
 
 app = typer.Typer(help="Make pictures of the scene world, or train on it.", no_args_is_help=True)
@@ -31,11 +31,40 @@ def make(
       polyglance scenes make my-scenes --count 500 --seed 7 --languages en,ko
     """
     from polyglance.scenes.make import make_scenes
+    from polyglance.scenes.sampling import FIRST_SEED
 
     codes = [code.strip() for code in languages.split(",")]
-    with progress("Drawing", "scenes") as tick:
-        make_scenes(folder, count, seed=seed, split=split, languages=codes, unique=unique, progress=tick)
+    with progress("Drawing scenes") as tick:
+        made = make_scenes(folder, count, FIRST_SEED[split] + seed, codes, unique, tick)
     if as_json:
-        print_json({"folder": str(folder), "pictures": count})
+        print_json({"folder": str(folder), **made})
     else:
-        print(f"{count} pictures in {one_line(str(folder))}")
+        counts = ", ".join(f"{number} {what}" for what, number in made.items())
+        print(f"{counts} in {one_line(str(folder))}")
+
+
+@app.command()
+def train(
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the run keeps its files and leaves DIR/model.")] = (
+        Path("runs/scenes-mini")
+    ),
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of what is drawn.")] = 0,
+    device: Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu or cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Train the bundled model from nothing; the same command goes on with a run that was stopped.
+
+    Every step's losses stand in DIR, a file of JSON lines for each stage.
+
+    \b
+    Example:
+      polyglance scenes train --output runs/scenes-mini --device cuda
+    """
+    from polyglance.training.scenes_mini import ScenesMiniSettings, train_scenes_mini
+
+    with stages() as report:
+        train_scenes_mini(ScenesMiniSettings(seed=seed, device=device), output, report)
+    if as_json:
+        print_json({"folder": str(output / "model")})
+    else:
+        print(f"the model is in {one_line(str(output / 'model'))}")

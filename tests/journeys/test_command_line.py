@@ -1,0 +1,264 @@
+"""A user's way through the real command: index, search, ask, and everything that can go wrong."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from polyglance.data.gallery import gallery_folder
+from tests.cli.command import SOURCE, Ended, polyglance
+from tests.journeys.tiny import save_tiny_model
+
+COLOURS = {"red": (220, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 220), "white": (250, 250, 250)}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A model of the real kind, tiny and untrained."""
+    return save_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def indexed(model, tmp_path_factory) -> Path:
+    """A folder with `pictures` and the `library` that read them."""
+    folder = tmp_path_factory.mktemp("user")
+    write_pictures(folder / "pictures")
+    ended = polyglance("index", "pictures", "--library", "library", "--model", model, "--json", cwd=folder)
+    assert ended.status == 0, ended.errors
+    assert ended.json["added"] == len(COLOURS)
+    return folder
+
+
+def write_pictures(folder: Path) -> None:
+    folder.mkdir()
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (80, 60), colour).save(folder / f"{name}.png")
+
+
+def assert_refused(ended: Ended, *words: str) -> None:
+    """Status 1, nothing on standard output, and one line that holds these words."""
+    assert (ended.status, ended.output) == (1, ""), ended
+    assert ended.errors.startswith("polyglance: ")
+    assert ended.errors.count("\n") == 1
+    assert "unexpected" not in ended.errors
+    for word in words:
+        assert word in ended.errors
+
+
+# -- the good way ------------------------------------------------------------------------------------------------------
+
+
+def test_index_reports_what_it_did(model, tmp_path):
+    write_pictures(tmp_path / "pictures")
+    index = ("index", "pictures", "--library", "library", "--model", model)
+    assert "4 added" in polyglance(*index, cwd=tmp_path).output
+    (tmp_path / "pictures" / "red.png").rename(tmp_path / "pictures" / "rouge.png")
+    (tmp_path / "pictures" / "blue.png").unlink()
+    (tmp_path / "pictures" / "broken.png").write_bytes(b"no picture")
+    ended = polyglance(*index, "--json", cwd=tmp_path)
+    assert (ended.status, ended.errors) == (0, "")
+    assert list(ended.json) == ["added", "unchanged", "moved", "removed", "failed", "seconds", "pictures_per_second"]
+    assert [ended.json[count] for count in ("added", "unchanged", "moved", "removed")] == [0, 2, 1, 1]
+    assert [set(failed) for failed in ended.json["failed"]] == [{"path", "reason"}]
+    shown = polyglance(*index, cwd=tmp_path).output
+    assert "3 unchanged" in shown
+    assert "1 failed" in shown
+    assert "broken.png" in shown
+
+
+def test_search_finds_pictures_in_json(indexed):
+    ended = polyglance("search", "a red star", "--library", "library", "-k", "3", "--json", cwd=indexed)
+    assert (ended.status, ended.errors) == (0, "")
+    assert list(ended.json) == ["query", "language", "model", "results", "milliseconds"]
+    assert list(ended.json["milliseconds"]) == ["text", "retrieve", "rerank", "total"]
+    assert [list(result) for result in ended.json["results"]] == [
+        ["path", "score", "retrieval_score", "rerank_score", "rank"]
+    ] * 3
+    assert [result["rank"] for result in ended.json["results"]] == [1, 2, 3]
+    scores = [result["score"] for result in ended.json["results"]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(Path(indexed, result["path"]).exists() for result in ended.json["results"])
+
+
+def test_search_without_reranking(indexed):
+    ended = polyglance("search", "a red star", "--library", "library", "--no-rerank", "--json", cwd=indexed)
+    assert [result["rerank_score"] for result in ended.json["results"]] == [None] * len(COLOURS)
+
+
+def test_search_shows_a_table(indexed):
+    ended = polyglance("search", "ein roter Stern", "--library", "library", "--language", "de", cwd=indexed)
+    assert (ended.status, ended.errors) == (0, "")
+    assert all(f"{name}.png" in ended.output.replace("\n", "") for name in COLOURS)
+    assert "rerank" in ended.output
+    assert "\x1b" not in ended.output
+
+
+def test_ask_about_a_picture_in_json(indexed):
+    ended = polyglance(
+        "ask", "What colour is it?", "--image", "pictures/red.png", "--library", "library", "--json", cwd=indexed
+    )
+    assert (ended.status, ended.errors) == (0, "")
+    assert list(ended.json) == ["question", "path", "answers", "milliseconds"]
+    assert [set(answer) for answer in ended.json["answers"]] == [{"answer", "probability"}] * 5
+    probabilities = [answer["probability"] for answer in ended.json["answers"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_ask_about_the_best_hit(indexed):
+    hit = polyglance("search", "a red star", "--library", "library", "-k", "1", "--json", cwd=indexed)
+    ended = polyglance("ask", "Is it red?", "--query", "a red star", "--library", "library", "--json", cwd=indexed)
+    assert Path(ended.json["path"]) == Path(hit.json["results"][0]["path"])
+
+
+def test_ask_needs_no_library_for_a_picture_file(indexed, tmp_path):
+    ended = polyglance(
+        "ask", "Is it red?", "--image", indexed / "pictures" / "red.png", XDG_DATA_HOME=str(tmp_path / "data")
+    )
+    if polyglance("model", "info").status == 0:
+        assert (ended.status, ended.errors) == (0, "")
+    assert not (tmp_path / "data").exists()
+
+
+def test_ask_shows_a_table(indexed):
+    ended = polyglance("ask", "Is it red?", "--image", "pictures/red.png", "--library", "library", cwd=indexed)
+    assert (ended.status, ended.errors) == (0, "")
+    assert "probability" in ended.output
+
+
+def test_a_library_of_ones_own_follows_xdg(model, tmp_path):
+    write_pictures(tmp_path / "pictures")
+    home = {"XDG_DATA_HOME": str(tmp_path / "data")}
+    assert polyglance("index", tmp_path / "pictures", "--model", model, **home).status == 0
+    assert (tmp_path / "data" / "polyglance" / "library").is_dir()
+    assert len(polyglance("search", "a red star", "--json", **home).json["results"]) == len(COLOURS)
+
+
+def test_odd_names_and_queries_do_no_harm_to_a_terminal(model, tmp_path):
+    folder = os.fsencode(tmp_path / "pictures")
+    os.mkdir(folder)
+    names = (b"[red]\x1b[31m.png", b"caf\xe9.png", "강아지 \u202egnp.png".encode(), b"-k.png", b"a\nb.png")
+    for number, name in enumerate(names):
+        Image.new("RGB", (40, 40), (9, 9, 50 * number)).save(os.fsdecode(folder + b"/one.png"))
+        os.rename(folder + b"/one.png", folder + b"/" + name)
+    indexed = polyglance("index", "pictures", "--library", "library", "--model", model, "--json", cwd=tmp_path)
+    assert (indexed.status, indexed.errors, indexed.json["added"]) == (0, "", 4)
+    assert ["UTF-8" in failed["reason"] for failed in indexed.json["failed"]] == [True]
+    shown = polyglance("search", "[bold]a red star[/] \x1b[31m", "--library", "library", cwd=tmp_path)
+    assert shown.status == 0, shown.errors
+    assert "\x1b" not in shown.output
+    assert "\u202e" not in shown.output
+    assert "[red]" in shown.output
+
+
+def test_model_info(model):
+    ended = polyglance("model", "info", model, "--json")
+    assert set(ended.json) == {"name", "fingerprint", "languages", "embedding_dim", "answers"}
+    assert ended.json["fingerprint"] in polyglance("model", "info", model).output
+
+
+def test_scenes_are_made_in_the_languages_asked_for(tmp_path):
+    ended = polyglance(
+        "scenes", "make", "here", "--count", "5", "--seed", "3", "--languages", "en,ko", "--json", cwd=tmp_path
+    )
+    assert (ended.status, ended.errors) == (0, "")
+    assert ended.json == {"folder": "here", "pictures": 5, "captions": 5 * 2 * 3, "questions": 5 * 2 * 5}
+    assert len(list((tmp_path / "here").rglob("*.png"))) == 5
+    assert {"captions.jsonl", "questions.jsonl", "scene_graphs.json"} <= {p.name for p in (tmp_path / "here").iterdir()}
+
+
+# -- what can go wrong -------------------------------------------------------------------------------------------------
+
+
+def test_no_library_yet(tmp_path):
+    ended = polyglance("search", "a dog", "--library", "nowhere", cwd=tmp_path)
+    assert_refused(ended, "nowhere", "polyglance index")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there(model, tmp_path):
+    assert_refused(polyglance("index", "nowhere", "--library", "library", "--model", model, cwd=tmp_path), "nowhere")
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    write_pictures(tmp_path / "pictures")
+    ended = polyglance("index", "pictures", "--library", "library", "--model", "gpt-99", cwd=tmp_path)
+    assert_refused(ended, "gpt-99")
+    assert_refused(polyglance("model", "info", "gpt-99"), "gpt-99")
+
+
+@pytest.mark.parametrize("query", ["", "   ", "dog " * 10_000, b"\xff\xfe"], ids=["empty", "blank", "long", "no UTF-8"])
+def test_a_query_that_cannot_be_used(indexed, query):
+    assert_refused(polyglance("search", query, "--library", "library", cwd=indexed))
+
+
+def test_a_language_that_nobody_knows(indexed):
+    assert_refused(polyglance("search", "kelb", "--language", "mt", "--library", "library", cwd=indexed), "mt")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40], ids=["empty", "text", "cut"]
+)
+def test_a_picture_that_is_none(indexed, tmp_path, content):
+    fake = tmp_path / "fake.png"
+    fake.write_bytes(content)
+    assert_refused(polyglance("ask", "Is it red?", "--image", fake, "--library", "library", cwd=indexed))
+
+
+def test_a_picture_that_is_not_there(indexed):
+    ended = polyglance("ask", "Is it red?", "--image", "nowhere.png", "--library", "library", cwd=indexed)
+    assert_refused(ended, "nowhere.png")
+
+
+def test_a_library_of_another_model(indexed, tmp_path):
+    other = save_tiny_model(tmp_path / "other", seed=1)
+    ended = polyglance("index", "pictures", "--library", "library", "--model", other, cwd=indexed)
+    assert_refused(ended, "polyglance index")
+
+
+def test_a_library_cut_short(model, tmp_path):
+    write_pictures(tmp_path / "pictures")
+    index = ("index", "pictures", "--library", "library", "--model", model)
+    assert polyglance(*index, cwd=tmp_path).status == 0
+    for file in (tmp_path / "library").rglob("*.lance"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:20])
+    assert_refused(polyglance("search", "a red star", "--library", "library", cwd=tmp_path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupted_run_ends_with_130_and_goes_on_where_it_was(model, tmp_path):
+    shutil.copytree(gallery_folder(), tmp_path / "pictures")
+    index = ("index", "pictures", "--library", "library", "--model", model, "--json")
+    with subprocess.Popen(
+        [sys.executable, "-m", "polyglance", *index],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stderr=subprocess.PIPE,
+    ) as running:
+        while running.poll() is None and not (tmp_path / "library").exists():
+            time.sleep(0.05)
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        assert running.communicate()[1] == b""
+        assert running.returncode == 130
+    report = polyglance(*index, cwd=tmp_path).json
+    assert report["added"] + report["unchanged"] == 1470
+
+
+def test_a_reader_that_leaves_early_is_no_error_to_speak_of(indexed):
+    command = f"{sys.executable} -m polyglance search 'a red star' --library library --json | true"
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=indexed,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr == b""
