@@ -76,12 +76,12 @@ class Task:
     expected: Path
 
 
-def run_demo(folder: Path) -> DemoReport:
-    """Make, index, search, ask and draw; a folder left by an earlier run is used again."""
+def run_demo(folder: Path, model: str | None = None) -> DemoReport:
+    """Make, index, search, ask and draw; an earlier run's folder is used again. model: `scenes-mini` if None."""
     from polyglance.library import Library
 
     make_pictures(folder)
-    library = Library.open(folder / "library")
+    library = Library.open(folder / "library", model)
     with progress("Reading pictures") as tick:
         index = library.add([folder / "gallery", folder / "scenes"], progress=tick)
 

@@ -1,0 +1,25 @@
+"""The whole demo, with a tiny untrained model: what it finds is chance, what it writes is not."""
+
+from PIL import Image
+
+from polyglance.cli.demo import run_demo, show_demo
+from polyglance.languages import DEMO_LANGUAGES
+from tests.journeys.tiny import save_tiny_model
+
+
+def test_the_demo_from_an_empty_folder_and_again(tmp_path, capsys):
+    model = str(save_tiny_model(tmp_path / "model"))
+    first = run_demo(tmp_path / "demo", model)
+    assert (first.index.added, first.index.failed) == (1470 + 200, [])
+    assert first.pictures == 1670
+    assert [search.language for search in first.searches] == [*DEMO_LANGUAGES, *DEMO_LANGUAGES]
+    with Image.open(first.contact_sheet) as sheet:
+        assert sheet.width > 1000
+
+    show_demo(first)
+    shown = capsys.readouterr().out
+    assert "Bengali" in shown
+    assert "contact_sheet.png" in shown
+
+    again = run_demo(tmp_path / "demo", model)
+    assert (again.index.added, again.index.unchanged) == (0, 1670)
