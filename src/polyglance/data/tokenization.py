@@ -70,9 +70,14 @@ class Tokenizer:
         return int(self._fast.get_vocab_size())
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding."""
+        """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding.
+
+        Several texts are padded to a multiple of 8 tokens, so that the model meets few different lengths.
+        """
         rows = [encoding.ids[:max_tokens] or [self.padding_id] for encoding in self._fast.encode_batch(list(texts))]
         longest = max(map(len, rows))
+        if len(rows) > 1:
+            longest += -longest % 8
         ids = np.full((len(rows), longest), self.padding_id, np.int64)
         mask = np.zeros(ids.shape, np.bool_)
         for i, row in enumerate(rows):

@@ -14,23 +14,28 @@ NormPlacement = Literal["pre", "post"]
 class Packing:
     """Where the real tokens of a padded batch are: layers multiply these alone, only attention sees equal rows.
 
-    In a batch of captions of 6 to 30 tokens three quarters would be padding.
+    In a batch of captions of 6 to 30 tokens three quarters would be padding. Large batches are filled up to a multiple
+    of 128: oneDNN generates code for each new shape of a product, which took a fifth of a training step's time.
     """
 
     def __init__(self, mask: Bool[Tensor, "batch tokens"]) -> None:
         self.shape = mask.shape
         full = bool(mask.all())
         self.index = None if full else mask.flatten().nonzero().squeeze(1)
+        self.spare = 0 if self.index is None or len(self.index) < 1024 else -len(self.index) % 128
         self.bias = None if full else attention_bias(mask)
 
     def pack(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "real width"]:
         """The real tokens, one below the other."""
         flat = x.flatten(0, 1)
-        return flat if self.index is None else flat.index_select(0, self.index)
+        if self.index is None:
+            return flat
+        return F.pad(flat.index_select(0, self.index), (0, 0, 0, self.spare))
 
     def unpack(self, x: Float[Tensor, "real width"]) -> Float[Tensor, "batch tokens width"]:
         """Back to rows, zero where there is padding."""
         if self.index is not None:
+            x = x[: len(self.index)]
             x = x.new_zeros(self.shape[0] * self.shape[1], x.shape[1]).index_copy(0, self.index, x)
         return x.view(*self.shape, -1)
 

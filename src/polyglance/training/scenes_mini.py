@@ -49,10 +49,10 @@ class ScenesMiniSettings:
     shape_steps: int = 900
     picture_batch: int = 128
     gallery_batch: int = 48
-    word_steps: int = 4000
-    captions: int = 128
-    names: int = 48
-    questions: int = 160
+    word_steps: int = 3800
+    captions: int = 96
+    names: int = 40
+    questions: int = 144
     device: str = "cpu"
 
 

@@ -62,7 +62,7 @@ class WordSource:
 
     def __call__(self, step: int) -> WordBatch:
         rng = random.Random(f"words {self.seed} {step}")
-        fragments = rng.choice((1, 1, 2, 2, 3))
+        fragments = rng.choice((1, 1, 1, 2, 2, 3))
         rows = rng.sample(range(len(self.scenes)), self.captions)
         captions, foils = [], []
         for row in rows:
