@@ -1,11 +1,11 @@
 """The commands' help: each has an example, and docs/cli.md is what `make docs` would write."""
 
-import time
+import subprocess
+import sys
 
 import pytest
 
 from docs.generate import ALL, PAGE, help_of, page
-from tests.cli.command import polyglance
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
@@ -22,11 +22,7 @@ def test_the_page_is_not_stale():
     assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
-def test_help_is_quick():
-    """Half a second here, where other work may run; alone it takes less than a tenth."""
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        assert polyglance("--help").status == 0
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.5
+def test_help_loads_nothing_heavy():
+    """What makes `--help` quick; how quick it is, `make bench-main_job` tells."""
+    code = "import sys, polyglance.cli.app; print(*{'torch', 'lancedb', 'PIL', 'numpy', 'rich'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""

@@ -44,7 +44,8 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
         description = config_path.read_text(encoding="utf-8")
         fields: dict[str, Any] = json.loads(description)
         family, name = fields.pop("family"), fields.pop("name")
-        config = SingleStreamConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        fields |= {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+        config = SingleStreamConfig(**fields)
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} holds no model: expected a file config.json in it") from error
     except (ValueError, KeyError, TypeError, PolyglanceError) as error:

@@ -155,10 +155,13 @@ def _question_rows(scenes: Sequence[Scene], codes: Sequence[str]) -> Iterator[Ro
 
 def _draw(scenes: Sequence[Scene], folder: Path, progress: Callable[[int, int], None] | None) -> None:
     emoji = gallery_folder()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
         for done, _ in enumerate(pool.map(lambda scene: render(scene, emoji).save(folder / scene.image), scenes), 1):
             if progress:
                 progress(done, len(scenes))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for thousands of drawings
 
 
 def _write_lines(path: Path, rows: Iterator[Row]) -> int:
