@@ -23,6 +23,9 @@ TINY = ScenesMiniSettings(
     shape_steps=2,
     picture_batch=4,
     gallery_batch=2,
+    text_steps=4,
+    texts=8,
+    text_names=4,
     word_steps=4,
     captions=6,
     names=4,
@@ -40,7 +43,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_leaves_a_model_logs_and_a_plot(run: Path) -> None:
     model = load_model(str(run / "model"))
     assert model.name == "scenes-mini"
-    assert [len(list(read_log(run / f"{stage}.jsonl"))) for stage in ("pictures", "shapes", "words")] == [3, 2, 4]
+    assert [len(list(read_log(run / f"{stage}.jsonl"))) for stage in ("pictures", "shapes", "texts", "words")] == [
+        3,
+        2,
+        4,
+        4,
+    ]
     assert (run / "losses.png").read_bytes()[:4] == b"\x89PNG"
     row = next(iter(read_log(run / "words.jsonl")))
     assert {"embed", "match", "foil", "answer", "masked", "embed_names", "match_names"} <= row.keys()

@@ -1,10 +1,11 @@
-"""Makes the bundled model `scenes-mini` from nothing, in three stages.
+"""Makes the bundled model `scenes-mini` from nothing, in four stages.
 
 1. `pictures`: the picture layers learn the scene graph of 30,000 scenes and to tell the gallery's pictures apart.
 2. `shapes`: the same once more with shapes counting fourfold. In eight colours each they are learned slowest: after the
    first stage a quarter of them are still taken for one another, of all other kinds a hundredth.
-3. `words`: their kept states are computed once and frozen; text and joint layers learn on them to embed, match, answer
-   and fill in masked words, in all languages.
+3. `texts`: the text layers learn what a text says, in all languages: the facts of its meaning, the emoji of its name.
+4. `words`: the pictures' kept states are computed once and frozen; text and joint layers learn on them to embed, match,
+   answer and fill in masked words.
 
 Each stage resumes from its own checkpoint in the output folder.
 """
@@ -31,6 +32,7 @@ from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import ANSWERS, sample_question
 from polyglance.scenes.sampling import sample_scene
 from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.meanings import MeaningHead, known_facts, sample_meaning
 from polyglance.training.pictures import draw_scenes, gallery_pixels
 from polyglance.training.plots import plot_losses
 from polyglance.training.scene_graphs import SceneGraphHead, scene_targets
@@ -49,7 +51,10 @@ class ScenesMiniSettings:
     shape_steps: int = 900
     picture_batch: int = 128
     gallery_batch: int = 48
-    word_steps: int = 3800
+    text_steps: int = 1200
+    texts: int = 384
+    text_names: int = 96
+    word_steps: int = 2600
     captions: int = 96
     names: int = 40
     questions: int = 144
@@ -75,11 +80,12 @@ def train_scenes_mini(settings: ScenesMiniSettings, folder: Path, report: Report
         names=settings.names,
         questions=settings.questions,
     )
+    _train_texts(model, source, settings, folder, report)
     losses = WordLosses(model, source, scenes, faces)
-    schedule = Schedule(settings.word_steps, 1e-3, warmup=min(300, settings.word_steps // 4))
+    schedule = Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4))
     fit("words", losses.trained, losses, schedule, folder, report)
     save_model(model.eval(), folder / "model")
-    plot_losses(folder, ("pictures", "shapes", "words"))
+    plot_losses(folder, ("pictures", "shapes", "texts", "words"))
     return model
 
 
@@ -168,6 +174,37 @@ def _train_pictures(
     fit("pictures", trained, lambda step: losses(step, 1), Schedule(settings.picture_steps, 1.5e-3), folder, report)
     later = Schedule(settings.shape_steps, 1e-3, warmup=20)
     fit("shapes", trained, lambda step: losses(settings.picture_steps + step, 4), later, folder, report)
+    model.eval()
+
+
+# -- the text side -----------------------------------------------------------------------------------------------------
+
+
+def _train_texts(
+    model: SingleStreamModel, source: WordSource, settings: ScenesMiniSettings, folder: Path, report: Report | None
+) -> None:
+    """The third stage, in place."""
+    head = MeaningHead(model.config.width, known_facts(source.scenes, settings.seed), len(source.gallery))
+    head.to(model.device)
+    trained = nn.ModuleDict(
+        {"tokens": model.token_embedding, "positions": model.text_position, "layers": model.text_layers, "head": head}
+    )
+
+    def losses(step: int) -> Losses:
+        rng = random.Random(f"texts {settings.seed} {step}")
+        meanings = [sample_meaning(rng.choice(source.scenes), rng) for _ in range(settings.texts)]
+        said = [source.say(meaning, rng) for meaning in meanings]
+        emoji = rng.sample(range(len(source.gallery)), settings.text_names)
+        names = [source.name(row, rng) for row in emoji]
+        with torch.autocast(model.device.type, torch.bfloat16):
+            texts, named = model.read_text(model.tokenize(said)), model.read_text(model.tokenize(names))
+        return {
+            "facts": head.fact_loss(texts, head.targets(meanings).to(model.device)),
+            "names": head.emoji_loss(named, torch.tensor(emoji, device=model.device)),
+        }
+
+    model.train()
+    fit("texts", trained, losses, Schedule(settings.text_steps, 2e-3), folder, report)
     model.eval()
 
 

@@ -1,4 +1,4 @@
-"""Second stage: texts and pictures grounded in each other, from picture states that are frozen and kept in memory."""
+"""The last stage: texts and pictures grounded in each other, from picture states that are frozen and kept in memory."""
 
 import math
 import random
@@ -19,6 +19,7 @@ from polyglance.nn.states import TokenStates
 from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.foils import sample_foil
 from polyglance.scenes.grammar import grammar
+from polyglance.scenes.meaning import Caption, Question
 from polyglance.scenes.questions import ANSWERS, sample_question
 from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import SceneIndex
@@ -87,14 +88,21 @@ class WordSource:
             foils=self.encode([_loosely(g.caption(c), rng) for g, c in zip(said, foils, strict=True)]),
             caption_rows=torch.tensor(rows),
             also_true=also_true,
-            names=self.encode([self._name(self.gallery[row], rng) for row in emoji]),
+            names=self.encode([self.name(row, rng) for row in emoji]),
             name_rows=torch.tensor(emoji),
-            questions=self.encode([grammar(rng.choice(self.languages)).say(question) for question, _ in asked]),
+            questions=self.encode([self.say(question, rng) for question, _ in asked]),
             question_rows=torch.tensor(question_rows),
             answers=torch.tensor([ANSWERS.index(answer) for _, answer in asked]),
         )
 
-    def _name(self, entry: GalleryEntry, rng: random.Random) -> str:
+    def say(self, meaning: Caption | Question, rng: random.Random) -> str:
+        """The meaning in a language drawn at random."""
+        speaker = grammar(rng.choice(self.languages))
+        return speaker.caption(meaning) if isinstance(meaning, tuple) else speaker.say(meaning)
+
+    def name(self, row: int, rng: random.Random) -> str:
+        """The name of an emoji in one of the languages in which it is not held out."""
+        entry = self.gallery[row]
         seen = [language for language in self.languages if not entry.name_is_held_out(language)]
         return entry.names[rng.choice(seen)]
 
