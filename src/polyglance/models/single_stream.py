@@ -150,26 +150,20 @@ class SingleStreamModel(nn.Module):
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         with self._gradients():
-            return unit(self.embed_head(self._joint("embed", states)[:, 0]))
+            return unit(self.embed_head(self.joint("embed", states)[:, 0]))
 
     def match(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
         with self._gradients():
-            logits: Tensor = self.match_head(self._joint("match", text, images)[:, 0]).squeeze(-1).float()
+            logits: Tensor = self.match_head(self.joint("match", text, images)[:, 0]).squeeze(-1).float()
             return logits
 
     def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
         with self._gradients():
-            logits: Tensor = self.answer_head(self._joint("answer", text, images)[:, 0]).float()
+            logits: Tensor = self.answer_head(self.joint("answer", text, images)[:, 0]).float()
             return logits
 
-    def masked_states(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "batch tokens width"]:
-        """Upper-layer states of the text's tokens with the picture in view, for masked-language modelling: their
-        product with the token embedding gives the logits."""
-        with self._gradients():
-            return self._joint("match", text, images)[:, 1 : 1 + text.hidden.shape[1]]
-
-    def _joint(self, task: Task, *states: TokenStates) -> Float[Tensor, "batch tokens width"]:
-        """The upper layers over the task's token and all the states side by side."""
+    def joint(self, task: Task, *states: TokenStates) -> Float[Tensor, "batch tokens width"]:
+        """The upper layers over the task's token and all the states side by side; the first one holds the result."""
         parts = [self._expand(s) for s in states]
         rows = len(states[0])
         token = self.task_token.weight[TASKS.index(task)].expand(rows, 1, -1)

@@ -55,6 +55,7 @@ class ScenesMiniSettings:
     texts: int = 384
     text_names: int = 96
     word_steps: int = 2600
+    ground_from: int = 916
     captions: int = 96
     names: int = 40
     questions: int = 144
@@ -81,7 +82,7 @@ def train_scenes_mini(settings: ScenesMiniSettings, folder: Path, report: Report
         questions=settings.questions,
     )
     _train_texts(model, source, settings, folder, report)
-    losses = WordLosses(model, source, scenes, faces)
+    losses = WordLosses(model, source, scenes, faces, settings.ground_from)
     schedule = Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4))
     fit("words", losses.trained, losses, schedule, folder, report)
     save_model(model.eval(), folder / "model")

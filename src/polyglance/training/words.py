@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +23,7 @@ from polyglance.scenes.meaning import Caption, Question
 from polyglance.scenes.questions import ANSWERS, sample_question
 from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import SceneIndex
+from polyglance.training.grounding import PARTS, grounding_loss, spoken_of
 from polyglance.training.loop import Losses
 from polyglance.training.losses import hard_negatives, info_nce
 
@@ -42,6 +43,9 @@ class WordBatch:
     questions: TextBatch
     question_rows: Int[Tensor, " questions"]
     answers: Int[Tensor, " questions"]
+    caption_cells: Float[Tensor, "captions cells parts"]
+    foil_cells: Float[Tensor, "captions cells parts"]
+    question_cells: Float[Tensor, "questions cells parts"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ class WordSource:
             questions=self.encode([self.say(question, rng) for question, _ in asked]),
             question_rows=torch.tensor(question_rows),
             answers=torch.tensor([ANSWERS.index(answer) for _, answer in asked]),
+            caption_cells=spoken_of(index.scenes, captions),
+            foil_cells=spoken_of(index.scenes, foils),
+            question_cells=spoken_of([self.scenes[row] for row in question_rows], [question for question, _ in asked]),
         )
 
     def say(self, meaning: Caption | Question, rng: random.Random) -> str:
@@ -115,9 +122,18 @@ def _loosely(caption: str, rng: random.Random) -> str:
 class WordLosses:
     """The losses of a step: twin encoder, cross-encoder, answers and masked words, for scenes and for the gallery."""
 
-    def __init__(self, model: SingleStreamModel, source: WordSource, scenes: TokenStates, gallery: TokenStates) -> None:
+    def __init__(
+        self,
+        model: SingleStreamModel,
+        source: WordSource,
+        scenes: TokenStates,
+        gallery: TokenStates,
+        ground_from: int,
+    ) -> None:
         self.model, self.source, self.scenes, self.gallery = model, source, scenes, gallery
+        self.ground_from = ground_from
         self.scale = nn.Parameter(torch.tensor(math.log(1 / 0.07), device=model.device))
+        self.cells = nn.Linear(model.config.width, PARTS, device=model.device)
         self._ahead: tuple[int, Future[WordBatch]] | None = None
         self._thread = ThreadPoolExecutor(1)
 
@@ -127,7 +143,7 @@ class WordLosses:
         frozen = ("stem", "image_position", "image_layers", "compressor")
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(not name.startswith(frozen))
-        trained = nn.ModuleDict({"model": self.model})
+        trained = nn.ModuleDict({"model": self.model, "cells": self.cells})
         trained.register_parameter("scale", self.scale)
         return trained
 
@@ -151,26 +167,41 @@ class WordLosses:
         asked = self._states(self.scenes, batch.question_rows)
         half = len(pictures) // 2
         with mixed:
-            terms["match"] = self._match(captions, pictures, wrong)
-            terms["foil"] = _binary(model.match(foils, pictures), 0)
-            terms["match_names"] = self._match(names, faces, wrong_faces)
-            answers = model.answer(model.read_text(batch.questions), asked)
+            true, false = model.joint("match", captions, pictures), model.joint("match", foils, pictures)
+            terms["match"] = _binary(self._truth(true), 1) + _binary(model.match(captions, pictures[wrong]), 0)
+            terms["foil"] = _binary(self._truth(false), 0)
+            terms["match_names"] = _binary(model.match(names, faces), 1) + _binary(
+                model.match(names, faces[wrong_faces]), 0
+            )
+            asking = model.joint("answer", model.read_text(batch.questions), asked)
+            answers = model.answer_head(asking[:, 0]).float()
             terms["answer"] = F.cross_entropy(answers, batch.answers.to(answers.device))
+            if step >= self.ground_from:
+                terms["cells"] = 0.1 * self._grounded(true, batch.caption_cells)
+                terms["cells_foil"] = 0.1 * self._grounded(false, batch.foil_cells)
+                terms["cells_question"] = 0.1 * self._grounded(asking, batch.question_cells)
             terms["masked"] = 0.3 * self._masked(_rows(batch.captions, half), pictures[:half], generator)
             terms["masked_names"] = 0.2 * self._masked(batch.names, faces, generator)
         return terms
 
-    def _match(self, texts: TokenStates, images: TokenStates, wrong: Int[Tensor, " rows"]) -> Tensor:
-        """Binary cross-entropy with one negative a positive (arXiv:2103.11920, section 3.2)."""
-        return _binary(self.model.match(texts, images), 1) + _binary(self.model.match(texts, images[wrong]), 0)
+    def _truth(self, joint: Float[Tensor, "rows tokens width"]) -> Float[Tensor, " rows"]:
+        """The match logits, from states that serve the grounding too."""
+        logits: Tensor = self.model.match_head(joint[:, 0]).squeeze(-1).float()
+        return logits
+
+    def _grounded(
+        self, joint: Float[Tensor, "rows tokens width"], spoken_of: Float[Tensor, "rows cells parts"]
+    ) -> Tensor:
+        """The loss of telling, from the image tokens, which cells the text speaks of."""
+        return grounding_loss(self.cells(joint[:, -spoken_of.shape[1] :]), spoken_of.to(joint.device))
 
     def _masked(self, texts: TextBatch, images: TokenStates, generator: torch.Generator) -> Tensor:
         """Masked-language modelling (BERT: arXiv:1810.04805) with the picture in view; a quarter is masked."""
         hidden = (torch.rand(texts.ids.shape, generator=generator).to(texts.ids.device) < 0.25) & texts.mask
         hidden[:, 0] |= ~hidden.any(dim=1)
         ids = texts.ids.masked_fill(hidden, self.model.tokenizer.mask_id)
-        states = self.model.masked_states(self.model.read_text(TextBatch(ids, texts.mask)), images)
-        logits = states[hidden] @ self.model.token_embedding.weight.T
+        states = self.model.joint("match", self.model.read_text(TextBatch(ids, texts.mask)), images)
+        logits = states[:, 1 : 1 + ids.shape[1]][hidden] @ self.model.token_embedding.weight.T
         return F.cross_entropy(logits.float(), texts.ids[hidden])
 
     def _states(self, states: TokenStates, rows: Tensor) -> TokenStates:
