@@ -46,4 +46,4 @@ def test_any_query_is_drawn_or_replaced_by_its_meaning(tmp_path, pictures, query
 
 def test_a_font_is_only_given_for_letters_it_has():
     assert font_for("plain letters", 15) is not None
-    assert font_for("\U0010fffd\U00012345", 15) is None
+    assert font_for("\u0995\uac1c\U00012345", 15) is None, "no font has Bengali, Hangul and cuneiform at once"

@@ -239,6 +239,7 @@ def test_an_interrupted_run_ends_with_130_and_goes_on_where_it_was(model, tmp_pa
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
     ) as running:
         while running.poll() is None and not (tmp_path / "library").exists():
             time.sleep(0.05)

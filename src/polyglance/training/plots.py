@@ -1,5 +1,6 @@
 """Loss curves of a training run, from its logs."""
 
+import math
 from itertools import groupby
 from pathlib import Path
 
@@ -19,14 +20,16 @@ def plot_losses(folder: Path, stages: tuple[str, ...]) -> Path:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigurationError("drawing the losses needs matplotlib: pip install 'polyglance[plots]'") from error
-    figure = Figure(figsize=(6 * len(stages), 4), layout="constrained")
-    for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
+    figure = Figure(figsize=(12, 4 * math.ceil(len(stages) / 2)), layout="constrained")
+    for number, stage in enumerate(stages, 1):
+        axes = figure.add_subplot(math.ceil(len(stages) / 2), 2, number)
         rows = list(read_log(folder / f"{stage}.jsonl"))
         width = max(1, len(rows) // BINS)
         bins = [list(part) for _, part in groupby(rows, key=lambda row: int(row["step"]) // width)]
-        for name in sorted(rows[0].keys() - {"step", "seconds"}):
-            values = [sum(row[name] for row in part) / len(part) for part in bins]
-            axes.plot([part[0]["step"] for part in bins], values, label=name, linewidth=1)
+        for name in sorted(rows[-1].keys() - {"step", "seconds"}):
+            known = [part for part in bins if name in part[0]]  # a loss may join in the middle of a stage
+            values = [sum(row.get(name, 0) for row in part) / len(part) for part in known]
+            axes.plot([part[0]["step"] for part in known], values, label=name, linewidth=1)
         axes.set(title=f"stage: {stage}", xlabel="step", ylabel="loss", yscale="log")
         axes.legend(fontsize=7, ncols=2)
         axes.grid(alpha=0.3)
