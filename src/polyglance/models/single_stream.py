@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional
 
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
@@ -150,17 +151,15 @@ class SingleStreamModel(nn.Module):
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         with self._gradients():
-            return unit(self.embed_head(self.joint("embed", states)[:, 0]))
+            return unit(_read_off(self.embed_head, self.joint("embed", states)))
 
     def match(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
         with self._gradients():
-            logits: Tensor = self.match_head(self.joint("match", text, images)[:, 0]).squeeze(-1).float()
-            return logits
+            return _read_off(self.match_head, self.joint("match", text, images)).squeeze(-1)
 
     def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
         with self._gradients():
-            logits: Tensor = self.answer_head(self.joint("answer", text, images)[:, 0]).float()
-            return logits
+            return _read_off(self.answer_head, self.joint("answer", text, images))
 
     def joint(self, task: Task, *states: TokenStates) -> Float[Tensor, "batch tokens width"]:
         """The upper layers over the task's token and all the states side by side; the first one holds the result."""
@@ -180,6 +179,11 @@ class SingleStreamModel(nn.Module):
 
     def _gradients(self) -> torch.autograd.grad_mode.set_grad_enabled:
         return torch.set_grad_enabled(self.training and torch.is_grad_enabled())
+
+
+def _read_off(head: nn.Linear, joint: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch results"]:
+    """The result at the first token, in float32: of three digits, as bfloat16 has, candidates would tie."""
+    return functional.linear(joint[:, 0].float(), head.weight.float(), head.bias.float()).float()
 
 
 def _initialise(module: nn.Module) -> None:
