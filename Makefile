@@ -34,6 +34,7 @@ model: setup
 	mkdir -p src/polyglance/models/scenes-mini
 	cp runs/scenes-mini/model/* src/polyglance/models/scenes-mini/
 
-# Write docs/cli.md anew from the commands' own help
+# Write docs/cli.md anew from the commands' own help, and the tables from docs/results/
 docs: setup
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/figures.py
