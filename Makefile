@@ -28,7 +28,7 @@ bench-%: setup
 	$(BIN)/python -m benchmarks.$*
 
 # Retrain the bundled model from nothing, and put it into the package; stopped, it goes on where it was.
-# The two settings keep the allocator from handing memory back after each step, a third of the processor's time otherwise
+# The two settings keep the allocator from handing memory back to the system after each step
 model: setup
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 $(BIN)/polyglance scenes train --output runs/scenes-mini
 	mkdir -p src/polyglance/models/scenes-mini

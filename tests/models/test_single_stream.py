@@ -33,7 +33,9 @@ def test_shapes_of_everything_that_is_read_and_asked(model: SingleStreamModel) -
     assert model.embed(texts).shape == model.embed(images).shape == (4, model.embedding_dim)
     assert model.match(texts, images).shape == (4,)
     assert model.answer(texts, images).shape == (4, len(model.answers))
-    assert model.joint("match", texts, images).shape == (4, 1 + texts.mask.shape[1] + 4, 16)
+    result, halfway = model.joint("match", texts, images)
+    assert result.shape == (4, 16)
+    assert halfway().shape == (4, 1 + texts.mask.shape[1] + 4, 16)
 
 
 def test_vectors_have_unit_length(model: SingleStreamModel) -> None:

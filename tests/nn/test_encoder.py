@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from polyglance.nn.encoder import Encoder, NormPlacement, Packing
+from polyglance.nn.encoder import Encoder, EncoderLayer, NormPlacement, Packing
 
 
 def mask_of(lengths: list[int]) -> torch.Tensor:
@@ -45,6 +45,29 @@ def test_equals_torch_encoder_layer_with_the_same_weights(norm: NormPlacement) -
     x, mask = torch.randn(2, 6, 16), mask_of([6, 4])
     expected = ours.last_norm(theirs(x, src_key_padding_mask=~mask))
     torch.testing.assert_close(ours(x, mask)[mask], expected[mask], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("lengths", [[5, 1, 9], [4, 4, 4]])
+def test_the_first_token_alone_comes_out_as_among_all(norm: NormPlacement, lengths: list[int]) -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(3, 16, 4, 32, norm).eval()
+    mask = mask_of(lengths)
+    x = torch.randn(*mask.shape, 16)
+    first, halfway = encoder.first(x, mask)
+    torch.testing.assert_close(first, encoder(x, mask)[:, 0], atol=1e-5, rtol=1e-5)
+    packing = Packing(mask)
+    two_layers = encoder.layers[1](encoder.layers[0](packing.pack(x), packing), packing)
+    torch.testing.assert_close(halfway(), packing.unpack(two_layers))
+
+
+def test_a_layer_that_became_the_identity_changes_nothing() -> None:
+    encoder = Encoder(1, 16, 4, 32)
+    x, packing = torch.randn(2, 3, 16), Packing(mask_of([3, 3]))
+    layer = encoder.layers[0]
+    assert isinstance(layer, EncoderLayer)
+    layer.become_identity()
+    torch.testing.assert_close(layer(packing.pack(x), packing), packing.pack(x))
 
 
 def test_packing_keeps_the_real_tokens_alone() -> None:

@@ -81,6 +81,19 @@ def test_the_index_finds_what_holding_against_every_scene_finds() -> None:
         assert index.find(caption) == expected
 
 
+def test_a_near_miss_shows_much_of_a_caption_and_is_false() -> None:
+    index, rng = SceneIndex(SCENES), random.Random(3)
+    shared = []
+    for scene in SCENES[:100]:
+        caption = sample_caption(scene, rng, fragments=1)
+        row = index.near_miss(caption, rng)
+        assert row is not None
+        assert caption_holds(SCENES[row], caption) is False
+        if isinstance(caption[0], m.Shows):
+            shared.append(holds(SCENES[row], m.Shows(m.Phrase(caption[0].thing.noun))))
+    assert sum(map(bool, shared)) > 0.6 * len(shared)
+
+
 def test_a_unique_caption_is_true_of_one_scene_and_false_of_all_others() -> None:
     index, rng = SceneIndex(SCENES), random.Random(2)
     found = [sample_unique_caption(index, row, rng) for row in range(60)]

@@ -1,6 +1,7 @@
 """Training from nothing, at a thousandth of its size: it runs through, learns, resumes, and leaves a usable model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,15 @@ import torch
 from polyglance.data.gallery import gallery
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models import load_model
+from polyglance.models.checkpoint import load_folder
 from polyglance.models.protocol import TextBatch
+from polyglance.models.single_stream import SingleStreamModel
 from polyglance.scenes.sampling import sample_scene
+from polyglance.scenes.truth import caption_holds
+from polyglance.scenes.world import EMOJI_OF
 from polyglance.training.loop import read_log
 from polyglance.training.scene_graphs import CELLS, FACTS, scene_targets
-from polyglance.training.scenes_mini import ScenesMiniSettings, train_scenes_mini
+from polyglance.training.scenes_mini import ScenesMiniSettings, go_on_from, train_scenes_mini
 from polyglance.training.words import WordSource
 
 TINY = ScenesMiniSettings(
@@ -51,7 +56,7 @@ def test_it_leaves_a_model_logs_and_a_plot(run: Path) -> None:
     ]
     assert (run / "losses.png").read_bytes()[:4] == b"\x89PNG"
     row = next(iter(read_log(run / "words.jsonl")))
-    assert {"embed", "match", "foil", "answer", "masked", "embed_names", "match_names"} <= row.keys()
+    assert {"embed", "match", "foil", "rank", "fragments", "cells", "cells_question", "answer"} <= row.keys()
 
 
 def test_the_same_seed_gives_the_same_model_and_a_finished_run_is_not_repeated(run: Path, tmp_path: Path) -> None:
@@ -64,6 +69,20 @@ def test_the_same_seed_gives_the_same_model_and_a_finished_run_is_not_repeated(r
     assert before == (run / "model" / "model.safetensors").read_bytes()
 
 
+def test_it_goes_on_from_a_model_with_fewer_joint_layers(run: Path, tmp_path: Path) -> None:
+    done = load_folder(run / "model", torch.float32)
+    smaller = SingleStreamModel(replace(done.config, layers=6), done.tokenizer).eval()
+    smaller.load_state_dict(done.state_dict(), strict=False)
+    grown = SingleStreamModel(done.config, done.tokenizer).eval()
+    go_on_from(smaller, grown)
+    text = smaller.tokenize(["a red star", "ein Hund"])
+    torch.testing.assert_close(grown.embed(grown.read_text(text)), smaller.embed(smaller.read_text(text)))
+    trained = train_scenes_mini(TINY, tmp_path, start=smaller)
+    assert torch.equal(trained.stem.state_dict()["blocks.0.weight"], done.stem.state_dict()["blocks.0.weight"])
+    assert not torch.equal(trained.expand_text.weight, done.expand_text.weight)
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["words.jsonl"]
+
+
 def test_targets_say_what_stands_in_each_cell() -> None:
     scenes = [sample_scene(seed) for seed in range(50)]
     classes, places = scene_targets(scenes)
@@ -73,17 +92,54 @@ def test_targets_say_what_stands_in_each_cell() -> None:
     assert not torch.equal(classes[0], classes[1])
 
 
+def source(captions: int, names: int, listen: Callable[[Sequence[str]], TextBatch], scenes: int = 4) -> WordSource:
+    drawn = [sample_scene(seed) for seed in range(scenes)]
+    return WordSource(drawn, gallery(), DEMO_LANGUAGES, listen, 0, captions, names, 1)
+
+
+def no_ids(said: Sequence[str]) -> TextBatch:
+    return TextBatch(torch.zeros(len(said), 1, dtype=torch.long), torch.ones(len(said), 1, dtype=torch.bool))
+
+
+def test_captions_are_true_of_their_scene_and_foils_and_near_scenes_are_not() -> None:
+    draw = source(24, 2, no_ids, scenes=200)
+    for batch in map(draw, range(6)):
+        for caption, foil, row, near in zip(
+            batch.captions, batch.false_captions, batch.rows, batch.near_rows, strict=False
+        ):
+            assert caption_holds(draw.scenes[row], caption)
+            assert caption_holds(draw.scenes[row], foil) is False
+            assert caption_holds(draw.scenes[near], caption) is False
+
+
+def test_what_may_be_true_is_no_negative() -> None:
+    draw = source(60, 300, no_ids, scenes=100)
+    ids = [entry.id for entry in gallery()]
+    batches = list(map(draw, range(6)))
+    for batch in batches:
+        assert batch.also_true.diagonal().all()
+        for i, caption in enumerate(batch.captions):
+            for j, row in enumerate(batch.rows[:60]):
+                assert bool(batch.also_true[i, j]) is (caption_holds(draw.scenes[row], caption) is not False)
+        for i, row in enumerate(batch.rows[60:] - 100, 60):
+            shown = [any(EMOJI_OF.get(t.kind) == ids[row] for t in draw.scenes[s].things) for s in batch.rows[:60]]
+            assert batch.also_true[i, :60].tolist() == shown
+    bare = [bool(b.also_true[i, -1]) for b in batches for i, c in enumerate(b.captions) if len(c) > 1]
+    assert not any(bare)
+    assert any(bool(b.also_true[i, -1]) for b in batches for i in range(60))
+
+
 def test_a_tenth_of_the_names_is_held_out_and_never_trained_on() -> None:
     texts: list[str] = []
 
     def listen(said: Sequence[str]) -> TextBatch:
         texts.extend(said)
-        return TextBatch(torch.zeros(len(said), 1, dtype=torch.long), torch.ones(len(said), 1, dtype=torch.bool))
+        return no_ids(said)
 
     entries = gallery()
-    source = WordSource([sample_scene(seed) for seed in range(4)], entries, DEMO_LANGUAGES, listen, 0, 1, 400, 1)
+    draw = source(1, 400, listen)
     for step in range(60):
-        source(step)
+        draw(step)
     held_out = {e.names[code] for e in entries for code in DEMO_LANGUAGES if e.name_is_held_out(code)}
     seen = {e.names[code] for e in entries for code in DEMO_LANGUAGES if not e.name_is_held_out(code)}
     assert 0.09 < len(held_out) / len(held_out | seen) < 0.11

@@ -49,6 +49,9 @@ def train(
         Path("runs/scenes-mini")
     ),
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of what is drawn.")] = 0,
+    start: Annotated[
+        str, typer.Option("--from", metavar="MODEL", help="Go on from this model instead of from nothing.")
+    ] = "",
     device: Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu or cuda.")] = "cpu",
     as_json: Json = False,
 ) -> None:
@@ -60,10 +63,13 @@ def train(
     Example:
       polyglance scenes train --output runs/scenes-mini --device cuda
     """
+    from polyglance.models import load_model
     from polyglance.training.scenes_mini import ScenesMiniSettings, train_scenes_mini
 
     with stages() as report:
-        train_scenes_mini(ScenesMiniSettings(seed=seed, device=device), output, report)
+        train_scenes_mini(
+            ScenesMiniSettings(seed=seed, device=device), output, report, load_model(start) if start else None
+        )
     if as_json:
         print_json({"folder": str(output / "model")})
     else:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PADDING: Final = "[PAD]"
 MASK: Final = "[MASK]"
 SPECIAL_TOKENS: Final = (PADDING, MASK)
+"""The second is there for masked-language modelling on top of a finished model."""
 _WORD: Final = r" ?[^\s\p{P}\p{S}\p{Han}]+| ?[\p{P}\p{S}]|\p{Han}"
 
 
@@ -23,7 +24,7 @@ class Tokenizer:
 
     def __init__(self, fast: "FastTokenizer") -> None:
         self._fast = fast
-        self.padding_id, self.mask_id = range(len(SPECIAL_TOKENS))
+        self.padding_id = SPECIAL_TOKENS.index(PADDING)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:

@@ -1,6 +1,6 @@
 """The single-stream joint model: one encoder for both modalities, cut at `first_joint_layer`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -151,24 +151,28 @@ class SingleStreamModel(nn.Module):
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         with self._gradients():
-            return unit(_read_off(self.embed_head, self.joint("embed", states)))
+            return unit(_read_off(self.embed_head, self.joint("embed", states)[0]))
 
     def match(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
         with self._gradients():
-            return _read_off(self.match_head, self.joint("match", text, images)).squeeze(-1)
+            return _read_off(self.match_head, self.joint("match", text, images)[0]).squeeze(-1)
 
     def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
         with self._gradients():
-            return _read_off(self.answer_head, self.joint("answer", text, images))
+            return _read_off(self.answer_head, self.joint("answer", text, images)[0])
 
-    def joint(self, task: Task, *states: TokenStates) -> Float[Tensor, "batch tokens width"]:
-        """The upper layers over the task's token and all the states side by side; the first one holds the result."""
+    def joint(
+        self, task: Task, *states: TokenStates
+    ) -> tuple[Float[Tensor, "batch width"], Callable[[], Float[Tensor, "batch tokens width"]]]:
+        """The upper layers over the task's token and all the states side by side.
+
+        (what the task's token holds in the end; a function that returns all states half-way up, that token's first).
+        """
         parts = [self._expand(s) for s in states]
         rows = len(states[0])
         token = self.task_token.weight[TASKS.index(task)].expand(rows, 1, -1)
         mask = torch.cat([torch.ones(rows, 1, dtype=torch.bool, device=token.device), *(s.mask for s in states)], dim=1)
-        out: Tensor = self.joint_layers(torch.cat([token.to(parts[0].dtype), *parts], dim=1), mask)
-        return out
+        return self.joint_layers.first(torch.cat([token.to(parts[0].dtype), *parts], dim=1), mask)
 
     def _expand(self, states: TokenStates) -> Float[Tensor, "batch tokens width"]:
         if states.modality == "text":
@@ -181,9 +185,9 @@ class SingleStreamModel(nn.Module):
         return torch.set_grad_enabled(self.training and torch.is_grad_enabled())
 
 
-def _read_off(head: nn.Linear, joint: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch results"]:
-    """The result at the first token, in float32: of three digits, as bfloat16 has, candidates would tie."""
-    return functional.linear(joint[:, 0].float(), head.weight.float(), head.bias.float()).float()
+def _read_off(head: nn.Linear, joint: Float[Tensor, "batch width"]) -> Float[Tensor, "batch results"]:
+    """The head in float32: of three digits, as bfloat16 has, candidates would tie."""
+    return functional.linear(joint.float(), head.weight.float(), head.bias.float()).float()
 
 
 def _initialise(module: nn.Module) -> None:

@@ -27,6 +27,8 @@ class TokenStates:
 
     def __getitem__(self, rows: Tensor | slice | Sequence[int]) -> "TokenStates":
         """Some of the rows, in the order given; a row may come more than once."""
+        if isinstance(rows, Tensor):  # whose gradient is several times as fast as that of indexing
+            return TokenStates(self.hidden.index_select(0, rows), self.mask.index_select(0, rows), self.modality)
         return TokenStates(self.hidden[rows], self.mask[rows], self.modality)
 
     def store(self) -> list[StoredStates]:

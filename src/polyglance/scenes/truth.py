@@ -5,6 +5,7 @@ whatever rests on it is neither stated nor denied.
 """
 
 import math
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -110,6 +111,7 @@ class SceneIndex:
                 postings[thing.kind].add(row)
                 postings[thing.category].add(row)
         self._postings = dict(postings)
+        self._everywhere = set(range(len(scenes)))
 
     def find(self, caption: m.Caption) -> tuple[list[int], list[int]]:
         """(rows the caption is true of, rows where one could argue), both ascending."""
@@ -118,6 +120,22 @@ class SceneIndex:
         rows = sorted(set.intersection(*sets))
         truths = [(row, caption_holds(self.scenes[row], caption)) for row in rows]
         return [row for row, truth in truths if truth], [row for row, truth in truths if truth is None]
+
+    def near_miss(self, caption: m.Caption, rng: random.Random) -> int | None:
+        """A row of which the caption is false beyond argument, where there is one with most of what the caption names;
+        None if none was found."""
+        words = [word for fragment in caption for word in _words(fragment)]
+        rng.shuffle(words)
+        near: set[int] = set()
+        for word in words:
+            both = self._postings.get(word, set()) & (near or self._everywhere)
+            if len(both) < 8:
+                break
+            near = both
+        for row in rng.sample(sorted(near), min(8, len(near))) + rng.choices(range(len(self.scenes)), k=8):
+            if caption_holds(self.scenes[row], caption) is False:
+                return row
+        return None
 
 
 def _words(fragment: m.Fragment) -> tuple[str, ...]:

@@ -20,16 +20,17 @@ def plot_losses(folder: Path, stages: tuple[str, ...]) -> Path:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigurationError("drawing the losses needs matplotlib: pip install 'polyglance[plots]'") from error
-    figure = Figure(figsize=(12, 4 * math.ceil(len(stages) / 2)), layout="constrained")
+    columns = min(2, len(stages))
+    down = math.ceil(len(stages) / columns)
+    figure = Figure(figsize=(6 * columns, 4 * down), layout="constrained")
     for number, stage in enumerate(stages, 1):
-        axes = figure.add_subplot(math.ceil(len(stages) / 2), 2, number)
+        axes = figure.add_subplot(down, columns, number)
         rows = list(read_log(folder / f"{stage}.jsonl"))
         width = max(1, len(rows) // BINS)
         bins = [list(part) for _, part in groupby(rows, key=lambda row: int(row["step"]) // width)]
         for name in sorted(rows[-1].keys() - {"step", "seconds"}):
-            known = [part for part in bins if name in part[0]]  # a loss may join in the middle of a stage
-            values = [sum(row.get(name, 0) for row in part) / len(part) for part in known]
-            axes.plot([part[0]["step"] for part in known], values, label=name, linewidth=1)
+            values = [sum(row[name] for row in part) / len(part) for part in bins]
+            axes.plot([part[0]["step"] for part in bins], values, label=name, linewidth=1)
         axes.set(title=f"stage: {stage}", xlabel="step", ylabel="loss", yscale="log")
         axes.legend(fontsize=7, ncols=2)
         axes.grid(alpha=0.3)

@@ -1,11 +1,10 @@
 """Makes the bundled model `scenes-mini` from nothing, in four stages.
 
 1. `pictures`: the picture layers learn the scene graph of 30,000 scenes and to tell the gallery's pictures apart.
-2. `shapes`: the same once more with shapes counting fourfold. In eight colours each they are learned slowest: after the
-   first stage a quarter of them are still taken for one another, of all other kinds a hundredth.
+2. `shapes`: the same once more with shapes counting fourfold; in eight colours each they are learned slowest.
 3. `texts`: the text layers learn what a text says, in all languages: the facts of its meaning, the emoji of its name.
 4. `words`: the pictures' kept states are computed once and frozen; text and joint layers learn on them to embed, match,
-   answer and fill in masked words.
+   and answer.
 
 Each stage resumes from its own checkpoint in the output folder.
 """
@@ -14,6 +13,7 @@ import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -26,6 +26,7 @@ from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models.checkpoint import save_model
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.nn.encoder import EncoderLayer
 from polyglance.nn.states import TokenStates
 from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.grammar import grammar
@@ -54,23 +55,41 @@ class ScenesMiniSettings:
     text_steps: int = 1200
     texts: int = 384
     text_names: int = 96
-    word_steps: int = 2600
-    ground_from: int = 916
+    word_steps: int = 5400
     captions: int = 96
     names: int = 40
     questions: int = 144
     device: str = "cpu"
 
 
-def train_scenes_mini(settings: ScenesMiniSettings, folder: Path, report: Report | None = None) -> SingleStreamModel:
+def train_scenes_mini(
+    settings: ScenesMiniSettings,
+    folder: Path,
+    report: Report | None = None,
+    start: SingleStreamModel | None = None,
+) -> SingleStreamModel:
     """Trains in `folder`, resuming what is there, and leaves the model in `folder/model`, its losses in
-    `STAGE.jsonl` and `losses.png`."""
+    `STAGE.jsonl` and `losses.png`.
+
+    start: a model to go on from instead of from nothing; only the last stage is run. Joint layers that it lacks are put
+    on top of its own and begin as the identity (Net2Net, arXiv:1511.05641).
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(settings, folder / "tokenizer.json")
+    tokenizer = start.tokenizer if start else _tokenizer(settings, folder / "tokenizer.json")
     torch.manual_seed(settings.seed)
-    config = SingleStreamConfig(tokenizer.vocabulary, ANSWERS, DEMO_LANGUAGES, layers=6, first_joint_layer=2)
+    config = SingleStreamConfig(tokenizer.vocabulary, ANSWERS, DEMO_LANGUAGES, layers=7, first_joint_layer=2)
     model = SingleStreamModel(config, tokenizer, "scenes-mini").to(settings.device)
-    scenes, faces = _picture_states(model, settings, folder, report)
+    if start:
+        go_on_from(start, model)
+    pictures = draw_scenes(
+        range(settings.scenes),
+        folder / "pictures.npy",
+        (lambda done, total: report("draw", done, total, {})) if report else None,
+    )
+    faces = gallery_pixels(model.preprocess)
+    if not start:
+        _train_pictures(model, pictures, faces, settings, folder, report)
+    kept_pictures, kept_faces = _kept_states(model, pictures, faces, folder / "states.safetensors")
     source = WordSource(
         scenes=[sample_scene(seed) for seed in range(settings.scenes)],
         gallery=gallery(),
@@ -81,13 +100,21 @@ def train_scenes_mini(settings: ScenesMiniSettings, folder: Path, report: Report
         names=settings.names,
         questions=settings.questions,
     )
-    _train_texts(model, source, settings, folder, report)
-    losses = WordLosses(model, source, scenes, faces, settings.ground_from)
+    if not start:
+        _train_texts(model, source, settings, folder, report)
+    losses = WordLosses(model, source, kept_pictures, kept_faces)
     schedule = Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4))
     fit("words", losses.trained, losses, schedule, folder, report)
     save_model(model.eval(), folder / "model")
-    plot_losses(folder, ("pictures", "shapes", "texts", "words"))
+    plot_losses(folder, ("words",) if start else ("pictures", "shapes", "texts", "words"))
     return model
+
+
+def go_on_from(start: SingleStreamModel, model: SingleStreamModel) -> None:
+    """Puts the weights of `start` into `model`; joint layers that `start` lacks add nothing at first."""
+    model.load_state_dict(start.float().state_dict(), strict=False)
+    for layer in model.joint_layers.layers[len(start.joint_layers.layers) :]:
+        cast("EncoderLayer", layer).become_identity()
 
 
 def _tokenizer(settings: ScenesMiniSettings, path: Path) -> Tokenizer:
@@ -110,23 +137,15 @@ def _tokenizer(settings: ScenesMiniSettings, path: Path) -> Tokenizer:
 # -- the picture side --------------------------------------------------------------------------------------------------
 
 
-def _picture_states(
-    model: SingleStreamModel, settings: ScenesMiniSettings, folder: Path, report: Report | None
+def _kept_states(
+    model: SingleStreamModel, pictures: Tensor, faces: Tensor, path: Path
 ) -> tuple[TokenStates, TokenStates]:
-    """Trains the picture layers and returns the kept states of (training scenes, gallery)."""
-    pictures = draw_scenes(
-        range(settings.scenes),
-        folder / "pictures.npy",
-        (lambda done, total: report("draw", done, total, {})) if report else None,
-    )
-    faces = gallery_pixels(model.preprocess)
-    _train_pictures(model, pictures, faces, settings, folder, report)
-    path = folder / "states.safetensors"
+    """The kept states of (training scenes, gallery), from the file if it is there."""
     if not path.exists():
         hidden = {"scenes": _read(model, pictures), "gallery": _read(model, faces)}
         save_file(hidden, path.with_suffix(".part"))
         os.replace(path.with_suffix(".part"), path)
-    tensors = load_file(path, device=settings.device)
+    tensors = load_file(path, device=str(model.device))
     return _as_states(tensors["scenes"]), _as_states(tensors["gallery"])
 
 
