@@ -40,6 +40,7 @@ def scenes() -> str:
         ("text to image R@1, coop", coop, lambda row: row["text_to_image"]["R@1"]),
         ("- naming seen (kind, colour) pairs only", coop, lambda row: row["text_to_image_R@1_seen_pairs"]),
         ("- naming an unseen pair", coop, lambda row: row["text_to_image_R@1_unseen_pairs"]),
+        ("- with 1,470 emoji in the pool", coop, lambda row: row["text_to_image_among_emoji"]["R@1"]),
         ("image to text R@1, twin encoder alone", twin, lambda row: row["image_to_text"]["R@1"]),
         ("image to text R@1, coop", coop, lambda row: row["image_to_text"]["R@1"]),
         ("answers, exact", answer, lambda row: row["accuracy"]),

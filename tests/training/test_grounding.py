@@ -2,7 +2,8 @@ import torch
 
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import Scene, Thing
-from polyglance.training.grounding import CELLS, FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
+from polyglance.training.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
+from polyglance.training.scene_graphs import CELLS
 
 SCENE = Scene(
     0,

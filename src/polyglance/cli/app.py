@@ -160,7 +160,7 @@ def demo(
 
     \b
     Example:
-      polyglance demo --folder /tmp/polyglance-demo
+      polyglance demo --folder my-demo
     """
     from polyglance.cli.demo import run_demo, show_demo
 

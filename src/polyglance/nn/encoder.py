@@ -109,7 +109,7 @@ class EncoderLayer(nn.Module):
         return self._residuals(x, self.attention(self._before_attention(x), packing))
 
     def first(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "batch width"]:
-        """What `forward` gives for the first token of each row, at a fifth of the work."""
+        """What `forward` gives for the first token of each row, at a sixth of the products."""
         return self._residuals(packing.first(x), self.attention.first(self._before_attention(x), packing))
 
     def become_identity(self) -> None:

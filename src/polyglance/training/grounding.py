@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polyglance.scenes import meaning as m
-from polyglance.scenes.sampling import GRID, Scene, Thing, cell_of
+from polyglance.scenes.sampling import Scene, Thing, cell_of
 from polyglance.scenes.truth import fitting, holds, related
 from polyglance.scenes.world import CATEGORIES, KINDS
+from polyglance.training.scene_graphs import CELLS
 
 ROLES: Final = {"thing": 0, "noun": 0, "category": 0, "plate": 0, "other": 1, "first": 1, "second": 2}
 """Field of a template -> which of three parts its things play."""
@@ -26,7 +27,6 @@ FRAGMENTS: Final = 3
 """Fragments a caption has at most."""
 PARTS: Final = 3 * FRAGMENTS
 """Each fragment's three parts; a question's are those of the first."""
-CELLS: Final = GRID * GRID
 
 
 def spoken_of(

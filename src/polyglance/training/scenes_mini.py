@@ -55,7 +55,7 @@ class ScenesMiniSettings:
     text_steps: int = 1200
     texts: int = 384
     text_names: int = 96
-    word_steps: int = 5400
+    word_steps: int = 6500
     captions: int = 96
     names: int = 40
     questions: int = 144
