@@ -14,12 +14,12 @@ from polyglance.models.checkpoint import load_folder
 from polyglance.models.protocol import TextBatch
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.scenes.sampling import sample_scene
-from polyglance.scenes.truth import caption_holds
+from polyglance.scenes.truth import SceneIndex, caption_holds
 from polyglance.scenes.world import EMOJI_OF
 from polyglance.training.loop import read_log
 from polyglance.training.scene_graphs import CELLS, FACTS, scene_targets
 from polyglance.training.scenes_mini import ScenesMiniSettings, go_on_from, train_scenes_mini
-from polyglance.training.words import WordSource
+from polyglance.training.word_source import WordSource
 
 TINY = ScenesMiniSettings(
     scenes=24,
@@ -93,7 +93,7 @@ def test_targets_say_what_stands_in_each_cell() -> None:
 
 
 def source(captions: int, names: int, listen: Callable[[Sequence[str]], TextBatch], scenes: int = 4) -> WordSource:
-    drawn = [sample_scene(seed) for seed in range(scenes)]
+    drawn = SceneIndex([sample_scene(seed) for seed in range(scenes)])
     return WordSource(drawn, gallery(), DEMO_LANGUAGES, listen, 0, captions, names, 1)
 
 

@@ -32,12 +32,14 @@ from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import ANSWERS, sample_question
 from polyglance.scenes.sampling import sample_scene
+from polyglance.scenes.truth import SceneIndex
 from polyglance.training.loop import Losses, Report, Schedule, fit
 from polyglance.training.meanings import MeaningHead, known_facts, sample_meaning
 from polyglance.training.pictures import draw_scenes, gallery_pixels
 from polyglance.training.plots import plot_losses
 from polyglance.training.scene_graphs import SceneGraphHead, scene_targets
-from polyglance.training.words import WordLosses, WordSource
+from polyglance.training.word_source import WordSource
+from polyglance.training.words import WordLosses
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def train_scenes_mini(
         _train_pictures(model, pictures, faces, settings, folder, report)
     kept_pictures, kept_faces = _kept_states(model, pictures, faces, folder / "states.safetensors")
     source = WordSource(
-        scenes=[sample_scene(seed) for seed in range(settings.scenes)],
+        index=SceneIndex([sample_scene(seed) for seed in range(settings.scenes)]),
         gallery=gallery(),
         languages=config.languages,
         encode=model.tokenize,
