@@ -114,8 +114,9 @@ class EncoderLayer(nn.Module):
 
     def become_identity(self) -> None:
         """Zeroes what the residuals add (of a pre-norm layer)."""
-        nn.init.zeros_(self.attention.project_out.weight)
-        nn.init.zeros_(cast("nn.Linear", self.feed_forward[2]).weight)
+        for last in (self.attention.project_out, self.feed_forward[2]):
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
 
     def _before_attention(self, x: Tensor) -> Tensor:
         return self.attention_norm(x) if self.norm == "pre" else x
