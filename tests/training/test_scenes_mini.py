@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from polyglance.data.gallery import gallery
+from polyglance.errors import ConfigurationError
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder
@@ -81,6 +82,8 @@ def test_it_goes_on_from_a_model_with_fewer_joint_layers(run: Path, tmp_path: Pa
     assert torch.equal(trained.stem.state_dict()["blocks.0.weight"], done.stem.state_dict()["blocks.0.weight"])
     assert not torch.equal(trained.expand_text.weight, done.expand_text.weight)
     assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["words.jsonl"]
+    with pytest.raises(ConfigurationError, match="name another folder"):
+        train_scenes_mini(TINY, tmp_path)
 
 
 def test_targets_say_what_stands_in_each_cell() -> None:
@@ -109,6 +112,7 @@ def test_captions_are_true_of_their_scene_and_foils_and_near_scenes_are_not() ->
         ):
             assert caption_holds(draw.scenes[row], caption)
             assert caption_holds(draw.scenes[row], foil) is False
+            assert near >= 0
             assert caption_holds(draw.scenes[near], caption) is False
 
 
@@ -124,8 +128,8 @@ def test_what_may_be_true_is_no_negative() -> None:
         for i, row in enumerate(batch.rows[60:] - 100, 60):
             shown = [any(EMOJI_OF.get(t.kind) == ids[row] for t in draw.scenes[s].things) for s in batch.rows[:60]]
             assert batch.also_true[i, :60].tolist() == shown
-    bare = [bool(b.also_true[i, -1]) for b in batches for i, c in enumerate(b.captions) if len(c) > 1]
-    assert not any(bare)
+    told_more = [bool(b.also_true[i, -1]) for b in batches for i, c in enumerate(b.captions) if len(c) > 1]
+    assert not any(told_more)
     assert any(bool(b.also_true[i, -1]) for b in batches for i in range(60))
 
 

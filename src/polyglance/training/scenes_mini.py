@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from polyglance.data.gallery import gallery
 from polyglance.data.tokenization import Tokenizer
+from polyglance.errors import ConfigurationError
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models.checkpoint import save_model
 from polyglance.models.protocol import ImageBatch
@@ -75,8 +76,11 @@ def train_scenes_mini(
 
     start: a model to go on from instead of from nothing; only the last stage is run. Joint layers that it lacks are put
     on top of its own and begin as the identity (Net2Net, arXiv:1511.05641).
+
+    Raises ConfigurationError for a folder that holds a run from another beginning.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _check_beginning(folder / "begun_from.txt", start.fingerprint if start else "nothing")
     tokenizer = start.tokenizer if start else _tokenizer(settings, folder / "tokenizer.json")
     torch.manual_seed(settings.seed)
     config = SingleStreamConfig(tokenizer.vocabulary, ANSWERS, DEMO_LANGUAGES, layers=7, first_joint_layer=2)
@@ -110,6 +114,16 @@ def train_scenes_mini(
     save_model(model.eval(), folder / "model")
     plot_losses(folder, ("words",) if start else ("pictures", "shapes", "texts", "words"))
     return model
+
+
+def _check_beginning(path: Path, beginning: str) -> None:
+    """States and checkpoints of a folder belong to one beginning: another would take them up unseen."""
+    if path.exists() and (before := path.read_text()) != beginning:
+        raise ConfigurationError(
+            f"expected a run from {beginning} or none in {path.parent}, but it holds one from {before}: "
+            "name another folder with --output"
+        )
+    path.write_text(beginning)
 
 
 def go_on_from(start: SingleStreamModel, model: SingleStreamModel) -> None:
