@@ -13,7 +13,7 @@ stacked on a `Parallel` is applied to each of its branches.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union, cast
+from typing import cast
 
 from polyglance.errors import ConfigurationError
 
@@ -77,7 +77,7 @@ class Drop:
         paths(self)
 
 
-Composition = Union[str, Drop, Stack, Parallel, Fuse, None]  # noqa: UP007
+Composition = str | Drop | Stack | Parallel | Fuse | None
 
 
 def paths(composition: Composition) -> tuple[Path, ...]:

@@ -50,8 +50,8 @@ def train(
     ),
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of what is drawn.")] = 0,
     start: Annotated[
-        str, typer.Option("--from", metavar="MODEL", help="Go on from this model instead of from nothing.")
-    ] = "",
+        str | None, typer.Option("--from", metavar="MODEL", help="Go on from this model instead of from nothing.")
+    ] = None,
     device: Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu or cuda.")] = "cpu",
     as_json: Json = False,
 ) -> None:
