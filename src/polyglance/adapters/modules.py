@@ -1,0 +1,85 @@
+"""Adapters as trainable modules: the bottlenecks of all layers, and the invertible adapter at the embeddings."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.adapters.config import Activation, AdapterConfig
+from polyglance.errors import ConfigurationError
+
+INITIAL_STD = 0.02
+"""Of the normal distribution that weights are drawn from, as in BERT."""
+
+
+def activate(x: Tensor, activation: Activation) -> Tensor:
+    match activation:
+        case "relu":
+            return F.relu(x)
+        case "gelu":
+            return F.gelu(x)
+        case "silu":
+            return F.silu(x)
+
+
+class Adapter(nn.Module):
+    """The weights of one adapter in all layers of a body.
+
+    down: (stored, places, bottleneck, width), down_bias: (stored, places, bottleneck), up: (stored, places, width,
+    bottleneck), up_bias: (stored, places, width). stored: layers - depth sets of weights, one if they are shared.
+    A new adapter's `up` is drawn small, so that the body starts nearly as it was.
+    """
+
+    def __init__(self, config: AdapterConfig, width: int, layers: int) -> None:
+        super().__init__()
+        if config.depth >= layers:
+            raise ConfigurationError(f"expected a depth of 0 to {layers - 1} in {layers} layers, got {config.depth}")
+        self.config, self.width, self.layers = config, width, layers
+        stored = 1 if config.shared else layers - config.depth
+        places, bottleneck = len(config.places), config.bottleneck(width)
+        self.down = nn.Parameter(torch.empty(stored, places, bottleneck, width).normal_(std=INITIAL_STD))
+        self.down_bias = nn.Parameter(torch.zeros(stored, places, bottleneck))
+        self.up = nn.Parameter(torch.empty(stored, places, width, bottleneck).normal_(std=INITIAL_STD / 2))
+        self.up_bias = nn.Parameter(torch.zeros(stored, places, width))
+        self.coupling = AdditiveCoupling(width, config.activation) if config.invertible else None
+
+    def stored(self, layer: int) -> int:
+        """Which of the stored sets of weights acts in `layer`."""
+        return 0 if self.config.shared else layer - self.config.depth
+
+
+class AdditiveCoupling(nn.Module):
+    """The invertible adapter of MAD-X (arXiv:2005.00052, section 2.2.3): two halves, each added to by the other.
+
+    forward: y1 = x1 + f(x2), y2 = x2 + g(y1); inverse undoes it exactly up to rounding. Their bottlenecks are half as
+    wide as what they read.
+    """
+
+    def __init__(self, width: int, activation: Activation) -> None:
+        super().__init__()
+        self.activation: Activation = activation
+        self.cut = width // 2
+        rest = width - self.cut
+        self.f_down, self.f_up = nn.Linear(rest, rest // 2), nn.Linear(rest // 2, self.cut)
+        self.g_down, self.g_up = nn.Linear(self.cut, self.cut // 2), nn.Linear(self.cut // 2, rest)
+        for linear in (self.f_down, self.f_up, self.g_down, self.g_up):
+            nn.init.normal_(linear.weight, std=INITIAL_STD)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+        first, second = x[..., : self.cut], x[..., self.cut :]
+        first = first + self._f(second)
+        return torch.cat([first, second + self._g(first)], dim=-1)
+
+    def inverse(self, y: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+        first, second = y[..., : self.cut], y[..., self.cut :]
+        second = second - self._g(first)
+        return torch.cat([first - self._f(second), second], dim=-1)
+
+    def _f(self, x: Tensor) -> Tensor:
+        out: Tensor = self.f_up(activate(self.f_down(x), self.activation))
+        return out
+
+    def _g(self, x: Tensor) -> Tensor:
+        out: Tensor = self.g_up(activate(self.g_down(x), self.activation))
+        return out
