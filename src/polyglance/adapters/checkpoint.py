@@ -1,0 +1,238 @@
+"""Adapters and fusions on disk, a folder each: a description in JSON, the weights in safetensors. Pickle is never read.
+
+adapter.json  adapter.safetensors     format, name, width, layers, config
+fusion.json   fusion.safetensors      format, names, places, width, layers, kept
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.fusion import FusionWeights
+from polyglance.adapters.modules import Adapter
+from polyglance.errors import CheckpointError, ConfigurationError
+
+Kind = Literal["adapter", "fusion"]
+FORMAT: Final = 1
+"""Of the two descriptions; a later one may mean what this version does not know."""
+
+_KEYS: Final[dict[Kind, set[str]]] = {
+    "adapter": {"format", "name", "width", "layers", "config"},
+    "fusion": {"format", "names", "places", "width", "layers", "kept"},
+}
+_A: Final[dict[Kind, str]] = {"adapter": "an adapter", "fusion": "a fusion of adapters"}
+_Module = TypeVar("_Module", Adapter, FusionWeights)
+
+
+@dataclass(frozen=True)
+class LoadedAdapter:
+    """An adapter, the name it was saved by, and a hash of its two files."""
+
+    name: str
+    adapter: Adapter
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class LoadedFusion:
+    """A fusion, and a hash of its two files."""
+
+    fusion: FusionWeights
+    fingerprint: str
+
+
+def save_adapter(adapter: Adapter, folder: Path, name: str) -> None:
+    """Writes `adapter.json` and `adapter.safetensors`, weights as float32.
+
+    Raises:
+        ConfigurationError: the name is empty.
+        CheckpointError: a weight is no finite number.
+    """
+    if not name:
+        raise ConfigurationError("expected a name for the adapter, got ''")
+    facts = {"name": name, "width": adapter.width, "layers": adapter.layers, "config": adapter.config.to_dict()}
+    _save(adapter, folder, "adapter", facts)
+
+
+def load_adapter(folder: Path, width: int | None = None, layers: int | None = None) -> LoadedAdapter:
+    """The adapter that `save_adapter` wrote.
+
+    width, layers: of the body that it shall go into; None takes any.
+
+    Raises:
+        CheckpointError: a file is missing, is cut short, does not fit the other, or is for another body.
+    """
+
+    def make(facts: dict[str, Any]) -> Adapter:
+        _require_names([facts["name"]])
+        return Adapter(AdapterConfig.from_dict(facts["config"]), facts["width"], facts["layers"])
+
+    adapter, facts, fingerprint = _load(folder, "adapter", (width, layers), make)
+    return LoadedAdapter(facts["name"], adapter, fingerprint)
+
+
+def save_fusion(fusion: FusionWeights, folder: Path) -> None:
+    """Writes `fusion.json` and `fusion.safetensors`, weights as float32. The adapters it mixes are not in it.
+
+    Raises CheckpointError for a weight that is no finite number.
+    """
+    facts = {"names": fusion.names, "places": fusion.places, "width": fusion.width, "layers": fusion.layers}
+    _save(fusion, folder, "fusion", {**facts, "kept": fusion.kept})
+
+
+def load_fusion(folder: Path, width: int | None = None, layers: int | None = None) -> LoadedFusion:
+    """The fusion that `save_fusion` wrote; arguments and errors as of `load_adapter`."""
+
+    def make(facts: dict[str, Any]) -> FusionWeights:
+        _require_names(facts["names"])
+        fusion = FusionWeights(facts["names"], _count(facts, "places"), facts["width"], facts["layers"])
+        fusion.kept = tuple(tuple(name for name in fusion.names if name in layer) for layer in facts["kept"])
+        if len(fusion.kept) != fusion.layers or [list(layer) for layer in fusion.kept] != facts["kept"]:
+            raise ConfigurationError(
+                f"expected in kept some of {facts['names']} for each of {fusion.layers} layers, got {facts['kept']}"
+            )
+        return fusion
+
+    fusion, _, fingerprint = _load(folder, "fusion", (width, layers), make)
+    return LoadedFusion(fusion, fingerprint)
+
+
+@contextmanager
+def unfilled() -> Iterator[None]:
+    """Modules made here have shapes and no values: no memory is taken, no random number drawn."""
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """`normal_` does nothing: without memory it has nothing to fill, and yet loads a compiler, at 0.8 s."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ == "normal_":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def _save(module: nn.Module, folder: Path, kind: Kind, facts: Mapping[str, Any]) -> None:
+    weights = {
+        name: value.detach().to("cpu", torch.float32).contiguous() for name, value in module.state_dict().items()
+    }
+    path = folder / f"{kind}.safetensors"
+    _require_finite(path, weights)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path)
+    description = json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False)
+    (folder / f"{kind}.json").write_text(description + "\n", encoding="utf-8")
+
+
+def _load(
+    folder: Path, kind: Kind, body: tuple[int | None, int | None], make: Callable[[dict[str, Any]], _Module]
+) -> tuple[_Module, dict[str, Any], str]:
+    """(the module, its description, its fingerprint). make: the module of a description, whatever its values."""
+    path, weights_path = folder / f"{kind}.json", folder / f"{kind}.safetensors"
+    description = _read_description(folder, kind)
+    try:
+        facts = _facts(description, kind)
+        with unfilled():
+            module = make(facts)
+    except (ValueError, TypeError, RuntimeError, ConfigurationError) as error:
+        raise CheckpointError(f"{path} does not describe {_A[kind]}: {error}") from error
+    _require_body(folder, kind, (module.width, module.layers), body)
+    try:
+        content = weights_path.read_bytes()
+        weights = load(content)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise CheckpointError(f"{weights_path} cannot be used: {reason}; copy the {kind}'s folder again") from error
+    _require_fit(weights_path, weights, module)
+    _require_finite(weights_path, weights)
+    module.load_state_dict(weights, assign=True)
+    return module, facts, sha256(description.encode() + content).hexdigest()[:16]
+
+
+def _read_description(folder: Path, kind: Kind) -> str:
+    path = folder / f"{kind}.json"
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        foreign = (folder / "adapter_config.json").exists() or (folder / "adapter_fusion_config.json").exists()
+        help_ = "; convert it from the adapters library's form with `polyglance adapters convert`" if foreign else ""
+        raise CheckpointError(f"{folder} holds no {kind}: expected a file {path.name} in it{help_}") from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} does not describe {_A[kind]}: {error.reason}") from error
+
+
+def _facts(description: str, kind: Kind) -> dict[str, Any]:
+    """What a description says; raises ValueError where that is not what this version writes."""
+    facts = json.loads(description)
+    version = facts.get("format") if isinstance(facts, dict) else None
+    if not isinstance(version, int):
+        raise ValueError(f"expected an object with a format from 1 to {FORMAT}")
+    if version != FORMAT:
+        raise ValueError(f"expected format {FORMAT}, got {version}; use the version of polyglance that wrote it")
+    if facts.keys() != _KEYS[kind]:
+        wrong = min(facts.keys() ^ _KEYS[kind])
+        raise ValueError(f"{wrong!r} is {'unknown' if wrong in facts else 'missing'}")
+    return {**facts, "width": _count(facts, "width"), "layers": _count(facts, "layers")}
+
+
+def _count(facts: Mapping[str, Any], key: str) -> int:
+    value = facts[key]
+    if type(value) is not int or value < 1:
+        raise ValueError(f"expected {key} to be a number from 1 on, got {value!r}")
+    return value
+
+
+def _require_names(names: Any) -> None:
+    if not (isinstance(names, list) and all(isinstance(name, str) and name for name in names)):
+        raise ValueError(f"expected the names of adapters, got {names!r}")
+
+
+def _require_body(folder: Path, kind: Kind, made_for: tuple[int, int], body: tuple[int | None, int | None]) -> None:
+    """made_for, body: width and layers."""
+    width, layers = (own if wanted is None else wanted for own, wanted in zip(made_for, body, strict=True))
+    if (width, layers) != made_for:
+        raise CheckpointError(
+            f"{folder} holds {_A[kind]} for {made_for[1]} layers of width {made_for[0]}, this model has {layers} of "
+            f"width {width}: take one that was trained in this model"
+        )
+
+
+def _require_fit(path: Path, weights: Mapping[str, Tensor], module: nn.Module) -> None:
+    """Raises CheckpointError unless the tensors of a file are a module's own, in float32."""
+    expected = module.state_dict()
+    for name in sorted(expected.keys() ^ weights.keys()):
+        raise CheckpointError(
+            f"{path} does not fit its description: {name} is {'missing' if name in expected else 'unknown'}"
+        )
+    for name, value in sorted(weights.items()):
+        if value.shape != expected[name].shape or value.dtype != torch.float32:
+            wanted = f"float32 {list(expected[name].shape)}"
+            raise CheckpointError(
+                f"{path}: expected {name} to be {wanted}, got {str(value.dtype)[6:]} {list(value.shape)}"
+            )
+
+
+def _require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Raises CheckpointError that names the first tensor with a value that is no finite number."""
+    for name, value in weights.items():
+        # NumPy stays on one thread: for small tensors, on busy cores, torch's threads cost a hundred times the work
+        if not np.isfinite(value.numpy()).all():
+            raise CheckpointError(
+                f"{path}: expected finite numbers in {name}, got NaN or infinity; take an earlier state of the training"
+            )
