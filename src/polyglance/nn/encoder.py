@@ -130,10 +130,18 @@ class EncoderLayer(nn.Module):
 class Encoder(nn.Module):
     """A stack of layers; pre-norm stacks end in a norm of their own."""
 
-    def __init__(self, layers: int, width: int, heads: int, feed_forward: int, norm: NormPlacement = "pre") -> None:
+    def __init__(
+        self,
+        layers: int,
+        width: int,
+        heads: int,
+        feed_forward: int,
+        norm: NormPlacement = "pre",
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, feed_forward, norm) for _ in range(layers))
-        self.last_norm = nn.LayerNorm(width) if norm == "pre" else nn.Identity()
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, feed_forward, norm, eps) for _ in range(layers))
+        self.last_norm = nn.LayerNorm(width, eps) if norm == "pre" else nn.Identity()
 
     def forward(
         self, x: Float[Tensor, "batch tokens width"], mask: Bool[Tensor, "batch tokens"]
