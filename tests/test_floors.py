@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "polyglance"
 
 FLOORS = [
     {"errors", "types", "languages", "config"},
-    {"data", "scenes", "store"},
+    {"data", "scenes", "store", "kernels"},
     {"nn", "adapters"},
     {"models"},
     {"search", "answering", "training"},

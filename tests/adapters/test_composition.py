@@ -1,6 +1,18 @@
 import pytest
 
-from polyglance.adapters.composition import Composition, Drop, Fuse, Fusion, Leaf, Parallel, Stack, active, paths, plan
+from polyglance.adapters.composition import (
+    Composition,
+    Drop,
+    Fuse,
+    Fusion,
+    Leaf,
+    Parallel,
+    Stack,
+    Stage,
+    active,
+    paths,
+    plan,
+)
 from polyglance.errors import ConfigurationError
 
 A, B, C = Leaf("a"), Leaf("b"), Leaf("c")
@@ -18,12 +30,11 @@ A, B, C = Leaf("a"), Leaf("b"), Leaf("c")
         (Stack("a", Parallel("b", "c")), [(A, B), (A, C)]),
         (Stack(Parallel("a", "b"), "c"), [(A, C), (B, C)]),
         (Parallel("a", Parallel("b", "c")), [(A,), (B,), (C,)]),
-        (Fuse("a", "b"), [(Fusion(((A,), (B,))),)]),
-        (Stack("c", Fuse("a", "b")), [(C, Fusion(((A,), (B,))))]),
-        (Fuse(Stack("a", "b"), "c"), [(Fusion(((A, B), (C,))),)]),
+        (Fuse("a", "b"), [(Fusion(("a", "b"), (A, B)),)]),
+        (Stack("c", Fuse("a", "b")), [(C, Fusion(("a", "b"), (A, B)))]),
         (Drop("a", 3), [(Leaf("a", 3),)]),
         (Drop(Parallel("a", Drop("b", 5)), 3), [(Leaf("a", 3),), (Leaf("b", 5),)]),
-        (Drop(Fuse("a", "b"), 2), [(Fusion(((Leaf("a", 2),), (Leaf("b", 2),))),)]),
+        (Drop(Fuse("a", "b"), 2), [(Fusion(("a", "b"), (Leaf("a", 2), Leaf("b", 2))),)]),
     ],
 )
 def test_a_composition_unfolds_into_paths(composition: Composition, expected: list[tuple[object, ...]]) -> None:
@@ -40,6 +51,8 @@ def test_a_composition_unfolds_into_paths(composition: Composition, expected: li
         (lambda: Fuse("a", Parallel("b", "c")), "one by one"),
         (lambda: Fuse("a", None), "no output"),
         (lambda: Fuse("a", Fuse("b", "c")), "in one Fuse"),
+        (lambda: Fuse("a", Stack("b", "c")), "what is shared below"),
+        (lambda: Fuse("a", "b", Drop("a", 2)), "fuses 'a' twice"),
         (lambda: Drop("a", -1), "0 or more"),
     ],
 )
@@ -55,15 +68,15 @@ def test_compositions_are_values() -> None:
 
 
 def test_below_its_depth_an_adapter_is_not_there() -> None:
-    (path,) = paths(Stack(Drop("a", 1), Fuse(Drop("b", 2), Drop(Stack("c", "d"), 3))))
+    (path,) = paths(Stack(Drop("a", 1), Fuse(Drop("b", 2), Drop("c", 3))))
     assert active(path, 0) == ()
     assert active(path, 1) == (Leaf("a", 1),)
-    assert active(path, 2) == (Leaf("a", 1), Fusion(((Leaf("b", 2),),)))
+    assert active(path, 2) == (Leaf("a", 1), Fusion(("b", "c"), (Leaf("b", 2),)))
     assert active(path, 3) == path
 
 
 def rows_a_layer(compositions: list[Composition], layers: int = 12) -> list[int]:
-    return [len(layer.steps) for layer in plan(compositions, layers).layers]
+    return [len(stage.steps) for stage in plan(compositions, layers).stages for _ in stage.layers]
 
 
 def test_rows_are_replicated_where_they_first_differ() -> None:
@@ -75,27 +88,27 @@ def test_rows_are_replicated_where_they_first_differ() -> None:
     assert rows_a_layer([Parallel("a", "a"), Drop("b", 3)], 3) == [2, 2, 2]
 
 
-def test_the_layers_counted_are_those_of_the_formula() -> None:
-    """The share saved is (T-1) n / (1 + (L-1) T): a layer is run for the rows below it, up to its first adapter."""
-    tasks, depth, layers = 8, 5, 12
-
-    def cost(depth: int) -> int:
-        rows = rows_a_layer([Drop(Parallel(*(f"task{i}" for i in range(tasks))), depth)], layers)
-        return 1 + sum(rows[:-1])
-
-    assert (cost(0) - cost(depth)) / cost(0) == pytest.approx((tasks - 1) * depth / (1 + (layers - 1) * tasks))
+def test_rows_with_the_same_steps_become_neighbours_and_those_without_come_last() -> None:
+    (stage,) = plan([None, "b", "a", "b", None, "a"], 3).stages
+    assert stage.source == (1, 3, 2, 5, 0, 4)
+    assert stage.steps == ((B,), (B,), (A,), (A,), (), ())
 
 
 def test_every_path_ends_in_its_row() -> None:
     planned = plan([Parallel("a", Drop("b", 1)), None, Parallel("c", "c")], 2)
-    assert planned.results == ((0, 1), (2,), (3, 3))
-    assert planned.layers[0].source == (0, 0, 1, 2)
-    assert planned.layers[1].source == (0, 1, 2, 3)
-    assert planned.layers[0].steps == ((A,), (), (), (C,))
-    assert planned.layers[1].steps[1] == (Leaf("b", 1),)
+    below, above = planned.stages
+    assert below == Stage(range(1), (0, 2, 0, 1), ((A,), (C,), (), ()))
+    assert above == Stage(range(1, 2), (0, 2, 1, 3), ((A,), (Leaf("b", 1),), (C,), ()))
+    assert planned.results == ((0, 1), (3,), (2, 2))
+
+
+def test_an_adapter_starts_where_it_has_weights() -> None:
+    below, above = plan(["a"], 4, {"a": 3}).stages
+    assert (below.layers, below.steps) == (range(3), ((),))
+    assert (above.layers, above.steps) == (range(3, 4), ((Leaf("a", 3),),))
 
 
 def test_a_depth_beyond_the_layers_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="0 to 12"):
         plan([Drop("a", 13)], 12)
-    assert [layer.steps for layer in plan([Drop("a", 12)], 12).layers] == [((),)] * 12
+    assert [stage.steps for stage in plan([Drop("a", 12)], 12).stages] == [((),)]

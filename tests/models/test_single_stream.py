@@ -35,7 +35,7 @@ def test_shapes_of_everything_that_is_read_and_asked(model: SingleStreamModel) -
     assert model.answer(texts, images).shape == (4, len(model.answers))
     result, halfway = model.joint("match", texts, images)
     assert result.shape == (4, 16)
-    assert halfway().shape == (4, 1 + texts.mask.shape[1] + 4, 16)
+    assert halfway.shape == (4, 1 + texts.mask.shape[1] + 4, 16)
 
 
 def test_vectors_have_unit_length(model: SingleStreamModel) -> None:

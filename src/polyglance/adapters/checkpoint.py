@@ -76,7 +76,7 @@ def load_adapter(folder: Path, width: int | None = None, layers: int | None = No
     """
 
     def make(facts: dict[str, Any]) -> Adapter:
-        _require_names([facts["name"]])
+        require_names([facts["name"]])
         return Adapter(AdapterConfig.from_dict(facts["config"]), facts["width"], facts["layers"])
 
     adapter, facts, fingerprint = _load(folder, "adapter", (width, layers), make)
@@ -96,7 +96,7 @@ def load_fusion(folder: Path, width: int | None = None, layers: int | None = Non
     """The fusion that `save_fusion` wrote; arguments and errors as of `load_adapter`."""
 
     def make(facts: dict[str, Any]) -> FusionWeights:
-        _require_names(facts["names"])
+        require_names(facts["names"])
         fusion = FusionWeights(facts["names"], _count(facts, "places"), facts["width"], facts["layers"])
         fusion.kept = tuple(tuple(name for name in fusion.names if name in layer) for layer in facts["kept"])
         if len(fusion.kept) != fusion.layers or [list(layer) for layer in fusion.kept] != facts["kept"]:
@@ -128,12 +128,28 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def require_names(names: Any) -> None:
+    """Raises ValueError unless it is a list of names."""
+    if not (isinstance(names, list) and all(isinstance(name, str) and name for name in names)):
+        raise ValueError(f"expected the names of adapters, got {names!r}")
+
+
+def require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Raises CheckpointError that names the first tensor with a value that is no finite number."""
+    for name, value in weights.items():
+        # NumPy stays on one thread: for small tensors, on busy cores, torch's threads cost a hundred times the work
+        if not np.isfinite(value.numpy()).all():
+            raise CheckpointError(
+                f"{path}: expected finite numbers in {name}, got NaN or infinity; take an earlier state of the training"
+            )
+
+
 def _save(module: nn.Module, folder: Path, kind: Kind, facts: Mapping[str, Any]) -> None:
     weights = {
         name: value.detach().to("cpu", torch.float32).contiguous() for name, value in module.state_dict().items()
     }
     path = folder / f"{kind}.safetensors"
-    _require_finite(path, weights)
+    require_finite(path, weights)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, path)
     description = json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False)
@@ -160,7 +176,7 @@ def _load(
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise CheckpointError(f"{weights_path} cannot be used: {reason}; copy the {kind}'s folder again") from error
     _require_fit(weights_path, weights, module)
-    _require_finite(weights_path, weights)
+    require_finite(weights_path, weights)
     module.load_state_dict(weights, assign=True)
     return module, facts, sha256(description.encode() + content).hexdigest()[:16]
 
@@ -198,11 +214,6 @@ def _count(facts: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def _require_names(names: Any) -> None:
-    if not (isinstance(names, list) and all(isinstance(name, str) and name for name in names)):
-        raise ValueError(f"expected the names of adapters, got {names!r}")
-
-
 def _require_body(folder: Path, kind: Kind, made_for: tuple[int, int], body: tuple[int | None, int | None]) -> None:
     """made_for, body: width and layers."""
     width, layers = (own if wanted is None else wanted for own, wanted in zip(made_for, body, strict=True))
@@ -225,14 +236,4 @@ def _require_fit(path: Path, weights: Mapping[str, Tensor], module: nn.Module) -
             wanted = f"float32 {list(expected[name].shape)}"
             raise CheckpointError(
                 f"{path}: expected {name} to be {wanted}, got {str(value.dtype)[6:]} {list(value.shape)}"
-            )
-
-
-def _require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError that names the first tensor with a value that is no finite number."""
-    for name, value in weights.items():
-        # NumPy stays on one thread: for small tensors, on busy cores, torch's threads cost a hundred times the work
-        if not np.isfinite(value.numpy()).all():
-            raise CheckpointError(
-                f"{path}: expected finite numbers in {name}, got NaN or infinity; take an earlier state of the training"
             )

@@ -11,8 +11,9 @@ They nest wherever that has a meaning. A composition unfolds into *paths*, one f
 stacked on a `Parallel` is applied to each of its branches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 from polyglance.errors import ConfigurationError
@@ -28,9 +29,11 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Fusion:
-    """Several chains of adapters over one input, their outputs mixed."""
+    """Several adapters over one input, their outputs mixed: those of `names` that are there, as the fusion of all of
+    them was learned."""
 
-    chains: tuple[tuple[Leaf, ...], ...]
+    names: tuple[str, ...]
+    leaves: tuple[Leaf, ...]
 
 
 Step = Leaf | Fusion
@@ -99,7 +102,10 @@ def paths(composition: Composition) -> tuple[Path, ...]:
         case Stack(parts=parts):
             return _stacked(composition, parts)
         case Fuse(parts=parts):
-            return ((Fusion(tuple(_chain(composition, part) for part in parts)),),)
+            fused = tuple(_fused(composition, part) for part in parts)
+            if twice := _twice([leaf.name for leaf in fused]):
+                raise ConfigurationError(f"{composition!r} fuses {twice!r} twice")
+            return ((Fusion(tuple(leaf.name for leaf in fused), fused),),)
     raise ConfigurationError(f"expected an adapter's name, Stack, Parallel, Fuse, Drop or None, got {composition!r}")
 
 
@@ -114,32 +120,45 @@ def _stacked(stack: Stack, parts: Sequence[Composition]) -> tuple[Path, ...]:
             )
         found = tuple(below + path for below in found for path in above)
     for path in found:
-        names = [step.name for step in path if isinstance(step, Leaf)]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ConfigurationError(f"{stack!r} applies {min(twice)!r} twice to the same row")
+        if twice := _twice([step.name for step in path if isinstance(step, Leaf)]):
+            raise ConfigurationError(f"{stack!r} applies {twice!r} twice to the same row")
     return found
 
 
-def _chain(fuse: Fuse, part: Composition) -> tuple[Leaf, ...]:
+def _twice(names: Sequence[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)
+
+
+def _fused(fuse: Fuse, part: Composition) -> Leaf:
     found = paths(part)
     if len(found) > 1:
         raise ConfigurationError(f"{fuse!r} fuses a Parallel, which gives {len(found)} results; name them one by one")
-    if not found[0]:
-        raise ConfigurationError(f"{fuse!r} fuses None, which has no output of its own")
-    leaves = tuple(step for step in found[0] if isinstance(step, Leaf))
-    if len(leaves) < len(found[0]):
-        raise ConfigurationError(f"{fuse!r} fuses a Fuse; name its adapters in one Fuse")
-    return leaves
+    match found[0]:
+        case ():
+            raise ConfigurationError(f"{fuse!r} fuses None, which has no output of its own")
+        case (Leaf() as leaf,):
+            return leaf
+        case (Fusion(),):
+            raise ConfigurationError(f"{fuse!r} fuses a Fuse; name its adapters in one Fuse")
+    raise ConfigurationError(
+        f"{fuse!r} fuses a Stack, whose adapters read different inputs; put what is shared below: Stack(..., Fuse(...))"
+    )
 
 
 def _dropped(path: Path, depth: int) -> Path:
-    def leaf(one: Leaf) -> Leaf:
-        return Leaf(one.name, max(depth, one.depth))
+    return _map_leaves(path, lambda leaf: Leaf(leaf.name, max(depth, leaf.depth)))
 
+
+def _map_leaves(path: Path, change: Callable[[Leaf], Leaf]) -> Path:
     return tuple(
-        leaf(step) if isinstance(step, Leaf) else Fusion(tuple(tuple(map(leaf, chain)) for chain in step.chains))
-        for step in path
+        change(step) if isinstance(step, Leaf) else Fusion(step.names, tuple(map(change, step.leaves))) for step in path
     )
+
+
+def leaves(path: Path) -> Iterator[Leaf]:
+    """All adapters of a path, those of fusions among them."""
+    for step in path:
+        yield from (step,) if isinstance(step, Leaf) else step.leaves
 
 
 def active(path: Path, layer: int) -> Path:
@@ -149,53 +168,65 @@ def active(path: Path, layer: int) -> Path:
         if isinstance(step, Leaf):
             kept += [step] if step.depth <= layer else []
         else:
-            chains = (tuple(leaf for leaf in chain if leaf.depth <= layer) for chain in step.chains)
-            there = tuple(chain for chain in chains if chain)
-            kept += [Fusion(there)] if there else []
+            there = tuple(leaf for leaf in step.leaves if leaf.depth <= layer)
+            kept += [Fusion(step.names, there)] if there else []
     return tuple(kept)
 
 
 @dataclass(frozen=True)
-class LayerPlan:
-    """What one layer does. Each of its rows comes from row `source[i]` of the layer below and gets `steps[i]`."""
+class Stage:
+    """Consecutive layers with the same rows.
 
+    source: for each row its row in the stage below (in the batch, for the first stage); in the first layer the rows
+    come into being where the first adapter acts, and no earlier. steps: for each row what acts on it. Rows with the
+    same steps are neighbours, those without any come last.
+    """
+
+    layers: range
     source: tuple[int, ...]
     steps: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch's way through the layers. results: for each row, for each of its paths, the row of the last layer."""
+    """A batch's way through the layers. results: for each row, for each of its paths, the row of the last stage."""
 
-    layers: tuple[LayerPlan, ...]
+    stages: tuple[Stage, ...]
     results: tuple[tuple[int, ...], ...]
 
 
-def plan(compositions: Sequence[Composition], layers: int) -> Plan:
+def plan(compositions: Sequence[Composition], layers: int, depths: Mapping[str, int] | None = None) -> Plan:
     """Rows are replicated in the first layer where their paths differ and nowhere before (arXiv:2010.11918, section 3).
 
-    compositions: one a row of the batch. Raises ConfigurationError for a depth that no layer reaches.
+    compositions: one a row of the batch. depths: the first layer for which an adapter has weights, 0 if not named.
+    Raises ConfigurationError for a depth that no layer reaches.
     """
-    unfolded = [(row, path) for row, composition in enumerate(compositions) for path in paths(composition)]
-    for _, path in unfolded:
-        for depth in _depths(path):
-            if depth > layers:
-                raise ConfigurationError(f"expected a drop depth of 0 to {layers}, the number of layers, got {depth}")
+    trained = depths or {}
+    unfolded = [
+        (row, _map_leaves(path, lambda leaf: Leaf(leaf.name, max(leaf.depth, trained.get(leaf.name, 0)))))
+        for row, composition in enumerate(compositions)
+        for path in paths(composition)
+    ]
+    depths_used = {leaf.depth for _, path in unfolded for leaf in leaves(path)}
+    if (deepest := max(depths_used, default=0)) > layers:
+        raise ConfigurationError(f"expected a drop depth of 0 to {layers}, the number of layers, got {deepest}")
     at = [row for row, _ in unfolded]
-    planned = []
-    for layer in range(layers):
-        rows: dict[tuple[int, Path], int] = {}
-        at = [
-            rows.setdefault((below, active(path, layer)), len(rows))
-            for below, (_, path) in zip(at, unfolded, strict=True)
-        ]
-        planned.append(LayerPlan(tuple(below for below, _ in rows), tuple(steps for _, steps in rows)))
+    stages: list[Stage] = []
+    starts = sorted({0, *depths_used} - {layers})
+    for start, end in pairwise((*starts, layers)):
+        acting = [active(path, start) for _, path in unfolded]
+        rows = _sorted(list(dict.fromkeys(zip(at, acting, strict=True))))
+        place = {row: new for new, row in enumerate(rows)}
+        at = [place[row] for row in zip(at, acting, strict=True)]
+        source, steps = tuple(row for row, _ in rows), tuple(path for _, path in rows)
+        stages.append(Stage(range(start, end), source, steps))
     results: list[list[int]] = [[] for _ in compositions]
     for end, (row, _) in zip(at, unfolded, strict=True):
         results[row].append(end)
-    return Plan(tuple(planned), tuple(map(tuple, results)))
+    return Plan(tuple(stages), tuple(map(tuple, results)))
 
 
-def _depths(path: Path) -> list[int]:
-    leaves = (leaf for step in path for leaf in ((step,) if isinstance(step, Leaf) else sum(step.chains, ())))
-    return [leaf.depth for leaf in leaves]
+def _sorted(rows: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """Rows with equal steps side by side, in the order in which these appear; rows without steps last."""
+    first = {path: place for place, path in reversed(list(enumerate(path for _, path in rows)))}
+    return sorted(rows, key=lambda row: (not row[1], first[row[1]]))

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
 from polyglance.errors import ConfigurationError
+from polyglance.kernels.linear import Activation
 
 Placement = Literal["pfeiffer", "houlsby", "parallel"]
 Place = Literal["attention", "feed_forward"]
-Activation = Literal["relu", "gelu", "silu"]
 Modality = Literal["text", "image"]
 
 PLACES: dict[Placement, tuple[Place, ...]] = {

@@ -1,12 +1,18 @@
 """AdapterFusion: attention over the outputs of several adapters (Pfeiffer et al., arXiv:2005.00247)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.modules import INITIAL_STD
 from polyglance.errors import ConfigurationError
+from polyglance.kernels.grouped import Bottlenecks
+from polyglance.kernels.linear import Activation, activate, linear, linear_onto
 
 
 class FusionWeights(nn.Module):
@@ -33,3 +39,107 @@ class FusionWeights(nn.Module):
         self.query_bias = nn.Parameter(torch.zeros(shape[:-1]))
         self.key = nn.Parameter(torch.empty(shape).normal_(std=INITIAL_STD))
         self.value = nn.Parameter(torch.eye(width).expand(shape).clone())
+
+    def keep(self, kept: Sequence[Sequence[str]]) -> None:
+        """Leaves all other adapters out of each layer. Raises ConfigurationError unless `kept` names some of `names`
+        for every layer."""
+        for layer, there in enumerate(kept):
+            if not there or not set(there) <= set(self.names):
+                raise ConfigurationError(
+                    f"expected one or more of {', '.join(self.names)} to keep in layer {layer}, got {list(there)}"
+                )
+        if len(kept) != self.layers:
+            raise ConfigurationError(f"expected adapters to keep for each of {self.layers} layers, got {len(kept)}")
+        self.kept = tuple(tuple(name for name in self.names if name in there) for there in kept)
+
+    def mix(
+        self, layer: int, place: int, x: Float[Tensor, "tokens width"], outputs: Float[Tensor, "tokens adapters width"]
+    ) -> tuple[Float[Tensor, "tokens width"], Float[Tensor, "tokens adapters"]]:
+        """(what is added, how much of each adapter), with gradients; the key goes into the query, and the value comes
+        after the sum, so that three products serve any number of adapters."""
+        query = F.linear(x, self.query[layer, place], self.query_bias[layer, place])
+        asked = F.linear(query, self.key[layer, place].T)
+        weights = (outputs * asked[:, None]).sum(dim=-1).softmax(dim=-1, dtype=torch.float32)
+        mixed = (weights[..., None].to(outputs.dtype) * outputs).sum(dim=1)
+        return F.linear(mixed, self.value[layer, place]), weights
+
+    def distance_from_identity(self) -> Float[Tensor, ""]:
+        """The sum of the squares by which `value` differs from the identity, which training keeps small."""
+        return (self.value - torch.eye(self.width, device=self.value.device)).square().sum()
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedFusion:
+    """A fusion of N bottlenecks b wide in one place of one layer as two products, whatever N is.
+
+    With u_i = up_i z_i + c_i, the scores and the sum of `FusionWeights` are
+
+        (query x + query_bias) . (key u_i) = z_i . (P_i x + p_i) + (r_i . x + t_i)
+        sum_i a_i value u_i = sum_i (value up_i) a_i z_i + (value c_i) a_i
+
+    where P_i, p_i, r_i and t_i do not depend on x. inward: (2 N b + N, width) yields what z, P x + p and r x + t are
+    made of; outward: (width, N b + N). Exact up to rounding.
+    """
+
+    inward: Float[Tensor, "inner width"]
+    inward_bias: Float[Tensor, " inner"]
+    outward: Float[Tensor, "width mixed"]
+    adapters: int
+    activation: Activation
+
+    @classmethod
+    def of(
+        cls, fusion: FusionWeights, layer: int, place: int, bottlenecks: Bottlenecks, dtype: torch.dtype
+    ) -> "FoldedFusion":
+        """bottlenecks: those of the adapters that act, one a slot, in float32."""
+        b = bottlenecks
+        width = b.down.shape[-1]
+        query, key, value = (w[layer, place].float() for w in (fusion.query, fusion.key, fusion.value))
+        product, constant = key.T @ query, key.T @ fusion.query_bias[layer, place].float()
+        inward = [b.down.reshape(-1, width), (b.up.mT @ product).reshape(-1, width), b.up_bias @ product]
+        biases = [b.down_bias.flatten(), (b.up.mT @ constant).flatten(), b.up_bias @ constant]
+        outward = [(value @ b.up).permute(1, 0, 2).flatten(1), (b.up_bias @ value.T).T]
+        return cls(
+            torch.cat(inward).to(dtype),
+            torch.cat(biases).to(dtype),
+            torch.cat(outward, dim=1).to(dtype),
+            len(b.down),
+            b.activation,
+        )
+
+    def onto(
+        self, x: Float[Tensor, "tokens width"], onto: Float[Tensor, "tokens width"]
+    ) -> Float[Tensor, "tokens width"]:
+        hidden, weights = self._mix(x)
+        mixed = (hidden * weights[..., None]).flatten(1)
+        return linear_onto(torch.cat([mixed, weights], dim=1), self.outward, None, onto)
+
+    def weights(self, x: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens adapters"]:
+        """How much of each adapter is taken for each token; they sum to 1."""
+        return self._mix(x)[1]
+
+    def _mix(self, x: Tensor) -> tuple[Float[Tensor, "tokens adapters bottleneck"], Float[Tensor, "tokens adapters"]]:
+        inner = linear(x, self.inward, self.inward_bias)
+        wide = (inner.shape[1] - self.adapters) // 2
+        hidden = activate(inner[:, :wide], self.activation).unflatten(1, (self.adapters, -1))
+        asked = inner[:, wide : 2 * wide].unflatten(1, (self.adapters, -1))
+        scores = (hidden * asked).sum(dim=-1, dtype=torch.float32) + inner[:, 2 * wide :]
+        return hidden, scores.softmax(dim=-1).to(x.dtype)
+
+
+def check_fusion(fusion: FusionWeights, configs: Sequence[AdapterConfig], width: int, layers: int) -> None:
+    """Raises ConfigurationError unless a fusion fits a body and the adapters that it names."""
+    if (fusion.width, fusion.layers) != (width, layers):
+        raise ConfigurationError(
+            f"expected a fusion for {layers} layers of width {width}, "
+            f"got one for {fusion.layers} of width {fusion.width}"
+        )
+    kinds = {(config.placement, config.activation, config.bottleneck(width)) for config in configs}
+    if len(kinds) > 1:
+        raise ConfigurationError(
+            f"expected adapters of one placement, activation and bottleneck to fuse, got {sorted(kinds)}"
+        )
+    if fusion.places != len(configs[0].places):
+        raise ConfigurationError(
+            f"expected a fusion of {len(configs[0].places)} places a layer, as its adapters have, got {fusion.places}"
+        )

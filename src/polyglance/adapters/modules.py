@@ -1,25 +1,18 @@
 """Adapters as trainable modules: the bottlenecks of all layers, and the invertible adapter at the embeddings."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from polyglance.adapters.config import Activation, AdapterConfig
+from polyglance.adapters.config import AdapterConfig, Place
 from polyglance.errors import ConfigurationError
+from polyglance.kernels.grouped import Bottlenecks
+from polyglance.kernels.linear import Activation, activate
 
 INITIAL_STD = 0.02
 """Of the normal distribution that weights are drawn from, as in BERT."""
-
-
-def activate(x: Tensor, activation: Activation) -> Tensor:
-    match activation:
-        case "relu":
-            return F.relu(x)
-        case "gelu":
-            return F.gelu(x)
-        case "silu":
-            return F.silu(x)
 
 
 class Adapter(nn.Module):
@@ -83,3 +76,15 @@ class AdditiveCoupling(nn.Module):
     def _g(self, x: Tensor) -> Tensor:
         out: Tensor = self.g_up(activate(self.g_down(x), self.activation))
         return out
+
+
+def stacked(adapters: Sequence[Adapter], layer: int, place: Place) -> Bottlenecks:
+    """What adapters of one kind are in a place of a layer, one a slot, with gradients."""
+    at = [(a, a.stored(layer), a.config.places.index(place)) for a in adapters]
+    return Bottlenecks(
+        torch.stack([a.down[i, p] for a, i, p in at]),
+        torch.stack([a.down_bias[i, p] for a, i, p in at]),
+        torch.stack([a.up[i, p] * a.config.scaling for a, i, p in at]),
+        torch.stack([a.up_bias[i, p] * a.config.scaling for a, i, p in at]),
+        adapters[0].config.activation,
+    )

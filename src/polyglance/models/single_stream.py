@@ -1,6 +1,6 @@
 """The single-stream joint model: one encoder for both modalities, cut at `first_joint_layer`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,8 @@ from torch.nn import functional
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.nn.encoder import Encoder, NormPlacement, unit
+from polyglance.nn.encoder import Encoder, unit
+from polyglance.nn.layer import NormPlacement
 from polyglance.nn.states import TokenStates
 from polyglance.nn.vision import ConvStem, GridCompressor
 
@@ -163,10 +164,10 @@ class SingleStreamModel(nn.Module):
 
     def joint(
         self, task: Task, *states: TokenStates
-    ) -> tuple[Float[Tensor, "batch width"], Callable[[], Float[Tensor, "batch tokens width"]]]:
+    ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
         """The upper layers over the task's token and all the states side by side.
 
-        (what the task's token holds in the end; a function that returns all states half-way up, that token's first).
+        (what the task's token holds in the end; all states half-way up, that token's first).
         """
         parts = [self._expand(s) for s in states]
         rows = len(states[0])

@@ -1,130 +1,21 @@
-"""Transformer encoder layers, pre- and post-norm."""
+"""Stacks of encoder layers, and the way of a batch through them with the adapters of each row."""
 
-import math
-from collections.abc import Callable
-from functools import partial
-from typing import Literal, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NormPlacement = Literal["pre", "post"]
+from polyglance.adapters.composition import Path, Stage
+from polyglance.adapters.routing import Adaptation, Half, Routing, Tokens, first_place, reads_output
+from polyglance.nn.attention import Packing
+from polyglance.nn.layer import EncoderLayer, NormPlacement
 
-
-class Packing:
-    """Where the real tokens of a padded batch are: layers multiply these alone, only attention sees equal rows.
-
-    In a batch of captions of 6 to 30 tokens much would be padding. Large batches are filled up to a multiple of 128:
-    oneDNN generates code for each new shape of a product, which takes longer than the product.
-    """
-
-    def __init__(self, mask: Bool[Tensor, "batch tokens"]) -> None:
-        self.shape = mask.shape
-        full = bool(mask.all())
-        self.index = None if full else mask.flatten().nonzero().squeeze(1)
-        self.spare = 0 if self.index is None or len(self.index) < 1024 else -len(self.index) % 128
-        self.bias = None if full else attention_bias(mask)
-        self.starts = F.pad(mask.sum(dim=1).cumsum(0)[:-1], (1, 0))
-
-    def pack(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "real width"]:
-        """The real tokens, one below the other."""
-        flat = x.flatten(0, 1)
-        if self.index is None:
-            return flat
-        return F.pad(flat.index_select(0, self.index), (0, 0, 0, self.spare))
-
-    def first(self, x: Float[Tensor, "real width"]) -> Float[Tensor, "batch width"]:
-        """The first token of each row, which must be a real one."""
-        if self.index is None:
-            return x[:: self.shape[1]]
-        return x.index_select(0, self.starts)
-
-    def unpack(self, x: Float[Tensor, "real width"]) -> Float[Tensor, "batch tokens width"]:
-        """Back to rows, zero where there is padding."""
-        if self.index is not None:
-            x = x[: len(self.index)]
-            x = x.new_zeros(self.shape[0] * self.shape[1], x.shape[1]).index_copy(0, self.index, x)
-        return x.view(*self.shape, -1)
-
-
-class SelfAttention(nn.Module):
-    """Multi-head self-attention (Vaswani et al., arXiv:1706.03762, section 3.2), as two matrix products and a softmax.
-
-    At lengths below about 100 tokens the two plain products train twice as fast on a CPU as
-    `scaled_dot_product_attention`, whose backward pass dominates there. The softmax is taken in float32: over rows that
-    are no multiple of 32 long torch takes several times as long in bfloat16.
-    """
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.project_in = nn.Linear(width, 3 * width)
-        self.project_out = nn.Linear(width, width)
-
-    def forward(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "real width"]:
-        """Every token asks every token of its row."""
-        q, k, v = self._heads(packing.unpack(self.project_in(x)), 3)
-        out: Tensor = self.project_out(packing.pack(self._attend(q, k, v, packing)))
-        return out
-
-    def first(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "batch width"]:
-        """What `forward` gives for the first token of each row, which alone asks."""
-        width = x.shape[1]
-        weight, bias = self.project_in.weight, self.project_in.bias
-        (q,) = self._heads(F.linear(packing.first(x), weight[:width], bias[:width])[:, None], 1)
-        k, v = self._heads(packing.unpack(F.linear(x, weight[width:], bias[width:])), 2)
-        out: Tensor = self.project_out(self._attend(q, k, v, packing).squeeze(1))
-        return out
-
-    def _heads(self, x: Float[Tensor, "batch tokens parts_width"], parts: int) -> tuple[Tensor, ...]:
-        """`parts` tensors (batch, heads, tokens, width of a head)."""
-        split: tuple[Tensor, ...] = x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
-        return split
-
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Float[Tensor, "batch asking width"]:
-        with torch.autocast(q.device.type, enabled=False):
-            scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
-            if packing.bias is not None:
-                scores = scores + packing.bias.to(scores.dtype)
-            mixed = scores.softmax(dim=-1, dtype=torch.float32).to(v.dtype) @ v
-        return mixed.transpose(1, 2).flatten(2)
-
-
-class EncoderLayer(nn.Module):
-    """Self-attention and a GELU feed-forward, each with a residual; the norm before (`pre`) or after (`post`) them."""
-
-    def __init__(
-        self, width: int, heads: int, feed_forward: int, norm: NormPlacement = "pre", eps: float = 1e-5
-    ) -> None:
-        super().__init__()
-        self.norm = norm
-        self.attention = SelfAttention(width, heads)
-        self.attention_norm = nn.LayerNorm(width, eps)
-        self.feed_forward = nn.Sequential(nn.Linear(width, feed_forward), nn.GELU(), nn.Linear(feed_forward, width))
-        self.feed_forward_norm = nn.LayerNorm(width, eps)
-
-    def forward(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "real width"]:
-        return self._residuals(x, self.attention(self._before_attention(x), packing))
-
-    def first(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "batch width"]:
-        """What `forward` gives for the first token of each row, at a sixth of the products."""
-        return self._residuals(packing.first(x), self.attention.first(self._before_attention(x), packing))
-
-    def become_identity(self) -> None:
-        """Zeroes what the residuals add (of a pre-norm layer)."""
-        for last in (self.attention.project_out, self.feed_forward[2]):
-            for parameter in last.parameters():
-                nn.init.zeros_(parameter)
-
-    def _before_attention(self, x: Tensor) -> Tensor:
-        return self.attention_norm(x) if self.norm == "pre" else x
-
-    def _residuals(self, x: Tensor, attended: Tensor) -> Tensor:
-        x = x + attended if self.norm == "pre" else self.attention_norm(x + attended)
-        fed: Tensor = self.feed_forward(self.feed_forward_norm(x) if self.norm == "pre" else x)
-        return x + fed if self.norm == "pre" else self.feed_forward_norm(x + fed)
+CHUNK_BYTES = 24 << 20
+"""On a CPU rows go through the layers in chunks whose widest state takes so many bytes: glibc hands larger pieces of
+memory back to the system each time, and taking them anew costs a fifth of a large batch's time."""
 
 
 class Encoder(nn.Module):
@@ -140,39 +31,167 @@ class Encoder(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
+        self.widest = max(3 * width, feed_forward)
         self.layers = nn.ModuleList(EncoderLayer(width, heads, feed_forward, norm, eps) for _ in range(layers))
         self.last_norm = nn.LayerNorm(width, eps) if norm == "pre" else nn.Identity()
 
     def forward(
-        self, x: Float[Tensor, "batch tokens width"], mask: Bool[Tensor, "batch tokens"]
-    ) -> Float[Tensor, "batch tokens width"]:
-        """mask: True for tokens that may be attended to; the others come out as zeros."""
-        packing = Packing(mask)
-        x = packing.pack(x)
-        for layer in self.layers:
-            x = layer(x, packing)
-        return packing.unpack(self.last_norm(x))
+        self,
+        x: Float[Tensor, "batch tokens width"],
+        mask: Bool[Tensor, "batch tokens"],
+        adaptation: Adaptation | None = None,
+        layers: range | None = None,
+    ) -> Float[Tensor, "results tokens width"]:
+        """mask: True for tokens that may be attended to; the others come out as zeros.
+
+        adaptation: the adapters of each row; a row with a `Parallel` gives a result for each part of it, one below the
+        other. layers: those to run, all by default; x is then what the layers below them gave, without adapters.
+        """
+        layers = layers or range(len(self.layers))
+        flow = self._run(_Flow.entering(x, mask, adaptation, layers.start), adaptation, layers)
+        states = flow.x
+        if layers.stop == len(self.layers):
+            packing = Packing(flow.mask)
+            states = packing.unpack(self.last_norm(packing.pack(states)))
+        return states if adaptation is None else _results(states, adaptation)
 
     def first(
-        self, x: Float[Tensor, "batch tokens width"], mask: Bool[Tensor, "batch tokens"]
-    ) -> tuple[Float[Tensor, "batch width"], Callable[[], Float[Tensor, "batch tokens width"]]]:
-        """(the first token's state, as `forward` gives it; a function that returns all states half-way up).
+        self,
+        x: Float[Tensor, "batch tokens width"],
+        mask: Bool[Tensor, "batch tokens"],
+        adaptation: Adaptation | None = None,
+    ) -> tuple[Float[Tensor, "results width"], Float[Tensor, "rows tokens width"]]:
+        """(the first token's state, as `forward` gives it; all states half-way up).
 
         The last layer is spared for all tokens but the first.
         """
-        packing = Packing(mask)
-        x = halfway = packing.pack(x)
-        for done, layer in enumerate(self.layers[:-1], 1):
-            x = layer(x, packing)
-            if done == (len(self.layers) + 1) // 2:
-                halfway = x
-        last = cast("EncoderLayer", self.layers[-1])
-        return self.last_norm(last.first(x, packing)), partial(packing.unpack, halfway)
+        last = len(self.layers) - 1
+        middle = min((len(self.layers) + 1) // 2, last)
+        halfway = self._run(_Flow.entering(x, mask, adaptation, 0), adaptation, range(middle))
+        flow = self._run(halfway, adaptation, range(middle, last))
+        states = self.last_norm(self._first_of_last(flow, adaptation))
+        return states if adaptation is None else _results(states, adaptation), halfway.x
+
+    def _run(self, flow: "_Flow", adaptation: Adaptation | None, layers: range) -> "_Flow":
+        if adaptation is None:
+            return self._staged(flow, layers, None)
+        for stage in adaptation.plan.stages:
+            there = range(max(stage.layers.start, layers.start), min(stage.layers.stop, layers.stop))
+            if there:
+                flow = self._staged(flow, there, _Acting(adaptation, stage, there.start, flow.x.device))
+        return flow
+
+    def _staged(self, flow: "_Flow", layers: range, acting: "_Acting | None") -> "_Flow":
+        """Some layers of a stage, chunk by chunk."""
+        begun = self._begun(flow, layers.start, acting) if acting and acting.replicates else None
+        flow = flow.taken(acting.source) if acting and acting.source is not None else flow
+        done = []
+        for rows in self._chunks(flow.x):
+            packing = Packing(flow.mask[rows])
+            routing = acting.routing(rows, flow.tokens(rows, packing)) if acting else None
+            if acting and begun and acting.source is not None:
+                half = begun.of(acting.source[rows], packing)
+                x = self._layer(layers.start).finish(half, acting.place, layers.start, routing)
+            else:
+                x = packing.pack(flow.x[rows])
+            for index in layers[1:] if begun else layers:
+                x = self._layer(index)(x, packing, index, routing)
+            done.append(packing.unpack(x))
+        return _Flow(done[0] if len(done) == 1 else torch.cat(done), flow.mask, flow.modality)
+
+    def _begun(self, flow: "_Flow", layer: int, acting: "_Acting") -> "_Begun":
+        packing = Packing(flow.mask)
+        return _Begun(
+            self._layer(layer).begin(packing.pack(flow.x), packing, acting.place, acting.reads_output), packing
+        )
+
+    def _first_of_last(self, flow: "_Flow", adaptation: Adaptation | None) -> Float[Tensor, "rows width"]:
+        """The last layer, for the first token of each row."""
+        last, packing = len(self.layers) - 1, Packing(flow.mask)
+        if adaptation is None:
+            half = self._layer(last).begin(packing.pack(flow.x), packing, "attention", False, first=True)
+            return self._layer(last).finish(half, "attention", last)
+        acting = _Acting(adaptation, adaptation.plan.stages[-1], last, flow.x.device)
+        half = self._layer(last).begin(packing.pack(flow.x), packing, acting.place, acting.reads_output, first=True)
+        modality = None if flow.modality is None else flow.modality[:, 0]
+        if acting.source is not None:
+            half = half.take(acting.source)
+            modality = None if modality is None else modality[acting.source]
+        rows = torch.arange(len(half.total), device=flow.x.device)
+        return self._layer(last).finish(half, acting.place, last, acting.routing(rows, Tokens(rows, modality)))
+
+    def _chunks(self, x: Float[Tensor, "rows tokens width"]) -> tuple[Int[Tensor, " chunk"], ...]:
+        """The rows, as many at a time as go through the layers fastest."""
+        rows = torch.arange(len(x), device=x.device)
+        if x.device.type != "cpu" or torch.is_grad_enabled():
+            return (rows,)
+        chunk = max(1, CHUNK_BYTES // (x.shape[1] * self.widest * x.element_size()))
+        return torch.split(rows, chunk)
+
+    def _layer(self, index: int) -> EncoderLayer:
+        return cast("EncoderLayer", self.layers[index])
 
 
-def attention_bias(mask: Bool[Tensor, "batch tokens"]) -> Float[Tensor, "batch 1 1 tokens"]:
-    """0 where the mask is True, -10,000 elsewhere; to be added to attention scores of any dtype."""
-    return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -1e4)[:, None, None, :]
+@dataclass(frozen=True, eq=False)
+class _Flow:
+    """The rows of a batch between two layers."""
+
+    x: Float[Tensor, "rows tokens width"]
+    mask: Bool[Tensor, "rows tokens"]
+    modality: Int[Tensor, "rows tokens"] | None
+
+    @classmethod
+    def entering(cls, x: Tensor, mask: Tensor, adaptation: Adaptation | None, layer: int) -> "_Flow":
+        """The batch before a layer; before the first one invertible adapters act, and rows that differ part there."""
+        flow = cls(x, mask, adaptation.modality if adaptation else None)
+        if adaptation is None or layer > 0 or not adaptation.couplings:
+            return flow
+        flow = flow.taken(torch.tensor(adaptation.plan.stages[0].source, device=x.device))
+        return cls(adaptation.couple(flow.x), flow.mask, flow.modality)
+
+    def taken(self, rows: Int[Tensor, " taken"]) -> "_Flow":
+        return _Flow(self.x[rows], self.mask[rows], None if self.modality is None else self.modality[rows])
+
+    def tokens(self, rows: Int[Tensor, " chunk"], packing: Packing) -> Tokens:
+        """The real tokens of some rows."""
+        return Tokens(packing.row, None if self.modality is None else packing.of_tokens(self.modality[rows]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A layer up to the place where its rows are replicated."""
+
+    half: Half
+    packing: Packing
+
+    def of(self, rows: Int[Tensor, " chunk"], packing: Packing) -> Half:
+        """Of the rows of another packing, which are these."""
+        return self.half.take(self.packing.tokens_of(rows, packing))
+
+
+class _Acting:
+    """The adapters of a stage from `layer` on. source: for each row where it comes from, None if the rows are there."""
+
+    def __init__(self, adaptation: Adaptation, stage: Stage, layer: int, device: torch.device) -> None:
+        self.adapters, self.steps = adaptation.adapters, stage.steps
+        entered = layer > stage.layers.start or (layer == 0 and adaptation.couplings)
+        in_place = entered or stage.source == tuple(range(len(stage.source)))
+        self.source = None if in_place else torch.tensor(stage.source, device=device)
+        self.replicates = not in_place and any(stage.steps) and len(set(stage.source)) < len(stage.source)
+        self.place = first_place(self.adapters, stage.steps)
+        self.reads_output = reads_output(self.adapters, stage.steps)
+
+    def routing(self, rows: Int[Tensor, " chunk"], tokens: Tokens) -> Routing | None:
+        steps: list[Path] = [self.steps[row] for row in rows.tolist()]
+        return Routing(self.adapters, steps, tokens) if any(steps) else None
+
+
+def _results(states: Float[Tensor, "rows *rest"], adaptation: Adaptation) -> Float[Tensor, "results *rest"]:
+    """The rows in the order of the batch, and for each the order of its parts."""
+    order = [row for rows in adaptation.plan.results for row in rows]
+    if order == list(range(len(states))):
+        return states
+    return states.index_select(0, torch.tensor(order, device=states.device))
 
 
 def unit(x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:

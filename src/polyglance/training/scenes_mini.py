@@ -27,7 +27,7 @@ from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models.checkpoint import save_model
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
-from polyglance.nn.encoder import EncoderLayer
+from polyglance.nn.layer import EncoderLayer
 from polyglance.nn.states import TokenStates
 from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.grammar import grammar

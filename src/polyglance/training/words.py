@@ -58,8 +58,8 @@ class WordLosses:
         return {
             "embed": embed,
             **_match_terms(scores, pairs),
-            **self._grounding_terms(batch, text, row, matched, halfway()),
-            "cells_question": 0.1 * self.grounding.cell_loss(asked_halfway(), batch.question_cells),
+            **self._grounding_terms(batch, text, row, matched, halfway),
+            "cells_question": 0.1 * self.grounding.cell_loss(asked_halfway, batch.question_cells),
             "answer": F.cross_entropy(answers, batch.answers.to(answers.device)),
         }
 

@@ -1,0 +1,233 @@
+"""All adapters of a body, ready to act: the weights of those in use stacked by slot."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyglance.adapters.checkpoint import load_adapter
+from polyglance.adapters.composition import Fusion
+from polyglance.adapters.config import PLACES, AdapterConfig, Place
+from polyglance.adapters.fusion import FoldedFusion, FusionWeights, check_fusion
+from polyglance.adapters.modules import Adapter, AdditiveCoupling, stacked
+from polyglance.adapters.source import Kind, unknown_adapter, unknown_fusion
+from polyglance.errors import ConfigurationError
+from polyglance.kernels.grouped import Bottlenecks
+
+
+class AdapterBank:
+    """An `AdapterSource` for inference. Any number of adapters may be registered, from memory or by their folder; the
+    weights of at most `resident` of them are in the tables, and the least recently used make room.
+
+    width, layers: of the body. dtype, device: of the tables. Weights are copied: an adapter that is trained on after it
+    was added is to be added again.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        resident: int = 64,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if resident < 1:
+            raise ConfigurationError(f"expected room for one resident adapter or more, got {resident}")
+        self.width, self.layers, self.resident = width, layers, resident
+        self.dtype, self.device = dtype, torch.device(device)
+        self._kept: dict[str, Adapter | Path] = {}
+        self._configs: dict[str, AdapterConfig] = {}
+        self._fusions: dict[tuple[str, ...], FusionWeights] = {}
+        self._folded: dict[tuple[tuple[str, ...], tuple[str, ...], int, Place], FoldedFusion] = {}
+        self._tables: dict[Kind, _Table] = {}
+        self._slots: OrderedDict[str, int] = OrderedDict()
+        self._couplings: dict[str, AdditiveCoupling] = {}
+        self._pinned: set[str] = set()
+
+    # -- what is registered ----------------------------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._kept)
+
+    @property
+    def resident_names(self) -> tuple[str, ...]:
+        """Those in the tables, the least recently used first."""
+        return tuple(self._slots)
+
+    def add(self, name: str, adapter: Adapter | Path) -> None:
+        """Registers an adapter, or the one in a folder, in place of one with this name.
+
+        Raises CheckpointError or ConfigurationError for one that does not fit the body; the bank stays as it was.
+        """
+        if isinstance(adapter, Path):
+            config = load_adapter(adapter, self.width, self.layers).adapter.config
+        elif (adapter.width, adapter.layers) != (self.width, self.layers):
+            raise ConfigurationError(
+                f"expected an adapter for {self.layers} layers of width {self.width}, "
+                f"got {name!r} for {adapter.layers} of width {adapter.width}"
+            )
+        else:
+            config = adapter.config
+        self._release(name)
+        self._kept[name], self._configs[name] = adapter, config
+
+    def remove(self, name: str) -> None:
+        """Forgets an adapter and the fusions that it is part of."""
+        self.config(name)
+        self._release(name)
+        self._fusions = {names: fusion for names, fusion in self._fusions.items() if name not in names}
+        self._pinned.discard(name)
+        del self._kept[name], self._configs[name]
+
+    def add_fusion(self, fusion: FusionWeights) -> None:
+        """Registers a fusion of registered adapters; `Fuse` of their names, in this order, means it from now on.
+
+        Raises ConfigurationError for one that does not fit the body or its adapters.
+        """
+        configs = [self.config(name) for name in fusion.names]
+        check_fusion(fusion, configs, self.width, self.layers)
+        self._folded = {key: folded for key, folded in self._folded.items() if key[0] != fusion.names}
+        self._fusions[fusion.names] = fusion
+
+    def pin(self, name: str) -> None:
+        """Makes an adapter resident and keeps it so."""
+        self.slots([name])
+        self._pinned.add(name)
+
+    def unpin(self, name: str) -> None:
+        self.config(name)
+        self._pinned.discard(name)
+
+    def _release(self, name: str) -> None:
+        if name in self._slots:
+            slot = self._slots.pop(name)
+            self._table(Kind.of(self._configs[name], self.width)).free.append(slot)
+            self._couplings.pop(name, None)
+        self._folded = {key: folded for key, folded in self._folded.items() if name not in key[0]}
+
+    # -- what acts -------------------------------------------------------------------------------------------------
+
+    def config(self, name: str) -> AdapterConfig:
+        if name not in self._configs:
+            raise unknown_adapter(name, self.names)
+        return self._configs[name]
+
+    def slots(self, names: Sequence[str]) -> dict[str, int]:
+        """Makes these adapters resident, all at once, and says where.
+
+        Raises ConfigurationError where pinned adapters leave too little room; nothing is released then.
+        """
+        wanted = dict.fromkeys(names)
+        for name in wanted:
+            self.config(name)
+        if len(wanted | dict.fromkeys(self._pinned)) > self.resident:
+            raise ConfigurationError(
+                f"expected at most {self.resident} resident adapters, got {len(wanted)} for one batch beside "
+                f"{len(self._pinned - set(wanted))} that are pinned: unpin some, or make a bank with more room"
+            )
+        for name in wanted:
+            if name in self._slots:
+                self._slots.move_to_end(name)
+        for name in wanted:
+            if name not in self._slots:
+                self._load(name, wanted)
+        return {name: self._slots[name] for name in wanted}
+
+    def _load(self, name: str, wanted: dict[str, None]) -> None:
+        adapter = self._adapter(name)
+        if len(self._slots) >= self.resident:
+            oldest = next(other for other in self._slots if other not in self._pinned and other not in wanted)
+            self._release(oldest)
+        self._slots[name] = self._table(Kind.of(adapter.config, self.width)).put(adapter)
+        if adapter.coupling is not None:
+            self._couplings[name] = deepcopy(adapter.coupling).to(self.device, self.dtype)
+
+    def _table(self, kind: Kind) -> "_Table":
+        if kind not in self._tables:
+            self._tables[kind] = _Table(kind, self)
+        return self._tables[kind]
+
+    def bottlenecks(self, kind: Kind, layer: int, place: Place) -> Bottlenecks:
+        return self._table(kind).at(layer, place)
+
+    def coupling(self, name: str) -> AdditiveCoupling:
+        self.slots([name])
+        return self._couplings[name]
+
+    def fuse(
+        self,
+        fusion: Fusion,
+        layer: int,
+        place: Place,
+        x: Float[Tensor, "tokens width"],
+        onto: Float[Tensor, "tokens width"],
+    ) -> Float[Tensor, "tokens width"]:
+        return self.folded(fusion, layer, place).onto(x, onto)
+
+    def folded(self, fusion: Fusion, layer: int, place: Place) -> FoldedFusion:
+        """What a fusion is in one place, made at its first use.
+
+        Raises ConfigurationError for adapters of which no fusion was registered.
+        """
+        learned = self._fusions.get(fusion.names)
+        if learned is None:
+            raise unknown_fusion(fusion.names, tuple(self._fusions))
+        there = {leaf.name for leaf in fusion.leaves}
+        names = tuple(name for name in learned.kept[layer] if name in there)
+        key = (fusion.names, names, layer, place)
+        if key not in self._folded:
+            places = PLACES[self.config(fusion.names[0]).placement]
+            adapters = [self._adapter(name) for name in names]
+            with torch.no_grad():
+                weights = stacked(adapters, layer, place)
+                self._folded[key] = FoldedFusion.of(learned, layer, places.index(place), weights, self.dtype)
+        return self._folded[key]
+
+    def _adapter(self, name: str) -> Adapter:
+        kept = self._kept[name]
+        return load_adapter(kept, self.width, self.layers).adapter if isinstance(kept, Path) else kept
+
+
+class _Table:
+    """The weights of one kind's resident adapters: (layers, places, slots, ...), zero below an adapter's depth."""
+
+    def __init__(self, kind: Kind, bank: AdapterBank) -> None:
+        self.kind, self.most = kind, bank.resident
+        places, width = len(PLACES[kind.placement]), bank.width
+        shapes = ((kind.bottleneck, width), (kind.bottleneck,), (width, kind.bottleneck), (width,))
+        self.weights = [
+            torch.zeros(bank.layers, places, 0, *shape, dtype=bank.dtype, device=bank.device) for shape in shapes
+        ]
+        self.free: list[int] = []
+
+    def put(self, adapter: Adapter) -> int:
+        """Copies the weights into a free slot and returns it; the table doubles where none is free."""
+        if not self.free:
+            self._grow()
+        slot = self.free.pop(0)
+        depth, scaling = adapter.config.depth, adapter.config.scaling
+        parts = (adapter.down, adapter.down_bias, adapter.up * scaling, adapter.up_bias * scaling)
+        with torch.no_grad():
+            for table, part in zip(self.weights, parts, strict=True):
+                table[:depth, :, slot] = 0
+                table[depth:, :, slot] = part.to(table.device, table.dtype)
+        return slot
+
+    def _grow(self) -> None:
+        before = self.weights[0].shape[2]
+        after = min(max(2 * before, 8), self.most)
+        self.weights = [
+            torch.cat([table, table.new_zeros(*table.shape[:2], after - before, *table.shape[3:])], dim=2)
+            for table in self.weights
+        ]
+        self.free += range(before, after)
+
+    def at(self, layer: int, place: Place) -> Bottlenecks:
+        index = PLACES[self.kind.placement].index(place)
+        down, down_bias, up, up_bias = (table[layer, index] for table in self.weights)
+        return Bottlenecks(down, down_bias, up, up_bias, self.kind.activation)

@@ -1,0 +1,421 @@
+"""Adapters and fusions in the files of the `adapters` library, as the hub keeps them (AdapterHub, arXiv:2007.07779).
+
+    adapter_config.json         adapter.safetensors               or pytorch_adapter.bin
+    adapter_fusion_config.json  model_adapter_fusion.safetensors  or pytorch_model_adapter_fusion.bin
+
+They are of bodies with the layers of BERT: BERT itself, RoBERTa, XLM-R. What the library calls `seq_bn` is `pfeiffer`
+here, `double_seq_bn` is `houlsby`, `par_bn` is `parallel`. Of a `.bin` the tensors alone are read, never code.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from polyglance.adapters.checkpoint import (
+    Kind,
+    load_adapter,
+    load_fusion,
+    require_finite,
+    require_names,
+    save_adapter,
+    save_fusion,
+    unfilled,
+)
+from polyglance.adapters.config import PLACES, AdapterConfig, Place, Placement
+from polyglance.adapters.fusion import FusionWeights
+from polyglance.adapters.modules import Adapter
+from polyglance.errors import CheckpointError, ConfigurationError
+
+Form = Literal["adapters", "polyglance"]
+
+VERSION: Final = "adapters.1.3.0"
+"""Of the files that are written; without one the library takes them for files of its predecessor."""
+
+_DESCRIPTION: Final[dict[Kind, str]] = {"adapter": "adapter_config.json", "fusion": "adapter_fusion_config.json"}
+_WEIGHTS: Final[dict[Kind, tuple[str, str]]] = {
+    "adapter": ("adapter.safetensors", "pytorch_adapter.bin"),
+    "fusion": ("model_adapter_fusion.safetensors", "pytorch_model_adapter_fusion.bin"),
+}
+_BODIES: Final = ("bert", "roberta", "xlm-roberta")
+_PREFIXES: Final = ("bert.", "roberta.")
+"""Of tensors saved from a model with a head."""
+
+_PLACEMENTS: Final[dict[Placement, dict[str, object]]] = {
+    "pfeiffer": {"is_parallel": False, "mh_adapter": False, "original_ln_before": True},
+    "houlsby": {"is_parallel": False, "mh_adapter": True, "original_ln_before": False},
+    "parallel": {"is_parallel": True, "mh_adapter": False, "original_ln_before": False},
+}
+_FIXED: Final[dict[str, object]] = {
+    "output_adapter": True,
+    "original_ln_after": True,
+    "residual_before_ln": True,
+    "ln_before": False,
+    "ln_after": False,
+    "use_gating": False,
+    "cross_adapter": False,
+    "phm_layer": False,
+}
+"""Settings that have one value here; it is also the one of a file that does not name them."""
+_FIXED_ONCE: Final[dict[str, object]] = {"architecture": None, "new_attention_norm": False}
+"""The same, of other methods than bottlenecks and of the library's predecessor."""
+_ABSENT: Final[dict[str, object]] = {
+    "is_parallel": False,
+    "original_ln_before": False,
+    "scaling": 1.0,
+    "leave_out": [],
+    "inv_adapter": None,
+    "inv_adapter_reduction_factor": None,
+}
+"""What a file means that does not name these."""
+_IDLE: Final = {
+    *("init_weights", "init_weights_seed", "dropout", "stochastic_depth"),
+    *("adapter_residual_before_ln", "hypercomplex_nonlinearity", "attention_type"),
+}
+"""Settings of training, and of what `_FIXED` leaves out; to these belong all with phm in their name."""
+_FUSION_FIXED: Final[dict[str, object]] = {
+    "query": True,
+    "key": True,
+    "query_before_ln": False,
+    "residual_before": False,
+    "temperature": False,
+}
+_FUSION_IDLE: Final = {"regularization", "value_before_softmax", "value_initialized", "dropout_prob"}
+_ACTIVATIONS: Final = {"relu": "relu", "gelu": "gelu", "silu": "silu", "swish": "silu"}
+_OLD_ACTIVATIONS: Final = {"gelu": "gelu_new", "gelu_orig": "gelu"}
+
+_PLACES: Final[dict[Place, str]] = {"attention": "attention.output", "feed_forward": "output"}
+_BOTTLENECK: Final = {
+    "down": "adapter_down.0.weight",
+    "down_bias": "adapter_down.0.bias",
+    "up": "adapter_up.weight",
+    "up_bias": "adapter_up.bias",
+}
+_COUPLING: Final = {"f_down": "F.0", "f_up": "F.2", "g_down": "G.0", "g_up": "G.2"}
+_FUSION: Final = {"query": "query.weight", "query_bias": "query.bias", "key": "key.weight", "value": "value.weight"}
+_LAYER: Final = re.compile(r"encoder\.layer\.(\d{1,4})\.")
+
+Parts = dict[str, tuple[str, tuple[int, ...]]]
+"""By the library's name of a tensor: the parameter here, and where in it the tensor stands."""
+
+
+def convert(source: Path, target: Path) -> tuple[Kind, Form]:
+    """Writes the adapter or fusion in one folder into another, in the form that it does not have yet.
+
+    Returns what it was, and the form that was written.
+
+    Raises:
+        ConfigurationError: the target is not empty.
+        CheckpointError: the source holds no adapter or fusion, or one that the other form cannot hold.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigurationError(f"expected a new or an empty folder to write to, {target} is neither")
+    if (source / _DESCRIPTION["adapter"]).exists():
+        name, adapter = read_adapter(source)
+        save_adapter(adapter, target, name)
+        return "adapter", "polyglance"
+    if (source / _DESCRIPTION["fusion"]).exists():
+        save_fusion(read_fusion(source), target)
+        return "fusion", "polyglance"
+    if (source / "fusion.json").exists():
+        write_fusion(load_fusion(source).fusion, target)
+        return "fusion", "adapters"
+    loaded = load_adapter(source)
+    write_adapter(loaded.adapter, target, loaded.name)
+    return "adapter", "adapters"
+
+
+def read_adapter(folder: Path) -> tuple[str, Adapter]:
+    """The adapter that the library saved in a folder, and its name there.
+
+    Raises CheckpointError for files that are torn or missing, and for a setting that has no equal here.
+    """
+    path, description = _read_description(folder, "adapter")
+    name, width = _text(path, description, "name"), _whole(path, description, "hidden_size")
+    weights_path, weights = _read_weights(folder, "adapter")
+    try:
+        config = _config(description)
+        with unfilled():
+            adapter = Adapter(config, width, _layers(weights))
+    except (TypeError, ValueError, ConfigurationError) as error:
+        raise CheckpointError(f"{path} describes an adapter that has no equal here: {error}") from error
+    _fill(adapter, weights_path, weights, _adapter_parts(adapter, name))
+    return name, adapter
+
+
+def read_fusion(folder: Path) -> FusionWeights:
+    """The fusion that the library saved in a folder; errors as of `read_adapter`.
+
+    The bias of the key is left out: it adds the same to the score of each adapter, which the softmax takes away.
+    """
+    path, description = _read_description(folder, "fusion")
+    name, width = _text(path, description, "name"), _whole(path, description, "hidden_size")
+    names = description.get("adapter_names", name.split(","))
+    weights_path, weights = _read_weights(folder, "fusion")
+    places = 1 + any(".attention.output." in key for key in weights)
+    try:
+        settings = _settings(description)
+        _require(settings, _FUSION_FIXED, _FUSION_IDLE | {"value"})
+        require_names(names)
+        with unfilled():
+            fusion = FusionWeights(names, places, width, _layers(weights))
+    except (TypeError, ValueError, ConfigurationError) as error:
+        raise CheckpointError(f"{path} describes a fusion that has no equal here: {error}") from error
+    weights = {key: value for key, value in weights.items() if not key.endswith(f"{name}.key.bias")}
+    parts = _fusion_parts(fusion, name)
+    if not settings.get("value"):
+        identity = torch.eye(width)
+        weights |= {key: identity for key, (ours, _) in parts.items() if ours == "value"}
+    _fill(fusion, weights_path, weights, parts)
+    return fusion
+
+
+def write_adapter(adapter: Adapter, folder: Path, name: str) -> None:
+    """Writes the two files that `model.load_adapter(folder)` of the library reads, for any of its models.
+
+    Raises CheckpointError for a name or a setting that the library does not have.
+    """
+    config = adapter.config
+    if config.shared or config.modality:
+        setting = "shared=True" if config.shared else f"modality={config.modality!r}"
+        raise CheckpointError(
+            f"the adapters library has nothing like {setting}; only adapters without it can be written"
+        )
+    settings = {
+        **_FIXED,
+        **_PLACEMENTS[config.placement],
+        "reduction_factor": config.reduction_factor,
+        "non_linearity": "swish" if config.activation == "silu" else config.activation,
+        "scaling": float(config.scaling),
+        "leave_out": list(range(config.depth)),
+        "inv_adapter": "nice" if config.invertible else None,
+        "inv_adapter_reduction_factor": 2 if config.invertible else None,
+    }
+    description = {"config": settings, "hidden_size": adapter.width, "name": _writable(name)}
+    _write(folder, "adapter", description, _collect(adapter, _adapter_parts(adapter, name)))
+
+
+def write_fusion(fusion: FusionWeights, folder: Path) -> None:
+    """Writes the two files that `model.load_adapter_fusion(folder)` of the library reads, for any of its models.
+
+    Raises CheckpointError for a name that the library does not take, and for a fusion that was pruned.
+    """
+    for layer, kept in enumerate(fusion.kept):
+        if kept != fusion.names:
+            raise CheckpointError(
+                f"the adapters library fuses the same adapters in all layers; this fusion keeps {len(kept)} of "
+                f"{len(fusion.names)} in layer {layer}"
+            )
+    names = [_writable(name) for name in fusion.names]
+    name = ",".join(names)
+    parts = _fusion_parts(fusion, name)
+    bare = _collect(fusion, parts)
+    bare |= {key.replace("query.bias", "key.bias"): torch.zeros(fusion.width) for key in parts if "query.bias" in key}
+    # Unlike an adapter's, a fusion's tensors must have the prefix of the model that reads them; what is the same
+    # tensor by two names takes its place in the file once
+    weights = {prefix + key: value for prefix in _PREFIXES for key, value in bare.items()}
+    settings = {**_FUSION_FIXED, "value": True, "value_before_softmax": True, "value_initialized": True}
+    settings |= {"regularization": True, "dropout_prob": None}
+    description = {"config": settings, "hidden_size": fusion.width, "name": name, "adapter_names": names}
+    _write(folder, "fusion", description, weights)
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+def _settings(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in the terms of `VERSION`; raises ValueError for a model of another kind."""
+    if (body := description.get("model_type", "bert")) not in _BODIES:
+        raise ValueError(f"expected model_type to be {', '.join(_BODIES)}, got {body!r}")
+    settings = dict(description["config"])
+    if "version" not in description:
+        activation = str(settings.get("non_linearity"))
+        settings["non_linearity"] = _OLD_ACTIVATIONS.get(activation, activation)
+    coupling = settings.pop("invertible_adapter", None)
+    if coupling and description.get("type") != "text_task":  # of tasks it was named, and not made
+        settings |= {
+            "inv_adapter": coupling["block_type"],
+            "inv_adapter_reduction_factor": coupling["reduction_factor"],
+        }
+    return settings
+
+
+def _require(settings: Mapping[str, Any], fixed: Mapping[str, object], others: set[str]) -> None:
+    """Raises ValueError unless these settings have their one value, and there are no more than those and `others`."""
+    for name, known in fixed.items():
+        if (value := settings.get(name, known)) != known:
+            raise ValueError(f"expected {name} to be {known!r}, got {value!r}")
+    if unknown := sorted(name for name in settings.keys() - fixed.keys() - others if "phm" not in name):
+        raise ValueError(f"{unknown[0]} = {settings[unknown[0]]!r} is not known")
+
+
+def _config(description: Mapping[str, Any]) -> AdapterConfig:
+    """Raises ValueError, TypeError or ConfigurationError for settings that have no equal."""
+    settings: dict[str, Any] = {**_ABSENT, **_settings(description)}
+    placement: Placement = "parallel" if settings["is_parallel"] else "pfeiffer"
+    if settings.get("mh_adapter") and not settings["is_parallel"]:
+        placement = "houlsby"
+    own = {"reduction_factor", "non_linearity", "scaling", "leave_out", "inv_adapter", "inv_adapter_reduction_factor"}
+    _require(settings, _FIXED | _FIXED_ONCE | _PLACEMENTS[placement], _IDLE | own)
+    for name in ("scaling", "reduction_factor"):
+        if isinstance(settings[name], bool) or not isinstance(settings[name], int | float):
+            raise ValueError(f"expected {name} to be a number, got {settings[name]!r}")
+    if (activation := str(settings["non_linearity"]).lower()) not in _ACTIVATIONS:
+        raise ValueError(f"expected non_linearity to be one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
+    left_out = settings["leave_out"]
+    if left_out != list(range(len(left_out))):
+        raise ValueError(f"expected leave_out to be the lowest layers in order, got {left_out}")
+    coupling, reduction = settings["inv_adapter"], settings["inv_adapter_reduction_factor"]
+    if coupling not in (None, "nice"):
+        raise ValueError(f"expected inv_adapter to be 'nice', got {coupling!r}")
+    if coupling and reduction != 2:
+        raise ValueError(f"expected inv_adapter_reduction_factor to be 2, got {reduction!r}")
+    return AdapterConfig.from_dict(
+        {
+            "placement": placement,
+            "reduction_factor": settings["reduction_factor"],
+            "activation": _ACTIVATIONS[activation],
+            "scaling": float(settings["scaling"]),
+            "depth": len(left_out),
+            "invertible": coupling is not None,
+        }
+    )
+
+
+# -- tensors -----------------------------------------------------------------------------------------------------------
+
+
+def _adapter_parts(adapter: Adapter, name: str) -> Parts:
+    parts: Parts = {}
+    for layer in range(adapter.config.depth, adapter.layers):
+        for index, place in enumerate(adapter.config.places):
+            before = f"encoder.layer.{layer}.{_PLACES[place]}.adapters.{name}"
+            at = (adapter.stored(layer), index)
+            parts |= {f"{before}.{theirs}": (ours, at) for ours, theirs in _BOTTLENECK.items()}
+    if adapter.coupling is not None:
+        for ours, theirs in _COUPLING.items():
+            for kind in ("weight", "bias"):
+                parts[f"invertible_adapters.{name}.{theirs}.{kind}"] = (f"coupling.{ours}.{kind}", ())
+    return parts
+
+
+def _fusion_parts(fusion: FusionWeights, name: str) -> Parts:
+    parts: Parts = {}
+    places = PLACES["houlsby"] if fusion.places == len(PLACES["houlsby"]) else PLACES["pfeiffer"]
+    for layer in range(fusion.layers):
+        for index, place in enumerate(places):
+            before = f"encoder.layer.{layer}.{_PLACES[place]}.adapter_fusion_layer.{name}"
+            parts |= {f"{before}.{theirs}": (ours, (layer, index)) for ours, theirs in _FUSION.items()}
+    return parts
+
+
+def _layers(weights: Mapping[str, Tensor]) -> int:
+    """How many layers the body has: the highest may not be left out."""
+    found = [int(match[1]) for match in map(_LAYER.match, weights) if match]
+    if not found:
+        raise ValueError("expected tensors of encoder.layer.0, encoder.layer.1, ..., got none of a layer")
+    return max(found) + 1
+
+
+def _fill(module: nn.Module, path: Path, weights: Mapping[str, Tensor], parts: Parts) -> None:
+    """Puts the library's tensors into a module without values."""
+    for key in sorted(parts.keys() ^ weights.keys()):
+        raise CheckpointError(
+            f"{path} does not fit its description: {key} is {'missing' if key in parts else 'unknown'}"
+        )
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    state = {name: torch.empty(shape) for name, shape in shapes.items()}
+    for key, (name, at) in parts.items():
+        if weights[key].shape != state[name][at].shape:
+            raise CheckpointError(
+                f"{path}: expected {key} to be {list(state[name][at].shape)}, got {list(weights[key].shape)}"
+            )
+        state[name][at] = weights[key]
+    require_finite(path, state)
+    module.load_state_dict(state, assign=True)
+
+
+def _collect(module: nn.Module, parts: Parts) -> dict[str, Tensor]:
+    state = module.state_dict()
+    return {key: state[name][at].detach().to("cpu", torch.float32, copy=True) for key, (name, at) in parts.items()}
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _read_description(folder: Path, kind: Kind) -> tuple[Path, dict[str, Any]]:
+    path = folder / _DESCRIPTION[kind]
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(
+            f"{folder} holds no {kind} of the adapters library: expected a file {path.name}"
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON: {error}") from error
+    if not (isinstance(description, dict) and isinstance(description.get("config"), dict)):
+        raise CheckpointError(f"{path} is not of the adapters library: expected an object with a config in it")
+    return path, description
+
+
+def _text(path: Path, description: Mapping[str, Any], key: str) -> str:
+    if not (isinstance(value := description.get(key), str) and value):
+        raise CheckpointError(f"{path}: expected {key} to be a text, got {value!r}")
+    return value
+
+
+def _whole(path: Path, description: Mapping[str, Any], key: str) -> int:
+    if type(value := description.get(key)) is not int or value < 1:
+        raise CheckpointError(f"{path}: expected {key} to be a number from 1 on, got {value!r}")
+    return value
+
+
+def _read_weights(folder: Path, kind: Kind) -> tuple[Path, dict[str, Tensor]]:
+    """The file that was read, and its tensors by the names that a body without a head would give them today."""
+    safe, other = (folder / name for name in _WEIGHTS[kind])
+    path = other if other.exists() and not safe.exists() else safe
+    try:
+        found = load_file(path) if path == safe else torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} lacks the {kind}'s weights: expected {safe.name} or {other.name}") from error
+    except Exception as error:  # torch.load does not say what a torn file makes it raise
+        raise CheckpointError(
+            f"{path} cannot be read as tensors alone ({type(error).__name__}); save the {kind} with the library again"
+        ) from error
+    if not (isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values())):
+        raise CheckpointError(f"{path}: expected tensors by name, got something else")
+    weights: dict[str, Tensor] = {}
+    for key, value in found.items():
+        bare = _bare(str(key))
+        if bare in weights and not torch.equal(weights[bare], value):
+            raise CheckpointError(f"{path} holds two different tensors for {bare}")
+        weights[bare] = value
+    return path, weights
+
+
+def _bare(key: str) -> str:
+    for prefix in _PREFIXES:
+        key = key.removeprefix(prefix)
+    key = re.sub(r"\.(attention|layer)_text_(task|lang)_adapters\.", ".adapters.", key, count=1)
+    return re.sub(r"^invertible_lang_adapters\.", "invertible_adapters.", key)
+
+
+def _writable(name: str) -> str:
+    if not name or "." in name:
+        raise CheckpointError(f"the adapters library takes no name that is empty or has a dot, got {name!r}; rename it")
+    return name
+
+
+def _write(folder: Path, kind: Kind, description: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
+    """As `.bin`, the one of the two that the library reads unless it is told otherwise."""
+    path = folder / _WEIGHTS[kind][1]
+    require_finite(path, weights)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(weights, path)
+    text = json.dumps({**description, "version": VERSION}, indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / _DESCRIPTION[kind]).write_text(text + "\n", encoding="utf-8")

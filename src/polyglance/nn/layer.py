@@ -1,0 +1,90 @@
+"""A transformer encoder layer, pre- or post-norm, with places for adapters."""
+
+from functools import partial
+from typing import Literal, cast
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.adapters.config import Place
+from polyglance.adapters.routing import Half, Routing
+from polyglance.kernels.linear import linear, linear_onto
+from polyglance.nn.attention import Packing, SelfAttention
+
+NormPlacement = Literal["pre", "post"]
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a GELU feed-forward, each with a residual; the norm before (`pre`) or after (`post`) them.
+
+    Adapters act where either is added to its residual. What a `pfeiffer` adapter reads there is, in a pre-norm layer,
+    the sum normed without weights: the adapter's own take their place.
+    """
+
+    def __init__(
+        self, width: int, heads: int, feed_forward: int, norm: NormPlacement = "pre", eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.norm = norm
+        self.attention = SelfAttention(width, heads)
+        self.attention_norm = nn.LayerNorm(width, eps)
+        self.feed_forward = nn.Sequential(nn.Linear(width, feed_forward), nn.GELU(), nn.Linear(feed_forward, width))
+        self.feed_forward_norm = nn.LayerNorm(width, eps)
+
+    def forward(
+        self, x: Float[Tensor, "real width"], packing: Packing, index: int = 0, routing: Routing | None = None
+    ) -> Float[Tensor, "real width"]:
+        """index: of this layer. routing: the adapters of the packed rows."""
+        keep = routing is not None and routing.reads_output
+        return self.finish(self.begin(x, packing, "attention", keep), "attention", index, routing)
+
+    def begin(
+        self, x: Float[Tensor, "real width"], packing: Packing, place: Place, keep_output: bool, first: bool = False
+    ) -> Half:
+        """The layer up to a place, without any adapters. first: for the first token of each row alone."""
+        read = self.attention_norm(x) if self.norm == "pre" else x
+        attended = self.attention.first(read, packing) if first else self.attention(read, packing)
+        skip, read = (packing.first(x), packing.first(read)) if first else (x, read)
+        half = _half(skip, read, attended, self.attention.project_out, keep_output and place == "attention")
+        if place == "attention":
+            return half
+        return self._fed(self._normed(half.total, self.attention_norm), keep_output)
+
+    def finish(
+        self, half: Half, place: Place, index: int, routing: Routing | None = None
+    ) -> Float[Tensor, "real width"]:
+        """The layer from a place on, with the adapters."""
+        if place == "attention":
+            x = self._normed(self._adapted(half, place, index, routing), self.attention_norm)
+            half = self._fed(x, routing is not None and routing.reads_output)
+        return self._normed(self._adapted(half, "feed_forward", index, routing), self.feed_forward_norm)
+
+    def become_identity(self) -> None:
+        """Zeroes what the residuals add (of a pre-norm layer)."""
+        for last in (self.attention.project_out, self.feed_forward[2]):
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
+
+    def _fed(self, x: Tensor, keep_output: bool) -> Half:
+        read = self.feed_forward_norm(x) if self.norm == "pre" else x
+        wide = cast("nn.Linear", self.feed_forward[0])
+        hidden = linear(read, wide.weight, wide.bias, "gelu")
+        return _half(x, read, hidden, cast("nn.Linear", self.feed_forward[2]), keep_output)
+
+    def _adapted(self, half: Half, place: Place, index: int, routing: Routing | None) -> Tensor:
+        if routing is None:
+            return half.total
+        own = self.attention_norm if place == "attention" else self.feed_forward_norm
+        norm = own if self.norm == "post" else partial(F.layer_norm, normalized_shape=own.normalized_shape, eps=own.eps)
+        return routing.onto(index, place, half, norm)
+
+    def _normed(self, total: Tensor, norm: nn.LayerNorm) -> Tensor:
+        return total if self.norm == "pre" else norm(total)
+
+
+def _half(skip: Tensor, read: Tensor, hidden: Tensor, last: nn.Linear, keep_output: bool) -> Half:
+    if keep_output:
+        out = linear(hidden, last.weight, last.bias)
+        return Half(skip, read, skip + out, out)
+    return Half(skip, read, linear_onto(hidden, last.weight, last.bias, skip), None)
