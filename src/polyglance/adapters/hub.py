@@ -142,7 +142,7 @@ def read_adapter(folder: Path) -> tuple[str, Adapter]:
         config = _config(description)
         with unfilled():
             adapter = Adapter(config, width, _layers(weights))
-    except (TypeError, ValueError, ConfigurationError) as error:
+    except (KeyError, TypeError, ValueError, ConfigurationError) as error:
         raise CheckpointError(f"{path} describes an adapter that has no equal here: {error}") from error
     _fill(adapter, weights_path, weights, _adapter_parts(adapter, name))
     return name, adapter
@@ -164,7 +164,7 @@ def read_fusion(folder: Path) -> FusionWeights:
         require_names(names)
         with unfilled():
             fusion = FusionWeights(names, places, width, _layers(weights))
-    except (TypeError, ValueError, ConfigurationError) as error:
+    except (KeyError, TypeError, ValueError, ConfigurationError) as error:
         raise CheckpointError(f"{path} describes a fusion that has no equal here: {error}") from error
     weights = {key: value for key, value in weights.items() if not key.endswith(f"{name}.key.bias")}
     parts = _fusion_parts(fusion, name)
@@ -263,9 +263,9 @@ def _config(description: Mapping[str, Any]) -> AdapterConfig:
     own = {"reduction_factor", "non_linearity", "scaling", "leave_out", "inv_adapter", "inv_adapter_reduction_factor"}
     _require(settings, _FIXED | _FIXED_ONCE | _PLACEMENTS[placement], _IDLE | own)
     for name in ("scaling", "reduction_factor"):
-        if isinstance(settings[name], bool) or not isinstance(settings[name], int | float):
-            raise ValueError(f"expected {name} to be a number, got {settings[name]!r}")
-    if (activation := str(settings["non_linearity"]).lower()) not in _ACTIVATIONS:
+        if type(value := settings.get(name)) not in (int, float):
+            raise ValueError(f"expected {name} to be a number, got {value!r}")
+    if (activation := str(settings.get("non_linearity")).lower()) not in _ACTIVATIONS:
         raise ValueError(f"expected non_linearity to be one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
     left_out = settings["leave_out"]
     if left_out != list(range(len(left_out))):
