@@ -53,7 +53,7 @@ def test_an_adapter_comes_back(tmp_path: Path, config: AdapterConfig) -> None:
 
 def test_a_pruned_fusion_comes_back(tmp_path: Path) -> None:
     fusion = FusionWeights(["a", "b", "c"], 2, 8, 3)
-    fusion.kept = (("a", "b", "c"), ("b",), ())
+    fusion.keep([["a", "b", "c"], ["b"], ["a", "c"]])
     save_fusion(fusion, tmp_path)
     loaded = load_fusion(tmp_path, width=8, layers=3).fusion
     assert (loaded.names, loaded.places, loaded.kept) == (("a", "b", "c"), 2, fusion.kept)
@@ -125,8 +125,8 @@ def test_a_file_that_is_no_description_is_refused(saved: Path, content: bytes) -
         ({"names": ["a", "a"]}, "different names"),
         ({"names": "ab"}, "names of adapters"),
         ({"places": 0}, "expected places"),
-        ({"kept": [["a"], ["b"]]}, "each of 3 layers"),
-        ({"kept": [["a"], ["b"], ["c"]]}, "some of"),
+        ({"kept": [["a"], ["b"]]}, "each of 3 layers, got 2"),
+        ({"kept": [["a"], ["b"], ["c"]]}, "one or more of a, b to keep in layer 2"),
         ({"kept": 3}, "does not describe a fusion"),
         ({"places": 2}, "expected key to be float32"),
     ],

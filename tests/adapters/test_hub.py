@@ -283,7 +283,7 @@ def test_what_the_library_cannot_hold_is_not_written(
     with pytest.raises(CheckpointError, match=reason):
         write_adapter(Adapter(config, 16, 2), tmp_path / "theirs", name)
     fusion = FusionWeights(["a", "b"], 1, 8, 3)
-    fusion.kept = (("a", "b"), ("b",), ("a", "b"))
+    fusion.keep([["a", "b"], ["b"], ["a", "b"]])
     with pytest.raises(CheckpointError, match="keeps 1 of 2 in layer 1"):
         write_fusion(fusion, tmp_path / "theirs")
     assert not (tmp_path / "theirs").exists()

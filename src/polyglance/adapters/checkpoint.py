@@ -98,11 +98,7 @@ def load_fusion(folder: Path, width: int | None = None, layers: int | None = Non
     def make(facts: dict[str, Any]) -> FusionWeights:
         require_names(facts["names"])
         fusion = FusionWeights(facts["names"], _count(facts, "places"), facts["width"], facts["layers"])
-        fusion.kept = tuple(tuple(name for name in fusion.names if name in layer) for layer in facts["kept"])
-        if len(fusion.kept) != fusion.layers or [list(layer) for layer in fusion.kept] != facts["kept"]:
-            raise ConfigurationError(
-                f"expected in kept some of {facts['names']} for each of {fusion.layers} layers, got {facts['kept']}"
-            )
+        fusion.keep(facts["kept"])
         return fusion
 
     fusion, _, fingerprint = _load(folder, "fusion", (width, layers), make)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polyglance.adapters.checkpoint import unfilled
+from polyglance.adapters.routing import Adaptation
+from polyglance.adapters.routing import Adaptation
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.checkpoint import native_dtype
 from polyglance.nn.encoder import Encoder
@@ -167,9 +169,13 @@ class TextEncoder(nn.Module):
         ids: Int[Tensor, "batch tokens"],
         mask: Bool[Tensor, "batch tokens"],
         token_types: Int[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens width"]:
-        """The last layer's states. mask: True for real tokens; the others come out as zeros."""
-        states: Tensor = self.encoder(self.embed(ids, mask, token_types), mask)
+        adaptation: Adaptation | None = None,
+    ) -> Float[Tensor, "results tokens width"]:
+        """The last layer's states, rows as `Encoder.forward` gives them.
+
+        mask: True for real tokens; the others come out as zeros. adaptation: the adapters of each row.
+        """
+        states: Tensor = self.encoder(self.embed(ids, mask, token_types), mask, adaptation)
         return states
 
     def predict_tokens(
@@ -177,8 +183,8 @@ class TextEncoder(nn.Module):
     ) -> Float[Tensor, "batch tokens vocabulary"]:
         """Logits of the token in each place. states: the last layer's.
 
-        inverse: of the invertible adapter that the embeddings went through; it stands before the last product (MAD-X,
-        arXiv:2005.00052, section 2.2.3). Raises ConfigurationError if the model has no head.
+        inverse: of the invertible adapters that the embeddings went through, `Adaptation.uncouple`; it stands before the
+        last product (MAD-X, arXiv:2005.00052, section 2.2.3). Raises ConfigurationError if the model has no head.
         """
         if self.head is None:
             raise ConfigurationError("expected a model with a head that predicts tokens, got a body alone")
