@@ -211,6 +211,8 @@ def test_a_batch_of_which_layers_were_run_before_goes_on(encoder: Encoder, sourc
     with torch.no_grad():
         kept = encoder(x, mask, layers=range(2))
         torch.testing.assert_close(encoder(kept, mask, adaptation, range(2, LAYERS)), encoder(x, mask, adaptation))
+        first, _ = encoder.first(kept, mask, adaptation, start=2)
+        torch.testing.assert_close(first, encoder(x, mask, adaptation)[:, 0])
 
 
 def test_layers_below_the_first_adapter_run_once_for_all_tasks(encoder: Encoder, source: AdapterSource) -> None:

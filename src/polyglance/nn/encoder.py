@@ -60,14 +60,16 @@ class Encoder(nn.Module):
         x: Float[Tensor, "batch tokens width"],
         mask: Bool[Tensor, "batch tokens"],
         adaptation: Adaptation | None = None,
+        start: int = 0,
     ) -> tuple[Float[Tensor, "results width"], Float[Tensor, "rows tokens width"]]:
         """(the first token's state, as `forward` gives it; all states half-way up).
 
-        The last layer is spared for all tokens but the first.
+        The last layer is spared for all tokens but the first. start: the first layer to run; x is then what the layers
+        below it gave, without adapters.
         """
         last = len(self.layers) - 1
-        middle = min((len(self.layers) + 1) // 2, last)
-        halfway = self._run(_Flow.entering(x, mask, adaptation, 0), adaptation, range(middle))
+        middle = max(start, min((len(self.layers) + 1) // 2, last))
+        halfway = self._run(_Flow.entering(x, mask, adaptation, start), adaptation, range(start, middle))
         flow = self._run(halfway, adaptation, range(middle, last))
         states = self.last_norm(self._first_of_last(flow, adaptation))
         return states if adaptation is None else _results(states, adaptation), halfway.x
