@@ -1,0 +1,240 @@
+"""What the lower layers of a frozen encoder make of an example: computed once, and kept.
+
+Below its drop depth an adapter trains nothing (AdapterDrop, arXiv:2010.11918): in every epoch the states there are the
+same, and an epoch costs the layers above alone.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from polyglance.errors import ConfigurationError
+from polyglance.nn.encoder import Encoder
+from polyglance.training.loop import Report
+
+BATCH: Final = 64
+"""Examples that go through the lower layers at once."""
+
+
+class Inputs(Protocol):
+    """Fixed examples before a frozen encoder."""
+
+    @property
+    def encoder(self) -> Encoder: ...
+    @property
+    def fingerprint(self) -> str:
+        """Of all weights that the states depend on."""
+        ...
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """All that `embed` reads beside those weights: token ids, masks, states of pictures."""
+        ...
+
+    def __len__(self) -> int: ...
+    def embed(
+        self, rows: Int[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
+        """(what the first layer reads of some examples, where it is no padding)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class KeptStates:
+    """The states of examples before some layers, without padding.
+
+    tokens: all real tokens, one example's below the other's, in memory or mapped from a file. lengths: tokens of each
+    example. depths: the layers, ascending. key: a hash of all that the states depend on. seconds: what computing them
+    took.
+    """
+
+    encoder: Encoder
+    tokens: Float[Tensor, "real depths width"]
+    lengths: Int[Tensor, " examples"]
+    depths: tuple[int, ...]
+    key: str
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def width(self) -> int:
+        return self.tokens.shape[2]
+
+    @property
+    def nbytes(self) -> int:
+        return self.tokens.nbytes
+
+    def before(
+        self, layer: int, rows: Int[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
+        """(the states of some examples before a layer, where they are no padding), for the encoder.
+
+        From the nearest depth below that was kept the layers run without gradients. Raises ConfigurationError where
+        there is none.
+        """
+        below = [depth for depth in self.depths if depth <= layer]
+        if not below:
+            raise ConfigurationError(f"expected states kept before layer {layer} or a lower one, got {self.depths}")
+        lengths = self.lengths[rows]
+        ends = lengths.cumsum(0)
+        index = torch.arange(int(ends[-1])) + (self._starts[rows] - ends + lengths).repeat_interleave(lengths)
+        real = torch.arange(int(lengths.max())) < lengths[:, None]
+        parameter = next(self.encoder.parameters())
+        packed = self.tokens[index, self.depths.index(below[-1])].to(parameter.dtype)
+        x = packed.new_zeros(*real.shape, packed.shape[1])
+        x[real] = packed
+        x, mask = x.to(parameter.device), real.to(parameter.device)
+        if below[-1] < layer:
+            with torch.no_grad():
+                x = self.encoder(x, mask, layers=range(below[-1], layer))
+        return x, mask
+
+    @cached_property
+    def _starts(self) -> Int[Tensor, " examples"]:
+        return self.lengths.cumsum(0) - self.lengths
+
+
+def keep_states(
+    inputs: Inputs,
+    depths: Sequence[int] = (0,),
+    folder: Path | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+    report: Report | None = None,
+) -> KeptStates:
+    """Runs every example through the layers below the deepest of `depths`, and keeps its states before each of them.
+
+    folder: where the states are kept, to be mapped; None keeps them in memory. States that the folder holds already are
+    not computed again; those of another body, other examples, depths or dtype, and those whose writing was cut short,
+    are never taken for them.
+
+    Raises ConfigurationError for no examples, and for depths that are no layers of the encoder.
+    """
+    depths = tuple(sorted(set(depths)))
+    layers = len(inputs.encoder.layers)
+    if not len(inputs):
+        raise ConfigurationError("expected one or more examples, got none")
+    if not depths or depths[0] < 0 or depths[-1] >= layers:
+        raise ConfigurationError(f"expected depths from 0 to {layers - 1} in {layers} layers, got {list(depths)}")
+    key = states_key(inputs, depths, dtype)
+    if folder is None:
+        return _in_memory(inputs, depths, dtype, key, report)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (found := _mapped(inputs.encoder, folder, depths, dtype, key)) is None:
+        _write(inputs, folder, depths, dtype, key, report)
+        found = _mapped(inputs.encoder, folder, depths, dtype, key)
+    assert found is not None
+    return found
+
+
+def states_key(inputs: Inputs, depths: Sequence[int], dtype: torch.dtype) -> str:
+    """A hash of all that kept states depend on: the body, the examples, the depths, how they are rounded."""
+    facts = json.dumps([inputs.fingerprint, list(depths), str(dtype)])
+    return sha256(facts.encode() + hash_of(inputs.tensors)).hexdigest()[:32]
+
+
+def hash_of(tensors: Mapping[str, Tensor]) -> bytes:
+    """Of names, types, shapes and values."""
+    found = sha256()
+    for name, value in sorted(tensors.items()):
+        found.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
+        found.update(_bytes_of(value))
+    return found.digest()
+
+
+def weights_fingerprint(module: nn.Module) -> str:
+    """A hash of a module's weights, for bodies that have no fingerprint of their own."""
+    return hash_of(module.state_dict()).hex()[:16]
+
+
+def _computed(
+    inputs: Inputs, depths: Sequence[int], dtype: torch.dtype, report: Report | None
+) -> Iterator[tuple[Float[Tensor, "real depths width"], Int[Tensor, " rows"]]]:
+    """(real tokens, tokens of each example) of batch after batch."""
+    total = len(inputs)
+    for rows in torch.arange(total).split(BATCH):
+        with torch.no_grad():
+            x, mask = inputs.embed(rows)
+            done, kept = 0, []
+            for depth in depths:
+                x = inputs.encoder(x, mask, layers=range(done, depth)) if depth > done else x
+                kept.append(x[mask].to("cpu", dtype))
+                done = depth
+        yield torch.stack(kept, dim=1), mask.sum(dim=1).cpu()
+        if report:
+            report("states", int(rows[-1]) + 1, total, {})
+
+
+def _in_memory(
+    inputs: Inputs, depths: tuple[int, ...], dtype: torch.dtype, key: str, report: Report | None
+) -> KeptStates:
+    started = time.perf_counter()
+    tokens, lengths = zip(*_computed(inputs, depths, dtype, report), strict=True)
+    seconds = time.perf_counter() - started
+    return KeptStates(inputs.encoder, torch.cat(tokens), torch.cat(lengths), depths, key, seconds)
+
+
+# -- on disk: KEY.states, the tokens' bytes; KEY.json, what they are, which is written last --------------------------
+
+
+def _write(
+    inputs: Inputs, folder: Path, depths: tuple[int, ...], dtype: torch.dtype, key: str, report: Report | None
+) -> None:
+    started = time.perf_counter()
+    lengths: list[int] = []
+    width = 0
+
+    def write_states(file: BinaryIO) -> None:
+        nonlocal width
+        for tokens, rows in _computed(inputs, depths, dtype, report):
+            file.write(_bytes_of(tokens))
+            lengths.extend(rows.tolist())
+            width = tokens.shape[2]
+
+    _replace(folder / f"{key}.states", write_states)
+    facts = {"width": width, "seconds": time.perf_counter() - started, "lengths": lengths}
+    _replace(folder / f"{key}.json", lambda file: file.write(json.dumps(facts).encode()))
+
+
+def _mapped(encoder: Encoder, folder: Path, depths: tuple[int, ...], dtype: torch.dtype, key: str) -> KeptStates | None:
+    """None where the folder has no such states, or not all of their bytes."""
+    path = folder / f"{key}.states"
+    try:
+        facts: dict[str, Any] = json.loads((folder / f"{key}.json").read_bytes())
+        lengths = torch.tensor(facts["lengths"])
+        shape = (int(lengths.sum()), len(depths), facts["width"])
+        size = shape[0] * shape[1] * shape[2]
+        if path.stat().st_size != size * dtype.itemsize:
+            return None
+    except (OSError, ValueError):
+        return None
+    tokens = torch.from_file(str(path), shared=False, size=size, dtype=dtype).view(shape)
+    return KeptStates(encoder, tokens, lengths, depths, key, facts["seconds"])
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """The whole file or none of it, also after a power cut."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _bytes_of(value: Tensor) -> memoryview:
+    return memoryview(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
