@@ -4,9 +4,10 @@ from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
+from torch.utils.weak import WeakIdKeyDictionary
 
 Activation = Literal["relu", "gelu", "silu"]
 
@@ -16,6 +17,8 @@ _FUSED_NAME: dict[Activation | None, tuple[str, str]] = {
     "gelu": ("gelu", "none"),
     "silu": ("swish", ""),
 }
+
+_PACKED = WeakIdKeyDictionary()
 
 
 def activate(x: Tensor, activation: Activation | None) -> Tensor:
@@ -43,7 +46,7 @@ def linear(
     """
     if _fused(x, weight):
         name, algorithm = _FUSED_NAME[activation]
-        return cast("Tensor", torch.ops.mkldnn._linear_pointwise(x, weight, bias, name, [], algorithm))
+        return cast("Tensor", torch.ops.mkldnn._linear_pointwise(x, _packed(weight), bias, name, [], algorithm))
     return activate(_differentiable(x, weight, bias), activation)
 
 
@@ -55,7 +58,7 @@ def linear_onto(
 ) -> Float[Tensor, "*batch outputs"]:
     """x weight' + bias + onto."""
     if _fused(x, weight) and onto.dtype == x.dtype:
-        return cast("Tensor", torch.ops.mkldnn._linear_pointwise.binary(x, onto, weight, bias, "add"))
+        return cast("Tensor", torch.ops.mkldnn._linear_pointwise.binary(x, onto, _packed(weight), bias, "add"))
     return _differentiable(x, weight, bias) + onto
 
 
@@ -66,6 +69,18 @@ def _fused(x: Tensor, weight: Tensor) -> bool:
 def _onednn(x: Tensor, weight: Tensor) -> bool:
     plain = x.device.type == "cpu" and x.dtype == weight.dtype and not torch.is_autocast_enabled("cpu")
     return plain and torch.backends.mkldnn.is_available()
+
+
+def _packed(weight: Tensor) -> Tensor:
+    """A parameter in oneDNN's own order, kept for as long as it is not changed: short batches spend a quarter of their
+    time on ordering weights."""
+    if not isinstance(weight, nn.Parameter) or weight.is_inference():
+        return weight
+    version, packed = cast("tuple[int, Tensor]", _PACKED.get(weight, (-1, weight)))
+    if version != weight._version:
+        packed = cast("Tensor", torch.ops.mkldnn._reorder_linear_weight(weight.detach()))
+        _PACKED[weight] = weight._version, packed
+    return packed
 
 
 def _differentiable(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
