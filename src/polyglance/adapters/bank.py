@@ -12,6 +12,7 @@ from torch import Tensor
 from polyglance.adapters.checkpoint import load_adapter
 from polyglance.adapters.composition import Fusion
 from polyglance.adapters.config import PLACES, AdapterConfig, Place
+from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FoldedFusion, FusionWeights, check_fusion
 from polyglance.adapters.modules import Adapter, AdditiveCoupling, stacked
 from polyglance.adapters.source import Kind, unknown_adapter, unknown_fusion
@@ -41,7 +42,7 @@ class AdapterBank:
         self.dtype, self.device = dtype, torch.device(device)
         self._kept: dict[str, Adapter | Path] = {}
         self._configs: dict[str, AdapterConfig] = {}
-        self._fusions: dict[tuple[str, ...], FusionWeights] = {}
+        self._fusions: dict[tuple[str, ...], FusionWeights | FoldedWeights] = {}
         self._folded: dict[tuple[tuple[str, ...], tuple[str, ...], int, Place], FoldedFusion] = {}
         self._tables: dict[Kind, _Table] = {}
         self._slots: OrderedDict[str, int] = OrderedDict()
@@ -78,7 +79,7 @@ class AdapterBank:
 
     def remove(self, name: str) -> None:
         """Forgets an adapter and the fusions that it is part of."""
-        self.config(name)
+        self._require(name)
         self._release(name)
         self._fusions = {names: fusion for names, fusion in self._fusions.items() if name not in names}
         self._pinned.discard(name)
@@ -89,8 +90,27 @@ class AdapterBank:
 
         Raises ConfigurationError for one that does not fit the body or its adapters.
         """
-        configs = [self.config(name) for name in fusion.names]
-        check_fusion(fusion, configs, self.width, self.layers)
+        for name in fusion.names:
+            self._require(name)
+        check_fusion(fusion, [self._configs[name] for name in fusion.names], self.width, self.layers)
+        self._put_fusion(fusion)
+
+    def add_folded(self, fusion: FoldedWeights) -> None:
+        """Registers a folded fusion; `Fuse` of its names means it from now on, and needs none of its adapters.
+
+        Raises ConfigurationError for one that does not fit the body, or other adapters of the same names.
+        """
+        if (fusion.width, fusion.layers) != (self.width, self.layers):
+            raise ConfigurationError(
+                f"expected a fusion for {self.layers} layers of width {self.width}, "
+                f"got one for {fusion.layers} of width {fusion.width}"
+            )
+        for name, config in fusion.configs.items():
+            if (self._config(name) or config) != config:
+                raise ConfigurationError(f"another adapter {name!r} was added; the fusion's needs a name of its own")
+        self._put_fusion(fusion)
+
+    def _put_fusion(self, fusion: FusionWeights | FoldedWeights) -> None:
         self._folded = {key: folded for key, folded in self._folded.items() if key[0] != fusion.names}
         self._fusions[fusion.names] = fusion
 
@@ -100,7 +120,7 @@ class AdapterBank:
         self._pinned.add(name)
 
     def unpin(self, name: str) -> None:
-        self.config(name)
+        self._require(name)
         self._pinned.discard(name)
 
     def _release(self, name: str) -> None:
@@ -113,9 +133,22 @@ class AdapterBank:
     # -- what acts -------------------------------------------------------------------------------------------------
 
     def config(self, name: str) -> AdapterConfig:
+        found = self._config(name)
+        if found is None:
+            raise unknown_adapter(name, self.names)
+        return found
+
+    def _config(self, name: str) -> AdapterConfig | None:
+        """Of an adapter that was added, or is part of a folded fusion."""
+        if name in self._configs:
+            return self._configs[name]
+        folded = (fusion for fusion in self._fusions.values() if isinstance(fusion, FoldedWeights))
+        return next((fusion.configs[name] for fusion in folded if name in fusion.configs), None)
+
+    def _require(self, name: str) -> None:
+        """Raises ConfigurationError unless the adapter itself was added."""
         if name not in self._configs:
             raise unknown_adapter(name, self.names)
-        return self._configs[name]
 
     def slots(self, names: Sequence[str]) -> dict[str, int]:
         """Makes these adapters resident, all at once, and says where.
@@ -124,7 +157,7 @@ class AdapterBank:
         """
         wanted = dict.fromkeys(names)
         for name in wanted:
-            self.config(name)
+            self._require(name)
         if len(wanted | dict.fromkeys(self._pinned)) > self.resident:
             raise ConfigurationError(
                 f"expected at most {self.resident} resident adapters, got {len(wanted)} for one batch beside "
@@ -167,10 +200,11 @@ class AdapterBank:
         x: Float[Tensor, "tokens width"],
         onto: Float[Tensor, "tokens width"],
     ) -> Float[Tensor, "tokens width"]:
-        return self.folded(fusion, layer, place).onto(x, onto)
+        folded = self.folded(fusion, layer, place)
+        return onto if folded is None else folded.onto(x, onto)
 
-    def folded(self, fusion: Fusion, layer: int, place: Place) -> FoldedFusion:
-        """What a fusion is in one place, made at its first use.
+    def folded(self, fusion: Fusion, layer: int, place: Place) -> FoldedFusion | None:
+        """What a fusion is in one place, made at its first use; None where all that act were pruned.
 
         Raises ConfigurationError for adapters of which no fusion was registered.
         """
@@ -180,13 +214,16 @@ class AdapterBank:
         there = {leaf.name for leaf in fusion.leaves}
         names = tuple(name for name in learned.kept[layer] if name in there)
         key = (fusion.names, names, layer, place)
-        if key not in self._folded:
-            places = PLACES[self.config(fusion.names[0]).placement]
-            adapters = [self._adapter(name) for name in names]
-            with torch.no_grad():
-                weights = stacked(adapters, layer, place)
-                self._folded[key] = FoldedFusion.of(learned, layer, places.index(place), weights, self.dtype)
-        return self._folded[key]
+        if names and key not in self._folded:
+            index = self.config(fusion.names[0]).places.index(place)
+            if isinstance(learned, FoldedWeights):
+                self._folded[key] = learned.at(layer, index).only(names).to(self.device, self.dtype)
+            else:
+                with torch.no_grad():
+                    weights = stacked([self._adapter(name) for name in names], layer, place)
+                    folded = FoldedFusion.of(learned, layer, index, names, weights)
+                self._folded[key] = folded.to(self.device, self.dtype)
+        return self._folded.get(key)
 
     def _adapter(self, name: str) -> Adapter:
         kept = self._kept[name]

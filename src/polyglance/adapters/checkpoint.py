@@ -2,6 +2,7 @@
 
 adapter.json  adapter.safetensors     format, name, width, layers, config
 fusion.json   fusion.safetensors      format, names, places, width, layers, kept
+folded.json   folded.safetensors      format, adapters, width, layers, kept: a fusion with what it needs of its adapters
 """
 
 import json
@@ -20,20 +21,26 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.errors import CheckpointError, ConfigurationError
 
-Kind = Literal["adapter", "fusion"]
+Kind = Literal["adapter", "fusion", "folded"]
 FORMAT: Final = 1
-"""Of the two descriptions; a later one may mean what this version does not know."""
+"""Of the descriptions; a later one may mean what this version does not know."""
 
 _KEYS: Final[dict[Kind, set[str]]] = {
     "adapter": {"format", "name", "width", "layers", "config"},
     "fusion": {"format", "names", "places", "width", "layers", "kept"},
+    "folded": {"format", "adapters", "width", "layers", "kept"},
 }
-_A: Final[dict[Kind, str]] = {"adapter": "an adapter", "fusion": "a fusion of adapters"}
-_Module = TypeVar("_Module", Adapter, FusionWeights)
+_A: Final[dict[Kind, str]] = {
+    "adapter": "an adapter",
+    "fusion": "a fusion of adapters",
+    "folded": "a folded fusion of adapters",
+}
+_Module = TypeVar("_Module", Adapter, FusionWeights, FoldedWeights)
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,25 @@ def load_fusion(folder: Path, width: int | None = None, layers: int | None = Non
 
     fusion, _, fingerprint = _load(folder, "fusion", (width, layers), make)
     return LoadedFusion(fusion, fingerprint)
+
+
+def save_folded(fusion: FoldedWeights, folder: Path) -> None:
+    """Writes `folded.json` and `folded.safetensors`, weights as float32; errors as of `save_fusion`."""
+    configs = {name: config.to_dict() for name, config in fusion.configs.items()}
+    facts = {"adapters": configs, "width": fusion.width, "layers": fusion.layers, "kept": fusion.kept}
+    _save(fusion, folder, "folded", facts)
+
+
+def load_folded(folder: Path, width: int | None = None, layers: int | None = None) -> FoldedWeights:
+    """The folded fusion that `save_folded` wrote; arguments and errors as of `load_adapter`."""
+
+    def make(facts: dict[str, Any]) -> FoldedWeights:
+        configs = {name: AdapterConfig.from_dict(config) for name, config in dict(facts["adapters"]).items()}
+        require_names(list(configs))
+        return FoldedWeights(configs, facts["kept"], facts["width"], facts["layers"])
+
+    fusion, _, _ = _load(folder, "folded", (width, layers), make)
+    return fusion
 
 
 @contextmanager

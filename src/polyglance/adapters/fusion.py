@@ -78,20 +78,25 @@ class FoldedFusion:
         sum_i a_i value u_i = sum_i (value up_i) a_i z_i + (value c_i) a_i
 
     where P_i, p_i, r_i and t_i do not depend on x. inward: (2 N b + N, width) yields what z, P x + p and r x + t are
-    made of; outward: (width, N b + N). Exact up to rounding.
+    made of; outward: (width, N b + N). Exact up to rounding. names: of the adapters.
     """
 
     inward: Float[Tensor, "inner width"]
     inward_bias: Float[Tensor, " inner"]
     outward: Float[Tensor, "width mixed"]
-    adapters: int
+    names: tuple[str, ...]
     activation: Activation
 
     @classmethod
     def of(
-        cls, fusion: FusionWeights, layer: int, place: int, bottlenecks: Bottlenecks, dtype: torch.dtype
+        cls,
+        fusion: FusionWeights,
+        layer: int,
+        place: int,
+        names: tuple[str, ...],
+        bottlenecks: Bottlenecks,
     ) -> "FoldedFusion":
-        """bottlenecks: those of the adapters that act, one a slot, in float32."""
+        """In float32. names: of the adapters that act. bottlenecks: theirs, one a slot."""
         b = bottlenecks
         width = b.down.shape[-1]
         query, key, value = (w[layer, place].float() for w in (fusion.query, fusion.key, fusion.value))
@@ -100,10 +105,10 @@ class FoldedFusion:
         biases = [b.down_bias.flatten(), (b.up.mT @ constant).flatten(), b.up_bias @ constant]
         outward = [(value @ b.up).permute(1, 0, 2).flatten(1), (b.up_bias @ value.T).T]
         return cls(
-            torch.cat(inward).to(dtype),
-            torch.cat(biases).to(dtype),
-            torch.cat(outward, dim=1).to(dtype),
-            len(b.down),
+            torch.cat(inward),
+            torch.cat(biases),
+            torch.cat(outward, dim=1),
+            names,
             b.activation,
         )
 
@@ -118,11 +123,35 @@ class FoldedFusion:
         """How much of each adapter is taken for each token; they sum to 1."""
         return self._mix(x)[1]
 
+    def only(self, names: Sequence[str]) -> "FoldedFusion":
+        """The fusion of some of its adapters, in its own order; nothing is computed anew."""
+        if len(names) == len(self.names):
+            return self
+        count, b = len(self.names), self._bottleneck
+        at = [place for place, name in enumerate(self.names) if name in names]
+        bottlenecks = torch.arange(2 * count * b).view(2, count, b)[:, at]
+        scores = torch.tensor(at)
+        rows = torch.cat([bottlenecks.flatten(), 2 * count * b + scores]).to(self.inward.device)
+        columns = torch.cat([bottlenecks[0].flatten(), count * b + scores]).to(self.inward.device)
+        kept = tuple(self.names[place] for place in at)
+        return FoldedFusion(
+            self.inward[rows], self.inward_bias[rows], self.outward[:, columns].contiguous(), kept, self.activation
+        )
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "FoldedFusion":
+        inward, bias, outward = (part.to(device, dtype) for part in (self.inward, self.inward_bias, self.outward))
+        return FoldedFusion(inward, bias, outward, self.names, self.activation)
+
+    @property
+    def _bottleneck(self) -> int:
+        return (len(self.inward) // len(self.names) - 1) // 2
+
     def _mix(self, x: Tensor) -> tuple[Float[Tensor, "tokens adapters bottleneck"], Float[Tensor, "tokens adapters"]]:
         inner = linear(x, self.inward, self.inward_bias)
-        wide = (inner.shape[1] - self.adapters) // 2
-        hidden = activate(inner[:, :wide], self.activation).unflatten(1, (self.adapters, -1))
-        asked = inner[:, wide : 2 * wide].unflatten(1, (self.adapters, -1))
+        adapters = len(self.names)
+        wide = adapters * self._bottleneck
+        hidden = activate(inner[:, :wide], self.activation).unflatten(1, (adapters, -1))
+        asked = inner[:, wide : 2 * wide].unflatten(1, (adapters, -1))
         scores = (hidden * asked).sum(dim=-1, dtype=torch.float32) + inner[:, 2 * wide :]
         return hidden, scores.softmax(dim=-1).to(x.dtype)
 

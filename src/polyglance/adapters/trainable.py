@@ -64,6 +64,8 @@ class TrainableAdapters(nn.Module):
         learned = self.fusions[fusion.names]
         there = {leaf.name for leaf in fusion.leaves}
         adapters = [self._adapter(name) for name in learned.kept[layer] if name in there]
+        if not adapters:
+            return onto
         weights = stacked(adapters, layer, place)
         index = PLACES[adapters[0].config.placement].index(place)
         zero = torch.zeros_like(x)
