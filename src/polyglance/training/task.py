@@ -189,7 +189,7 @@ def predict(
     states: KeptStates, source: AdapterSource, composition: Composition, head: nn.Linear
 ) -> Float[Tensor, "examples classes"]:
     """Logits of all examples, float32, on the CPU. composition: with one result a row."""
-    start = _first_layer(source, composition)
+    start = first_layer(source, composition)
     batches = torch.arange(len(states)).split(TEST_BATCH)
     with torch.no_grad():
         return torch.cat([_logits(states, source, composition, head, start, rows).cpu() for rows in batches])
@@ -248,7 +248,7 @@ class _Run:
 
     @property
     def depths(self) -> tuple[int, ...]:
-        return self.settings.depths(self.source.layers, _first_layer(self.source, self.composition))
+        return self.settings.depths(self.source.layers, first_layer(self.source, self.composition))
 
     def report(self, rows: list[dict[str, float]], held_out: Examples | None) -> TrainingReport:
         """held_out: answered without the layers below the lowest of the depths."""
@@ -297,7 +297,7 @@ def _logits(
     return F.linear(first.float(), head.weight, head.bias)
 
 
-def _first_layer(source: AdapterSource, composition: Composition) -> int:
+def first_layer(source: AdapterSource, composition: Composition) -> int:
     """The lowest layer in which an adapter acts; the last if none does."""
     acting = [leaf for path in paths(composition) for leaf in leaves(path)]
     return min((max(leaf.depth, source.config(leaf.name).depth) for leaf in acting), default=source.layers - 1)
