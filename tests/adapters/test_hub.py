@@ -274,7 +274,8 @@ def test_missing_and_torn_files_are_named(written: Path, tmp_path: Path) -> None
     [
         (AdapterConfig(shared=True), "a", "shared=True"),
         (AdapterConfig(modality="image"), "a", "modality='image'"),
-        (AdapterConfig(), "vqa.v2", "has a dot, got 'vqa.v2'"),
+        (AdapterConfig(), "vqa.v2", "has a dot .* got 'vqa.v2'"),
+        (AdapterConfig(), "double", "a word of PyTorch, got 'double'"),
     ],
 )
 def test_what_the_library_cannot_hold_is_not_written(

@@ -406,8 +406,11 @@ def _bare(key: str) -> str:
 
 
 def _writable(name: str) -> str:
-    if not name or "." in name:
-        raise CheckpointError(f"the adapters library takes no name that is empty or has a dot, got {name!r}; rename it")
+    """A name that can be a module's in PyTorch, as the library makes it."""
+    if not name or "." in name or hasattr(nn.ModuleDict, name):
+        raise CheckpointError(
+            f"the adapters library takes no name that is empty, has a dot or is a word of PyTorch, got {name!r}"
+        )
     return name
 
 

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from polyglance.adapters.checkpoint import unfilled
 from polyglance.adapters.routing import Adaptation
-from polyglance.adapters.routing import Adaptation
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.checkpoint import native_dtype
 from polyglance.nn.encoder import Encoder
@@ -183,8 +182,8 @@ class TextEncoder(nn.Module):
     ) -> Float[Tensor, "batch tokens vocabulary"]:
         """Logits of the token in each place. states: the last layer's.
 
-        inverse: of the invertible adapters that the embeddings went through, `Adaptation.uncouple`; it stands before the
-        last product (MAD-X, arXiv:2005.00052, section 2.2.3). Raises ConfigurationError if the model has no head.
+        inverse: of the invertible adapters that the embeddings went through, `Adaptation.uncouple`; it stands before
+        the last product (MAD-X, arXiv:2005.00052, section 2.2.3). Raises ConfigurationError if the model has no head.
         """
         if self.head is None:
             raise ConfigurationError("expected a model with a head that predicts tokens, got a body alone")
