@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polyglance.cli import model, scenes
+from polyglance.cli import adapters, model, scenes
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
 from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(model.app, name="model")
+app.add_typer(adapters.app, name="adapters")
 
 
 def print_version(wanted: bool) -> bool:

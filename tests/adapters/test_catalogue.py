@@ -1,0 +1,49 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from polyglance.adapters.catalogue import catalogue, facts_of
+from polyglance.adapters.checkpoint import load_adapter, save_adapter, save_fusion
+from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.fusion import FusionWeights
+from polyglance.adapters.modules import Adapter
+from polyglance.errors import CheckpointError
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A folder with an adapter, a fusion, and below them an adapter whose weights are gone."""
+    save_adapter(Adapter(AdapterConfig("houlsby"), 32, 3), tmp_path / "vqa", "vqa")
+    save_fusion(FusionWeights(["a", "b"], 1, 8, 3), tmp_path / "both")
+    save_adapter(Adapter(AdapterConfig(), 32, 3), tmp_path / "old" / "itm", "itm")
+    (tmp_path / "old" / "itm" / "adapter.safetensors").unlink()
+    return tmp_path
+
+
+def test_all_below_a_folder_is_found_and_what_is_broken_is_named(saved: Path) -> None:
+    listed = catalogue(saved)
+    assert [(one.kind, one.name, one.placement, one.layers, one.width) for one in listed.found] == [
+        ("fusion", "a,b", None, 3, 8),
+        ("adapter", "vqa", "houlsby", 3, 32),
+    ]
+    assert [one.folder for one in listed.failed] == [str(saved / "old" / "itm")]
+    assert "adapter.safetensors" in listed.failed[0].reason
+
+
+def test_facts_are_those_of_the_files(saved: Path) -> None:
+    facts = facts_of(saved / "vqa")
+    assert facts.parameters == 3 * 2 * (2 * 2 * 32 + 2 + 32)
+    assert facts.bytes == sum(path.stat().st_size for path in (saved / "vqa").iterdir())
+    assert facts.fingerprint == load_adapter(saved / "vqa").fingerprint
+    assert facts.settings["placement"] == "houlsby"
+    assert facts == catalogue(saved).found[1]
+    assert facts != replace(facts, name="itm")
+
+
+def test_a_folder_without_anything(tmp_path: Path) -> None:
+    assert catalogue(tmp_path).found == ()
+    with pytest.raises(CheckpointError, match="no adapter"):
+        facts_of(tmp_path)
+    with pytest.raises(CheckpointError, match="expected a folder"):
+        catalogue(tmp_path / "nowhere")
