@@ -16,7 +16,7 @@ from polyglance.adapters.modules import Adapter, stacked
 from polyglance.adapters.routing import Adaptation
 from polyglance.errors import ConfigurationError
 from polyglance.kernels.grouped import bottleneck_onto
-from polyglance.training.pruning import Observed, fusion_use, most_used, plot_use
+from polyglance.training.pruning import Keep, Observed, fusion_use, most_used, plot_use
 from polyglance.training.state_cache import keep_states
 from tests.training.inputs import LAYERS, WIDTH, TinyInputs
 
@@ -100,11 +100,11 @@ USE = torch.tensor([[0.0, 0.0, 0.0], [0.7, 0.3, 0.0], [0.1, 0.5, 0.4], [0.2, 0.3
     ],
 )
 def test_the_most_used_stay(count, threshold, everywhere, kept) -> None:
-    assert most_used(NAMES, USE, count, threshold, everywhere) == tuple(tuple(names.split()) for names in kept)
+    assert most_used(NAMES, USE, Keep(count, threshold, everywhere)) == tuple(tuple(names.split()) for names in kept)
 
 
 def test_what_stays_fits_the_fusion(fusion) -> None:
-    fusion.keep(most_used(NAMES, USE, count=1))
+    fusion.keep(most_used(NAMES, USE, Keep(count=1)))
     assert [len(kept) for kept in fusion.kept] == [3, 1, 1, 1]
 
 
@@ -113,14 +113,14 @@ def test_what_stays_fits_the_fusion(fusion) -> None:
     [
         (None, None, "one of the two"),
         (1, 0.5, "one of the two"),
-        (0, None, "1 to 3"),
+        (0, None, "one or more"),
         (4, None, "1 to 3"),
         (None, 1.5, "0 to 1"),
     ],
 )
 def test_a_choice_that_means_nothing_is_refused(count, threshold, reason) -> None:
     with pytest.raises(ConfigurationError, match=reason):
-        most_used(NAMES, USE, count, threshold)
+        most_used(NAMES, USE, Keep(count, threshold))
 
 
 def test_the_use_is_drawn(tmp_path: Path) -> None:

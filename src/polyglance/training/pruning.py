@@ -4,6 +4,7 @@ Pruning of adapters from a trained fusion by their mean weights is arXiv:2010.11
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -83,44 +84,47 @@ def fusion_use(
     return observed.mean
 
 
-def most_used(
-    names: Sequence[str],
-    use: Float[Tensor, "layers adapters"],
-    count: int | None = None,
-    threshold: float | None = None,
-    everywhere: bool = False,
-) -> tuple[tuple[str, ...], ...]:
-    """For each layer the adapters to keep, for `FusionWeights.keep`: of those that act there the most used.
+@dataclass(frozen=True)
+class Keep:
+    """Which adapters stay: so many, or those of at least a mean weight (the most used in any case); one of the two.
 
-    count: how many; threshold: those of at least this mean weight, and the most used in any case; one of the two.
-    everywhere: the same in all layers, by their mean over the layers where the fusion acts. A layer where nothing acts
-    keeps all.
-
-    Raises ConfigurationError unless one of count and threshold is given, the count from 1 on, the threshold in 0 to 1.
+    everywhere: the same in all layers, by their mean over those in which the fusion acts; else in each layer its own.
+    Raises ConfigurationError for a choice that means nothing.
     """
-    if (count is None) == (threshold is None):
-        raise ConfigurationError("expected a number of adapters to keep or a threshold, one of the two")
-    if count is not None and not 1 <= count <= len(names):
-        raise ConfigurationError(f"expected 1 to {len(names)} adapters to keep, the fusion's number, got {count}")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ConfigurationError(f"expected a threshold from 0 to 1, got {threshold}")
+
+    count: int | None = None
+    threshold: float | None = None
+    everywhere: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.count is None) == (self.threshold is None):
+            raise ConfigurationError("expected a number of adapters to keep or a threshold, one of the two")
+        if self.count is not None and self.count < 1:
+            raise ConfigurationError(f"expected one or more adapters to keep, got {self.count}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ConfigurationError(f"expected a threshold from 0 to 1, got {self.threshold}")
+
+
+def most_used(names: Sequence[str], use: Float[Tensor, "layers adapters"], keep: Keep) -> tuple[tuple[str, ...], ...]:
+    """For each layer the adapters to keep, of those that act there; for `FusionWeights.keep`.
+
+    A layer in which nothing acts keeps all. Raises ConfigurationError for more to keep than there are.
+    """
+    if keep.count is not None and keep.count > len(names):
+        raise ConfigurationError(f"expected 1 to {len(names)} adapters to keep, as many as are fused, got {keep.count}")
     acts = use.sum(dim=1) > 0
-    if everywhere:
-        kept = _most_used(names, use[acts].mean(dim=0), count, threshold)
-        return (kept,) * len(use)
+    if keep.everywhere:
+        return (_most_used(names, use[acts].mean(dim=0), keep),) * len(use)
     return tuple(
-        _most_used(names, row, count, threshold) if there else tuple(names)
-        for row, there in zip(use, acts.tolist(), strict=True)
+        _most_used(names, row, keep) if there else tuple(names) for row, there in zip(use, acts.tolist(), strict=True)
     )
 
 
-def _most_used(
-    names: Sequence[str], use: Float[Tensor, " adapters"], count: int | None, threshold: float | None
-) -> tuple[str, ...]:
+def _most_used(names: Sequence[str], use: Float[Tensor, " adapters"], keep: Keep) -> tuple[str, ...]:
     order: list[int] = use.argsort(descending=True, stable=True).tolist()
-    kept = order[:count] if threshold is None else [i for i in order if use[i] >= threshold]
-    acting = {i for i in kept if use[i] > 0} or {order[0]}
-    return tuple(name for i, name in enumerate(names) if i in acting)
+    kept = order[: keep.count] if keep.threshold is None else [i for i in order if use[i] >= keep.threshold]
+    staying = {i for i in kept if use[i] > 0} or {order[0]}
+    return tuple(name for i, name in enumerate(names) if i in staying)
 
 
 def plot_use(names: Sequence[str], use: Float[Tensor, "layers adapters"], path: Path) -> None:
