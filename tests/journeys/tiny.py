@@ -10,7 +10,7 @@ from polyglance.models.checkpoint import save_model
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
 
 
-def save_tiny_model(folder: Path, seed: int = 0) -> Path:
+def save_tiny_model(folder: Path, seed: int = 0, joint_layers: int = 1) -> Path:
     torch.manual_seed(seed)
     tokenizer = Tokenizer.train(["a red star on a white plate", "ein roter Stern", "красная звезда"], 300)
     config = SingleStreamConfig(
@@ -20,7 +20,7 @@ def save_tiny_model(folder: Path, seed: int = 0) -> Path:
         width=16,
         heads=2,
         feed_forward=16,
-        layers=2,
+        layers=1 + joint_layers,
         first_joint_layer=1,
         stem=(8, 16),
         image_size=32,

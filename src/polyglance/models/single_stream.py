@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -169,11 +169,17 @@ class SingleStreamModel(nn.Module):
 
         (what the task's token holds in the end; all states half-way up, that token's first).
         """
+        return self.joint_layers.first(*self.join(task, *states))
+
+    def join(
+        self, task: Task, *states: TokenStates
+    ) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
+        """(what the upper layers read: the task's token and all the states side by side; where it is no padding)."""
         parts = [self._expand(s) for s in states]
         rows = len(states[0])
         token = self.task_token.weight[TASKS.index(task)].expand(rows, 1, -1)
         mask = torch.cat([torch.ones(rows, 1, dtype=torch.bool, device=token.device), *(s.mask for s in states)], dim=1)
-        return self.joint_layers.first(torch.cat([token.to(parts[0].dtype), *parts], dim=1), mask)
+        return torch.cat([token.to(parts[0].dtype), *parts], dim=1), mask
 
     def _expand(self, states: TokenStates) -> Float[Tensor, "batch tokens width"]:
         if states.modality == "text":

@@ -1,0 +1,252 @@
+"""Tasks that users train in a joint model's upper layers, on disk and at work: several of them over one input at once.
+
+A task is a folder:
+
+    task.json           format, name, kind, model, fingerprint, labels, depth, scores
+    head.safetensors    weight (labels, width), bias (labels,)
+    adapter.*           of kind `adapter`: its adapter
+    fusion.* adapters/  of kind `fusion`: a fusion, and each adapter that it mixes in a folder of its own
+    folded.*            of kind `folded`: a fusion folded, pruned or not
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.adapters.bank import AdapterBank
+from polyglance.adapters.checkpoint import (
+    load_adapter,
+    load_folded,
+    load_fusion,
+    require_finite,
+    save_adapter,
+    save_folded,
+    save_fusion,
+    unfilled,
+)
+from polyglance.adapters.composition import Composition, Drop, Fuse, Parallel
+from polyglance.adapters.folded import FoldedWeights
+from polyglance.adapters.fusion import FusionWeights
+from polyglance.adapters.modules import Adapter
+from polyglance.adapters.routing import Adaptation
+from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.models.single_stream import SingleStreamModel
+from polyglance.nn.states import TokenStates
+
+FORMAT: Final = 1
+_KEYS: Final = {"format", "name", "kind", "model", "fingerprint", "labels", "depth", "scores"}
+TOKEN: Final = "answer"
+"""Tasks of users begin with this token of the model's own, and read their result there."""
+
+
+@dataclass(frozen=True, eq=False)
+class FusedAdapters:
+    """A fusion with the adapters that it mixes, which is more than it needs to act: it can still be pruned."""
+
+    fusion: FusionWeights
+    adapters: Mapping[str, Adapter]
+
+
+TaskWeights = Adapter | FusedAdapters | FoldedWeights
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A trained task.
+
+    labels: what its head tells apart, in order. depth: the layers below it have no adapter; None: it was trained for
+    any, and acts in all. model: what loads the model that it was trained in; fingerprint: of that. scores: by split.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    depth: int | None
+    weights: TaskWeights
+    head: nn.Linear
+    model: str
+    fingerprint: str
+    scores: Mapping[str, Any]
+
+
+def save_task(task: Task, folder: Path) -> None:
+    """Writes the files of a task; weights as float32. Raises CheckpointError for a weight that is no finite number."""
+    kind: Literal["adapter", "fusion", "folded"]
+    match task.weights:
+        case Adapter():
+            kind = "adapter"
+            save_adapter(task.weights, folder, task.name)
+        case FusedAdapters(fusion, adapters):
+            kind = "fusion"
+            save_fusion(fusion, folder)
+            for number, name in enumerate(fusion.names):
+                save_adapter(adapters[name], folder / "adapters" / str(number), name)
+        case FoldedWeights():
+            kind = "folded"
+            save_folded(task.weights, folder)
+    head = {name: value.detach().to("cpu", torch.float32) for name, value in task.head.state_dict().items()}
+    require_finite(folder / "head.safetensors", head)
+    save_file(head, folder / "head.safetensors")
+    description = {
+        "format": FORMAT,
+        "name": task.name,
+        "kind": kind,
+        "model": task.model,
+        "fingerprint": task.fingerprint,
+        "labels": task.labels,
+        "depth": "robust" if task.depth is None else task.depth,
+        "scores": task.scores,
+    }
+    (folder / "task.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_task(folder: Path) -> Task:
+    """The task that `save_task` wrote. Raises CheckpointError for files that are missing, torn, or do not fit."""
+    path = folder / "task.json"
+    try:
+        facts = _facts(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(f"{folder} holds no task: expected a file task.json in it") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} does not describe a task: {error}") from error
+    weights = _load_weights(folder, facts["kind"])
+    width = weights.fusion.width if isinstance(weights, FusedAdapters) else weights.width
+    layers = weights.fusion.layers if isinstance(weights, FusedAdapters) else weights.layers
+    depth = None if facts["depth"] == "robust" else facts["depth"]
+    if depth is not None and depth >= layers:
+        raise CheckpointError(f"{path} does not describe a task: expected a depth of 0 to {layers - 1}, got {depth}")
+    labels = tuple(facts["labels"])
+    head = _load_head(folder / "head.safetensors", width, len(labels))
+    return Task(facts["name"], labels, depth, weights, head, facts["model"], facts["fingerprint"], facts["scores"])
+
+
+def _facts(description: str) -> dict[str, Any]:
+    """Raises ValueError for a description that is not what `save_task` writes."""
+    facts = json.loads(description)
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise ValueError(f"expected an object with format {FORMAT}; use the version of polyglance that wrote it")
+    if facts.keys() != _KEYS:
+        wrong = min(facts.keys() ^ _KEYS)
+        raise ValueError(f"{wrong!r} is {'unknown' if wrong in facts else 'missing'}")
+    for key in ("name", "kind", "model", "fingerprint"):
+        if not (isinstance(facts[key], str) and facts[key]):
+            raise ValueError(f"expected {key} to be a text, got {facts[key]!r}")
+    labels = facts["labels"]
+    if not (isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels)):
+        raise ValueError(f"expected labels to be a list of texts, got {labels!r}")
+    depth = facts["depth"]
+    if depth != "robust" and (type(depth) is not int or depth < 0):
+        raise ValueError(f"expected depth to be a layer's number or 'robust', got {depth!r}")
+    if not isinstance(facts["scores"], dict):
+        raise ValueError(f"expected scores to be an object, got {facts['scores']!r}")
+    return facts
+
+
+def _load_weights(folder: Path, kind: str) -> TaskWeights:
+    match kind:
+        case "adapter":
+            return load_adapter(folder).adapter
+        case "folded":
+            return load_folded(folder)
+        case "fusion":
+            fusion = load_fusion(folder).fusion
+            numbers = range(len(fusion.names))
+            found = [load_adapter(folder / "adapters" / str(n), fusion.width, fusion.layers) for n in numbers]
+            if tuple(one.name for one in found) != fusion.names:
+                raise CheckpointError(
+                    f"{folder / 'adapters'}: expected the adapters {', '.join(fusion.names)}, "
+                    f"got {', '.join(one.name for one in found)}"
+                )
+            return FusedAdapters(fusion, {one.name: one.adapter for one in found})
+    raise CheckpointError(f"{folder / 'task.json'}: expected a kind of adapter, fusion or folded, got {kind!r}")
+
+
+def _load_head(path: Path, width: int, labels: int) -> nn.Linear:
+    try:
+        weights = load(path.read_bytes())
+        with unfilled():
+            head = nn.Linear(width, labels)
+        head.load_state_dict(weights, assign=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path} cannot be used: {reason}; copy the task's folder again") from error
+    require_finite(path, weights)
+    return head
+
+
+def folded(weights: FusedAdapters | FoldedWeights) -> FoldedWeights:
+    """What of a fusion acts."""
+    return weights if isinstance(weights, FoldedWeights) else FoldedWeights.of(weights.fusion, weights.adapters)
+
+
+class TaskModel:
+    """A joint model with tasks trained in it, all of which answer a question at once.
+
+    The layers below the first in which an adapter acts run once for all of them (arXiv:2010.11918, section 3).
+
+    Raises ConfigurationError for no tasks or two of one name, CheckpointError for one of another model.
+    """
+
+    def __init__(self, model: SingleStreamModel, tasks: Sequence[Task]) -> None:
+        self.model, self.tasks = model, tuple(tasks)
+        names = [task.name for task in tasks]
+        if not names or len(set(names)) < len(names):
+            raise ConfigurationError(
+                f"expected one task or more, each of its own name, got {', '.join(names) or 'none'}"
+            )
+        for task in tasks:
+            require_model(task, model)
+        encoder = model.joint_layers
+        weight = next(encoder.parameters())
+        self._bank = AdapterBank(
+            model.config.width, len(encoder.layers), max(64, len(names)), weight.dtype, weight.device
+        )
+        self._composition = Parallel(*map(self._added, tasks))
+
+    @torch.no_grad()
+    def answer(self, text: TokenStates, images: TokenStates) -> list[Float[Tensor, "pairs labels"]]:
+        """Of each task the logits over its labels, for question i about picture i."""
+        x, mask = self.model.join(TOKEN, text, images)
+        adaptation = Adaptation(self._bank, [self._composition] * len(x))
+        first, _ = self.model.joint_layers.first(x, mask, adaptation)
+        results = first.float().unflatten(0, (len(x), len(self.tasks))).unbind(1)
+        return [
+            F.linear(result, task.head.weight.to(result.device), task.head.bias.to(result.device))
+            for result, task in zip(results, self.tasks, strict=True)
+        ]
+
+    def _added(self, task: Task) -> Composition:
+        """Adapters of two fusions may have one name: here each is of its task."""
+        if isinstance(task.weights, Adapter):
+            self._bank.add(task.name, task.weights)
+            return Drop(task.name, task.depth or 0)
+        fusion = _renamed(folded(task.weights), f"{task.name}/")
+        self._bank.add_folded(fusion)
+        return Drop(Fuse(*fusion.names), task.depth or 0)
+
+
+def require_model(task: Task, model: SingleStreamModel) -> None:
+    """Raises CheckpointError unless a task was trained in this model."""
+    if task.fingerprint != model.fingerprint:
+        raise CheckpointError(
+            f"the task {task.name!r} was trained in {task.model} ({task.fingerprint}), this model is {model.name} "
+            f"({model.fingerprint}): take that model, or train the task in this one"
+        )
+
+
+def _renamed(fusion: FoldedWeights, prefix: str) -> FoldedWeights:
+    kept = [[prefix + name for name in there] for there in fusion.kept]
+    with unfilled():
+        renamed = FoldedWeights(
+            {prefix + name: config for name, config in fusion.configs.items()}, kept, fusion.width, fusion.layers
+        )
+    renamed.load_state_dict(fusion.state_dict(), assign=True)
+    return renamed
