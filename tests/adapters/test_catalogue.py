@@ -1,11 +1,11 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from polyglance.adapters.catalogue import catalogue, facts_of
-from polyglance.adapters.checkpoint import load_adapter, save_adapter, save_fusion
+from polyglance.adapters.checkpoint import load_adapter, save_adapter, save_folded, save_fusion
 from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.errors import CheckpointError
@@ -13,9 +13,11 @@ from polyglance.errors import CheckpointError
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    """A folder with an adapter, a fusion, and below them an adapter whose weights are gone."""
+    """A folder with an adapter, two fusions, and below them an adapter whose weights are gone."""
     save_adapter(Adapter(AdapterConfig("houlsby"), 32, 3), tmp_path / "vqa", "vqa")
     save_fusion(FusionWeights(["a", "b"], 1, 8, 3), tmp_path / "both")
+    fused = {name: Adapter(AdapterConfig("parallel"), 16, 3) for name in ("c", "d")}
+    save_folded(FoldedWeights.of(FusionWeights(["c", "d"], 1, 16, 3), fused), tmp_path / "folded")
     save_adapter(Adapter(AdapterConfig(), 32, 3), tmp_path / "old" / "itm", "itm")
     (tmp_path / "old" / "itm" / "adapter.safetensors").unlink()
     return tmp_path
@@ -25,6 +27,7 @@ def test_all_below_a_folder_is_found_and_what_is_broken_is_named(saved: Path) ->
     listed = catalogue(saved)
     assert [(one.kind, one.name, one.placement, one.layers, one.width) for one in listed.found] == [
         ("fusion", "a,b", None, 3, 8),
+        ("folded", "c,d", "parallel", 3, 16),
         ("adapter", "vqa", "houlsby", 3, 32),
     ]
     assert [one.folder for one in listed.failed] == [str(saved / "old" / "itm")]
@@ -37,8 +40,8 @@ def test_facts_are_those_of_the_files(saved: Path) -> None:
     assert facts.bytes == sum(path.stat().st_size for path in (saved / "vqa").iterdir())
     assert facts.fingerprint == load_adapter(saved / "vqa").fingerprint
     assert facts.settings["placement"] == "houlsby"
-    assert facts == catalogue(saved).found[1]
-    assert facts != replace(facts, name="itm")
+    assert facts == catalogue(saved).found[2]
+    assert facts_of(saved / "folded").kind == "folded"
 
 
 def test_a_folder_without_anything(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from polyglance.adapters.checkpoint import load_adapter, load_fusion, save_adapter, save_fusion
+from polyglance.adapters.checkpoint import load_adapter, load_fusion, save_adapter, save_folded, save_fusion
 from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.hub import convert, read_adapter, read_fusion, write_adapter, write_fusion
 from polyglance.adapters.modules import Adapter
@@ -295,4 +296,7 @@ def test_a_conversion_overwrites_nothing(written: Path, tmp_path: Path) -> None:
         convert(written, written)
     with pytest.raises(CheckpointError, match="holds no adapter"):
         convert(tmp_path / "nowhere", tmp_path / "target")
+    save_folded(FoldedWeights.of(FusionWeights(["a"], 1, 8, 1), {"a": Adapter(AdapterConfig(), 8, 1)}), tmp_path / "f")
+    with pytest.raises(CheckpointError, match="holds a folded fusion"):
+        convert(tmp_path / "f", tmp_path / "target")
     assert not (tmp_path / "target").exists()

@@ -1,12 +1,16 @@
 """What there is to know about saved adapters and fusions without running them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from polyglance.adapters.checkpoint import Kind, load_adapter, load_fusion
+from polyglance.adapters.checkpoint import Kind, load_adapter, load_folded, load_fusion
 from polyglance.adapters.config import Placement
+from polyglance.adapters.folded import FoldedWeights
+from polyglance.adapters.fusion import FusionWeights
+from polyglance.adapters.modules import Adapter
 from polyglance.errors import CheckpointError
 
 
@@ -14,7 +18,8 @@ from polyglance.errors import CheckpointError
 class AdapterFacts:
     """An adapter or a fusion in a folder.
 
-    name: of a fusion those of its adapters, with commas between. placement: of an adapter. bytes: of its files.
+    kind: `folded` is a fusion with what it needs of its adapters. name: of a fusion those of its adapters, with commas
+    between. placement: of the adapters in it. fingerprint: a hash of its files. bytes: of them.
     settings: an adapter's configuration; a fusion's places, and the adapters that each layer keeps.
     """
 
@@ -51,9 +56,10 @@ def catalogue(folder: Path) -> Catalogue:
     if not folder.is_dir():
         raise CheckpointError(f"expected a folder with adapters, there is none at {folder}")
     found, failed = [], []
-    for path in sorted([*folder.rglob("adapter.json"), *folder.rglob("fusion.json")]):
+    places = [(path, kind) for kind in _FACTS for path in folder.rglob(f"{kind}.json")]
+    for path, of_kind in sorted(places):
         try:
-            found.append(_fusion_facts(path.parent) if path.name == "fusion.json" else _adapter_facts(path.parent))
+            found.append(_facts(path.parent, of_kind))
         except CheckpointError as error:
             failed.append(FailedAdapter(str(path.parent), str(error)))
     return Catalogue(tuple(found), tuple(failed))
@@ -61,42 +67,44 @@ def catalogue(folder: Path) -> Catalogue:
 
 def facts_of(folder: Path) -> AdapterFacts:
     """Of the adapter or the fusion in a folder. Raises CheckpointError where there is neither."""
-    return _fusion_facts(folder) if (folder / "fusion.json").exists() else _adapter_facts(folder)
+    return _facts(folder, next((kind for kind in _FACTS if (folder / f"{kind}.json").exists()), "adapter"))
 
 
-def _adapter_facts(folder: Path) -> AdapterFacts:
+def _facts(folder: Path, kind: Kind) -> AdapterFacts:
+    name, placement, module, settings = _FACTS[kind](folder)
+    content = [(folder / f"{kind}.{ending}").read_bytes() for ending in ("json", "safetensors")]
+    return AdapterFacts(
+        kind,
+        name,
+        str(folder),
+        placement,
+        module.layers,
+        module.width,
+        sum(weight.numel() for weight in module.state_dict().values()),
+        sum(map(len, content)),
+        sha256(b"".join(content)).hexdigest()[:16],
+        settings,
+    )
+
+
+Parts = tuple[str, Placement | None, Adapter | FusionWeights | FoldedWeights, Mapping[str, Any]]
+
+
+def _adapter(folder: Path) -> Parts:
     loaded = load_adapter(folder)
-    adapter = loaded.adapter
-    return AdapterFacts(
-        "adapter",
-        loaded.name,
-        str(folder),
-        adapter.config.placement,
-        adapter.layers,
-        adapter.width,
-        sum(weight.numel() for weight in adapter.parameters()),
-        _size(folder, "adapter"),
-        loaded.fingerprint,
-        adapter.config.to_dict(),
-    )
+    config = loaded.adapter.config
+    return loaded.name, config.placement, loaded.adapter, config.to_dict()
 
 
-def _fusion_facts(folder: Path) -> AdapterFacts:
-    loaded = load_fusion(folder)
-    fusion = loaded.fusion
-    return AdapterFacts(
-        "fusion",
-        ",".join(fusion.names),
-        str(folder),
-        None,
-        fusion.layers,
-        fusion.width,
-        sum(weight.numel() for weight in fusion.parameters()),
-        _size(folder, "fusion"),
-        loaded.fingerprint,
-        {"places": fusion.places, "kept": fusion.kept},
-    )
+def _fusion(folder: Path) -> Parts:
+    fusion = load_fusion(folder).fusion
+    return ",".join(fusion.names), None, fusion, {"places": fusion.places, "kept": fusion.kept}
 
 
-def _size(folder: Path, kind: Kind) -> int:
-    return sum((folder / f"{kind}.{ending}").stat().st_size for ending in ("json", "safetensors"))
+def _folded(folder: Path) -> Parts:
+    fusion = load_folded(folder)
+    config = next(iter(fusion.configs.values()))
+    return ",".join(fusion.names), config.placement, fusion, {"places": fusion.places, "kept": fusion.kept}
+
+
+_FACTS: Final[dict[Kind, Callable[[Path], Parts]]] = {"adapter": _adapter, "fusion": _fusion, "folded": _folded}

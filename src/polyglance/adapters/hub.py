@@ -125,6 +125,10 @@ def convert(source: Path, target: Path) -> tuple[Kind, Form]:
     if (source / "fusion.json").exists():
         write_fusion(load_fusion(source).fusion, target)
         return "fusion", "adapters"
+    if (source / "folded.json").exists():
+        raise CheckpointError(
+            f"{source} holds a folded fusion; the library needs the fusion and its adapters themselves"
+        )
     loaded = load_adapter(source)
     write_adapter(loaded.adapter, target, loaded.name)
     return "adapter", "adapters"
