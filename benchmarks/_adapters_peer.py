@@ -1,7 +1,7 @@
 """The other side of `benchmarks.adapters`: the `adapters` library and PEFT, in an environment of their own.
 
-Reads a JSON command a line, answers with a JSON line: {"make": FOLDER, ...} writes a random body, adapters and inputs;
-{"dtype": NAME} sets the dtype; {"case": NAME, ...} gets a case ready and writes its output; {"time": NAME} runs it once;
+Reads a JSON command a line, answers with a JSON line: {"make": FOLDER, ...} writes a body, its adapters and inputs;
+{"dtype": NAME} sets the dtype; {"case": NAME, ...} gets a case ready and writes what it gives; {"time": NAME} runs it;
 {"forget": NAME} gives its memory back.
 """
 
@@ -32,6 +32,7 @@ class Peer:
     def __init__(self) -> None:
         self.folder = Path()
         self.dtype = torch.float32
+        self.device = torch.device("cpu")
         self.cases: dict[str, Case] = {}
 
     def make(self, folder: str) -> None:
@@ -69,11 +70,11 @@ class Peer:
 
     def prepare(self, case: str, shape: str, rows: list[int] | None = None) -> None:
         """case: parallel, parallel_all, batch_split, lora, fuse or train. rows: the adapter of each row."""
-        ids = load_file(self.folder / "ids.safetensors")[shape]
+        ids = load_file(self.folder / "ids.safetensors")[shape].to(self.device)
         if case == "lora":
             self.cases[case] = self._lora(ids, rows or [])
             return
-        model = self._adapted().to(self.dtype).eval()
+        model = self._adapted().to(self.device, self.dtype).eval()
         if case == "train":
             self.cases[case] = self._training(model, ids)
             return
@@ -81,9 +82,9 @@ class Peer:
         if case == "batch_split":
             order = sorted(range(len(ids)), key=lambda row: rows[row])
             sizes = [rows.count(task) for task in range(TASKS)]
-            back = torch.tensor(order).argsort()
+            back = torch.tensor(order, device=self.device).argsort()
             model.active_adapters = BatchSplit(*NAMES, batch_sizes=sizes)
-            ids = ids[torch.tensor(order)]
+            ids = ids[torch.tensor(order, device=self.device)]
         else:
             back = None
             model.active_adapters = {
@@ -98,17 +99,17 @@ class Peer:
 
         self.cases[case] = run
         output = run() if back is None else run()[back]
-        save_file({"output": output.float().contiguous()}, self.folder / f"{case}.safetensors")
+        save_file({"output": output.float().cpu().contiguous()}, self.folder / f"{case}.safetensors")
 
     def _lora(self, ids: torch.Tensor, rows: list[int]) -> Case:
-        body = BertModel.from_pretrained(self.folder / "body").to(self.dtype)
+        body = BertModel.from_pretrained(self.folder / "body").to(self.device, self.dtype)
         config = LoraConfig(
             r=LORA_RANK, lora_alpha=LORA_RANK, target_modules=["query", "value"], init_lora_weights=False
         )
         model = get_peft_model(body, config, adapter_name=NAMES[0], autocast_adapter_dtype=False)
         for name in NAMES[1:]:
             model.add_adapter(name, config)
-        model.to(self.dtype).eval()
+        model.to(self.device, self.dtype).eval()
         names = [NAMES[row] for row in rows]
 
         def run() -> torch.Tensor:
@@ -134,6 +135,8 @@ class Peer:
     def time(self, case: str) -> float:
         started = time.perf_counter()
         self.cases[case]()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
         return 1000 * (time.perf_counter() - started)
 
 
@@ -145,8 +148,9 @@ def main() -> None:
         command = json.loads(line)
         answer = None
         match command:
-            case {"make": folder, "threads": threads}:
+            case {"make": folder, "threads": threads, "device": device}:
                 torch.set_num_threads(threads)
+                peer.device = torch.device(device)
                 answer = peer.make(folder)
             case {"dtype": dtype}:
                 peer.dtype, peer.cases = getattr(torch, dtype), {}

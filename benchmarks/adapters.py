@@ -1,9 +1,11 @@
 """Adapters on a BERT of base size, against the `adapters` library and PEFT on the same weights.
 
-    make bench-adapters                      [--quick: two repeats and the small shapes]
+    make bench-adapters
+    python -m benchmarks.adapters [--repeats 7] [--dtypes bfloat16,float32] [--only TEXT]
 
 Both sides load one random body and the same adapters, give the same outputs (checked before anything is timed) and are
 timed in turns: ours, theirs, ours, ... in one run, with the same dtype and threads. ratio: theirs / ours, of medians.
+On a GPU, where there is one, with the kernels that a forward launches; those rows go to a file of their own.
 """
 
 import argparse
@@ -106,11 +108,11 @@ CASES = (
 class Ours:
     """Our side of each case."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
-        self.folder, self.dtype = folder, dtype
-        self.model = load_text_encoder(folder / "body", dtype).requires_grad_(False)
+    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+        self.folder, self.dtype, self.device = folder, dtype, device
+        self.model = load_text_encoder(folder / "body", dtype).to(device).requires_grad_(False)
         layers, width = len(self.model.encoder.layers), self.model.config.width
-        self.banks = [AdapterBank(width, layers, dtype=dtype) for _ in range(2)]
+        self.banks = [AdapterBank(width, layers, dtype=dtype, device=device) for _ in range(2)]
         for bank in self.banks:
             for name in [*NAMES, *LATE]:
                 bank.add(name, read_adapter(folder / name)[1])
@@ -139,7 +141,7 @@ class Ours:
 
     def _training(self, ids: Tensor, depth: int) -> Callable[[], Tensor]:
         """A step of an epoch after the first: the states before layer `depth` are there."""
-        adapter = read_adapter(self.folder / NAMES[0])[1].to(self.dtype)
+        adapter = read_adapter(self.folder / NAMES[0])[1].to(self.device, self.dtype)
         source = TrainableAdapters({"task": adapter})
         mask = torch.ones_like(ids, dtype=torch.bool)
         encoder = self.model.encoder
@@ -170,24 +172,22 @@ def measure(case: Case, ours: Ours, peer: Peer, ids: Tensor, repeats: int) -> Ro
     rows = [row % len(NAMES) for row in order]
     for name in case.peers:
         peer(case=name, shape=case.shape, rows=rows)
-    run = ours.case(case.ours, ids, rows)
+    run = ours.case(case.ours, ids.to(ours.device), rows)
     difference = None
     if case.equal_to:
         theirs = load_file(ours.folder / f"{case.equal_to}.safetensors")["output"]
-        difference = (in_order(run(), case.ours, len(ids)).float() - theirs).abs().max().item()
+        difference = (in_order(run(), case.ours, len(ids)).float().cpu() - theirs).abs().max().item()
         if difference > TOLERANCE[dtype]:
             raise RuntimeError(f"{case.title}, {dtype}: outputs differ by {difference:.2g}")
     times: list[float] = []
     peers: dict[str, list[float]] = {name: [] for name in case.peers}
     for turn in range(repeats + 1):
-        started = time.perf_counter()
-        run()
-        taken = 1000 * (time.perf_counter() - started)
+        taken = milliseconds(run, ours.device)
         theirs_taken = {name: peer(time=name) for name in case.peers}
         if turn:
             times.append(taken)
-            for name, milliseconds in theirs_taken.items():
-                peers[name].append(milliseconds)
+            for name, theirs_ms in theirs_taken.items():
+                peers[name].append(theirs_ms)
     for name in case.peers:
         peer(forget=name)
     best = min(peers, key=lambda name: statistics.median(peers[name]))
@@ -203,7 +203,23 @@ def measure(case: Case, ours: Ours, peer: Peer, ids: Tensor, repeats: int) -> Ro
         "required": case.required[dtype],
         "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
         "max_abs_diff": difference,
+        **({"kernels": kernels(run)} if ours.device.type == "cuda" else {}),
     }
+
+
+def milliseconds(work: Callable[[], object], device: torch.device) -> float:
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - started)
+
+
+def kernels(work: Callable[[], object]) -> int:
+    """How many kernels it launches."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        work()
+    return sum(event.count for event in profile.key_averages())
 
 
 def loading(ours: Ours, repeats: int) -> Row:
@@ -226,6 +242,10 @@ def loading(ours: Ours, repeats: int) -> Row:
     }
 
 
+def name_of(device: torch.device) -> str:
+    return "bench_adapters" if device.type == "cpu" else f"bench_adapters_{device.type}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
@@ -234,20 +254,21 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     started, rows = time.time(), []
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory() as name, Peer() as peer:
         folder = Path(name)
-        peer(make=str(folder), threads=torch.get_num_threads())
+        peer(make=str(folder), threads=torch.get_num_threads(), device=device.type)
         ids = load_file(folder / "ids.safetensors")
         for dtype in arguments.dtypes.split(","):
             peer(dtype=dtype)
-            ours = Ours(folder, getattr(torch, dtype))
+            ours = Ours(folder, getattr(torch, dtype), device)
             for case in CASES:
                 if arguments.only in case.title:
                     rows.append(measure(case, ours, peer, ids[case.shape], arguments.repeats))
                     print(json.dumps(rows[-1]), file=sys.stderr)
             rows.append(loading(ours, 20))
             print(json.dumps(rows[-1]), file=sys.stderr)
-    print(f"wrote {write_results('bench_adapters', rows, 0, started, arguments.output)}")
+    print(f"wrote {write_results(name_of(device), rows, 0, started, arguments.output)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What an adapter is: one dataclass that names every choice."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args
+from typing import Any, Final, Literal, Self, get_args
 
 from polyglance.errors import ConfigurationError
 from polyglance.kernels.linear import Activation
@@ -40,20 +41,28 @@ class AdapterConfig:
     invertible: bool = False
 
     def __post_init__(self) -> None:
-        _one_of("placement", self.placement, get_args(Placement))
-        _one_of("activation", self.activation, get_args(Activation))
-        _one_of("modality", self.modality, (*get_args(Modality), None))
-        if not self.reduction_factor > 0:
+        if not 0 < self.reduction_factor < math.inf:
             raise ConfigurationError(f"expected a reduction_factor above 0, got {self.reduction_factor}")
+        if not math.isfinite(self.scaling):
+            raise ConfigurationError(f"expected a number as scaling, got {self.scaling}")
         if self.depth < 0:
             raise ConfigurationError(f"expected a depth of 0 or more, got {self.depth}")
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`; raises ConfigurationError for a key that is none of the fields."""
+        """The inverse of `to_dict`, for settings that may hold anything.
+
+        Raises ConfigurationError for a key that is none of the fields, and for a value that a field cannot have.
+        """
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(settings) - set(known)):
             raise ConfigurationError(f"an adapter has no setting {unknown[0]!r}; known are {', '.join(known)}")
+        for name, value in settings.items():
+            if name in _CHOICES and value not in _CHOICES[name]:
+                choices = ", ".join(map(repr, _CHOICES[name]))
+                raise ConfigurationError(f"expected {name} to be one of {choices}, got {value!r}")
+            if name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, _NUMBERS[name])):
+                raise ConfigurationError(f"expected a number as {name}, got {value!r}")
         return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,6 +77,15 @@ class AdapterConfig:
         return max(1, int(width // self.reduction_factor))
 
 
-def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
-    if value not in known:
-        raise ConfigurationError(f"expected {name} to be one of {', '.join(map(repr, known))}, got {value!r}")
+_CHOICES: Final[dict[str, tuple[object, ...]]] = {
+    "placement": get_args(Placement),
+    "activation": get_args(Activation),
+    "modality": (*get_args(Modality), None),
+    "shared": (True, False),
+    "invertible": (True, False),
+}
+_NUMBERS: Final[dict[str, type | tuple[type, ...]]] = {
+    "reduction_factor": (int, float),
+    "scaling": (int, float),
+    "depth": int,
+}
