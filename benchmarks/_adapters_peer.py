@@ -1,7 +1,7 @@
 """The other side of `benchmarks.adapters`: the `adapters` library and PEFT, in an environment of their own.
 
 Reads a JSON command a line, answers with a JSON line: {"make": FOLDER, ...} writes a body, its adapters and inputs;
-{"dtype": NAME} sets the dtype; {"case": NAME, ...} gets a case ready and writes what it gives; {"time": NAME} runs it;
+{"dtype": NAME} sets the dtype; {"case": NAME, ...} gets a case ready and runs it; {"time": NAME, ...} times it;
 {"forget": NAME} gives its memory back.
 """
 
@@ -132,12 +132,14 @@ class Peer:
 
         return run
 
-    def time(self, case: str) -> float:
+    def time(self, case: str, times: int) -> float:
+        """Milliseconds a run, over some runs."""
         started = time.perf_counter()
-        self.cases[case]()
+        for _ in range(times):
+            self.cases[case]()
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        return 1000 * (time.perf_counter() - started)
+        return 1000 * (time.perf_counter() - started) / times
 
 
 def main() -> None:
@@ -156,8 +158,8 @@ def main() -> None:
                 peer.dtype, peer.cases = getattr(torch, dtype), {}
             case {"case": case, **rest}:
                 peer.prepare(case, **rest)
-            case {"time": case}:
-                answer = peer.time(case)
+            case {"time": case, "times": times}:
+                answer = peer.time(case, times)
             case {"forget": case}:
                 peer.cases.pop(case, None)
         print(json.dumps(answer), file=answers, flush=True)

@@ -41,6 +41,9 @@ LATE = [f"{name}-late" for name in NAMES]
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.25}
 """Largest difference of the outputs, which are of size 1; bfloat16 keeps three digits in each of twelve layers."""
 
+BLOCK_MS = 300
+"""Short cases are run so long at a time on each side, so that the other side's memory is out of the caches."""
+
 
 class Peer:
     """The process of the other side."""
@@ -181,10 +184,13 @@ def measure(case: Case, ours: Ours, peer: Peer, ids: Tensor, repeats: int) -> Ro
             raise RuntimeError(f"{case.title}, {dtype}: outputs differ by {difference:.2g}")
     times: list[float] = []
     peers: dict[str, list[float]] = {name: [] for name in case.peers}
+    block = 1
     for turn in range(repeats + 1):
-        taken = milliseconds(run, ours.device)
-        theirs_taken = {name: peer(time=name) for name in case.peers}
-        if turn:
+        taken = milliseconds(run, ours.device, block)
+        theirs_taken = {name: peer(time=name, times=block) for name in case.peers}
+        if turn == 0:
+            block = max(1, round(BLOCK_MS / taken))
+        else:
             times.append(taken)
             for name, theirs_ms in theirs_taken.items():
                 peers[name].append(theirs_ms)
@@ -207,12 +213,14 @@ def measure(case: Case, ours: Ours, peer: Peer, ids: Tensor, repeats: int) -> Ro
     }
 
 
-def milliseconds(work: Callable[[], object], device: torch.device) -> float:
+def milliseconds(work: Callable[[], object], device: torch.device, times: int) -> float:
+    """A run, over some runs."""
     started = time.perf_counter()
-    work()
+    for _ in range(times):
+        work()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return 1000 * (time.perf_counter() - started)
+    return 1000 * (time.perf_counter() - started) / times
 
 
 def kernels(work: Callable[[], object]) -> int:
