@@ -1,0 +1,121 @@
+"""The tables of AdapterDrop (arXiv:2010.11918), on the scene world.
+
+    python -m experiments.adapterdrop [--parts depths,fusion,speeds] [--tasks verify,...] [--seeds 0,1,2]
+                                      [--specialised 1,2,...] [--epochs N] [--folder runs/adapterdrop] [--small]
+
+A body is pre-trained without the tasks, then eight tasks are trained as adapters in it. Each figure is a row of
+docs/results/adapterdrop.json, written as soon as it is there: a stopped run goes on with the rows that are missing.
+`speeds` wants the machine for itself.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from experiments.adapterdrop.bodies import KeptTask, keep_task
+from experiments.adapterdrop.depths import Mode, depth_rows, modes, train
+from experiments.adapterdrop.fusions import fusion_rows
+from experiments.adapterdrop.pictures import read_pictures
+from experiments.adapterdrop.plots import draw
+from experiments.adapterdrop.pretraining import pretrained_body
+from experiments.adapterdrop.settings import SMALL, Settings, open_folder
+from experiments.adapterdrop.speeds import speed_rows
+from experiments.adapterdrop.tasks import TASKS, task_data
+from experiments.results import RESULTS, Row, write_results
+from polyglance.training.task import TaskSettings
+
+NAME = "adapterdrop"
+FUSED = ("compare", "logical", "count")
+"""The tasks that a fusion of all eight adapters is trained for."""
+
+
+class Results:
+    """The rows so far, on disk after each addition."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.seed, self.started = folder, seed, time.time()
+        path = folder / f"{NAME}.json"
+        self.rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+
+    def has(self, **named: object) -> bool:
+        return any(all(row.get(name) == value for name, value in named.items()) for row in self.rows)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self.rows.append(row)
+            print(*(f"{key}={value}" for key, value in row.items()), file=sys.stderr)
+        write_results(NAME, self.rows, self.seed, self.started, self.folder)
+
+    def replace(self, part: str, rows: Sequence[Row]) -> None:
+        self.rows = [row for row in self.rows if row["part"] != part]
+        self.add(rows)
+
+
+def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+    if done % 100 == 0 or done == total:
+        print(stage, f"{done}/{total}", *(f"{name}={value:.3f}" for name, value in losses.items()), file=sys.stderr)
+
+
+def run_depths(task: KeptTask, some: Sequence[Mode], settings: TaskSettings, folder: Path, results: Results) -> None:
+    for mode in some:
+        depth = mode.depth or 0
+        if not results.has(part="depths", task=task.name, mode=mode.name, depth=depth, seed=settings.seed):
+            trained = train(task, mode, settings, folder, report)
+            results.add(depth_rows(task, mode, trained, settings.seed))
+
+
+def run_fusions(
+    tasks: Sequence[KeptTask], settings: TaskSettings, folder: Path, results: Results, repeats: int
+) -> None:
+    standard = modes(())[0]
+    adapters = {task.name: train(task, standard, settings, folder, report).adapter for task in tasks}
+    for task in tasks:
+        if task.name in FUSED and not results.has(part="fusion", task=task.name, seed=settings.seed):
+            results.add(fusion_rows(task, adapters, settings, folder, repeats, report))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default="depths,fusion,speeds")
+    parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--specialised", default="1,2,3,4,5,6,7")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--folder", type=Path, default=Path("runs/adapterdrop"))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--small", action="store_true", help="everything, in seconds, to see that it runs")
+    arguments = parser.parse_args()
+    settings = SMALL if arguments.small else Settings()
+    open_folder(arguments.folder, settings)
+    pictures = read_pictures(settings, arguments.folder, report)
+    body = pretrained_body(settings, pictures, arguments.folder, report)
+    data = task_data(settings, pictures, body.tokenizer, arguments.folder)
+    tasks = [keep_task(body, pictures, data[name], arguments.folder / "states") for name in arguments.tasks.split(",")]
+    results = Results(arguments.output, settings.seed)
+    for task in tasks:
+        if not results.has(part="control", task=task.name):
+            results.add([{"part": "control", "task": task.name, "commonest": round(data[task.name].commonest, 2)}])
+    parts = arguments.parts.split(",")
+    specialised = [int(depth) for depth in arguments.specialised.split(",") if depth]
+    layers = len(body.encoder.layers)
+    for seed in map(int, arguments.seeds.split(",")):
+        chosen = TaskSettings(epochs=arguments.epochs, batch=64, learning_rate=2e-3, seed=seed)
+        if "depths" in parts:
+            for task in tasks:
+                some = modes([depth for depth in specialised if depth < layers])
+                run_depths(task, some, chosen, arguments.folder / "tasks", results)
+        if "fusion" in parts:
+            run_fusions(tasks, chosen, arguments.folder / "tasks", results, arguments.repeats)
+    if "speeds" in parts:
+        rows = list(speed_rows(tasks[0], arguments.repeats))
+        for part in ("training", "inference"):
+            results.replace(part, [row for row in rows if row["part"] == part])
+    draw(results.rows, arguments.output.parent / "images" if arguments.output == RESULTS else arguments.output)
+
+
+if __name__ == "__main__":
+    main()

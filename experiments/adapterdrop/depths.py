@@ -1,0 +1,75 @@
+"""The score of each task by depth, for adapters trained as ever, for one depth, for any, and shared by all layers.
+
+Tables 2 and 5 of arXiv:2010.11918.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from experiments.adapterdrop.bodies import KeptTask
+from experiments.results import Row
+from polyglance.adapters.composition import Drop
+from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.modules import Adapter
+from polyglance.adapters.trainable import TrainableAdapters
+from polyglance.training.loop import Report
+from polyglance.training.task import TASK, TaskSettings, TrainedTask, accuracy, train_task
+
+CONFIG = AdapterConfig(reduction_factor=4)
+"""A bottleneck of 32 in layers 128 wide."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way of training. depth: None for one drawn each step."""
+
+    name: str
+    depth: int | None
+    config: AdapterConfig = CONFIG
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}-{self.depth}" if self.name == "specialised" else self.name
+
+
+def modes(specialised: Sequence[int]) -> tuple[Mode, ...]:
+    return (
+        Mode("standard", 0),
+        Mode("robust", None),
+        *(Mode("specialised", depth) for depth in specialised),
+        Mode("shared", 0, replace(CONFIG, shared=True)),
+    )
+
+
+def train(task: KeptTask, mode: Mode, settings: TaskSettings, folder: Path, report: Report | None) -> TrainedTask:
+    """Once; from `folder` if it was trained before."""
+    return train_task(
+        task.train,
+        task.classes,
+        folder / task.name / f"{mode.folder}-seed{settings.seed}",
+        replace(settings, depth=mode.depth),
+        mode.config,
+        report=report,
+    )
+
+
+def depth_rows(task: KeptTask, mode: Mode, trained: TrainedTask, seed: int) -> Iterator[Row]:
+    """Percent right at each depth; of a specialised adapter at its own."""
+    layers = len(task.test.states.encoder.layers)
+    for depth in [mode.depth] if mode.name == "specialised" else range(layers):
+        yield {
+            "part": "depths",
+            "task": task.name,
+            "mode": mode.name,
+            "depth": depth,
+            "seed": seed,
+            "accuracy": round(score(task, trained.adapter, trained.head, depth or 0), 2),
+            "parameters": sum(parameter.numel() for parameter in trained.adapter.parameters()),
+        }
+
+
+def score(task: KeptTask, adapter: Adapter, head: nn.Linear, depth: int) -> float:
+    return accuracy(task.test, TrainableAdapters({TASK: adapter}), Drop(TASK, depth), head)

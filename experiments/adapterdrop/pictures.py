@@ -1,0 +1,53 @@
+"""The pictures of the experiment as the bundled model keeps them, read once."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from experiments.adapterdrop.settings import Settings
+from experiments.scenes_mini import read_scenes
+from polyglance.models import load_model
+from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
+from polyglance.training.loop import Report
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Scenes of the training range, then those of the test range, and the token states of each."""
+
+    scenes: tuple[Scene, ...]
+    states: Float[Tensor, "scenes cells values"]
+    trained: int
+
+    @property
+    def train(self) -> range:
+        """Rows of the training range."""
+        return range(self.trained)
+
+    @property
+    def test(self) -> range:
+        return range(self.trained, len(self.scenes))
+
+
+def read_pictures(settings: Settings, folder: Path, report: Report | None = None) -> Pictures:
+    """From `folder/pictures.safetensors`; drawn and read by the bundled model first if it is missing."""
+    seeds = [*range(settings.scenes), *(FIRST_SEED["test"] + i for i in range(settings.test_scenes))]
+    scenes = tuple(map(sample_scene, seeds))
+    path = folder / "pictures.safetensors"
+    if not path.exists():
+        model = load_model("scenes-mini")
+        parts = []
+        for start in range(0, len(scenes), CHUNK):
+            parts.append(read_scenes(model, scenes[start : start + CHUNK]).hidden.to(torch.bfloat16))
+            if report:
+                report("pictures", min(start + CHUNK, len(scenes)), len(scenes), {})
+        save_file({"states": torch.cat(parts)}, path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+    return Pictures(scenes, load_file(path)["states"], settings.scenes)

@@ -1,0 +1,187 @@
+"""Pre-training of the body, without any of the tasks: no question is ever seen with its answer. Two stages:
+
+1. `places`: the lower half of the layers learns which cells a caption, true or a foil, speaks of.
+2. `words`: all layers learn to tell
+   - the masked words of a true caption, or of a question, beside its picture (masked language);
+   - a true caption from its foil, and its picture from one of which it is false (matching);
+   - which fragments of a caption are true, and half-way up still the cells (the scene graph).
+
+Without the first stage the second learns the cells, on which all else rests, ten times as slowly.
+"""
+
+import os
+import random
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from experiments.adapterdrop.body import BodyConfig, SceneBody
+from experiments.adapterdrop.graph_targets import WORDS, CellHead, relation_targets, word_targets
+from experiments.adapterdrop.pictures import Pictures
+from experiments.adapterdrop.settings import Settings
+from polyglance.data.tokenization import MASK, SPECIAL_TOKENS, Tokenizer
+from polyglance.models.protocol import TextBatch
+from polyglance.scenes import meaning as m
+from polyglance.scenes.captions import sample_caption
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.questions import sample_question
+from polyglance.scenes.sampling import Scene
+from polyglance.scenes.truth import SceneIndex
+from polyglance.training.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
+from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.word_source import WordBatch, WordSource
+
+MASKED = 0.2
+"""The share of a text's tokens that is masked."""
+
+
+def pretrained_body(settings: Settings, pictures: Pictures, folder: Path, report: Report | None = None) -> SceneBody:
+    """The body of `folder/body.safetensors`, frozen; trained first if it is missing, from where a kill stopped it."""
+    tokenizer = _tokenizer(settings, pictures, folder / "tokenizer.json")
+    torch.manual_seed(settings.seed)
+    body = SceneBody(BodyConfig(tokenizer.vocabulary, settings.layers, settings.width, settings.heads), tokenizer)
+    path = folder / "body.safetensors"
+    if not path.exists():
+        _pretrain(body, settings, pictures, folder, report)
+        save_file(body.state_dict(), path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+    body.load_state_dict(load_file(path))
+    return body.requires_grad_(False).eval()
+
+
+def _pretrain(body: SceneBody, settings: Settings, pictures: Pictures, folder: Path, report: Report | None) -> None:
+    source = WordSource(
+        index=SceneIndex([pictures.scenes[row] for row in pictures.train]),
+        gallery=(),
+        languages=("en",),
+        encode=body.tokenize,
+        seed=settings.seed,
+        captions=settings.captions,
+        names=0,
+        questions=settings.questions,
+    )
+    losses = PretrainingLosses(body, source, pictures.states)
+    places = Schedule(settings.place_steps, 2e-3, warmup=min(100, settings.place_steps // 4))
+    words = Schedule(settings.word_steps, 1.5e-3, warmup=min(200, settings.word_steps // 4))
+    fit("places", losses, losses.places, places, folder, report)
+    fit("words", losses, losses.words, words, folder, report)
+
+
+class PretrainingLosses(nn.Module):
+    """The losses of a step of each stage; pictures: the states of the source's scenes."""
+
+    def __init__(self, body: SceneBody, source: WordSource, pictures: Float[Tensor, "scenes cells values"]) -> None:
+        super().__init__()
+        width = body.config.width
+        self.body, self.source, self.pictures = body, source, pictures
+        self.match_head = nn.Linear(width, 1)
+        self.word_head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, body.config.vocabulary))
+        self.grounding = GroundingHead(width)
+        self.phrase_words = CellHead(width, PARTS * len(WORDS))
+        self.relations = CellHead(width, FRAGMENTS)
+        self.half = (len(body.encoder.layers) + 1) // 2
+        self.upper = (self.half + len(body.encoder.layers)) // 2
+        self._ahead: tuple[int, Future[WordBatch]] | None = None
+        self._thread = ThreadPoolExecutor(1)
+
+    def places(self, step: int) -> Losses:
+        """Of every caption and its foil, in the lower half of the layers."""
+        batch = self._batch(step)
+        rows = batch.rows.repeat(2)
+        with torch.autocast("cpu", torch.bfloat16):
+            x, mask = self.body.embed(batch.texts, self.pictures[rows])
+            halfway = self.body.encoder(x, mask, layers=range(self.half))
+            return self._place_terms(halfway, rows, [*batch.captions, *batch.false_captions])
+
+    def words(self, step: int) -> Losses:
+        """Of every caption, true, false and masked, and of masked questions."""
+        batch = self._batch(step)
+        generator = torch.Generator().manual_seed(self.source.seed << 32 | step)
+        with torch.autocast("cpu", torch.bfloat16):
+            return {**self._caption_terms(batch), **self._word_terms(batch, generator)}
+
+    def _caption_terms(self, batch: WordBatch) -> Losses:
+        """Of each caption three pairs: right, with a picture of which it is false, and its foil with the right one."""
+        captions = len(batch.captions)
+        own = torch.arange(captions)
+        text = torch.cat([own, own, own + captions])
+        row = torch.cat([batch.rows, torch.where(batch.near_rows < 0, batch.rows.roll(1), batch.near_rows), batch.rows])
+        texts = TextBatch(batch.texts.ids[text], batch.texts.mask[text])
+        x, mask = self.body.embed(texts, self.pictures[row])
+        halfway = self.body.encoder(x, mask, layers=range(self.half))
+        above = self.body.encoder(halfway, mask, layers=range(self.half, self.upper))
+        result, _ = self.body.encoder.first(above, mask, start=self.upper)
+        right, wrong, foils = self.match_head(result).squeeze(-1).float().split(captions)
+        meant = [*batch.captions, *batch.captions, *batch.false_captions]
+        scenes = self._scenes(row)
+        return {
+            "match": F.softplus(-right).mean() + (F.softplus(wrong).mean() + F.softplus(foils).mean()) / 2,
+            "rank": (F.softplus(wrong - right).mean() + F.softplus(foils - right).mean()) / 2,
+            "fragments": self.grounding.fragment_loss(result, fragments_hold(scenes, meant)),
+            "relations": 0.1 * self.relations.loss(above, relation_targets(scenes, meant)),
+            **self._place_terms(halfway, row, meant),
+        }
+
+    def _place_terms(
+        self, halfway: Float[Tensor, "texts tokens width"], rows: Int[Tensor, " texts"], meant: Sequence[m.Caption]
+    ) -> Losses:
+        scenes = self._scenes(rows)
+        return {
+            "cells": 0.1 * self.grounding.cell_loss(halfway, spoken_of(scenes, meant)),
+            "phrase_words": 0.05 * self.phrase_words.loss(halfway, word_targets(scenes, meant)),
+        }
+
+    def _word_terms(self, batch: WordBatch, generator: torch.Generator) -> Losses:
+        captions = len(batch.captions)
+        true = TextBatch(batch.texts.ids[:captions], batch.texts.mask[:captions])
+        pictures = self.pictures[torch.cat([batch.rows, batch.question_rows])]
+        texts = _below(true, batch.questions)
+        masked = _masked(texts.mask, generator)
+        hidden = self.body(TextBatch(texts.ids.masked_fill(masked, SPECIAL_TOKENS.index(MASK)), texts.mask), pictures)
+        logits = self.word_head(hidden[:, 1 : 1 + texts.ids.shape[1]][masked]).float()
+        loss = F.cross_entropy(logits, texts.ids[masked], reduction="none")
+        of_caption = masked.nonzero()[:, 0] < captions
+        return {"caption_words": loss[of_caption].mean(), "question_words": loss[~of_caption].mean()}
+
+    def _scenes(self, rows: Int[Tensor, " texts"]) -> list[Scene]:
+        return [self.source.scenes[row] for row in rows.tolist()]
+
+    def _batch(self, step: int) -> WordBatch:
+        """This step's texts; the next step's are drawn meanwhile in a thread."""
+        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
+        self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
+        return batch
+
+
+def _below(first: TextBatch, second: TextBatch) -> TextBatch:
+    """The texts of both, one below the other."""
+    tokens = max(first.ids.shape[1], second.ids.shape[1])
+    ids, mask = (
+        torch.cat([F.pad(part, (0, tokens - part.shape[1])) for part in parts])
+        for parts in ((first.ids, second.ids), (first.mask, second.mask))
+    )
+    return TextBatch(ids, mask)
+
+
+def _masked(mask: Bool[Tensor, "texts tokens"], generator: torch.Generator) -> Bool[Tensor, "texts tokens"]:
+    """A share of the real tokens, and at least one of each text."""
+    drawn = torch.rand(mask.shape, generator=generator).masked_fill(~mask, 1)
+    return (drawn < MASKED) | (drawn == drawn.amin(dim=1, keepdim=True))
+
+
+def _tokenizer(settings: Settings, pictures: Pictures, path: Path) -> Tokenizer:
+    """Trained on a caption and a question of 10,000 training scenes, or of all if they are fewer."""
+    if not path.exists():
+        rng, english = random.Random(f"tokenizer {settings.seed}"), grammar("en")
+        texts = []
+        for row in pictures.train[:10_000]:
+            scene = pictures.scenes[row]
+            texts += [english.caption(sample_caption(scene, rng)), english.say(sample_question(scene, rng)[0])]
+        Tokenizer.train(texts, settings.vocabulary).save(path)
+    return Tokenizer.load(path)

@@ -1,0 +1,61 @@
+"""How much is trained and tested; the folder of a run belongs to one choice of it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from polyglance.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The defaults make the figures of the documentation.
+
+    scenes, test_scenes: pictures of the training and of the test range. layers, width, heads: of the body. place_steps,
+    word_steps: steps of its two stages. captions, questions: texts a step. examples, test_examples: of each task.
+    """
+
+    seed: int = 0
+    scenes: int = 30_000
+    test_scenes: int = 1500
+    vocabulary: int = 1000
+    layers: int = 8
+    width: int = 128
+    heads: int = 4
+    place_steps: int = 1200
+    word_steps: int = 2500
+    captions: int = 64
+    questions: int = 64
+    examples: int = 16_000
+    test_examples: int = 1500
+
+
+SMALL = Settings(
+    scenes=40,
+    test_scenes=20,
+    vocabulary=600,
+    layers=4,
+    width=32,
+    place_steps=2,
+    word_steps=2,
+    captions=6,
+    questions=4,
+    examples=20,
+    test_examples=10,
+)
+"""Enough to run through everything in seconds."""
+
+
+def open_folder(folder: Path, settings: Settings) -> None:
+    """Makes the folder of a run.
+
+    Raises ConfigurationError for one that holds a run of other settings: what it keeps would be taken up unseen.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.json"
+    if path.exists() and (before := json.loads(path.read_text())) != asdict(settings):
+        changed = sorted(name for name, value in asdict(settings).items() if before.get(name) != value)
+        raise ConfigurationError(
+            f"{folder} holds a run with another {', '.join(changed)}: name another folder with --folder"
+        )
+    path.write_text(json.dumps(asdict(settings), indent=1) + "\n")

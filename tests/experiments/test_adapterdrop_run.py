@@ -1,0 +1,29 @@
+"""The whole experiment as a command, at a thousandth of its size; once more, it finds its rows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "experiments.adapterdrop", "--small", "--epochs", "1", "--repeats", "1"]
+    line += ["--tasks", "verify,count,match", "--seeds", "0", "--specialised", "2"]
+    line += ["--folder", str(tmp_path / "run"), "--output", str(tmp_path)]
+    subprocess.run([*line, "--parts", "depths,fusion"], check=True, capture_output=True)
+    path = tmp_path / "adapterdrop.json"
+    rows = json.loads(path.read_text())["rows"]
+    modes = {(row["mode"], row["depth"]) for row in rows if row["part"] == "depths" and row["task"] == "count"}
+    everywhere = {(mode, depth) for mode in ("standard", "robust", "shared") for depth in range(4)}
+    assert modes == everywhere | {("specialised", 2)}
+    fusions = [(row["system"], row["depth"], row["adapters"]) for row in rows if row["part"] == "fusion"]
+    assert fusions == [
+        ("whole", 0, 3),
+        *(("dropped", depth, 3) for depth in (1, 2, 3)),
+        *(("pruned", 0, count) for count in (2, 1)),
+    ]
+    subprocess.run(line, check=True, capture_output=True)
+    again = json.loads(path.read_text())["rows"]
+    assert again[: len(rows)] == rows
+    assert {row["part"] for row in again[len(rows) :]} == {"training", "inference"}
+    assert {"adapterdrop-depths.png", "adapterdrop-tasks.png"} <= {file.name for file in tmp_path.iterdir()}
