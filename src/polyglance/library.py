@@ -21,17 +21,19 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from polyglance.answering.answerer import answer_question
+from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.data.images import content_hash, decode, find_pictures, picture_stat
 from polyglance.errors import ConfigurationError, PictureError, QueryError
 from polyglance.languages import AUTO, detect
-from polyglance.models import BUNDLED, load_model
+from polyglance.models import BUNDLED, load_model, source_of
 from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
 from polyglance.search.pipeline import SearchPipeline
 from polyglance.store.lance import LanceDatabase, Reader
 from polyglance.store.protocols import PictureFacts
-from polyglance.types import AskResponse, FailedPicture, IndexReport, SearchResponse, StoredStates
+from polyglance.types import AskResponse, AskTasksResponse, FailedPicture, IndexReport, SearchResponse, StoredStates
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
@@ -119,6 +121,33 @@ class Library:
 
         Raises QueryError and ConfigurationError as `search` does, and PictureError for a file that cannot be read.
         """
+        return AskResponse(
+            *self._asked(question, image, language, top, lambda *asked: answer_question(self.model, *asked))
+        )
+
+    def ask_tasks(
+        self, question: str, image: PathLike, tasks: Sequence[PathLike], language: str = AUTO, top: int = 5
+    ) -> AskTasksResponse:
+        """What tasks that were trained in the library's model answer, all at once. tasks: their folders.
+
+        Raises CheckpointError for a folder that is no task, or one of another model; otherwise as `ask`.
+        """
+        if not isinstance(self.model, SingleStreamModel):
+            raise ConfigurationError(f"expected a single-stream model to have tasks, got {self.model.name}")
+        trained = TaskModel(self.model, [load_task(Path(folder)) for folder in tasks])
+        return AskTasksResponse(
+            *self._asked(question, image, language, top, lambda *asked: answer_tasks(trained, *asked))
+        )
+
+    def _asked(
+        self,
+        question: str,
+        image: PathLike,
+        language: str,
+        top: int,
+        answer: Callable[[str, TokenStates, int], _Result],
+    ) -> tuple[str, str, _Result, dict[str, float]]:
+        """(the question, the picture's path, what `answer` gave, milliseconds)."""
         text = _usable(question, "question")
         self._language(language, question)
         _at_least(1, top, "top")
@@ -126,10 +155,10 @@ class Library:
         started = perf_counter()
         picture = self._read(path)
         read = perf_counter()
-        answers = answer_question(self.model, text, picture, top)
+        answers = answer(text, picture, top)
         ended = perf_counter()
-        milliseconds = {"read": read - started, "answer": ended - read, "total": ended - started}
-        return AskResponse(text, path, answers, {stage: 1000 * seconds for stage, seconds in milliseconds.items()})
+        seconds = {"read": read - started, "answer": ended - read, "total": ended - started}
+        return text, path, answers, {stage: 1000 * spent for stage, spent in seconds.items()}
 
     def _read(self, path: str) -> TokenStates:
         facts = self._database.pictures.find(path) if _is_text(path) else None
@@ -330,8 +359,7 @@ def _batch(pixels: Sequence[NDArray[np.uint8]]) -> ImageBatch:
 
 def _source(model: str | JointModel) -> str:
     """What loads the model again, from any working directory."""
-    name = model if isinstance(model, str) else model.name
-    return os.path.abspath(name) if os.path.isdir(name) else name
+    return source_of(model if isinstance(model, str) else model.name)
 
 
 def _absolute(path: PathLike) -> str:

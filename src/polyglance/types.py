@@ -63,6 +63,27 @@ class AskResponse:
 
 
 @dataclass(frozen=True)
+class TaskAnswers:
+    """What a trained task answers, most probable first."""
+
+    task: str
+    answers: list[Answer]
+
+
+@dataclass(frozen=True)
+class AskTasksResponse:
+    """What a question to trained tasks gives, in the order in which they were named.
+
+    milliseconds: as of `AskResponse`.
+    """
+
+    question: str
+    path: str
+    tasks: list[TaskAnswers]
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
 class FailedPicture:
     path: str
     reason: str

@@ -124,6 +124,6 @@ def test_a_choice_that_means_nothing_is_refused(count, threshold, reason) -> Non
 
 
 def test_the_use_is_drawn(tmp_path: Path) -> None:
-    plot_use(NAMES, USE, tmp_path / "use.png")
+    plot_use(NAMES, USE.tolist(), tmp_path / "use.png")
     with Image.open(tmp_path / "use.png") as drawn:
         assert min(drawn.size) > 200

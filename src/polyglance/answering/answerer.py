@@ -1,18 +1,35 @@
 """Answer a question from a picture's token states; the picture itself is not needed."""
 
+from collections.abc import Sequence
+
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from polyglance.models.protocol import JointModel
+from polyglance.models.tasks import TaskModel
 from polyglance.nn.states import TokenStates
-from polyglance.types import Answer
+from polyglance.types import Answer, TaskAnswers
 
 
 def answer_question(model: JointModel, question: str, picture: TokenStates, top: int = 5) -> list[Answer]:
     """The `top` most probable of the model's answers, best first. picture: one row."""
     text = model.read_text(model.tokenize([question]))
-    probabilities = torch.softmax(model.answer(text, picture)[0].float(), dim=-1)
-    best = probabilities.topk(min(top, len(model.answers)))
+    return _best(model.answers, model.answer(text, picture)[0], top)
+
+
+def answer_tasks(tasks: TaskModel, question: str, picture: TokenStates, top: int = 5) -> list[TaskAnswers]:
+    """The same for each of several trained tasks, at once."""
+    text = tasks.model.read_text(tasks.model.tokenize([question]))
     return [
-        Answer(model.answers[index], probability)
+        TaskAnswers(task.name, _best(task.labels, logits[0], top))
+        for task, logits in zip(tasks.tasks, tasks.answer(text, picture), strict=True)
+    ]
+
+
+def _best(answers: Sequence[str], logits: Float[Tensor, " answers"], top: int) -> list[Answer]:
+    best = torch.softmax(logits.float(), dim=-1).topk(min(top, len(answers)))
+    return [
+        Answer(answers[index], probability)
         for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]

@@ -1,15 +1,18 @@
-"""The commands on saved adapters: list, show, convert."""
+"""The commands on saved adapters: list, show, convert, prune."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polyglance.cli.options import Json
-from polyglance.cli.output import console, file_name, one_line, print_json, table
+from polyglance.cli.output import console, file_name, one_line, print_json, stages, table
 
-app = typer.Typer(help="Look at saved adapters, or convert them.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from polyglance.training.question_tasks import PruningReport
+
+app = typer.Typer(help="Look at saved adapters, convert them, or prune their fusions.", no_args_is_help=True)
 
 AdapterFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of an adapter or a fusion.")]
 
@@ -88,6 +91,74 @@ def convert(
     else:
         reader = "the adapters library" if form == "adapters" else "polyglance"
         print(f"{kind} for {reader} written to {one_line(str(target))}")
+
+
+@app.command()
+def prune(
+    task: Annotated[Path, typer.Argument(metavar="TASK", help="The folder that `polyglance train fusion` wrote.")],
+    questions: Annotated[
+        Path, typer.Argument(metavar="QUESTIONS", help="JSON Lines; those of the split train tell what is used.")
+    ],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the pruned task is put.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to call it. [default: the name of DIR]")
+    ] = None,
+    keep: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep the N most used adapters.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, metavar="X", help="Keep adapters whose mean weight is X or more; one in any case."),
+    ] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--global/--per-layer", help="The same adapters in all layers, or each layer's own.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Draw the mean weights, layers by adapters, as a picture.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Leave out of a fusion of tasks the adapters that it uses least.
+
+    What is left is folded: it needs nothing of its adapters, and is asked as any task with `polyglance ask --task DIR`.
+
+    \b
+    Example:
+      polyglance adapters prune tasks/both my-questions.jsonl --keep 1 --output tasks/pruned
+    """
+    from polyglance.data.questions import read_questions
+    from polyglance.models import load_model
+    from polyglance.models.tasks import load_task
+    from polyglance.training.pruning import Keep, plot_use
+    from polyglance.training.question_tasks import prune_question_fusion
+
+    chosen = Keep(keep, threshold, everywhere)
+    asked = read_questions(questions)
+    fusion = load_task(task)
+    with stages() as report:
+        pruned = prune_question_fusion(
+            load_model(fusion.model), fusion, asked, output, name or output.resolve().name, chosen, report
+        )
+    if plot is not None:
+        plot_use(pruned.names, pruned.use, plot)
+    if as_json:
+        print_json({"folder": str(output), **asdict(pruned)})
+    else:
+        show_pruned(pruned, output)
+
+
+def show_pruned(pruned: "PruningReport", folder: Path) -> None:
+    output = console()
+    names = [one_line(name) for name in pruned.names]
+    shown = table("layer", *names, "kept", numbers=["layer", *names])
+    for layer, (weights, kept) in enumerate(zip(pruned.use, pruned.kept, strict=True)):
+        shown.add_row(str(layer), *(f"{weight:.3f}" for weight in weights), one_line(", ".join(kept)))
+    output.print(shown)
+    for split, score in pruned.scores.items():
+        before = pruned.scores_before[split]["accuracy"]
+        output.print(f"{split}: accuracy {score['accuracy']:.1f} %, before {before:.1f} %")
+    output.print(
+        f"{kilobytes(pruned.bytes)}, before {kilobytes(pruned.bytes_before)}; the task is in {one_line(str(folder))}",
+        soft_wrap=True,
+    )
 
 
 def kilobytes(count: int) -> str:

@@ -1,5 +1,6 @@
 """The commands on a library: index, search, ask, and the demo. Each imports what it needs when it runs."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polyglance.cli import adapters, model, scenes
+from polyglance.cli import adapters, model, scenes, train
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
 from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table
 
 if TYPE_CHECKING:
-    from polyglance.types import IndexReport, SearchResponse
+    from rich.table import Table
+
+    from polyglance.library import Library
+    from polyglance.types import Answer, AskResponse, AskTasksResponse, IndexReport, SearchResponse
 
 app = typer.Typer(
     help="Search your own pictures and ask about them, in many languages.",
@@ -24,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(model.app, name="model")
+app.add_typer(train.app, name="train")
 app.add_typer(adapters.app, name="adapters")
 
 
@@ -109,6 +114,10 @@ def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question about one picture.")],
     image: Annotated[Path | None, typer.Option(metavar="PATH", help="The picture.")] = None,
     query: Annotated[str | None, typer.Option(metavar="QUERY", help="Ask about the best hit of this search.")] = None,
+    task: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Let this trained task answer; name several, and all answer at once."),
+    ] = None,
     library: LibraryFolder = None,
     language: Language = "auto",
     as_json: Json = False,
@@ -119,31 +128,29 @@ def ask(
     Examples:
       polyglance ask "What colour is the star?" --image night.png
       polyglance ask "How many dogs are in the picture?" --query "a dog at night"
+      polyglance ask "Is it new?" --image night.png --task tasks/age --task tasks/colours
     """
     if (image is None) == (query is None):
         raise typer.BadParameter(
             "name the picture with --image PATH or search for it with --query QUERY: one of the two"
         )
-    from polyglance.library import Library
-
     with TemporaryDirectory() as nowhere:
-        folder = library_folder(library)
-        if image is not None and library is None and not folder.exists():
-            opened = Library.open(nowhere)
-        else:
-            opened = Library.open(folder, create=False)
+        opened = library_to_ask(library, Path(nowhere), task or [], needed=image is None)
         if image is None:
             image = best_hit(opened.search(query or "", k=1, language=language))
-        response = opened.ask(question, image=image, language=language)
+        response: AskResponse | AskTasksResponse
+        if task:
+            response = opened.ask_tasks(question, image, task, language)
+            shown = [answer_table(one.answers, one.task) for one in response.tasks]
+        else:
+            response = opened.ask(question, image, language)
+            shown = [answer_table(response.answers)]
     if as_json:
         print_json(asdict(response))
         return
     output = console()
     output.print(file_name(response.path), style="dim", soft_wrap=True)
-    found = table("answer", "", "probability", numbers=["probability"])
-    for answer in response.answers:
-        found.add_row(one_line(answer.answer), bar(answer.probability), f"{answer.probability:.3f}")
-    output.print(found)
+    output.print(*shown, sep="\n")
     output.print(times(response.milliseconds), style="dim")
 
 
@@ -170,6 +177,21 @@ def demo(
         print_json(asdict(report))
     else:
         show_demo(report)
+
+
+def library_to_ask(chosen: Path | None, nowhere: Path, tasks: Sequence[Path], needed: bool) -> "Library":
+    """The library that was chosen, or the user's own; where there is none, or tasks ask for a model of theirs, an empty
+    one in the folder `nowhere`, unless it is needed to search in."""
+    from polyglance.library import Library
+
+    folder = library_folder(chosen)
+    if not needed and chosen is None and tasks:
+        from polyglance.models.tasks import load_task
+
+        return Library.open(nowhere, model=load_task(tasks[0]).model)
+    if not needed and chosen is None and not folder.exists():
+        return Library.open(nowhere)
+    return Library.open(folder, create=False)
 
 
 def best_hit(response: "SearchResponse") -> Path:
@@ -202,6 +224,13 @@ def show_search(response: "SearchResponse") -> None:
         )
     output.print(found if response.results else "nothing found: the library is empty")
     output.print(f"{response.model}, {response.language}: {times(response.milliseconds)}", style="dim")
+
+
+def answer_table(answers: Sequence["Answer"], title: str | None = None) -> "Table":
+    found = table("answer", "", "probability", numbers=["probability"], title=title and one_line(title))
+    for answer in answers:
+        found.add_row(one_line(answer.answer), bar(answer.probability), f"{answer.probability:.3f}")
+    return found
 
 
 def times(milliseconds: dict[str, float]) -> str:

@@ -1,5 +1,6 @@
 """The families of joint models, their checkpoints, and the bundled one."""
 
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from polyglance.errors import ConfigurationError
 if TYPE_CHECKING:
     from polyglance.models.single_stream import SingleStreamModel
 
-__all__ = ["BUNDLED", "bundled_folder", "load_model"]
+__all__ = ["BUNDLED", "bundled_folder", "load_model", "source_of"]
 
 BUNDLED = "scenes-mini"
 
@@ -17,6 +18,11 @@ BUNDLED = "scenes-mini"
 def bundled_folder() -> Path:
     """Where the bundled model's files are."""
     return Path(str(files("polyglance.models"))) / BUNDLED
+
+
+def source_of(name: str) -> str:
+    """What loads the model of this name again, from any working directory."""
+    return os.path.abspath(name) if os.path.isdir(name) else name
 
 
 def load_model(name: str = BUNDLED) -> "SingleStreamModel":

@@ -67,18 +67,18 @@ class Observed:
 
 
 def fusion_use(
-    states: KeptStates, bank: AdapterBank, names: Sequence[str], depth: int = 0
+    states: KeptStates, bank: AdapterBank, names: Sequence[str], depth: int = 0, examples: int | None = None
 ) -> Float[Tensor, "layers adapters"]:
     """The mean weight of each adapter of a fusion in each layer, over examples; 0 where it does not act.
 
-    bank: of the encoder's dtype. depth: of the fusion. Of the last layer the first token counts alone, since no other
-    is read.
+    bank: of the encoder's dtype. depth: of the fusion. examples: the first so many, all if None. Of the last layer the
+    first token counts alone, since no other is read.
     """
     observed = Observed(bank, names)
     composition = Drop(Fuse(*names), depth)
     start = first_layer(bank, composition)
     with torch.no_grad():
-        for rows in torch.arange(len(states)).split(TEST_BATCH):
+        for rows in torch.arange(len(states))[:examples].split(TEST_BATCH):
             x, mask = states.before(start, rows)
             states.encoder.first(x, mask, Adaptation(observed, [composition] * len(rows)), start)
     return observed.mean
@@ -127,7 +127,7 @@ def _most_used(names: Sequence[str], use: Float[Tensor, " adapters"], keep: Keep
     return tuple(name for i, name in enumerate(names) if i in staying)
 
 
-def plot_use(names: Sequence[str], use: Float[Tensor, "layers adapters"], path: Path) -> None:
+def plot_use(names: Sequence[str], use: Sequence[Sequence[float]], path: Path) -> None:
     """Draws the mean weights as a picture, a row a layer and a column an adapter.
 
     Raises ConfigurationError where matplotlib is not installed.
@@ -136,16 +136,15 @@ def plot_use(names: Sequence[str], use: Float[Tensor, "layers adapters"], path: 
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigurationError("drawing the weights needs matplotlib: pip install 'polyglance[plots]'") from error
-    layers, adapters = use.shape
+    layers, adapters = len(use), len(names)
     figure = Figure(figsize=(2.5 + 0.8 * adapters, 1.5 + 0.4 * layers), layout="constrained")
     axes = figure.add_subplot()
-    image = axes.imshow(use.numpy(), cmap="viridis", vmin=0, aspect="auto", origin="lower")
+    image = axes.imshow(use, cmap="viridis", vmin=0, aspect="auto", origin="lower")
     axes.set(xlabel="adapter", ylabel="layer", yticks=range(layers))
     axes.set_xticks(range(adapters), names, rotation=30, ha="right")
-    light = use.max().item() / 2
-    for layer in range(layers):
-        for adapter in range(adapters):
-            value = use[layer, adapter].item()
-            axes.text(adapter, layer, f"{value:.2f}", ha="center", va="center", color="w" if value < light else "k")
+    light = max(map(max, use)) / 2
+    for layer, row in enumerate(use):
+        for adapter, weight in enumerate(row):
+            axes.text(adapter, layer, f"{weight:.2f}", ha="center", va="center", color="w" if weight < light else "k")
     figure.colorbar(image, label="mean fusion weight")
     figure.savefig(path, dpi=120)
