@@ -1,5 +1,6 @@
 """One affine map with what follows it, as the processor runs it fastest."""
 
+from functools import cache
 from typing import Literal, cast
 
 import torch
@@ -63,12 +64,20 @@ def linear_onto(
 
 
 def _fused(x: Tensor, weight: Tensor) -> bool:
-    return not torch.is_grad_enabled() and x.dtype in (torch.float32, torch.bfloat16) and _onednn(x, weight)
+    return not torch.is_grad_enabled() and x.dtype in _onednn_dtypes() and _on_cpu(x, weight)
 
 
-def _onednn(x: Tensor, weight: Tensor) -> bool:
-    plain = x.device.type == "cpu" and x.dtype == weight.dtype and not torch.is_autocast_enabled("cpu")
-    return plain and torch.backends.mkldnn.is_available()
+@cache
+def _onednn_dtypes() -> tuple[torch.dtype, ...]:
+    """Those that oneDNN multiplies on this processor."""
+    if not torch.backends.mkldnn.is_available():
+        return ()
+    native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return (torch.float32, torch.bfloat16) if native else (torch.float32,)
+
+
+def _on_cpu(x: Tensor, weight: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == weight.dtype and not torch.is_autocast_enabled("cpu")
 
 
 def _packed(weight: Tensor) -> Tensor:
@@ -85,7 +94,7 @@ def _packed(weight: Tensor) -> Tensor:
 
 def _differentiable(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     frozen = x.requires_grad and not weight.requires_grad and not (bias is not None and bias.requires_grad)
-    if frozen and x.dtype == torch.float32 and _onednn(x, weight):
+    if frozen and x.dtype == torch.float32 in _onednn_dtypes() and _on_cpu(x, weight):
         return cast("Tensor", _FrozenLinear.apply(x, weight, bias))  # type: ignore[no-untyped-call]
     return F.linear(x, weight, bias)
 
