@@ -64,7 +64,8 @@ def test_training_says_what_it_came_to_and_what_was_spared(trained):
     again = train(trained, "verify", "--model", "model", "--depth", "1", "--output", "tasks/verify", "--json")
     assert again.status == 0, again.errors
     report = again.json
-    assert list(report) == ["folder", "name", "labels", "questions", "scores", "training"]
+    assert list(report) == ["folder", "name", "labels", "questions", "scores", "training", "depths"]
+    assert report["depths"] == []
     assert (report["name"], report["labels"]) == ("verify", ["no", "yes"])
     assert set(report["scores"]) == {"test"}
     assert set(report["scores"]["test"]) == {"questions", "accuracy", "most_frequent"}
@@ -84,6 +85,14 @@ def test_training_shows_a_table(trained):
     assert "accuracy" in shown.output
     assert "kept states" in shown.output
     assert "\x1b" not in shown.output
+
+
+def test_a_robust_task_has_a_dial(trained):
+    shown = train(trained, "query", "--model", "model", "--depth", "robust", "--output", "tasks/query")
+    assert (shown.status, shown.errors) == (0, "")
+    assert "ms a question" in shown.output
+    document = json.loads((trained / "tasks" / "query" / "depths.json").read_text())
+    assert [set(one) for one in document["depths"]] == [{"depth", "milliseconds", "quality"}] * 3
 
 
 def test_tasks_answer_at_once_as_each_by_itself(trained):

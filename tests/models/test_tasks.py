@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.dial import Dial, Measured
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
@@ -108,6 +109,17 @@ def test_saved_and_loaded_a_task_is_what_it_was(model, read, tasks, tmp_path) ->
         assert type(loaded.weights) is type(one.weights)
         (before,), (after,) = (TaskModel(model, [task]).answer(*read) for task in (one, loaded))
         torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-5)
+
+
+def test_a_budget_chooses_the_depth_of_a_robust_task(tasks, tmp_path) -> None:
+    for one in (tasks[0], tasks[2]):
+        save_task(one, tmp_path / one.name)
+        Dial((Measured(0, 5.0, 80.0), Measured(2, 3.0, 70.0))).save(tmp_path / one.name)
+    assert [load_task(tmp_path / "any", budget).depth for budget in (None, 6, 4)] == [None, 0, 2]
+    with pytest.raises(ConfigurationError, match=r"at least 3\.00 ms"):
+        load_task(tmp_path / "any", 1)
+    with pytest.raises(ConfigurationError, match=r"a robust task .* got one of depth 0"):
+        load_task(tmp_path / "verify", 6)
 
 
 def test_a_task_of_another_model_is_refused(tasks, tmp_path) -> None:

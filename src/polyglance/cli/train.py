@@ -125,6 +125,12 @@ def show(done: "QuestionReport", folder: Path, as_json: bool) -> None:
         )
     if done.scores:
         output.print(scores)
+    if done.depths:
+        numbers = ["layers without adapters", "accuracy", "ms a question"]
+        depths = table(*numbers, numbers=numbers)
+        for one in done.depths:
+            depths.add_row(str(one.depth), f"{one.quality:.1f} %", f"{one.milliseconds:.2f}")
+        output.print(depths)
     trained, megabytes = done.training, done.training.kept_bytes / 1e6
     output.print(
         f"{done.name}: {done.questions:,} questions, {len(done.labels):,} answers, loss {trained.losses[-1]:.3f}; "

@@ -7,6 +7,7 @@ A task is a folder:
     adapter.*           of kind `adapter`: its adapter
     fusion.* adapters/  of kind `fusion`: a fusion, and each adapter that it mixes in a folder of its own
     folded.*            of kind `folded`: a fusion folded, pruned or not
+    depths.json         of a robust adapter: what each depth costs and is worth
 """
 
 import json
@@ -34,6 +35,7 @@ from polyglance.adapters.checkpoint import (
     unfilled,
 )
 from polyglance.adapters.composition import Composition, Drop, Fuse, Parallel
+from polyglance.adapters.dial import Dial
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
@@ -108,8 +110,15 @@ def save_task(task: Task, folder: Path) -> None:
     (folder / "task.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load_task(folder: Path) -> Task:
-    """The task that `save_task` wrote. Raises CheckpointError for files that are missing, torn, or do not fit."""
+def load_task(folder: Path, budget: float | None = None) -> Task:
+    """The task that `save_task` wrote.
+
+    budget: milliseconds, by which `depths.json` tells a robust task's depth; None takes the task as it was trained.
+
+    Raises:
+        CheckpointError: files are missing, torn, or do not fit.
+        ConfigurationError: nothing fits the budget, or the task has a depth already.
+    """
     path = folder / "task.json"
     try:
         facts = _facts(path.read_text(encoding="utf-8"))
@@ -123,6 +132,12 @@ def load_task(folder: Path) -> Task:
     depth = None if facts["depth"] == "robust" else facts["depth"]
     if depth is not None and depth >= layers:
         raise CheckpointError(f"{path} does not describe a task: expected a depth of 0 to {layers - 1}, got {depth}")
+    if budget is not None:
+        if depth is not None:
+            raise ConfigurationError(
+                f"expected a robust task to choose a depth for, got one of depth {depth}: {folder}"
+            )
+        depth = Dial.load(folder).depth(budget)
     labels = tuple(facts["labels"])
     head = _load_head(folder / "head.safetensors", width, len(labels))
     return Task(facts["name"], labels, depth, weights, head, facts["model"], facts["fingerprint"], facts["scores"])

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.composition import Composition, Drop, Fuse
+from polyglance.adapters.dial import Dial, Measured, calibrate
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.modules import Adapter
+from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.source import AdapterSource
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.data.images import decode
@@ -42,13 +44,15 @@ Scores = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class QuestionReport:
-    """What training a task came to. questions: that it was trained on."""
+    """What training a task came to. questions: that it was trained on. depths: of a robust task, what each costs and is
+    worth."""
 
     name: str
     labels: tuple[str, ...]
     questions: int
     scores: Scores
     training: TrainingReport
+    depths: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ def train_question_task(
     report: Report | None = None,
 ) -> QuestionReport:
     """Trains an adapter and a head on the questions of the split train, scores them on the others, and leaves the task
-    in `output`, with the log of its training in `output/training`, from where a killed run goes on.
+    in `output`, with the log of its training in `output/training`, from where a killed run goes on. Beside a robust
+    task stands what each depth costs and is worth.
 
     source: what loads the model again.
 
@@ -129,11 +134,17 @@ def train_question_task(
     depths = settings.depths(len(model.joint_layers.layers))
     data = _Data.read(model, questions, depths, folder / "states", report)
     done = train_task(data.train, len(data.labels), folder, settings, report=report)
-    scores = data.scores(TrainableAdapters({TASK: done.adapter}), TASK, done.head)
+    trained = TrainableAdapters({TASK: done.adapter})
+    scores = data.scores(trained, TASK, done.head)
     weights = done.adapter.cpu()
     save_task(Task(name, data.labels, settings.depth, weights, done.head, source, model.fingerprint, scores), output)
+    measured: tuple[Measured, ...] = ()
+    if settings.depth is None:
+        dial = data.dial(done.adapter, trained, done.head)
+        dial.save(output)
+        measured = dial.measured
     data.forget()
-    return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report)
+    return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report, measured)
 
 
 def train_question_fusion(
@@ -266,6 +277,24 @@ class _Data:
             }
             for split, examples in self.held_out.items()
         }
+
+    def dial(self, adapter: Adapter, trained: AdapterSource, head: nn.Linear) -> Dial:
+        """Of a robust adapter. A forward pass is that of the joint layers over one question; the quality is the
+        accuracy on the first of the splits val, test and train that is there."""
+        examples = next((self.held_out[split] for split in HELD_OUT if split in self.held_out), self.train)
+        x, mask = examples.states.before(0, torch.tensor([0]))
+        encoder = examples.states.encoder
+        bank = AdapterBank(adapter.width, adapter.layers, 1, x.dtype, x.device)
+        bank.add(TASK, adapter)
+
+        @torch.no_grad()
+        def forward(depth: int) -> object:
+            return encoder.first(x, mask, Adaptation(bank, [Drop(TASK, depth)]))
+
+        def quality(depth: int) -> float:
+            return round(accuracy(examples, trained, Drop(TASK, depth), head), 2)
+
+        return calibrate(adapter.layers, forward, quality)
 
     def forget(self) -> None:
         """Removes what was kept for training alone."""
