@@ -18,7 +18,7 @@ from polyglance.adapters.composition import Composition, Drop
 from polyglance.errors import CheckpointError, ConfigurationError
 
 FILE: Final = "depths.json"
-ROUNDS: Final = 7
+ROUNDS: Final = 15
 
 
 @dataclass(frozen=True)
