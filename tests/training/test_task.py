@@ -143,6 +143,12 @@ def test_a_depth_that_is_no_layer_is_refused(tmp_path: Path, depth: int) -> None
         train_task(examples((0,), 4), 2, tmp_path, replace(SETTINGS, depth=depth))
 
 
+@pytest.mark.parametrize("config", [AdapterConfig(modality="text"), AdapterConfig(invertible=True)])
+def test_an_adapter_that_kept_states_cannot_serve_is_refused(tmp_path: Path, config: AdapterConfig) -> None:
+    with pytest.raises(ConfigurationError, match="of all tokens and without an invertible part"):
+        train_task(examples((0,), 4), 2, tmp_path, config=config)
+
+
 def test_settings_and_labels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="1 or more epochs"):
         TaskSettings(epochs=0)

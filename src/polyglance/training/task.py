@@ -130,13 +130,16 @@ def train_task(
     classes: how many labels there are. folder: of the log `task.jsonl` and of a checkpoint, from which a killed run
     goes on. config: the adapter's shape; its depth is that of the settings.
 
-    Raises ConfigurationError for a folder that holds another run, and for a depth below which no states were kept.
+    Raises ConfigurationError for a folder that holds another run, for a depth below which no states were kept, and for
+    an adapter of one modality or with an invertible part, of which kept states know nothing.
     """
     settings = settings or TaskSettings()
     encoder = examples.states.encoder
     width, layers = examples.states.width, len(encoder.layers)
     settings.depths(layers)
     config = replace(config or AdapterConfig(), depth=settings.depth or 0)
+    if config.modality or config.invertible:
+        raise ConfigurationError("expected an adapter of all tokens and without an invertible part to train as a task")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         adapter, head = Adapter(config, width, layers), _head(width, classes, encoder)
