@@ -22,8 +22,8 @@ class Settings:
     layers: int = 8
     width: int = 128
     heads: int = 4
-    place_steps: int = 1200
-    word_steps: int = 2500
+    place_steps: int = 3000
+    word_steps: int = 1800
     captions: int = 64
     questions: int = 64
     examples: int = 16_000
