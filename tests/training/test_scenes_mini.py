@@ -33,6 +33,7 @@ TINY = ScenesMiniSettings(
     texts=8,
     text_names=4,
     word_steps=4,
+    task_steps=3,
     captions=6,
     names=4,
     questions=4,
@@ -49,12 +50,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_leaves_a_model_logs_and_a_plot(run: Path) -> None:
     model = load_model(str(run / "model"))
     assert model.name == "scenes-mini"
-    assert [len(list(read_log(run / f"{stage}.jsonl"))) for stage in ("pictures", "shapes", "texts", "words")] == [
-        3,
-        2,
-        4,
-        4,
-    ]
+    stages = ("pictures", "shapes", "texts", "words", "tasks")
+    assert [len(list(read_log(run / f"{stage}.jsonl"))) for stage in stages] == [3, 2, 4, 4, 3]
     assert (run / "losses.png").read_bytes()[:4] == b"\x89PNG"
     row = next(iter(read_log(run / "words.jsonl")))
     assert {"embed", "match", "foil", "rank", "fragments", "cells", "cells_question", "answer"} <= row.keys()
@@ -72,18 +69,31 @@ def test_the_same_seed_gives_the_same_model_and_a_finished_run_is_not_repeated(r
 
 def test_it_goes_on_from_a_model_with_fewer_joint_layers(run: Path, tmp_path: Path) -> None:
     done = load_folder(run / "model", torch.float32)
-    smaller = SingleStreamModel(replace(done.config, layers=6), done.tokenizer).eval()
+    config = replace(done.config, task_adapters=None)
+    smaller = SingleStreamModel(replace(config, layers=6), done.tokenizer).eval()
     smaller.load_state_dict(done.state_dict(), strict=False)
-    grown = SingleStreamModel(done.config, done.tokenizer).eval()
+    grown = SingleStreamModel(config, done.tokenizer).eval()
     go_on_from(smaller, grown)
     text = smaller.tokenize(["a red star", "ein Hund"])
     torch.testing.assert_close(grown.embed(grown.read_text(text)), smaller.embed(smaller.read_text(text)))
     trained = train_scenes_mini(TINY, tmp_path, start=smaller)
     assert torch.equal(trained.stem.state_dict()["blocks.0.weight"], done.stem.state_dict()["blocks.0.weight"])
     assert not torch.equal(trained.expand_text.weight, done.expand_text.weight)
-    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["words.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["tasks.jsonl", "words.jsonl"]
     with pytest.raises(ConfigurationError, match="name another folder"):
         train_scenes_mini(TINY, tmp_path)
+
+
+def test_the_tasks_adapters_are_trained_in_a_body_that_stays_as_it_is(run: Path, tmp_path: Path) -> None:
+    start = load_folder(run / "model", torch.float32)
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    trained = train_scenes_mini(TINY, tmp_path, start=start, tasks_alone=True)
+    after = trained.state_dict()
+    changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {"task_adapters", "embed_head", "match_head", "answer_head"}
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["tasks.jsonl"]
+    with pytest.raises(ConfigurationError, match="name one with --from"):
+        train_scenes_mini(TINY, tmp_path / "other", tasks_alone=True)
 
 
 def test_targets_say_what_stands_in_each_cell() -> None:

@@ -52,6 +52,9 @@ def train(
     start: Annotated[
         str | None, typer.Option("--from", metavar="MODEL", help="Go on from this model instead of from nothing.")
     ] = None,
+    tasks_alone: Annotated[
+        bool, typer.Option("--tasks-alone", help="With --from: train the tasks' adapters in it, and nothing else.")
+    ] = False,
     device: Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu or cuda.")] = "cpu",
     as_json: Json = False,
 ) -> None:
@@ -68,7 +71,11 @@ def train(
 
     with stages() as report:
         train_scenes_mini(
-            ScenesMiniSettings(seed=seed, device=device), output, report, load_model(start) if start else None
+            ScenesMiniSettings(seed=seed, device=device),
+            output,
+            report,
+            load_model(start) if start else None,
+            tasks_alone,
         )
     if as_json:
         print_json({"folder": str(output / "model")})

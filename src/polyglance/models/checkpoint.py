@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from polyglance.adapters.config import AdapterConfig
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, PolyglanceError
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
@@ -45,6 +46,8 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
         fields: dict[str, Any] = json.loads(description)
         family, name = fields.pop("family"), fields.pop("name")
         fields |= {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+        if fields.get("task_adapters"):
+            fields["task_adapters"] = AdapterConfig.from_dict(fields["task_adapters"])
         config = SingleStreamConfig(**fields)
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} holds no model: expected a file config.json in it") from error

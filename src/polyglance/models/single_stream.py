@@ -12,6 +12,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.modules import Adapter
+from polyglance.adapters.routing import Adaptation
+from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
 from polyglance.models.protocol import ImageBatch, TextBatch
@@ -30,6 +34,7 @@ class SingleStreamConfig:
 
     layers: all of them; the first `first_joint_layer` read one modality alone. kept_grid: image tokens a side that are
     kept at the cut. state_width: values a stored image token. stem: channels of the convolutions over the pixels.
+    task_adapters: the shape of an adapter for each task in the joint layers; None for a model without any.
     """
 
     vocabulary: int
@@ -47,6 +52,7 @@ class SingleStreamConfig:
     state_width: int = 128
     embedding_dim: int = 192
     max_text_tokens: int = 64
+    task_adapters: AdapterConfig | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.first_joint_layer < self.layers:
@@ -68,7 +74,7 @@ class SingleStreamModel(nn.Module):
 
     Below the cut each modality has layers of its own (the modality experts of VLMo, arXiv:2111.02358, taken whole),
     so that the picture side can be trained first and its states kept. Above it, one stack serves all three tasks: each
-    puts its own learned token in front and reads its result there.
+    puts its own learned token in front, reads its result there, and has an adapter of its own in every layer.
     """
 
     def __init__(self, config: SingleStreamConfig, tokenizer: Tokenizer, name: str = "untrained") -> None:
@@ -89,6 +95,7 @@ class SingleStreamModel(nn.Module):
         self.kept_position = nn.Parameter(torch.zeros(c.kept_grid**2, c.width))
         self.task_token = nn.Embedding(len(TASKS), c.width)
         self.joint_layers = Encoder(c.layers - c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm)
+        self.task_adapters = _task_adapters(c) if c.task_adapters else None
         self.embed_head = nn.Linear(c.width, c.embedding_dim)
         self.match_head = nn.Linear(c.width, 1)
         self.answer_head = nn.Linear(c.width, len(c.answers))
@@ -169,7 +176,9 @@ class SingleStreamModel(nn.Module):
 
         (what the task's token holds in the end; all states half-way up, that token's first).
         """
-        return self.joint_layers.first(*self.join(task, *states))
+        x, mask = self.join(task, *states)
+        adaptation = Adaptation(self.task_adapters, [task] * len(x)) if self.task_adapters else None
+        return self.joint_layers.first(x, mask, adaptation)
 
     def join(
         self, task: Task, *states: TokenStates
@@ -190,6 +199,11 @@ class SingleStreamModel(nn.Module):
 
     def _gradients(self) -> torch.autograd.grad_mode.set_grad_enabled:
         return torch.set_grad_enabled(self.training and torch.is_grad_enabled())
+
+
+def _task_adapters(config: SingleStreamConfig) -> TrainableAdapters:
+    shape, layers = config.task_adapters or AdapterConfig(), config.layers - config.first_joint_layer
+    return TrainableAdapters({task: Adapter(shape, config.width, layers) for task in TASKS})
 
 
 def _read_off(head: nn.Linear, joint: Float[Tensor, "batch width"]) -> Float[Tensor, "batch results"]:

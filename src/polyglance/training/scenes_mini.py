@@ -1,17 +1,18 @@
-"""Makes the bundled model `scenes-mini` from nothing, in four stages.
+"""Makes the bundled model `scenes-mini` from nothing, in five stages.
 
 1. `pictures`: the picture layers learn the scene graph of 30,000 scenes and to tell the gallery's pictures apart.
 2. `shapes`: the same once more with shapes counting fourfold; in eight colours each they are learned slowest.
 3. `texts`: the text layers learn what a text says, in all languages: the facts of its meaning, the emoji of its name.
 4. `words`: the pictures' kept states are computed once and frozen; text and joint layers learn on them to embed, match,
    and answer.
+5. `tasks`: all that is frozen; an adapter and a head for each task learn on.
 
 Each stage resumes from its own checkpoint in the output folder.
 """
 
 import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polyglance.adapters.config import AdapterConfig
 from polyglance.data.gallery import gallery
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
@@ -42,6 +44,9 @@ from polyglance.training.scene_graphs import SceneGraphHead, scene_targets
 from polyglance.training.word_source import WordSource
 from polyglance.training.words import WordLosses
 
+TASK_ADAPTERS = AdapterConfig(reduction_factor=4)
+"""A bottleneck of 48 in each joint layer: 0.1 million weights a task."""
+
 
 @dataclass(frozen=True)
 class ScenesMiniSettings:
@@ -59,6 +64,7 @@ class ScenesMiniSettings:
     texts: int = 384
     text_names: int = 96
     word_steps: int = 6500
+    task_steps: int = 1000
     captions: int = 96
     names: int = 40
     questions: int = 144
@@ -70,20 +76,26 @@ def train_scenes_mini(
     folder: Path,
     report: Report | None = None,
     start: SingleStreamModel | None = None,
+    tasks_alone: bool = False,
 ) -> SingleStreamModel:
     """Trains in `folder`, resuming what is there, and leaves the model in `folder/model`, its losses in
     `STAGE.jsonl` and `losses.png`.
 
-    start: a model to go on from instead of from nothing; only the last stage is run. Joint layers that it lacks are put
-    on top of its own and begin as the identity (Net2Net, arXiv:1511.05641).
+    start: a model to go on from instead of from nothing; only the last two stages are run, or with `tasks_alone` the
+    last. Joint layers that it lacks are put on top of its own and begin as the identity (Net2Net, arXiv:1511.05641).
 
-    Raises ConfigurationError for a folder that holds a run from another beginning.
+    Raises ConfigurationError for a folder that holds a run from another beginning, and for `tasks_alone` without a
+    model to start from.
     """
+    if tasks_alone and not start:
+        raise ConfigurationError("expected a model to train the tasks' adapters in: name one with --from")
     folder.mkdir(parents=True, exist_ok=True)
     _check_beginning(folder / "begun_from.txt", start.fingerprint if start else "nothing")
     tokenizer = start.tokenizer if start else _tokenizer(settings, folder / "tokenizer.json")
     torch.manual_seed(settings.seed)
     config = SingleStreamConfig(tokenizer.vocabulary, ANSWERS, DEMO_LANGUAGES, layers=7, first_joint_layer=2)
+    if start and start.config.layers == config.layers:
+        config = replace(config, task_adapters=start.config.task_adapters)
     model = SingleStreamModel(config, tokenizer, "scenes-mini").to(settings.device)
     if start:
         go_on_from(start, model)
@@ -108,12 +120,27 @@ def train_scenes_mini(
     )
     if not start:
         _train_texts(model, source, settings, folder, report)
-    losses = WordLosses(model, source, kept_pictures, kept_faces)
-    schedule = Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4))
-    fit("words", losses.trained, losses, schedule, folder, report)
+    if not tasks_alone:
+        losses = WordLosses(model, source, kept_pictures, kept_faces)
+        schedule = Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4))
+        fit("words", losses.trained, losses, schedule, folder, report)
+    model = with_task_adapters(model)
+    losses = WordLosses(model, source, kept_pictures, kept_faces, tasks_alone=True)
+    fit("tasks", losses.trained, losses, Schedule(settings.task_steps, 1e-3), folder, report)
     save_model(model.eval(), folder / "model")
-    plot_losses(folder, ("words",) if start else ("pictures", "shapes", "texts", "words"))
+    stages = ("pictures", "shapes", "texts", "words", "tasks")
+    plot_losses(folder, stages[4 if tasks_alone else 3 if start else 0 :])
     return model
+
+
+def with_task_adapters(model: SingleStreamModel) -> SingleStreamModel:
+    """The model with adapters that do nearly nothing yet, for each of its tasks; itself, if it has them."""
+    if model.task_adapters is not None:
+        return model
+    config = replace(model.config, task_adapters=TASK_ADAPTERS)
+    adapted = SingleStreamModel(config, model.tokenizer, model.name).to(model.device).train(model.training)
+    adapted.load_state_dict(model.state_dict(), strict=False)
+    return adapted
 
 
 def _check_beginning(path: Path, beginning: str) -> None:

@@ -15,12 +15,23 @@ from polyglance.training.loop import Losses
 from polyglance.training.losses import hard_negatives, info_nce
 from polyglance.training.word_source import WordBatch, WordSource
 
+PICTURE_PARTS = ("stem", "image_position", "image_layers", "compressor")
+TASK_PARTS = ("task_adapters", "embed_head", "match_head", "answer_head")
+
 
 class WordLosses:
     """The losses of a step: twin encoder, cross-encoder, answers and grounding, over scenes and gallery at once."""
 
-    def __init__(self, model: SingleStreamModel, source: WordSource, scenes: TokenStates, gallery: TokenStates) -> None:
-        self.model, self.source = model, source
+    def __init__(
+        self,
+        model: SingleStreamModel,
+        source: WordSource,
+        scenes: TokenStates,
+        gallery: TokenStates,
+        tasks_alone: bool = False,
+    ) -> None:
+        """tasks_alone: train what the tasks have to themselves, in a body that is frozen and grounded."""
+        self.model, self.source, self.tasks_alone = model, source, tasks_alone
         self.states = TokenStates(
             torch.cat([scenes.hidden, gallery.hidden]), torch.cat([scenes.mask, gallery.mask]), "image"
         )
@@ -31,10 +42,10 @@ class WordLosses:
 
     @property
     def trained(self) -> nn.Module:
-        """What this stage trains: all but the picture layers, and the temperature."""
-        frozen = ("stem", "image_position", "image_layers", "compressor")
+        """What this stage trains: all but the picture layers, or the tasks' adapters and heads; and the temperature."""
         for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(not name.startswith(frozen))
+            of_tasks, of_pictures = name.startswith(TASK_PARTS), name.startswith(PICTURE_PARTS)
+            parameter.requires_grad_(of_tasks if self.tasks_alone else not of_pictures)
         trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
         trained.register_parameter("scale", self.scale)
         return trained
@@ -55,12 +66,17 @@ class WordLosses:
             questions = model.read_text(batch.questions)
             asked, asked_halfway = model.joint("answer", questions, self._states(batch.question_rows))
             scores, answers = model.match_head(matched).squeeze(-1).float(), model.answer_head(asked).float()
-        return {
+        terms = {
             "embed": embed,
             **_match_terms(scores, pairs),
+            "answer": F.cross_entropy(answers, batch.answers.to(answers.device)),
+        }
+        if self.tasks_alone:
+            return terms
+        return {
+            **terms,
             **self._grounding_terms(batch, text, row, matched, halfway),
             "cells_question": 0.1 * self.grounding.cell_loss(asked_halfway, batch.question_cells),
-            "answer": F.cross_entropy(answers, batch.answers.to(answers.device)),
         }
 
     def _grounding_terms(
