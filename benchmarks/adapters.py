@@ -5,7 +5,8 @@
 
 Both sides load one random body and the same adapters, give the same outputs (checked before anything is timed) and are
 timed in turns: ours, theirs, ours, ... in one run, with the same dtype and threads. ratio: theirs / ours, of medians.
-On a GPU, where there is one, with the kernels that a forward launches; those rows go to a file of their own.
+On a GPU, where there is one, with the kernels that a forward launches, into a file of its own. Each row is
+written as soon as it is there, in place of an older one of its case and dtype.
 """
 
 import argparse
@@ -254,6 +255,12 @@ def name_of(device: torch.device) -> str:
     return "bench_adapters" if device.type == "cpu" else f"bench_adapters_{device.type}"
 
 
+def measured_before(path: Path) -> dict[tuple[str, str], Row]:
+    """Rows by case and dtype; a row that is measured again takes the place of the old one."""
+    rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return {(str(row["case"]), str(row["dtype"])): row for row in rows}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
@@ -261,8 +268,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose title holds this")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    started, rows = time.time(), []
+    started = time.time()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rows = measured_before(arguments.output / f"{name_of(device)}.json")
+
+    def keep(row: Row) -> None:
+        print(json.dumps(row), file=sys.stderr)
+        rows[str(row["case"]), str(row["dtype"])] = row
+        write_results(name_of(device), list(rows.values()), 0, started, arguments.output)
+
     with tempfile.TemporaryDirectory() as name, Peer() as peer:
         folder = Path(name)
         peer(make=str(folder), threads=torch.get_num_threads(), device=device.type)
@@ -272,11 +286,8 @@ def main() -> None:
             ours = Ours(folder, getattr(torch, dtype), device)
             for case in CASES:
                 if arguments.only in case.title:
-                    rows.append(measure(case, ours, peer, ids[case.shape], arguments.repeats))
-                    print(json.dumps(rows[-1]), file=sys.stderr)
-            rows.append(loading(ours, 20))
-            print(json.dumps(rows[-1]), file=sys.stderr)
-    print(f"wrote {write_results(name_of(device), rows, 0, started, arguments.output)}")
+                    keep(measure(case, ours, peer, ids[case.shape], arguments.repeats))
+            keep(loading(ours, 20))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS.parent / "README.md", DOCS / "scenes-mini.md")
+PAGES = (DOCS.parent / "README.md", DOCS / "scenes-mini.md", DOCS / "adapters.md")
 
 Row = dict[str, Any]
 
@@ -86,7 +86,35 @@ def times() -> str:
     return table(["what", "median ms (fastest to slowest)", "at most"], lines)
 
 
-TABLES: dict[str, Callable[[], str]] = {"scenes": scenes, "answers": answers, "emoji": emoji, "times": times}
+def peers() -> str:
+    """A line a case, float32 beside bfloat16."""
+    rows = results("bench_adapters")
+    lines = []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        cells: list[str] = []
+        for dtype in ("float32", "bfloat16"):
+            (row,) = (row for row in rows if (row["case"], row["dtype"]) == (case, dtype))
+            low, high = row["spread"]
+            if "peer" in row:
+                missed = "" if row["ratio"] >= row["required"] else " **"
+                times = f"{row['ours_ms']:,.0f} / {row['peer_ms']:,.0f}"
+                cells += [times, f"{row['ratio']:.2f} ({low:.2f} to {high:.2f}){missed}", f"{row['required']:g}"]
+            else:
+                cells += [f"{row['ours_ms']:.1f} ({low:.1f} to {high:.1f})", "", f"at most {row['required']} ms"]
+        lines.append([case, *cells])
+    head = [
+        f"{dtype}: {what}" for dtype in ("float32", "bfloat16") for what in ("ours / theirs, ms", "ratio", "to reach")
+    ]
+    return table(["BERT-base shape, two cores", *head], lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "scenes": scenes,
+    "answers": answers,
+    "emoji": emoji,
+    "times": times,
+    "peers": peers,
+}
 
 
 def filled(page: str) -> str:

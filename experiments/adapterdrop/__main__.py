@@ -23,6 +23,7 @@ from experiments.adapterdrop.plots import draw
 from experiments.adapterdrop.pretraining import pretrained_body
 from experiments.adapterdrop.settings import SMALL, Settings, open_folder
 from experiments.adapterdrop.speeds import speed_rows
+from experiments.adapterdrop.tables import tables
 from experiments.adapterdrop.tasks import TASKS, task_data
 from experiments.results import RESULTS, Row, write_results
 from polyglance.training.task import TaskSettings
@@ -114,6 +115,7 @@ def main() -> None:
         rows = list(speed_rows(tasks[0], arguments.repeats))
         for part in ("training", "inference"):
             results.replace(part, [row for row in rows if row["part"] == part])
+    print(tables(results.rows))
     draw(results.rows, arguments.output.parent / "images" if arguments.output == RESULTS else arguments.output)
 
 
