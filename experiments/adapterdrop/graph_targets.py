@@ -1,7 +1,7 @@
 """What a scene graph says of a caption, cell by cell: where each word of a phrase fits, and each relation ends.
 
 A phrase as a whole tells a model little about its parts: `a dog on a red plate` is found by the dog alone in most
-scenes, and the plate is not learned. Its parts apart are learned at once.
+scenes, and the plate is not learned. So each part is a target by itself.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@
    - a true caption from its foil, and its picture from one of which it is false (matching);
    - which fragments of a caption are true, and half-way up still the cells (the scene graph).
 
-Without the first stage the second learns the cells, on which all else rests, ten times as slowly.
+The first stage is there because all else rests on the cells, and the second alone learns them slowly.
 """
 
 import os
