@@ -38,7 +38,7 @@ OUR_FUSIONS = {"seq,seq-two": 1, "twice,twice-two": 2}
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `peers.py` has filled, given `ours` and what was made of it for the library, `converted`."""
     if not PEERS.exists():
-        pytest.skip("make test makes it: the environment .venv-peers")
+        pytest.fail("expected the environment .venv-peers, which `make test` makes")
     folder = tmp_path_factory.mktemp("peers")
     torch.manual_seed(0)
     for name, config in OURS.items():

@@ -95,7 +95,7 @@ class SingleStreamModel(nn.Module):
         self.kept_position = nn.Parameter(torch.zeros(c.kept_grid**2, c.width))
         self.task_token = nn.Embedding(len(TASKS), c.width)
         self.joint_layers = Encoder(c.layers - c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm)
-        self.task_adapters = _task_adapters(c) if c.task_adapters else None
+        self.task_adapters = _task_adapters(c.task_adapters, c) if c.task_adapters else None
         self.embed_head = nn.Linear(c.width, c.embedding_dim)
         self.match_head = nn.Linear(c.width, 1)
         self.answer_head = nn.Linear(c.width, len(c.answers))
@@ -201,8 +201,8 @@ class SingleStreamModel(nn.Module):
         return torch.set_grad_enabled(self.training and torch.is_grad_enabled())
 
 
-def _task_adapters(config: SingleStreamConfig) -> TrainableAdapters:
-    shape, layers = config.task_adapters or AdapterConfig(), config.layers - config.first_joint_layer
+def _task_adapters(shape: AdapterConfig, config: SingleStreamConfig) -> TrainableAdapters:
+    layers = config.layers - config.first_joint_layer
     return TrainableAdapters({task: Adapter(shape, config.width, layers) for task in TASKS})
 
 

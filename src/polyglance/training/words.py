@@ -1,4 +1,4 @@
-"""The last stage: texts and pictures grounded in each other, from picture states that are frozen and kept in memory."""
+"""The last two stages: texts and pictures grounded in each other, and the tasks, from picture states that are frozen."""
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
