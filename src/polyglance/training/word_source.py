@@ -1,4 +1,4 @@
-"""What the last two stages read: true and false captions, near misses, names and questions, drawn from a step's number."""
+"""What the last two stages read: true and false captions, near misses, names and questions, drawn from a step."""
 
 import random
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The last two stages: texts and pictures grounded in each other, and the tasks, from picture states that are frozen."""
+"""The last two stages: texts and pictures grounded in each other, and the tasks, from frozen states of pictures."""
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
