@@ -23,7 +23,7 @@ class Settings:
     width: int = 128
     heads: int = 4
     place_steps: int = 3000
-    word_steps: int = 1800
+    word_steps: int = 2600
     captions: int = 64
     questions: int = 64
     examples: int = 16_000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -126,15 +126,25 @@ class Library:
         )
 
     def ask_tasks(
-        self, question: str, image: PathLike, tasks: Sequence[PathLike], language: str = AUTO, top: int = 5
+        self,
+        question: str,
+        image: PathLike,
+        tasks: Sequence[PathLike],
+        language: str = AUTO,
+        top: int = 5,
+        depth: int | Literal["auto"] | None = None,
+        budget: float | None = None,
     ) -> AskTasksResponse:
-        """What tasks that were trained in the library's model answer, all at once. tasks: their folders.
+        """What tasks that were trained in the library's model answer, all at once.
 
-        Raises CheckpointError for a folder that is no task, or one of another model; otherwise as `ask`.
+        tasks: their folders. depth, budget: of each, as in `load_task`.
+
+        Raises CheckpointError for a folder that is no task, or one of another model, ConfigurationError for a depth
+        that it does not have; otherwise as `ask`.
         """
         if not isinstance(self.model, SingleStreamModel):
             raise ConfigurationError(f"expected a single-stream model to have tasks, got {self.model.name}")
-        trained = TaskModel(self.model, [load_task(Path(folder)) for folder in tasks])
+        trained = TaskModel(self.model, [load_task(Path(folder), depth, budget) for folder in tasks])
         return AskTasksResponse(
             *self._asked(question, image, language, top, lambda *asked: answer_tasks(trained, *asked))
         )

@@ -107,6 +107,22 @@ def test_tasks_answer_at_once_as_each_by_itself(trained):
     assert [a["answer"] for a in alone["answers"]] == [a["answer"] for a in together.json["tasks"][2]["answers"]]
 
 
+def test_a_task_is_asked_at_a_depth(trained):
+    asked = ("ask", "Is it red?", "--image", picture(trained), "--task", "tasks/query")
+    answers = [
+        polyglance(*asked, "--json", *chosen, cwd=trained).json["tasks"]
+        for chosen in (("--depth", "0"), ("--depth", "2"), ("--depth", "auto", "--budget", "1e6"))
+    ]
+    assert answers[0] != answers[1]
+    measured = json.loads((trained / "tasks" / "query" / "depths.json").read_text("utf-8"))["depths"]
+    best = max(measured, key=lambda one: (one["quality"], -one["milliseconds"]))["depth"]
+    assert best not in (0, 2) or answers[2] == answers[best // 2]
+    assert_refused(polyglance(*asked, "--depth", "auto", "--budget", "1e-6", cwd=trained), "at least", "ms")
+    assert_refused(polyglance(*asked, "--depth", "3", cwd=trained), "a depth of 0 to 2", "got 3")
+    for wrong in (("--depth", "deep"), ("--budget", "-1"), ("--budget", "5")):
+        assert polyglance(*asked, *wrong, cwd=trained).status != 0
+
+
 def test_tasks_are_asked_of_a_library(trained):
     indexed = polyglance("index", "scenes", "--library", "library", "--model", "model", "--json", cwd=trained)
     assert indexed.status == 0, indexed.errors

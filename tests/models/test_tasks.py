@@ -111,15 +111,32 @@ def test_saved_and_loaded_a_task_is_what_it_was(model, read, tasks, tmp_path) ->
         torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-5)
 
 
-def test_a_budget_chooses_the_depth_of_a_robust_task(tasks, tmp_path) -> None:
-    for one in (tasks[0], tasks[2]):
-        save_task(one, tmp_path / one.name)
-        Dial((Measured(0, 5.0, 80.0), Measured(2, 3.0, 70.0))).save(tmp_path / one.name)
-    assert [load_task(tmp_path / "any", budget).depth for budget in (None, 6, 4)] == [None, 0, 2]
+def test_a_budget_chooses_the_depth_of_a_task(tasks, tmp_path) -> None:
+    save_task(tasks[2], tmp_path)
+    Dial((Measured(0, 5.0, 80.0), Measured(2, 3.0, 70.0))).save(tmp_path)
+    assert load_task(tmp_path).depth is None
+    assert [load_task(tmp_path, "auto", budget).depth for budget in (None, 6, 4)] == [0, 0, 2]
     with pytest.raises(ConfigurationError, match=r"at least 3\.00 ms"):
-        load_task(tmp_path / "any", 1)
-    with pytest.raises(ConfigurationError, match=r"a robust task .* got one of depth 0"):
-        load_task(tmp_path / "verify", 6)
+        load_task(tmp_path, "auto", 1)
+    for depth in (None, 1):
+        with pytest.raises(ConfigurationError, match=rf"expected the depth auto for a budget .* got {depth}"):
+            load_task(tmp_path, depth, 6)
+
+
+def test_a_depth_is_that_of_the_argument(model, read, tasks, tmp_path) -> None:
+    for one in (tasks[0], tasks[1], tasks[5]):
+        save_task(one, tmp_path / one.name)
+        logits = []
+        for depth in (1, 2) if one.name != "late" else (None, 2):
+            found = load_task(tmp_path / one.name, depth)
+            (by_argument,) = TaskModel(model, [found]).answer(*read)
+            (expected,) = TaskModel(model, [replace(one, depth=depth or one.depth)]).answer(*read)
+            torch.testing.assert_close(by_argument, expected, atol=1e-5, rtol=1e-5)
+            logits.append(by_argument)
+        assert torch.allclose(*logits) == (one.name == "late")
+    for name, depth, lowest in (("verify", 3, 0), ("verify", -1, 0), ("late", 1, 2)):
+        with pytest.raises(ConfigurationError, match=rf"a depth of {lowest} to 2 .* got {depth}"):
+            load_task(tmp_path / name, depth)
 
 
 def test_a_task_of_another_model_is_refused(tasks, tmp_path) -> None:

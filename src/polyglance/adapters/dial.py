@@ -70,7 +70,9 @@ class Dial:
             if not measured:
                 raise ValueError("expected one or more depths")
         except FileNotFoundError as error:
-            raise CheckpointError(f"{folder} holds no {FILE}: measure its depths with calibrate") from error
+            raise CheckpointError(
+                f"{folder} holds no {FILE}, which robust training writes: train it so, or measure it with calibrate"
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path} does not say what depths cost and are worth: {error}") from error
         if weights != _weights_hash(folder):

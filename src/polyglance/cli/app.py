@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -118,6 +118,15 @@ def ask(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Let this trained task answer; name several, and all answer at once."),
     ] = None,
+    depth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto", help="Leave the tasks' adapters out of the first N layers; auto: as is best in --budget."
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(metavar="MS", help="Milliseconds for an answer, by which auto chooses the depth.")
+    ] = None,
     library: LibraryFolder = None,
     language: Language = "auto",
     as_json: Json = False,
@@ -129,18 +138,22 @@ def ask(
       polyglance ask "What colour is the star?" --image night.png
       polyglance ask "How many dogs are in the picture?" --query "a dog at night"
       polyglance ask "Is it new?" --image night.png --task tasks/age --task tasks/colours
+      polyglance ask "Is it new?" --image night.png --task tasks/any --depth auto --budget 5
     """
     if (image is None) == (query is None):
         raise typer.BadParameter(
             "name the picture with --image PATH or search for it with --query QUERY: one of the two"
         )
+    chosen = task_depth(depth)
+    if not task and (depth is not None or budget is not None):
+        raise typer.BadParameter("--depth and --budget are of tasks: name one with --task DIR")
     with TemporaryDirectory() as nowhere:
         opened = library_to_ask(library, Path(nowhere), task or [], needed=image is None)
         if image is None:
             image = best_hit(opened.search(query or "", k=1, language=language))
         response: AskResponse | AskTasksResponse
         if task:
-            response = opened.ask_tasks(question, image, task, language)
+            response = opened.ask_tasks(question, image, task, language, depth=chosen, budget=budget)
             shown = [answer_table(one.answers, one.task) for one in response.tasks]
         else:
             response = opened.ask(question, image, language)
@@ -177,6 +190,14 @@ def demo(
         print_json(asdict(report))
     else:
         show_demo(report)
+
+
+def task_depth(depth: str | None) -> int | Literal["auto"] | None:
+    if depth is None or depth == "auto":
+        return "auto" if depth else None
+    if not depth.isdecimal():
+        raise typer.BadParameter(f"expected --depth to be a number of layers or auto, got {depth!r}")
+    return int(depth)
 
 
 def library_to_ask(chosen: Path | None, nowhere: Path, tasks: Sequence[Path], needed: bool) -> "Library":

@@ -11,6 +11,7 @@ A task is a folder:
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,15 +111,19 @@ def save_task(task: Task, folder: Path) -> None:
     (folder / "task.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load_task(folder: Path, budget: float | None = None) -> Task:
+def load_task(folder: Path, depth: int | Literal["auto"] | None = None, budget: float | None = None) -> Task:
     """The task that `save_task` wrote.
 
-    budget: milliseconds, by which `depths.json` tells a robust task's depth; None takes the task as it was trained.
+    depth: layers without its adapters; None: as it was trained; auto: the best that `depths.json` knows to take no more
+    than `budget` milliseconds, or the best of all without a budget.
 
     Raises:
         CheckpointError: files are missing, torn, or do not fit.
-        ConfigurationError: nothing fits the budget, or the task has a depth already.
+        ConfigurationError: the depth is no layer or below the first adapter, nothing fits the budget, or there is a
+            budget without auto.
     """
+    if budget is not None and depth != "auto":
+        raise ConfigurationError(f"expected the depth auto for a budget to choose by, got {depth}")
     path = folder / "task.json"
     try:
         facts = _facts(path.read_text(encoding="utf-8"))
@@ -129,18 +134,18 @@ def load_task(folder: Path, budget: float | None = None) -> Task:
     weights = _load_weights(folder, facts["kind"])
     width = weights.fusion.width if isinstance(weights, FusedAdapters) else weights.width
     layers = weights.fusion.layers if isinstance(weights, FusedAdapters) else weights.layers
-    depth = None if facts["depth"] == "robust" else facts["depth"]
-    if depth is not None and depth >= layers:
-        raise CheckpointError(f"{path} does not describe a task: expected a depth of 0 to {layers - 1}, got {depth}")
-    if budget is not None:
-        if depth is not None:
-            raise ConfigurationError(
-                f"expected a robust task to choose a depth for, got one of depth {depth}: {folder}"
-            )
-        depth = Dial.load(folder).depth(budget)
+    trained = None if facts["depth"] == "robust" else facts["depth"]
+    if trained is not None and trained >= layers:
+        raise CheckpointError(f"{path} does not describe a task: expected a depth of 0 to {layers - 1}, got {trained}")
+    if depth == "auto":
+        depth = Dial.load(folder).depth(math.inf if budget is None else budget)
+    lowest = trained or 0
+    if depth is not None and not lowest <= depth < layers:
+        raise ConfigurationError(f"expected a depth of {lowest} to {layers - 1} for the task {folder}, got {depth}")
     labels = tuple(facts["labels"])
     head = _load_head(folder / "head.safetensors", width, len(labels))
-    return Task(facts["name"], labels, depth, weights, head, facts["model"], facts["fingerprint"], facts["scores"])
+    acting = trained if depth is None else depth
+    return Task(facts["name"], labels, acting, weights, head, facts["model"], facts["fingerprint"], facts["scores"])
 
 
 def _facts(description: str) -> dict[str, Any]:
