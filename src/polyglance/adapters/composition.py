@@ -179,7 +179,7 @@ class Stage:
 
     source: for each row its row in the stage below (in the batch, for the first stage); in the first layer the rows
     come into being where the first adapter acts, and no earlier. steps: for each row what acts on it. Rows with the
-    same steps are neighbours, those without any come last.
+    same steps are neighbours, in an order that steps alone decide; those without any come last.
     """
 
     layers: range
@@ -227,6 +227,6 @@ def plan(compositions: Sequence[Composition], layers: int, depths: Mapping[str, 
 
 
 def _sorted(rows: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
-    """Rows with equal steps side by side, in the order in which these appear; rows without steps last."""
-    first = {path: place for place, path in reversed(list(enumerate(path for _, path in rows)))}
-    return sorted(rows, key=lambda row: (not row[1], first[row[1]]))
+    """Rows with equal steps side by side, rows without steps last. The same adapters always come in the same order:
+    they then keep to slots that follow each other, and their weights are used where they are."""
+    return sorted(rows, key=lambda row: (not row[1], str(row[1])))

@@ -1,12 +1,11 @@
 """Attention over the real tokens of a padded batch."""
 
-import math
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polyglance.kernels.attention import attention
 from polyglance.kernels.linear import linear
 
 
@@ -64,12 +63,7 @@ class Packing:
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention (Vaswani et al., arXiv:1706.03762, section 3.2), as two matrix products and a softmax.
-
-    At lengths below about 100 tokens the two plain products train twice as fast on a CPU as
-    `scaled_dot_product_attention`, whose backward pass dominates there. The softmax is taken in float32: over rows that
-    are no multiple of 32 long torch takes several times as long in bfloat16.
-    """
+    """Multi-head self-attention (Vaswani et al., arXiv:1706.03762, section 3.2)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -81,7 +75,7 @@ class SelfAttention(nn.Module):
         """Every token asks every token of its row. `project_out`, the last step, is left to the layer, which adds the
         residual in the same pass."""
         q, k, v = self._heads(packing.unpack(linear(x, self.project_in.weight, self.project_in.bias)), 3)
-        return packing.pack(self._attend(q, k, v, packing))
+        return packing.pack(_side_by_side(attention(q, k, v, packing.bias)))
 
     def first(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "batch width"]:
         """What `forward` gives for the first token of each row, which alone asks."""
@@ -89,20 +83,18 @@ class SelfAttention(nn.Module):
         weight, bias = self.project_in.weight, self.project_in.bias
         (q,) = self._heads(linear(packing.first(x), weight[:width], bias[:width])[:, None], 1)
         k, v = self._heads(packing.unpack(linear(x, weight[width:], bias[width:])), 2)
-        return self._attend(q, k, v, packing).squeeze(1)
+        return _side_by_side(attention(q, k, v, packing.bias)).squeeze(1)
 
     def _heads(self, x: Float[Tensor, "batch tokens parts_width"], parts: int) -> tuple[Tensor, ...]:
         """`parts` tensors (batch, heads, tokens, width of a head)."""
         split: tuple[Tensor, ...] = x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
         return split
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Float[Tensor, "batch asking width"]:
-        with torch.autocast(q.device.type, enabled=False):
-            scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
-            if packing.bias is not None:
-                scores = scores + packing.bias.to(scores.dtype)
-            mixed = scores.softmax(dim=-1, dtype=torch.float32).to(v.dtype) @ v
-        return mixed.transpose(1, 2).flatten(2)
+
+def _side_by_side(
+    heads: Float[Tensor, "batch heads tokens head_width"],
+) -> Float[Tensor, "batch tokens width"]:
+    return heads.transpose(1, 2).flatten(2)
 
 
 def attention_bias(mask: Bool[Tensor, "batch tokens"]) -> Float[Tensor, "batch 1 1 tokens"]:

@@ -1,5 +1,6 @@
 """Stacks of encoder layers, and the way of a batch through them with the adapters of each row."""
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +14,7 @@ from polyglance.adapters.routing import Adaptation, Half, Routing, Tokens, first
 from polyglance.nn.attention import Packing
 from polyglance.nn.layer import EncoderLayer, NormPlacement
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 8 << 20
 """On a CPU rows go through the layers in chunks whose widest state takes so many bytes: a layer then finds in the
 caches what the last one left, and memory is used again instead of being asked of the system anew."""
 
@@ -123,12 +124,12 @@ class Encoder(nn.Module):
         return self._layer(last).finish(half, acting.place, last, acting.routing(rows, Tokens(rows, modality)))
 
     def _chunks(self, x: Float[Tensor, "rows tokens width"]) -> tuple[Int[Tensor, " chunk"], ...]:
-        """The rows, as many at a time as go through the layers fastest."""
+        """The rows, in equal parts that go through the layers fastest."""
         rows = torch.arange(len(x), device=x.device)
         if x.device.type != "cpu" or torch.is_grad_enabled():
             return (rows,)
-        chunk = max(1, CHUNK_BYTES // (x.shape[1] * self.widest * x.element_size()))
-        return torch.split(rows, chunk)
+        widest = x.shape[1] * self.widest * x.element_size()
+        return torch.tensor_split(rows, max(1, math.ceil(len(rows) * widest / CHUNK_BYTES)))
 
     def _layer(self, index: int) -> EncoderLayer:
         return cast("EncoderLayer", self.layers[index])
