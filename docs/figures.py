@@ -108,12 +108,34 @@ def peers() -> str:
     return table(["BERT-base shape, two cores", *head], lines)
 
 
+def kernels() -> str:
+    """A line a case, float32 beside bfloat16."""
+    rows = results("bench_kernels")
+    lines = []
+    for case, other in dict.fromkeys((row["case"], row["other"]) for row in rows):
+        cells: list[str] = []
+        for dtype in ("float32", "bfloat16"):
+            found = [row for row in rows if (row["case"], row["other"], row["dtype"]) == (case, other, dtype)]
+            for row in found:
+                low, high = row["spread"]
+                cells += [
+                    f"{row['ours_ms']:.2f} / {row['other_ms']:.2f}",
+                    f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})",
+                ]
+            if not found:
+                cells += ["", ""]
+        lines.append([case, other, *cells])
+    head = [f"{dtype}: {what}" for dtype in ("float32", "bfloat16") for what in ("ours / other, ms", "ratio")]
+    return table(["what", "instead of", *head], lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "scenes": scenes,
     "answers": answers,
     "emoji": emoji,
     "times": times,
     "peers": peers,
+    "kernels": kernels,
 }
 
 

@@ -81,7 +81,7 @@ def _on_cpu(x: Tensor, weight: Tensor) -> bool:
 
 
 def _packed(weight: Tensor) -> Tensor:
-    """A parameter in oneDNN's own order, kept for as long as it is not changed: short batches spend a quarter of their
+    """A parameter in oneDNN's own order, kept for as long as it is not changed: short batches spend a tenth of their
     time on ordering weights."""
     if not isinstance(weight, nn.Parameter) or weight.is_inference():
         return weight

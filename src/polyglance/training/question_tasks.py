@@ -22,7 +22,8 @@ from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.source import AdapterSource
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.data.images import decode
-from polyglance.data.questions import Question, Split, named
+from polyglance.data.lines import Split, named
+from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError, PictureError
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.single_stream import SingleStreamModel
