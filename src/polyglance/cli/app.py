@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from polyglance.cli import adapters, model, scenes, train
+from polyglance.cli import adapters, evaluate, model, scenes, train
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
 from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(model.app, name="model")
 app.add_typer(train.app, name="train")
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(adapters.app, name="adapters")
 
 

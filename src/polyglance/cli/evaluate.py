@@ -1,0 +1,120 @@
+"""The commands that measure: runs made elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from polyglance.cli.options import Json
+from polyglance.cli.output import console, print_json, table
+
+if TYPE_CHECKING:
+    from polyglance.evaluation.pools import Pool
+    from polyglance.evaluation.runs import Scores
+
+app = typer.Typer(help="Measure retrieval.", no_args_is_help=True)
+
+LANGUAGE = "{language}"
+
+
+@app.command()
+def run(
+    data: Annotated[Path, typer.Option(metavar="PATH", help="Captions: a file or a folder, in any form that is read.")],
+    run: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Ranked lists; {language} in the name stands for each language.")
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="A B", help="Two such files: is B better than A, or is it noise?")
+    ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="A language to measure. [default: all of the data]")
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")] = "test",
+    image_to_text: Annotated[
+        bool, typer.Option("--image-to-text", help="Queries are pictures, items are captions.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Judge ranked lists that were made elsewhere.
+
+    A run is JSON as of IGLUE (for each query the places of the items, best first) or of TREC. A query without a result
+    is a miss.
+
+    \b
+    Examples:
+      polyglance evaluate run --data captions.jsonl --run ranked.json
+      polyglance evaluate run --data xflickrco/annotations --run 'zero_shot/uc2/test_{language}_0_result.json'
+      polyglance evaluate run --data captions.jsonl --compare before.json after.json
+    """
+    from polyglance.evaluation.report import comparison_report, retrieval_report
+    from polyglance.evaluation.runs import compare as differences
+    from polyglance.evaluation.runs import read_run, score
+
+    if (run is None) == (compare is None):
+        raise typer.BadParameter("name one run with --run FILE, or two with --compare A B")
+    measured = wanted_pools(data, split, language or [])
+    named = [run] if run is not None else list(compare or ())
+    if len(measured) > 1 and not all(LANGUAGE in name for name in named):
+        codes = ", ".join(pool.language for pool in measured)
+        raise typer.BadParameter(
+            f"the data is in {codes}: choose with --language, or write {LANGUAGE} in the file's name"
+        )
+    direction: Any = "image_to_text" if image_to_text else "text_to_image"
+
+    def judged(name: str) -> list["Scores"]:
+        return [
+            score(read_run(Path(name.replace(LANGUAGE, pool.language)), pool, direction), pool, direction)
+            for pool in measured
+        ]
+
+    if compare is not None:
+        both = zip(judged(compare[0]), judged(compare[1]), strict=True)
+        report = comparison_report({a.language: differences(a, b) for a, b in both})
+        print_json(report) if as_json else show_comparison(report)
+        return
+    scores = judged(named[0])
+    report = retrieval_report(scores)
+    print_json(report) if as_json else show_report(report)
+
+
+def wanted_pools(data: Path, split: str, languages: list[str]) -> tuple["Pool", ...]:
+    from polyglance.data.captions import read_captions
+    from polyglance.data.lines import split_of
+    from polyglance.evaluation.pools import pools
+
+    try:
+        chosen = split_of({"split": split})
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return pools(read_captions(data, with_pictures=False), chosen, languages)
+
+
+def show_report(report: dict[str, Any]) -> None:
+    """A table a direction, a line a language, the mean last; the interval of R@1 beside it."""
+    output = console()
+    for direction in ("text_to_image", "image_to_text"):
+        if not (mean := report[direction]):
+            continue
+        shown = table(
+            "language", *mean, "95 % of R@1", numbers=[*mean, "95 % of R@1"], title=direction.replace("_", " ")
+        )
+        for language, found in report["by_language"].items():
+            low, high = found[direction]["intervals"]["R@1"]
+            shown.add_row(language, *(f"{found[direction][name]:.2f}" for name in mean), f"{low:.1f} to {high:.1f}")
+        if len(report["by_language"]) > 1:
+            shown.add_row("mean", *(f"{value:.2f}" for value in mean.values()), "")
+        output.print(shown)
+    if report["missing"]:
+        first = ", ".join(f"{one['language']} {one['query']}" for one in report["missing_queries"][:20])
+        found = f"queries without a result, which count as misses: {report['missing']:,} ({first})"
+        output.print(found, style="yellow")
+
+
+def show_comparison(report: dict[str, Any]) -> None:
+    shown = table("language", "measure", "B - A", "95 %", "", numbers=["B - A", "95 %"])
+    for language, measures in report.items():
+        for name, one in measures.items():
+            low, high = one["interval"]
+            verdict = "may be noise" if one["likely_noise"] else "more than noise"
+            shown.add_row(language, name, f"{one['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}", verdict)
+    console().print(shown)

@@ -1,0 +1,99 @@
+"""Measures of ranked lists with any number of right items, and how far they can be trusted.
+
+A query without a result counts as a miss, so that a denominator never shrinks.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES: Final = 2000
+_BATCH: Final = 100
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A query's list against what is right. ranks: of its right items, from 1, ascending. right: how many there are."""
+
+    ranks: tuple[int, ...]
+    right: int
+
+
+def judge(ranked: Sequence[Hashable], right: frozenset[Hashable]) -> Judged:
+    """ranked: items, best first; an item that is named twice counts where it is first."""
+    seen = dict.fromkeys(ranked)
+    return Judged(tuple(rank for rank, item in enumerate(seen, 1) if item in right), len(right))
+
+
+def hit(judged: Judged, at: int) -> float:
+    """1 where a right item is among the first `at`: what image-text retrieval calls recall."""
+    return float(bool(judged.ranks) and judged.ranks[0] <= at)
+
+
+def reciprocal_rank(judged: Judged) -> float:
+    return 1 / judged.ranks[0] if judged.ranks else 0.0
+
+
+def ndcg(judged: Judged, at: int) -> float:
+    """Normalised discounted cumulative gain of right items that are all worth 1 (Järvelin and Kekäläinen 2002)."""
+    gain = sum(1 / math.log2(rank + 1) for rank in judged.ranks if rank <= at)
+    return gain / sum(1 / math.log2(rank + 1) for rank in range(1, min(judged.right, at) + 1))
+
+
+MEASURES: Final[Mapping[str, Callable[[Judged], float]]] = {
+    "R@1": lambda judged: hit(judged, 1),
+    "R@5": lambda judged: hit(judged, 5),
+    "R@10": lambda judged: hit(judged, 10),
+    "MRR": reciprocal_rank,
+    "nDCG@10": lambda judged: ndcg(judged, 10),
+}
+"""Each of one query, from 0 to 1; their means are given in percent."""
+
+
+def percent(judged: Sequence[Judged]) -> dict[str, float]:
+    """The mean of every measure over the queries."""
+    return {name: 100 * float(np.mean([measure(one) for one in judged])) for name, measure in MEASURES.items()}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean in percent, and where 95 of 100 samples of as many queries would have it."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def interval(values: Sequence[float], seed: int = 0) -> Interval:
+    """values: of one measure, a query each. By the percentile bootstrap over queries (Efron 1979)."""
+    own = np.asarray(values, dtype=np.float64)
+    low, high = np.percentile(_resampled_means(own, seed), [2.5, 97.5])
+    return Interval(100 * float(own.mean()), 100 * float(low), 100 * float(high))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """B less A in percent points. likely_noise: whether 0 is inside the interval."""
+
+    interval: Interval
+
+    @property
+    def likely_noise(self) -> bool:
+        return self.interval.low <= 0 <= self.interval.high
+
+
+def difference(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Difference:
+    """Paired: the values of one measure for the same queries in the same order."""
+    return Difference(interval([y - x for x, y in zip(a, b, strict=True)], seed))
+
+
+def _resampled_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
+    parts = [
+        values[rng.integers(0, len(values), (_BATCH, len(values)))].mean(axis=1) for _ in range(RESAMPLES // _BATCH)
+    ]
+    return np.concatenate(parts)

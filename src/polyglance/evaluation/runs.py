@@ -1,0 +1,139 @@
+"""Ranked lists made anywhere, judged by the captions of a data set.
+
+A run is a file of one of two forms; places count from 0, in the order of the captions (queries) and of the pictures as
+the captions first name them:
+
+    JSON    of IGLUE: for each query the places of the items, best first; null or [] where there is no result
+    TREC    a line an item, QUERY Q0 ITEM RANK SCORE TAG, best score first; an item by its place or its file's name
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polyglance.data.lines import named, read_bytes
+from polyglance.errors import DataError
+from polyglance.evaluation.measures import MEASURES, Difference, Interval, Judged, difference, interval, judge, percent
+from polyglance.evaluation.pools import Direction, Pool
+
+Run = list[list[int]]
+"""For each query the places of items, best first; empty where there is no result."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A run over a pool, judged. missing: the queries without a result, which count as misses."""
+
+    language: str
+    direction: Direction
+    judged: tuple[Judged, ...]
+    missing: tuple[int, ...]
+
+    @property
+    def percent(self) -> dict[str, float]:
+        return percent(self.judged)
+
+    def values(self, measure: str) -> list[float]:
+        """Of each query, from 0 to 1."""
+        return [MEASURES[measure](one) for one in self.judged]
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        return {name: interval(self.values(name)) for name in MEASURES}
+
+
+def score(run: Run, pool: Pool, direction: Direction) -> Scores:
+    """run: of every query of the pool."""
+    judged = tuple(judge(ranked, right) for ranked, right in zip(run, pool.right(direction), strict=True))
+    return Scores(pool.language, direction, judged, tuple(query for query, ranked in enumerate(run) if not ranked))
+
+
+def compare(a: Scores, b: Scores) -> dict[str, Difference]:
+    """B less A, by measure, over the same queries."""
+    return {name: difference(a.values(name), b.values(name)) for name in MEASURES}
+
+
+def read_run(path: Path, pool: Pool, direction: Direction) -> Run:
+    """The lists of a file, for each query of the pool.
+
+    Raises DataError for a file of neither form, for another number of queries, and for queries and items that the pool
+    lacks, which it names.
+    """
+    content = read_bytes(path, "ranked lists")
+    if content.lstrip()[:1] == b"[":
+        return _iglue(path, content, pool, direction)
+    return _trec(path, content, pool, direction)
+
+
+def _iglue(path: Path, content: bytes, pool: Pool, direction: Direction) -> Run:
+    try:
+        lists: Any = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no JSON: {error}") from error
+    queries, items = pool.queries(direction), pool.items(direction)
+    if len(lists) != queries:
+        raise DataError(f"{path}: expected a list for each of {queries:,} queries, got {len(lists):,}")
+    wrong = [
+        f"query {number}: expected places from 0 to {items - 1}, got {_strange(ranked, items)}"
+        for number, ranked in enumerate(lists)
+        if ranked is not None and _strange(ranked, items) is not None
+    ]
+    if wrong:
+        raise DataError(f"{path}: {named(wrong)}")
+    return [ranked or [] for ranked in lists]
+
+
+def _strange(ranked: Any, items: int) -> str | None:
+    """What is wrong with a list."""
+    if not isinstance(ranked, list):
+        return repr(ranked)[:40]
+    return next((repr(item)[:40] for item in ranked if type(item) is not int or not 0 <= item < items), None)
+
+
+def _trec(path: Path, content: bytes, pool: Pool, direction: Direction) -> Run:
+    names = {image.name: place for place, image in enumerate(pool.images)}
+    queries, items = pool.queries(direction), pool.items(direction)
+    query_names, item_names = (names, {}) if direction == "image_to_text" else ({}, names)
+    scored: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
+    wrong = []
+    for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+        try:
+            if line.strip():
+                query, _, item, _, value, _ = _fields(line)
+                scored[_place(query, query_names, queries, "query")].append(
+                    (_number(value), _place(item, item_names, items, "item"))
+                )
+        except ValueError as error:
+            wrong.append(f"line {number}: {error}")
+    if wrong:
+        raise DataError(f"{path}: {named(wrong)}")
+    return [[item for _, item in sorted(scored[query], key=lambda one: -one[0])] for query in range(queries)]
+
+
+def _fields(line: str) -> Sequence[str]:
+    fields = line.split()
+    if len(fields) != 6:
+        raise ValueError(f"expected QUERY Q0 ITEM RANK SCORE TAG, got {len(fields)} words")
+    return fields
+
+
+def _number(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise ValueError(f"expected a score, got {value[:40]!r}")
+    return number
+
+
+def _place(name: str, names: dict[str, int], count: int, what: str) -> int:
+    if name in names:
+        return names[name]
+    if name.isdecimal() and int(name) < count:
+        return int(name)
+    raise ValueError(f"there is no {what} {name[:40]!r}: expected a place from 0 to {count - 1}, or a picture's name")

@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from polyglance.data.captions import Caption
+from polyglance.errors import DataError
+from polyglance.evaluation.pools import Pool, pools
+from polyglance.evaluation.report import retrieval_report
+from polyglance.evaluation.runs import compare, read_run, score
+
+A, B = Path("a.png"), Path("b.png")
+POOL = Pool("de", ("eins", "zwei", "drei"), (A, B), (0, 1, 0))
+
+
+def write(folder: Path, content: object) -> Path:
+    path = folder / "run"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_a_pool_knows_what_fits_in_both_directions() -> None:
+    captions = [Caption(A, "eins", "de", "test"), Caption(B, "zwei", "de", "test"), Caption(A, "drei", "de", "test")]
+    others = [Caption(B, "two", "en", "test"), Caption(A, "vier", "de", "train")]
+    german, english = pools([*captions, *others], "test")
+    assert german == POOL
+    assert german.right("text_to_image") == ({0}, {1}, {0})
+    assert german.right("image_to_text") == ({0, 2}, {1})
+    assert (english.texts, english.images) == (("two",), (B,))
+    assert pools([*captions, *others], "test", ["en"]) == (english,)
+    with pytest.raises(DataError, match=r"captions of the split val, but there are only those of test, train"):
+        pools([*captions, *others], "val")
+    with pytest.raises(DataError, match=r"captions in fr, but there are only those in de, en"):
+        pools([*captions, *others], "test", ["en", "fr"])
+
+
+def test_a_run_is_read_in_both_forms(tmp_path: Path) -> None:
+    lists = [[0, 1], [], [1]]
+    assert read_run(write(tmp_path, lists), POOL, "text_to_image") == lists
+    assert read_run(write(tmp_path, [[0, 1], None, [1]]), POOL, "text_to_image") == lists
+    trec = "0 Q0 b.png 2 0.5 x\n0 Q0 a.png 1 0.75 x\n\n2 Q0 1 1 -3 x\n"
+    assert read_run(write(tmp_path, trec), POOL, "text_to_image") == lists
+    trec = "a.png Q0 2 1 9 x\na.png Q0 0 2 8 x\n1 Q0 1 1 1 x\n"
+    assert read_run(write(tmp_path, trec), POOL, "image_to_text") == [[2, 0], [1]]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([[0]], "expected a list for each of 3 queries, got 1"),
+        ([[0], [2], [-1]], "query 1: expected places from 0 to 1, got 2; query 2: .* got -1"),
+        ([[0], "a.png", [True]], "query 1: expected places from 0 to 1, got 'a.png'; query 2: .* got True"),
+        ("[[0], [", "no JSON"),
+        ("0 Q0 a.png 1 0.5 x\n0 Q0 c.png 1 0.5 x", r"line 2: there is no item 'c\.png'"),
+        ("3 Q0 a.png 1 0.5 x", "line 1: there is no query '3': expected a place from 0 to 2"),
+        ("0 Q0 a.png 1 nan x", "line 1: expected a score, got 'nan'"),
+        ("0 a.png 1", "line 1: expected QUERY Q0 ITEM RANK SCORE TAG, got 3 words"),
+    ],
+)
+def test_a_run_that_does_not_fit_is_refused(tmp_path: Path, content: object, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        read_run(write(tmp_path, content), POOL, "text_to_image")
+
+
+def test_a_query_without_a_result_is_a_miss_and_is_listed() -> None:
+    scores = score([[0], [], [0, 1]], POOL, "text_to_image")
+    assert scores.percent["R@1"] == pytest.approx(200 / 3)
+    report = retrieval_report([scores])
+    assert (report["queries"], report["missing"]) == (3, 1)
+    assert report["missing_queries"] == [{"language": "de", "direction": "text_to_image", "query": 1}]
+    assert report["image_to_text"] is None
+    assert "rsum" not in report
+
+
+def test_both_directions_are_summed_up() -> None:
+    both = [score([[0], [1], [1, 0]], POOL, "text_to_image"), score([[1, 2], [1]], POOL, "image_to_text")]
+    report = retrieval_report(both, {"text": 1.0})
+    assert report["text_to_image"]["R@1"] == pytest.approx(66.6667)
+    assert report["image_to_text"]["R@1"] == 50
+    assert report["rsum"] == pytest.approx(66.6667 + 50 + 400, abs=1e-3)
+    assert report["mean_recall"] == pytest.approx(report["rsum"] / 6, abs=1e-3)
+    assert report["by_language"]["de"]["rsum"] == report["rsum"]
+    assert report["milliseconds"] == {"text": 1.0}
+
+
+def test_runs_are_compared_query_by_query() -> None:
+    a, b = (score(run, POOL, "text_to_image") for run in ([[1], [1], [0]], [[0], [1], [0]]))
+    assert compare(a, b)["R@1"].interval.mean == pytest.approx(100 / 3)
+    assert compare(a, b)["R@1"].likely_noise

@@ -1,0 +1,77 @@
+"""Runs made elsewhere, judged through the real command: one published model on xFlickrCO, as IGLUE reports it."""
+
+import csv
+import json
+
+import pytest
+
+from tests.cli.command import polyglance
+from tests.shared_data import shared_data
+
+
+def published(shots: int) -> dict[str, float]:
+    path = shared_data() / "iglue" / "xflickrco" / f"published_ir_{shots}.csv"
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    return {language: float(value) for language, value in row.items() if language not in ("model", "avg")}
+
+
+def run(*arguments: object):
+    return polyglance("evaluate", "run", "--data", shared_data() / "iglue/xflickrco/annotations", *arguments)
+
+
+def test_published_runs_have_their_published_recall_in_every_language() -> None:
+    ended = run("--run", f"{shared_data()}/iglue/xflickrco/zero_shot/uc2/test_{{language}}_0_result.json", "--json")
+    assert ended.status == 0, ended.errors
+    found = {language: one["text_to_image"]["R@1"] for language, one in ended.json["by_language"].items()}
+    assert found == published(0)
+    assert len(found) == 8
+    few = run(
+        "--language", "de", "--run", f"{shared_data()}/iglue/xflickrco/few_shot/uc2/test_de_100_result.json", "--json"
+    )
+    assert few.json["text_to_image"]["R@1"] == published(100)["de"]
+
+
+def test_two_runs_are_compared() -> None:
+    files = [f"{shared_data()}/iglue/xflickrco/few_shot/uc2/test_de_{shots}_result.json" for shots in (1, 25)]
+    ended = run("--language", "de", "--compare", *files, "--json")
+    assert ended.json["de"]["R@1"]["difference"] == pytest.approx(30.15 - 27.4)
+    assert ended.json["de"]["R@1"]["likely_noise"] is False
+    shown = run("--language", "de", "--compare", *files)
+    assert "more than noise" in shown.output
+
+
+def test_tables_for_people(tmp_path) -> None:
+    (tmp_path / "captions.jsonl").write_text(
+        "\n".join(json.dumps({"image": f"{n}.png", "caption": "x", "split": "test"}) for n in range(3))
+    )
+    (tmp_path / "run.json").write_text("[[0], [1, 2], []]")
+    ended = polyglance("evaluate", "run", "--data", "captions.jsonl", "--run", "run.json", cwd=tmp_path)
+    assert ended.status == 0, ended.errors
+    assert "66.67" in ended.output
+    assert "without a result, which count as misses: 1 (en 2)" in ended.output.replace("\n", " ")
+    backwards = ("--image-to-text", "--data", "captions.jsonl", "--run", "run.json")
+    assert polyglance("evaluate", "run", *backwards, "--json", cwd=tmp_path).json["image_to_text"][
+        "R@1"
+    ] == pytest.approx(66.6667)
+
+
+def test_wrong_usage_is_named() -> None:
+    name = f"{shared_data()}/iglue/xflickrco/zero_shot/uc2/test_de_0_result.json"
+    for arguments, words in (
+        ((), "--run FILE"),
+        (("--run", name, "--compare", name, name), "--run FILE"),
+        (("--run", name), "{language}"),
+        (("--run", name, "--split", "dev"), "train, val, test"),
+    ):
+        ended = run(*arguments)
+        assert ended.status == 2
+        assert words in " ".join(ended.errors.replace("│", " ").split())
+    for arguments, words in (
+        (("--run", "nowhere", "--language", "de"), "nowhere"),
+        (("--run", name, "--language", "fr"), "only those in de, en"),
+        (("--run", name, "--language", "de", "--split", "val"), "only those of test"),
+    ):
+        ended = run(*arguments)
+        assert (ended.status, ended.output) == (1, "")
+        assert words in ended.errors
+        assert ended.errors.count("\n") == 1
