@@ -16,9 +16,10 @@ import torch
 from experiments.results import RESULTS, Row, write_results
 from polyglance.data.gallery import gallery
 from polyglance.data.images import decode
-from polyglance.evaluation.retrieval import embed_all, read_texts, rerank, retrieve
+from polyglance.evaluation.retrieval import rerank, retrieve
 from polyglance.models import load_model
 from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
 
 CANDIDATES = 20

@@ -20,9 +20,10 @@ from torch import Tensor
 from experiments.emoji import read_gallery
 from experiments.results import RESULTS, Row, write_results
 from polyglance.data.gallery import gallery_folder
-from polyglance.evaluation.retrieval import Ranking, embed_all, read_texts, rerank, retrieve
+from polyglance.evaluation.retrieval import Ranking, rerank, retrieve
 from polyglance.models import load_model
 from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
 from polyglance.scenes import meaning as m
 from polyglance.scenes.grammar import grammar

@@ -10,7 +10,7 @@ from polyglance.evaluation.report import retrieval_report
 from polyglance.evaluation.runs import compare, read_run, score
 
 A, B = Path("a.png"), Path("b.png")
-POOL = Pool("de", ("eins", "zwei", "drei"), (A, B), (0, 1, 0))
+POOL = Pool("de", ("eins", "zwei", "drei"), (A, B), ((0,), (1,), (0,)))
 
 
 def write(folder: Path, content: object) -> Path:

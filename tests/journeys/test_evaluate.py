@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.cli.command import polyglance
+from tests.journeys.tiny import save_tiny_model
 from tests.shared_data import shared_data
 
 
@@ -75,3 +76,52 @@ def test_wrong_usage_is_named() -> None:
         assert (ended.status, ended.output) == (1, "")
         assert words in ended.errors
         assert ended.errors.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """A folder with `captions.jsonl` of 12 scenes in two languages, and a `model`."""
+    folder = tmp_path_factory.mktemp("scenes")
+    save_tiny_model(folder / "model")
+    made = polyglance("scenes", "make", ".", "--count", "12", "--languages", "en,ru", "--json", cwd=folder)
+    assert made.status == 0, made.errors
+    return folder
+
+
+def test_a_model_is_measured_in_both_directions_and_in_every_language(scenes) -> None:
+    asked = ("evaluate", "retrieval", "--data", "captions.jsonl", "--model", "model", "--split", "train")
+    for system in (("twin",), ("cross",), ("coop",), ("separate", "--reranker", "model")):
+        ended = polyglance(*asked, "--system", *system, "--candidates", "5", "--json", cwd=scenes)
+        assert (ended.status, ended.errors) == (0, "")
+        report = ended.json
+        assert list(report["by_language"]) == ["en", "ru"]
+        assert report["queries"] == 2 * (36 + 12)
+        assert report["missing"] == 0
+        for direction in ("text_to_image", "image_to_text"):
+            assert 0 <= report[direction]["R@1"] <= report[direction]["R@5"] <= report[direction]["R@10"] <= 100
+        assert report["rsum"] == pytest.approx(6 * report["mean_recall"], abs=0.01)
+        assert report["milliseconds"]["total"] > 0
+    shown = polyglance(
+        *asked, "--candidates", "5", "--language", "ru", "--folds", "2", "--distractors", ".", cwd=scenes
+    )
+    assert shown.status == 0, shown.errors
+    assert "image to text" in shown.output
+    assert "a text at a time" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--split", "test"), "captions of the split test, but there are only those of train"),
+        (("--split", "train"), "expected 20 items or more in en"),
+        (("--split", "train", "--folds", "5"), "12 pictures in 5 equal folds"),
+        (("--split", "train", "--images", "elsewhere"), "there is no picture elsewhere"),
+        (("--split", "train", "--distractors", "nowhere"), "nowhere does not exist"),
+        (("--split", "train", "--language", "fr"), "captions in fr"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_clear_line(scenes, arguments, words) -> None:
+    ended = polyglance("evaluate", "retrieval", "--data", "captions.jsonl", "--model", "model", *arguments, cwd=scenes)
+    assert (ended.status, ended.output) == (1, "")
+    assert words in ended.errors
+    assert ended.errors.count("\n") == 1

@@ -11,10 +11,11 @@ from polyglance.data.questions import Question
 from polyglance.errors import DataError
 from polyglance.models import load_model
 from polyglance.models.protocol import ImageBatch
+from polyglance.models.reading import read_pictures
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
-from polyglance.training.question_tasks import QuestionInputs, read_pictures, train_question_task
+from polyglance.training.question_tasks import QuestionInputs, train_question_task
 from polyglance.training.state_cache import keep_states, states_key
 from polyglance.training.task import TaskSettings
 from tests.journeys.tiny import save_tiny_model

@@ -10,7 +10,7 @@ import typer
 
 from polyglance.cli import adapters, evaluate, model, scenes, train
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
-from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table
+from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table, times
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -253,9 +253,3 @@ def answer_table(answers: Sequence["Answer"], title: str | None = None) -> "Tabl
     for answer in answers:
         found.add_row(one_line(answer.answer), bar(answer.probability), f"{answer.probability:.3f}")
     return found
-
-
-def times(milliseconds: dict[str, float]) -> str:
-    """`12.3 ms (text 4.0, retrieve 0.3, rerank 8.0)`."""
-    parts = ", ".join(f"{name} {value:.1f}" for name, value in milliseconds.items() if name != "total")
-    return f"{milliseconds['total']:.1f} ms ({parts})"

@@ -1,12 +1,13 @@
-"""The commands that measure: runs made elsewhere."""
+"""The commands that measure: models as retrieval systems, and runs made elsewhere."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from polyglance.cli.options import Json
-from polyglance.cli.output import console, print_json, table
+from polyglance.cli.output import console, print_json, stages, table, times
 
 if TYPE_CHECKING:
     from polyglance.evaluation.pools import Pool
@@ -17,19 +18,100 @@ app = typer.Typer(help="Measure retrieval.", no_args_is_help=True)
 LANGUAGE = "{language}"
 
 
+class SystemName(StrEnum):
+    """The systems of arXiv:2103.11920."""
+
+    twin = "twin"
+    cross = "cross"
+    coop = "coop"
+    separate = "separate"
+
+
+Data = Annotated[Path, typer.Option(metavar="PATH", help="Captions: a file or a folder, in any form that is read.")]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option("--language", metavar="CODE", help="A language to measure. [default: all of the data]"),
+]
+Split = Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")]
+
+
+@app.command()
+def retrieval(
+    data: Data,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of the pictures. [default: that of the captions]")
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
+    system: Annotated[
+        SystemName,
+        typer.Option(help="Nearest vectors; every pair by the joint layers; the one, then the other; with two models."),
+    ] = SystemName.coop,
+    reranker: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The second model of the system separate.")
+    ] = None,
+    candidates: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="How many are reranked.")] = 20,
+    blend: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Of the cosine, in the order of the candidates.")
+    ] = 0.0,
+    distractors: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="More pictures in the pool, which no caption fits.")
+    ] = None,
+    language: Languages = None,
+    split: Split = "test",
+    folds: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Measure in N pools, such as COCO's 5,000 in five.")
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure a model's retrieval, from texts to pictures and from pictures to texts.
+
+    Pictures are read once and kept in 8 bits, as a library keeps them. Without a name, captions are those of the split
+    test, in all their languages.
+
+    \b
+    Examples:
+      polyglance evaluate retrieval --data scenes/captions.jsonl --system coop
+      polyglance evaluate retrieval --data dataset_coco.json --images coco --model my-model --folds 5
+    """
+    from polyglance.data.images import find_pictures
+    from polyglance.evaluation.report import retrieval_report
+    from polyglance.evaluation.runs import merged
+    from polyglance.evaluation.systems import Evaluation, System
+    from polyglance.models import load_model
+
+    if (system == SystemName.separate) != (reranker is not None):
+        raise typer.BadParameter("--reranker NAME belongs to --system separate, which needs it")
+    measured = [fold for pool in wanted_pools(data, split, language or [], images, True) for fold in pool.folds(folds)]
+    more = [Path(path) for path in find_pictures([distractors]).paths] if distractors else []
+    loaded = load_model(model)
+    chosen = {
+        SystemName.twin: lambda: System(loaded, None, candidates),
+        SystemName.cross: lambda: System(None, loaded, candidates),
+        SystemName.coop: lambda: System(loaded, loaded, candidates, blend),
+        SystemName.separate: lambda: System(loaded, load_model(reranker or ""), candidates, blend),
+    }[system]()
+    with stages() as report:
+        evaluation = Evaluation(chosen, measured, more, report)
+        scores = merged(evaluation.scores())
+        spent = evaluation.milliseconds(measured[0])
+    found = retrieval_report(scores, spent)
+    if as_json:
+        print_json(found)
+    else:
+        show_report(found)
+
+
 @app.command()
 def run(
-    data: Annotated[Path, typer.Option(metavar="PATH", help="Captions: a file or a folder, in any form that is read.")],
+    data: Data,
     run: Annotated[
         str | None, typer.Option(metavar="FILE", help="Ranked lists; {language} in the name stands for each language.")
     ] = None,
     compare: Annotated[
         tuple[str, str] | None, typer.Option(metavar="A B", help="Two such files: is B better than A, or is it noise?")
     ] = None,
-    language: Annotated[
-        list[str] | None, typer.Option(metavar="CODE", help="A language to measure. [default: all of the data]")
-    ] = None,
-    split: Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")] = "test",
+    language: Languages = None,
+    split: Split = "test",
     image_to_text: Annotated[
         bool, typer.Option("--image-to-text", help="Queries are pictures, items are captions.")
     ] = False,
@@ -77,7 +159,9 @@ def run(
     print_json(report) if as_json else show_report(report)
 
 
-def wanted_pools(data: Path, split: str, languages: list[str]) -> tuple["Pool", ...]:
+def wanted_pools(
+    data: Path, split: str, languages: list[str], images: Path | None = None, with_pictures: bool = False
+) -> tuple["Pool", ...]:
     from polyglance.data.captions import read_captions
     from polyglance.data.lines import split_of
     from polyglance.evaluation.pools import pools
@@ -86,7 +170,7 @@ def wanted_pools(data: Path, split: str, languages: list[str]) -> tuple["Pool", 
         chosen = split_of({"split": split})
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    return pools(read_captions(data, with_pictures=False), chosen, languages)
+    return pools(read_captions(data, images, with_pictures), chosen, languages)
 
 
 def show_report(report: dict[str, Any]) -> None:
@@ -108,6 +192,8 @@ def show_report(report: dict[str, Any]) -> None:
         first = ", ".join(f"{one['language']} {one['query']}" for one in report["missing_queries"][:20])
         found = f"queries without a result, which count as misses: {report['missing']:,} ({first})"
         output.print(found, style="yellow")
+    if report["milliseconds"]:
+        output.print(f"a text at a time: {times(report['milliseconds'])}", style="dim")
 
 
 def show_comparison(report: dict[str, Any]) -> None:

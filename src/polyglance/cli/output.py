@@ -71,6 +71,12 @@ def bar(share: float, width: int = 12) -> str:
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
+def times(milliseconds: dict[str, float]) -> str:
+    """`12.3 ms (text 4.0, retrieve 0.3, rerank 8.0)`."""
+    parts = ", ".join(f"{name} {value:.1f}" for name, value in milliseconds.items() if name != "total")
+    return f"{milliseconds['total']:.1f} ms ({parts})"
+
+
 @contextmanager
 def stages() -> Iterator[StageProgress | None]:
     """Progress bars on standard error, one a stage with its latest figures; None where that is no terminal."""

@@ -6,7 +6,7 @@
     FOLDER       xFlickrCO's annotations, LANGUAGE/SPLIT.jsonl; or a task of Multi30k, raw/NAME.LANGUAGE.gz with
                  image_splits/NAME.txt
 
-Several lines may name one picture.
+Several lines may name one picture. A line of ours may say in `true_of` which other pictures its caption is true of.
 """
 
 import gzip
@@ -26,12 +26,13 @@ _MULTI30K: Final = re.compile(r"(?P<name>(?P<split>train|val|test)\w*)(\.(?P<tur
 
 @dataclass(frozen=True)
 class Caption:
-    """One text of one picture."""
+    """One text of one picture. also: further pictures that it is known to be true of."""
 
     image: Path
     caption: str
     language: str = "en"
     split: Split = "train"
+    also: tuple[Path, ...] = ()
 
 
 def read_captions(path: Path, images: Path | None = None, with_pictures: bool = True) -> list[Caption]:
@@ -74,11 +75,11 @@ def _lines(path: Path, images: Path) -> Iterator[Caption]:
 
 def _of_line(row: Row, path: Path, images: Path) -> list[Caption]:
     if "sentences" not in row:
-        return [
-            Caption(
-                images / text_of(row, "image"), text_of(row, "caption"), text_of(row, "language", "en"), split_of(row)
-            )
-        ]
+        image, others = images / text_of(row, "image"), row.get("true_of", [])
+        if not (isinstance(others, list) and all(isinstance(other, str) for other in others)):
+            raise ValueError(f"expected true_of to be a list of pictures, got {short(others)}")
+        also = tuple(images / other for other in others if images / other != image)
+        return [Caption(image, text_of(row, "caption"), text_of(row, "language", "en"), split_of(row), also)]
     image = images / text_of(row, "img_path")
     return [Caption(image, text, path.parent.name, split_of({"split": path.stem})) for text in _texts(row["sentences"])]
 

@@ -15,12 +15,12 @@ Direction = Literal["text_to_image", "image_to_text"]
 
 @dataclass(frozen=True)
 class Pool:
-    """image_of: for each text the place of its picture in `images`."""
+    """fits: for each text the places in `images` of the pictures that it fits, its own first."""
 
     language: str
     texts: tuple[str, ...]
     images: tuple[Path, ...]
-    image_of: tuple[int, ...]
+    fits: tuple[tuple[int, ...], ...]
 
     def queries(self, direction: Direction) -> int:
         return len(self.texts if direction == "text_to_image" else self.images)
@@ -31,14 +31,34 @@ class Pool:
     def right(self, direction: Direction) -> tuple[frozenset[int], ...]:
         """For each query the places of the items that fit it."""
         if direction == "text_to_image":
-            return tuple(frozenset({image}) for image in self.image_of)
+            return tuple(map(frozenset, self.fits))
         return self._texts_of
+
+    def folds(self, count: int) -> "tuple[Pool, ...]":
+        """Parts with equally many pictures each, in their order, as COCO's 5,000 are measured in five.
+
+        Raises DataError where they cannot be equal.
+        """
+        if count < 1 or len(self.images) % count:
+            raise DataError(f"expected {len(self.images):,} pictures in {count} equal folds, which cannot be")
+        size = len(self.images) // count
+        return tuple(self._part(range(start, start + size)) for start in range(0, len(self.images), size))
+
+    def _part(self, images: range) -> "Pool":
+        there = [
+            (text, tuple(image - images.start for image in fits if image in images))
+            for text, fits in zip(self.texts, self.fits, strict=True)
+            if fits[0] in images
+        ]
+        texts, fits = zip(*there, strict=True)
+        return Pool(self.language, texts, self.images[images.start : images.stop], fits)
 
     @cached_property
     def _texts_of(self) -> tuple[frozenset[int], ...]:
         found: list[set[int]] = [set() for _ in self.images]
-        for text, image in enumerate(self.image_of):
-            found[image].add(text)
+        for text, there in enumerate(self.fits):
+            for image in there:
+                found[image].add(text)
         return tuple(map(frozenset, found))
 
 
@@ -61,5 +81,5 @@ def pools(captions: Sequence[Caption], split: Split, languages: Sequence[str] = 
 
 def _pool(language: str, captions: Sequence[Caption]) -> Pool:
     place = {image: number for number, image in enumerate(dict.fromkeys(one.image for one in captions))}
-    texts, image_of = tuple(one.caption for one in captions), tuple(place[one.image] for one in captions)
-    return Pool(language, texts, tuple(place), image_of)
+    fits = tuple((place[one.image], *(place[other] for other in one.also if other in place)) for one in captions)
+    return Pool(language, tuple(one.caption for one in captions), tuple(place), fits)

@@ -1,7 +1,7 @@
-"""Measures of ranked lists. Recall is in percent; a query without a right item in its list is a miss."""
+"""The two stages over a whole pool at once: retrieve by vectors, rerank by the joint layers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ from torch import Tensor
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
 
-PAIRS = 2048
+PAIRS: Final = 2048
 """Pairs in one pass of the joint layers."""
 
 
@@ -33,30 +33,27 @@ def retrieve(
     return Ranking(order), scores
 
 
+def match(
+    model: JointModel,
+    queries: TokenStates,
+    pool: TokenStates,
+    chosen: Int[Tensor, "queries candidates"],
+    queries_are_text: bool,
+) -> Float[Tensor, "queries candidates"]:
+    """The cross-encoder's logit of each query with each of its candidates."""
+    rows, columns = chosen.shape
+    scores = []
+    for q, i in zip(
+        torch.arange(rows).repeat_interleave(columns).split(PAIRS), chosen.flatten().split(PAIRS), strict=True
+    ):
+        pair = (queries[q], pool[i]) if queries_are_text else (pool[i], queries[q])
+        scores.append(model.match(*pair).float())
+    return torch.cat(scores).view(rows, columns)
+
+
 def rerank(
     model: JointModel, queries: TokenStates, pool: TokenStates, found: Ranking, queries_are_text: bool
 ) -> Ranking:
     """The cross-encoder over the candidates of the twin encoder (cooperative: arXiv:2103.11920, section 3.3)."""
-    rows, columns = found.order.shape
-    flat_queries = torch.arange(rows).repeat_interleave(columns)
-    flat_items = found.order.flatten()
-    scores = []
-    for q, i in zip(flat_queries.split(PAIRS), flat_items.split(PAIRS), strict=True):
-        pair = (queries[q], pool[i]) if queries_are_text else (pool[i], queries[q])
-        scores.append(model.match(*pair))
-    order = torch.cat(scores).view(rows, columns).argsort(dim=1, descending=True, stable=True)
-    return Ranking(found.order.gather(1, order))
-
-
-def read_texts(model: JointModel, texts: Sequence[str], batch: int = 256) -> TokenStates:
-    """The states of many texts, padded to the longest."""
-    parts = [model.read_text(model.tokenize(texts[i : i + batch])) for i in range(0, len(texts), batch)]
-    tokens = max(part.mask.shape[1] for part in parts)
-    hidden = torch.cat([torch.nn.functional.pad(p.hidden, (0, 0, 0, tokens - p.mask.shape[1])) for p in parts])
-    mask = torch.cat([torch.nn.functional.pad(p.mask, (0, tokens - p.mask.shape[1])) for p in parts])
-    return TokenStates(hidden, mask, "text")
-
-
-def embed_all(model: JointModel, states: TokenStates, batch: int = 512) -> Float[Tensor, "rows dim"]:
-    """The vectors of many states."""
-    return torch.cat([model.embed(states[i : i + batch]) for i in range(0, len(states), batch)])
+    scores = match(model, queries, pool, found.order, queries_are_text)
+    return Ranking(found.order.gather(1, scores.argsort(dim=1, descending=True, stable=True)))

@@ -52,6 +52,23 @@ def score(run: Run, pool: Pool, direction: Direction) -> Scores:
     return Scores(pool.language, direction, judged, tuple(query for query, ranked in enumerate(run) if not ranked))
 
 
+def merged(scores: Sequence[Scores]) -> list[Scores]:
+    """Those of one language and direction as one, as of the folds of a pool."""
+    parts: defaultdict[tuple[str, Direction], list[Scores]] = defaultdict(list)
+    for one in scores:
+        parts[one.language, one.direction].append(one)
+    return [_joined(found) for found in parts.values()]
+
+
+def _joined(parts: Sequence[Scores]) -> Scores:
+    judged: list[Judged] = []
+    missing: list[int] = []
+    for part in parts:
+        missing += [len(judged) + query for query in part.missing]
+        judged += part.judged
+    return Scores(parts[0].language, parts[0].direction, tuple(judged), tuple(missing))
+
+
 def compare(a: Scores, b: Scores) -> dict[str, Difference]:
     """B less A, by measure, over the same queries."""
     return {name: difference(a.values(name), b.values(name)) for name in MEASURES}

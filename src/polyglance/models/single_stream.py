@@ -150,7 +150,7 @@ class SingleStreamModel(nn.Module):
     def read_images(self, batch: ImageBatch) -> TokenStates:
         """Lower layers over each picture alone, compressed; `kept_grid`² states of `state_width` values."""
         with self._gradients():
-            x = self.stem(batch.pixels) + self.image_position
+            x = self.stem(batch.pixels.to(self.device)) + self.image_position
             everywhere = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
             kept = self.compressor(self.image_layers(x, everywhere))
             return TokenStates(kept, everywhere[:, : kept.shape[1]], "image")

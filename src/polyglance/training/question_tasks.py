@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -21,11 +21,11 @@ from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.source import AdapterSource
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.data.images import decode
-from polyglance.data.lines import Split, named
+from polyglance.data.lines import Split
 from polyglance.data.questions import Question
-from polyglance.errors import ConfigurationError, DataError, PictureError
-from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.errors import ConfigurationError, DataError
+from polyglance.models.protocol import TextBatch
+from polyglance.models.reading import read_pictures
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TOKEN, FusedAdapters, Task, folded, require_model, save_task
 from polyglance.nn.encoder import Encoder
@@ -35,8 +35,6 @@ from polyglance.training.pruning import Keep, fusion_use, most_used
 from polyglance.training.state_cache import keep_states
 from polyglance.training.task import TASK, Examples, TaskSettings, TrainingReport, accuracy, train_fusion, train_task
 
-BATCH: Final = 32
-"""Pictures that are read at once."""
 HELD_OUT: Final[tuple[Split, ...]] = ("val", "test")
 
 Scores = dict[str, dict[str, float]]
@@ -214,6 +212,11 @@ def prune_question_fusion(
     )
 
 
+def _report_pictures(report: Report | None, done: int, total: int) -> None:
+    if report:
+        report("pictures", done, total, {})
+
+
 def _adapters(model: SingleStreamModel, tasks: Sequence[Task]) -> dict[str, Adapter]:
     """The tasks' adapters by their names."""
     found: dict[str, Adapter] = {}
@@ -256,7 +259,8 @@ class _Data:
                 f"got {len(parts['train'])} with {len(answers)}"
             )
         paths = list(dict.fromkeys(question.image for question in questions))
-        pictures, row_of = read_pictures(model, paths, report), {path: row for row, path in enumerate(paths)}
+        pictures = read_pictures(model, paths, partial(_report_pictures, report))
+        row_of = {path: row for row, path in enumerate(paths)}
         known = labels or tuple(sorted(answers))
         label_of = {label: number for number, label in enumerate(known)}
         found = {}
@@ -301,25 +305,6 @@ class _Data:
         """Removes what was kept for training alone."""
         if self.states is not None:
             shutil.rmtree(self.states)
-
-
-def read_pictures(model: SingleStreamModel, paths: Sequence[Path], report: Report | None = None) -> TokenStates:
-    """The token states of picture files, a row each. Raises DataError that names all that cannot be read."""
-    parts, failed = [], []
-    for start in range(0, len(paths), BATCH):
-        pixels = []
-        for path in paths[start : start + BATCH]:
-            try:
-                pixels.append(model.preprocess(decode(path)))
-            except PictureError as error:
-                failed.append(f"{path}: {error}")
-        if not failed:
-            parts.append(model.read_images(ImageBatch(torch.from_numpy(np.stack(pixels)).to(model.device))))
-        if report:
-            report("pictures", min(start + BATCH, len(paths)), len(paths), {})
-    if failed:
-        raise DataError(f"{len(failed)} pictures cannot be read: {named(failed)}")
-    return TokenStates(torch.cat([part.hidden for part in parts]), torch.cat([part.mask for part in parts]), "image")
 
 
 def _bank(model: SingleStreamModel, weights: FusedAdapters | FoldedWeights) -> AdapterBank:

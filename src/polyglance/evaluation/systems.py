@@ -1,0 +1,196 @@
+"""Models as retrieval systems before pools of captions: twin encoder, cross-encoder, and both of them cooperating."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Final, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polyglance.errors import ConfigurationError, DataError
+from polyglance.evaluation.pools import Direction, Pool
+from polyglance.evaluation.retrieval import PAIRS, Ranking, match, retrieve
+from polyglance.evaluation.runs import Run, Scores, score
+from polyglance.models.protocol import JointModel
+from polyglance.models.reading import embed_all, read_pictures, read_texts, together
+from polyglance.nn.states import TokenStates
+
+DEPTH: Final = 100
+"""Items that are ranked for each query, if no more are candidates."""
+TIMED: Final = 20
+"""Queries that are timed."""
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+"""Called with a stage's name, how many of its steps are done, of how many, and figures, of which there are none."""
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """How items are ranked (arXiv:2103.11920, section 3).
+
+    retriever alone: the twin encoder; reranker alone: the cross-encoder over all pairs; both: cooperative, `joint` if
+    they are one model and `separate` if they are two. candidates: how many of a query are reranked. blend: the share of
+    the cosine in the order of these, beside the probability of the match.
+    """
+
+    retriever: JointModel | None
+    reranker: JointModel | None
+    candidates: int = 20
+    blend: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.retriever is None and self.reranker is None:
+            raise ConfigurationError("expected a retriever, a reranker or both, got neither")
+        if self.candidates < 1:
+            raise ConfigurationError(f"expected one candidate or more, got {self.candidates}")
+        if not 0 <= self.blend <= 1:
+            raise ConfigurationError(f"expected a blend from 0 to 1, got {self.blend:g}")
+
+    @property
+    def models(self) -> tuple[JointModel, ...]:
+        there = [model for model in (self.retriever, self.reranker) if model is not None]
+        return tuple({id(model): model for model in there}.values())
+
+
+class Evaluation:
+    """A system before pools of captions.
+
+    pools: of one language each. distractors: pictures beside them, which no text fits. Pictures are read once, in 8
+    bits as a library keeps them. Raises DataError that names pictures that cannot be read, and for a pool that has
+    fewer items than there are candidates.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        pools: Sequence[Pool],
+        distractors: Sequence[Path] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self.system, self.pools, self.progress = system, pools, progress
+        if system.retriever and system.reranker:
+            for pool in pools:
+                if (items := min(len(pool.texts), len(pool.images))) < system.candidates:
+                    raise DataError(
+                        f"expected {system.candidates} items or more in {pool.language} to choose candidates from, got "
+                        f"{items}: take fewer candidates"
+                    )
+        own = dict.fromkeys(path for pool in pools for path in pool.images)
+        self._row = {path: row for row, path in enumerate([*own, *(path for path in distractors if path not in own)])}
+        self._distractors = torch.arange(len(own), len(self._row))
+        self._images = {id(model): self._read(model) for model in system.models}
+
+    def scores(self, directions: Sequence[Direction] = get_args(Direction)) -> list[Scores]:
+        """Of every pool, in each direction."""
+        return [score(self.run(pool, direction), pool, direction) for pool in self.pools for direction in directions]
+
+    def run(self, pool: Pool, direction: Direction) -> Run:
+        """For each query the items, best first; distractors count behind the pool's own."""
+        sides = {id(model): self._side(model, pool, direction) for model in self.system.models}
+        found = self._retrieved(sides)
+        if self.system.reranker is None:
+            return found.order.tolist()
+        candidates = (
+            min(self.system.candidates, found.order.shape[1]) if self.system.retriever else found.order.shape[1]
+        )
+        chosen = found.order[:, :candidates]
+        side = sides[id(self.system.reranker)]
+        probabilities = torch.sigmoid(self._matched(side, chosen))
+        if self.system.retriever and self.system.blend:
+            cosines = sides[id(self.system.retriever)].cosines(chosen)
+            probabilities = (1 - self.system.blend) * probabilities + self.system.blend * cosines
+        order = chosen.gather(1, probabilities.argsort(dim=1, descending=True, stable=True))
+        return torch.cat([order, found.order[:, candidates:]], dim=1).tolist()
+
+    def milliseconds(self, pool: Pool, queries: int = TIMED) -> dict[str, float]:
+        """Medians for one text at a time: reading it (`text`), `retrieve`, `rerank`, and the `total`."""
+        taken: dict[str, list[float]] = {"text": [], "retrieve": [], "rerank": [], "total": []}
+        sides = {id(model): self._side(model, pool, "text_to_image") for model in self.system.models}
+        for number in range(-1, min(queries, len(pool.texts))):
+            clock = [perf_counter()]
+            read = {id(model): read_texts(model, [pool.texts[number]]) for model in self.system.models}
+            clock.append(perf_counter())
+            asked = {key: replace(side, queries=read[key]) for key, side in sides.items()}
+            found = self._retrieved(asked)
+            clock.append(perf_counter())
+            if self.system.reranker is not None:
+                candidates = self.system.candidates if self.system.retriever else found.order.shape[1]
+                self._matched(asked[id(self.system.reranker)], found.order[:, :candidates])
+            clock.append(perf_counter())
+            if number >= 0:
+                for name, begun, ended in zip(taken, clock, clock[1:], strict=False):
+                    taken[name].append(1000 * (ended - begun))
+                taken["total"].append(1000 * (clock[-1] - clock[0]))
+        return {name: round(statistics.median(times), 3) for name, times in taken.items()}
+
+    def _read(self, model: JointModel) -> TokenStates:
+        paths = list(self._row)
+        parts, step = [], 1000
+        for start in range(0, len(paths), step):
+            stored = read_pictures(model, paths[start : start + step]).store()
+            parts.append(TokenStates.load(stored, "image"))
+            self._tell("pictures", min(start + step, len(paths)), len(paths))
+        return together(parts)
+
+    def _side(self, model: JointModel, pool: Pool, direction: Direction) -> "_Side":
+        images = self._images[id(model)]
+        own = torch.tensor([self._row[path] for path in pool.images])
+        texts = read_texts(model, pool.texts)
+        if direction == "text_to_image":
+            return _Side(texts, _Items(model, images[torch.cat([own, self._distractors])]), queries_are_text=True)
+        return _Side(images[own], _Items(model, texts), queries_are_text=False)
+
+    def _retrieved(self, sides: Mapping[int, "_Side"]) -> Ranking:
+        """By the retriever; without one every item is a candidate."""
+        if self.system.retriever is None:
+            (side,) = sides.values()
+            return Ranking(torch.arange(len(side.items.states)).expand(len(side.queries), -1))
+        side = sides[id(self.system.retriever)]
+        depth = max(DEPTH, self.system.candidates)
+        return retrieve(side.query_vectors, side.items.vectors, depth)[0]
+
+    def _matched(self, side: "_Side", chosen: Int[Tensor, "queries candidates"]) -> Float[Tensor, "queries candidates"]:
+        step = max(1, 20 * PAIRS // chosen.shape[1])
+        parts = []
+        for rows in torch.arange(len(chosen)).split(step):
+            pairs = side.queries[rows], side.items.states, chosen[rows]
+            parts.append(match(side.items.model, *pairs, side.queries_are_text))
+            self._tell("pairs", int(rows[-1]) + 1, len(chosen))
+        return torch.cat(parts)
+
+    def _tell(self, stage: str, done: int, total: int) -> None:
+        if self.progress:
+            self.progress(stage, done, total, {})
+
+
+@dataclass(frozen=True, eq=False)
+class _Items:
+    """What is ranked, as a model has read it."""
+
+    model: JointModel
+    states: TokenStates
+
+    @cached_property
+    def vectors(self) -> Float[Tensor, "items dim"]:
+        return embed_all(self.model, self.states)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Queries before items, both as one model has read them."""
+
+    queries: TokenStates
+    items: _Items
+    queries_are_text: bool
+
+    @property
+    def query_vectors(self) -> Float[Tensor, "queries dim"]:
+        return embed_all(self.items.model, self.queries)
+
+    def cosines(self, chosen: Int[Tensor, "queries candidates"]) -> Float[Tensor, "queries candidates"]:
+        return (self.query_vectors @ self.items.vectors.T).gather(1, chosen)

@@ -1,0 +1,61 @@
+"""Many pictures and texts read by a model, in batches."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from polyglance.data.images import decode
+from polyglance.data.lines import named
+from polyglance.errors import DataError, PictureError
+from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.nn.states import TokenStates
+
+PICTURES: Final = 32
+TEXTS: Final = 256
+VECTORS: Final = 512
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done, and of how many."""
+
+
+def read_pictures(model: JointModel, paths: Sequence[Path], progress: Progress | None = None) -> TokenStates:
+    """The token states of picture files, a row each. Raises DataError that names all that cannot be read."""
+    parts, failed = [], []
+    for start in range(0, len(paths), PICTURES):
+        pixels = []
+        for path in paths[start : start + PICTURES]:
+            try:
+                pixels.append(model.preprocess(decode(path)))
+            except PictureError as error:
+                failed.append(f"{path}: {error}")
+        if not failed:
+            parts.append(model.read_images(ImageBatch(torch.from_numpy(np.stack(pixels)))))
+        if progress:
+            progress(min(start + PICTURES, len(paths)), len(paths))
+    if failed:
+        raise DataError(f"{len(failed)} pictures cannot be read: {named(failed)}")
+    return together(parts)
+
+
+def read_texts(model: JointModel, texts: Sequence[str]) -> TokenStates:
+    """The states of texts, a row each, padded to the longest."""
+    return together([model.read_text(model.tokenize(texts[i : i + TEXTS])) for i in range(0, len(texts), TEXTS)])
+
+
+def embed_all(model: JointModel, states: TokenStates) -> Float[Tensor, "rows dim"]:
+    """The vectors of many states."""
+    return torch.cat([model.embed(states[i : i + VECTORS]) for i in range(0, len(states), VECTORS)])
+
+
+def together(parts: Sequence[TokenStates]) -> TokenStates:
+    """The rows of all, one below the other, padded to the longest."""
+    tokens = max(part.mask.shape[1] for part in parts)
+    hidden = torch.cat([F.pad(part.hidden, (0, 0, 0, tokens - part.mask.shape[1])) for part in parts])
+    mask = torch.cat([F.pad(part.mask, (0, tokens - part.mask.shape[1])) for part in parts])
+    return TokenStates(hidden, mask, parts[0].modality)
