@@ -45,5 +45,5 @@ model: setup
 
 # Write docs/cli.md anew from the commands' own help, and the tables from docs/results/
 docs: setup
-	$(BIN)/python docs/generate.py
-	$(BIN)/python docs/figures.py
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.figures

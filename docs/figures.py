@@ -1,16 +1,20 @@
-"""Write the tables of the documentation from `docs/results/`: `python docs/figures.py`. A test fails when one is stale.
+"""Write the tables of the documentation from `docs/results/`: `python -m docs.figures`. A test fails when one is stale.
 
 A table stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from docs.markdown import table
+from experiments.adapterdrop import tables as adapterdrop
+
 DOCS = Path(__file__).parent
-PAGES = (DOCS.parent / "README.md", DOCS / "scenes-mini.md", DOCS / "adapters.md")
+PAGES = (DOCS.parent / "README.md", DOCS / "scenes-mini.md", DOCS / "adapters.md", DOCS / "adapterdrop.md")
 
 Row = dict[str, Any]
 
@@ -18,11 +22,6 @@ Row = dict[str, Any]
 def results(name: str) -> list[Row]:
     rows: list[Row] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))["rows"]
     return rows
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def by_language(rows: Iterable[Row]) -> dict[str, Row]:
@@ -129,6 +128,10 @@ def kernels() -> str:
     return table(["what", "instead of", *head], lines)
 
 
+def _adapterdrop(name: str) -> str:
+    return adapterdrop.TABLES[name](results("adapterdrop"))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "scenes": scenes,
     "answers": answers,
@@ -136,6 +139,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "times": times,
     "peers": peers,
     "kernels": kernels,
+    **{name: partial(_adapterdrop, name) for name in adapterdrop.TABLES},
 }
 
 

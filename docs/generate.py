@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the commands' own help: `python docs/generate.py`. A test fails when the page is stale."""
+"""Write docs/cli.md from the commands' own help: `python -m docs.generate`. A test fails when the page is stale."""
 
 from collections.abc import Iterator
 from pathlib import Path

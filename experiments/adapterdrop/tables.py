@@ -1,51 +1,86 @@
 """The experiment's tables in Markdown, from its rows."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
-from docs.figures import table
+from docs.markdown import table
 
 Rows = Sequence[dict[str, Any]]
 
 
 def tables(rows: Rows) -> str:
-    """All tables for which there are rows, each below its title."""
-    parts: list[tuple[str, str, Callable[[Rows], str]]] = [
-        ("depths", "Percent right by the layers without an adapter", depths),
-        ("training", "Time of a training step and of a forward, 64 examples", steps),
-        ("inference", "Tasks at once", at_once),
-        ("fusion", "A fusion of all tasks' adapters", fusions),
-    ]
-    there = {row["part"] for row in rows}
-    return "\n\n".join(f"## {title}\n\n{draw(rows)}" for part, title, draw in parts if part in there)
+    """All tables for which there are rows."""
+    return "\n\n".join(text for draw in TABLES.values() if (text := draw(rows)))
 
 
 def _mean(rows: Iterable[dict[str, Any]], value: str = "accuracy") -> float:
     return fmean(row[value] for row in rows)
 
 
-def depths(rows: Rows) -> str:
+def _depths(rows: Rows) -> Rows:
+    return [row for row in rows if row["part"] == "depths"]
+
+
+def scores(rows: Rows) -> str:
     """Tasks down, ways of training and depths across: the mean over the seeds."""
     controls = {row["task"]: row["commonest"] for row in rows if row["part"] == "control"}
-    rows = [row for row in rows if row["part"] == "depths"]
+    rows = _depths(rows)
     at = sorted({row["depth"] for row in rows})
     lines = []
     for mode in dict.fromkeys(row["mode"] for row in rows):
         of_mode = [row for row in rows if row["mode"] == mode]
-        tasks = list(dict.fromkeys(row["task"] for row in of_mode))
-        for name, some in [(task, [row for row in of_mode if row["task"] == task]) for task in tasks] + [
-            ("**mean**", of_mode)
-        ]:
+        for task in dict.fromkeys(row["task"] for row in of_mode):
+            some = [row for row in of_mode if row["task"] == task]
             cells = [[row for row in some if row["depth"] == depth] for depth in at]
-            commonest = f"{controls[name]:.1f}" if name in controls else f"{fmean(controls.values()):.1f}"
-            lines.append([mode, name, commonest, *(f"{_mean(cell):.1f}" if cell else "" for cell in cells)])
+            lines.append(
+                [mode, task, f"{controls[task]:.1f}", *(f"{_mean(cell):.1f}" if cell else "" for cell in cells)]
+            )
     return table(["adapters", "task", "commonest label", *(f"n={depth}" for depth in at)], lines)
 
 
+def kept(rows: Rows) -> str:
+    """Ways of training down, depths across: the mean over tasks and seeds, in brackets the lowest and highest seed; and
+    how much that is of what standard adapters score with nothing dropped.
+
+    Of the tasks and seeds that were trained in all ways.
+    """
+    rows = _depths(rows)
+    whole = {
+        (row["task"], row["seed"]): row["accuracy"] for row in rows if (row["mode"], row["depth"]) == ("standard", 0)
+    }
+    modes = {(row["task"], row["seed"], row["mode"]) for row in rows}
+    names = dict.fromkeys(row["mode"] for row in rows)
+    complete = {run for run in whole if all((*run, mode) in modes for mode in names)}
+    rows = [row for row in rows if (row["task"], row["seed"]) in complete]
+    at = sorted({row["depth"] for row in rows})
+    lines = []
+    for mode in names:
+        for what in ("% right", "% kept"):
+            cells = []
+            for depth in at:
+                some = [row for row in rows if (row["mode"], row["depth"]) == (mode, depth)]
+                cells.append(_over_seeds(some, whole if what == "% kept" else None) if some else "")
+            lines.append([mode, what, *cells])
+    return table(["adapters", "", *(f"n={depth}" for depth in at)], lines)
+
+
+def _over_seeds(rows: Rows, whole: Mapping[tuple[str, int], float] | None) -> str:
+    means = []
+    for seed in dict.fromkeys(row["seed"] for row in rows):
+        of_seed = [row for row in rows if row["seed"] == seed]
+        against = fmean(whole[row["task"], seed] for row in of_seed) if whole else 100
+        means.append(100 * _mean(of_seed) / against)
+    spread = f" ({min(means):.1f} to {max(means):.1f})" if len(means) > 1 else ""
+    return f"{fmean(means):.1f}{spread}"
+
+
 def steps(rows: Rows) -> str:
+    """The time of a training step and of a forward by depth, against full fine-tuning."""
     training = [row for row in rows if row["part"] == "training"]
     inference = [row for row in rows if row["part"] == "inference" and row["tasks"] == 1]
+    if not training:
+        return ""
     (full,) = (row["ms"] for row in training if row["system"] == "full fine-tuning")
     (plain,) = (row["ms"] for row in inference if row["system"] == "full fine-tuning")
     at = sorted({row["depth"] for row in training})
@@ -55,13 +90,13 @@ def steps(rows: Rows) -> str:
         return [f"{by_depth[depth]:.1f} ({100 * by_depth[depth] / whole - 100:+.0f} %)" for depth in at]
 
     lines = [
-        ["training, full fine-tuning", f"{full:.1f}"],
+        ["training, full fine-tuning", f"{full:.1f}", *("" for _ in at[1:])],
         ["training, adapter", *cells(training, "adapter", full)],
         ["training, adapter, states kept", *cells(training, "adapter, states kept", full)],
-        ["forward, full fine-tuning", f"{plain:.1f}"],
+        ["forward, full fine-tuning", f"{plain:.1f}", *("" for _ in at[1:])],
         ["forward, one adapter", *cells(inference, "adapters", plain)],
     ]
-    return table(["ms (against full)", *(f"n={depth}" for depth in at)], lines)
+    return table(["ms for 64 examples (against full)", *(f"n={depth}" for depth in at)], lines)
 
 
 def at_once(rows: Rows) -> str:
@@ -73,19 +108,44 @@ def at_once(rows: Rows) -> str:
         by_depth = {row["depth"]: row for row in rows if row["tasks"] == tasks}
         cells = (f"{100 * by_depth[d]['saved']:.0f} ({100 * by_depth[d]['saved_by_count']:.0f})" for d in at)
         lines.append([tasks, f"{by_depth[0]['ms']:.1f}", *cells])
-    return table(["tasks at once", "ms at n=0", *(f"% saved, n={depth} (counted)" for depth in at)], lines)
+    head = ["tasks at once", "ms at n=0", *(f"% saved, n={depth} (counted)" for depth in at)]
+    return table(head, lines) if lines else ""
 
 
 def fusions(rows: Rows) -> str:
+    """The fusion whole, dropped from lower layers and pruned down, tasks across; beside it the task's own adapter."""
+    alone = {
+        (row["task"], row["seed"]): row["accuracy"]
+        for row in _depths(rows)
+        if (row["mode"], row["depth"]) == ("standard", 0)
+    }
     rows = [row for row in rows if row["part"] == "fusion"]
+    if not rows:
+        return ""
     tasks = list(dict.fromkeys(row["task"] for row in rows))
-    kinds = list(dict.fromkeys((row["system"], row["depth"], row["adapters"]) for row in rows))
-    lines = []
-    for system, depth, adapters in kinds:
+    runs = {(row["task"], row["seed"]) for row in rows}
+    lines = [
+        [
+            "the task's own adapter",
+            *(f"{fmean(alone[run] for run in runs if run[0] == task):.1f}" for task in tasks),
+            "",
+        ]
+    ]
+    for system, depth, adapters in dict.fromkeys((row["system"], row["depth"], row["adapters"]) for row in rows):
         some = [row for row in rows if (row["system"], row["depth"], row["adapters"]) == (system, depth, adapters)]
         name = {"whole": "whole", "dropped": f"not in the first {depth} layers", "pruned": f"pruned to {adapters}"}[
             system
         ]
-        scores = (f"{_mean(row for row in some if row['task'] == task):.1f}" for task in tasks)
-        lines.append([name, *scores, f"{median(row['ms'] for row in some):.1f}"])
+        figures = (f"{_mean(row for row in some if row['task'] == task):.1f}" for task in tasks)
+        lines.append([name, *figures, f"{median(row['ms'] for row in some):.1f}"])
     return table(["fusion of 8", *(f"{task}, % right" for task in tasks), "ms for 64"], lines)
+
+
+TABLES: Mapping[str, Callable[[Rows], str]] = {
+    "adapterdrop_kept": kept,
+    "adapterdrop_scores": scores,
+    "adapterdrop_steps": steps,
+    "adapterdrop_at_once": at_once,
+    "adapterdrop_fusions": fusions,
+}
+"""By the names under which the documentation has them."""

@@ -5,6 +5,7 @@ PolyglanceError
 ├── DataError               a file of the user's that is not what it should be
 │   ├── PictureError        a picture that cannot be decoded
 │   └── QueryError          a query or question that cannot be used
+├── TrainingError           a training that cannot go on
 ├── CheckpointError         model weights or their description that cannot be used
 └── LibraryError            a library folder that cannot be used
     ├── LibraryMissing      there is none yet
@@ -33,6 +34,10 @@ class PictureError(DataError):
 
 class QueryError(DataError):
     """A query or question that cannot be used."""
+
+
+class TrainingError(PolyglanceError):
+    """A training that cannot go on; what it saved last stays."""
 
 
 class CheckpointError(PolyglanceError):

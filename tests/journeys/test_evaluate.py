@@ -125,3 +125,31 @@ def test_what_cannot_be_measured_is_one_clear_line(scenes, arguments, words) -> 
     assert (ended.status, ended.output) == (1, "")
     assert words in ended.errors
     assert ended.errors.count("\n") == 1
+
+
+def test_a_model_is_trained_on_captions_and_measured(scenes) -> None:
+    lines = [json.loads(line) for line in (scenes / "captions.jsonl").read_text("utf-8").splitlines()]
+    images = sorted({line["image"] for line in lines})
+    split = {image: ("train", "val", "test")[number % 3] for number, image in enumerate(images)}
+    text = "".join(json.dumps({**line, "split": split[line["image"]]}, ensure_ascii=False) + "\n" for line in lines)
+    (scenes / "split.jsonl").write_text(text, encoding="utf-8")
+    train = ("train", "retrieval", "--data", "split.jsonl", "--model", "model", "--epochs", "2", "--batch", "8")
+    ended = polyglance(*train, "--output", "trained", "--json", cwd=scenes)
+    assert (ended.status, ended.errors) == (0, "")
+    report = ended.json
+    assert set(report["losses"]) == {"twin", "match", "rank"}
+    assert len(report["validation"]) == 2
+    assert (scenes / "trained" / "training" / "losses.png").stat().st_size > 1000
+    again = polyglance(*train, "--output", "trained", cwd=scenes)
+    assert again.status == 0, again.errors
+    assert f"kept: epoch {report['best_epoch']}" in again.output
+    measured = ("evaluate", "retrieval", "--data", "split.jsonl", "--model", "trained", "--candidates", "4", "--json")
+    assert polyglance(*measured, cwd=scenes).json["queries"] > 0
+    for arguments, words in (
+        (("--mode", "both"), "twin, cross, joint"),
+        (("--mode", "twin"), "another mode"),
+        (("--depth", "1"), "adapters to leave out of 1 layers"),
+    ):
+        refused = polyglance(*train, "--output", "trained", *arguments, cwd=scenes)
+        assert (refused.status, refused.output) == (1, "")
+        assert words in refused.errors

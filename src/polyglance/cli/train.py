@@ -1,4 +1,4 @@
-"""The commands that train on a user's own questions: a task, a fusion of tasks."""
+"""The commands that train on a user's own data: a task, a fusion of tasks, a model for retrieval."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,10 +10,14 @@ from polyglance.cli.options import Json
 from polyglance.cli.output import console, one_line, print_json, stages, table
 
 if TYPE_CHECKING:
+    from polyglance.data.captions import Caption
+    from polyglance.models.single_stream import SingleStreamModel
     from polyglance.training.question_tasks import QuestionReport
+    from polyglance.training.retrieval import RetrievalReport, Validate
+    from polyglance.training.retrieval_losses import Mode
     from polyglance.training.task import TaskSettings
 
-app = typer.Typer(help="Train a frozen model's tasks on your own questions.", no_args_is_help=True)
+app = typer.Typer(help="Train tasks on your own questions, or a model on your own captions.", no_args_is_help=True)
 
 Questions = Annotated[
     Path,
@@ -102,6 +106,117 @@ def fusion(
             loaded, source, asked, tasks, output, name or output.resolve().name, settings, report
         )
     show(done, output, as_json)
+
+
+@app.command()
+def retrieval(
+    data: Annotated[Path, typer.Option(metavar="PATH", help="Captions: a file or a folder, in any form that is read.")],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the trained model is put; made when it is missing.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of the pictures. [default: that of the captions]")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="The model to begin with: a name or a folder.")
+    ] = "scenes-mini",
+    mode: Annotated[
+        str, typer.Option(metavar="twin|cross|joint", help="Train as twin encoder, as cross-encoder, or as both.")
+    ] = "joint",
+    twin_loss: Annotated[
+        str, typer.Option(metavar="info_nce|sigmoid|triplet", help="Of the twin encoder.")
+    ] = "info_nce",
+    match_loss: Annotated[
+        str, typer.Option(metavar="hard|binary", help="Of the cross-encoder: hard negatives, or one random negative.")
+    ] = "hard",
+    adapters: Annotated[bool, typer.Option("--adapters", help="Train adapters and heads in a frozen model.")] = False,
+    depth: Annotated[int, typer.Option(min=0, metavar="N", help="Joint layers without new adapters.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each caption is seen.")] = 5,
+    batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions a step.")] = 64,
+    learning_rate: Rate = 1e-4,
+    patience: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Epochs without a better validation, then it ends; 0: never.")
+    ] = 3,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a model for retrieval on the captions of the split train.
+
+    After each epoch the captions of the split val, if there are any, tell how good it is; the best model is kept. The
+    same command goes on with a run that was stopped. Use the model with `polyglance index --model DIR`.
+
+    \b
+    Example:
+      polyglance train retrieval --data captions.jsonl --output my-model --mode joint
+    """
+    from polyglance.data.captions import read_captions
+    from polyglance.models import load_model
+    from polyglance.models.checkpoint import save_model
+    from polyglance.training.plots import plot_losses
+    from polyglance.training.retrieval import STAGE, train_retrieval
+    from polyglance.training.retrieval_losses import RetrievalSettings
+
+    settings = RetrievalSettings(
+        mode=mode,  # type: ignore[arg-type]
+        twin_loss=twin_loss,  # type: ignore[arg-type]
+        match_loss=match_loss,  # type: ignore[arg-type]
+        adapters=adapters,
+        depth=depth,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+    )
+    captions = read_captions(data, images)
+    parts = {split: [one for one in captions if one.split == split] for split in ("train", "val")}
+    loaded = load_model(model)
+    folder = output / "training"
+    with stages() as report:
+        trained, done = train_retrieval(
+            loaded, parts["train"], folder, settings, validation(parts["val"], settings.mode), report
+        )
+    trained.name = output.resolve().name
+    save_model(trained, output)
+    plot_losses(folder, (STAGE,))
+    show_retrieval(done, output, as_json)
+
+
+def validation(captions: "list[Caption]", mode: "Mode") -> "Validate | None":
+    """R@1 over the captions held out: the mean of both directions and of all languages."""
+    from statistics import fmean
+
+    from polyglance.evaluation.pools import pools
+    from polyglance.evaluation.systems import Evaluation, System
+
+    if not captions:
+        return None
+    measured = pools(captions, "val")
+    candidates = min(20, *(min(len(pool.texts), len(pool.images)) for pool in measured))
+
+    def validate(model: "SingleStreamModel") -> float:
+        system = System(None if mode == "cross" else model, None if mode == "twin" else model, candidates)
+        return round(fmean(one.percent["R@1"] for one in Evaluation(system, measured).scores()), 4)
+
+    return validate
+
+
+def show_retrieval(done: "RetrievalReport", folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(folder), **asdict(done)})
+        return
+    output = console()
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in done.losses.items())
+    output.print(
+        f"{done.captions:,} captions of {done.pictures:,} pictures, {done.steps:,} steps; losses of the last epoch: "
+        f"{losses}; the model is in {one_line(str(folder))}",
+        soft_wrap=True,
+    )
+    if done.validation:
+        recalls = ", ".join(f"{recall:.1f}" for recall in done.validation)
+        output.print(
+            f"R@1 of the validation after each epoch: {recalls}; kept: epoch {done.best_epoch}", soft_wrap=True
+        )
 
 
 def task_settings(depth: str, epochs: int, learning_rate: float, seed: int) -> "TaskSettings":

@@ -35,6 +35,7 @@ class SingleStreamConfig:
     layers: all of them; the first `first_joint_layer` read one modality alone. kept_grid: image tokens a side that are
     kept at the cut. state_width: values a stored image token. stem: channels of the convolutions over the pixels.
     task_adapters: the shape of an adapter for each task in the joint layers; None for a model without any.
+    temperature: of the contrast that the twin encoder was trained by, where further training begins.
     """
 
     vocabulary: int
@@ -53,6 +54,7 @@ class SingleStreamConfig:
     embedding_dim: int = 192
     max_text_tokens: int = 64
     task_adapters: AdapterConfig | None = None
+    temperature: float = 0.07
 
     def __post_init__(self) -> None:
         if not 0 < self.first_joint_layer < self.layers:

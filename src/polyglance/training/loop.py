@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from polyglance.errors import TrainingError
+
 Losses = dict[str, Tensor]
 StepFunction = Callable[[int], Losses]
 Report = Callable[[str, int, int, dict[str, float]], None]
@@ -43,13 +45,18 @@ def fit(
     folder: Path,
     report: Report | None = None,
     save_every: float = 120,
+    check: Callable[[int], bool] | None = None,
+    check_every: int = 0,
 ) -> None:
     """Trains `module` in place for `schedule.steps` steps and leaves `STAGE.safetensors` and `STAGE.jsonl` in
     the folder.
 
     losses: the losses of one step, summed to be minimised; it must draw whatever is random from the step's number, so
     that a run that was killed and one that was not are the same. Where the folder holds a checkpoint, training goes on
-    behind it. save_every: seconds between checkpoints.
+    behind it. save_every: seconds between checkpoints. check: called after every `check_every` steps, with how often
+    that makes, the module not in training; True ends the stage.
+
+    Raises TrainingError where a loss is no finite number; the last checkpoint stays.
     """
     trained = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(_groups(trained, schedule.weight_decay), lr=schedule.learning_rate, betas=(0.9, 0.98))
@@ -63,6 +70,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(step)
         terms = losses(step)
+        _require_finite(stage, step, terms, checkpoint)
         torch.stack(list(terms.values())).sum().backward()
         nn.utils.clip_grad_norm_(trained, schedule.clip)
         optimizer.step()
@@ -73,10 +81,26 @@ def fit(
             lines.write(json.dumps(row) + "\n")
         if report:
             report(stage, step + 1, schedule.steps, values)
-        if step + 1 == schedule.steps or time.monotonic() - saved >= save_every:
+        ended = False
+        if check and (step + 1) % check_every == 0:
+            module.eval()
+            ended = check((step + 1) // check_every)
+            module.train()
+        if ended or step + 1 == schedule.steps or time.monotonic() - saved >= save_every:
             _save(checkpoint, module, optimizer, step + 1)
             saved = time.monotonic()
+        if ended:
+            break
     module.eval()
+
+
+def _require_finite(stage: str, step: int, terms: Losses, checkpoint: Path) -> None:
+    for name, value in terms.items():
+        if not torch.isfinite(value):
+            kept = f"the last checkpoint is {checkpoint}" if checkpoint.exists() else "there is no checkpoint yet"
+            raise TrainingError(
+                f"{stage}: the loss {name} is {value.item()} at step {step}; {kept}: lower the learning rate"
+            )
 
 
 def read_log(path: Path) -> Iterator[dict[str, float]]:

@@ -42,3 +42,49 @@ def hard_negatives(
     logits = (sharpness * similarities.detach()).masked_fill(excluded.to(similarities.device), float("-inf"))
     probabilities = logits.softmax(dim=-1).nan_to_num(1 / logits.shape[1]).cpu()
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+
+
+def pairwise_sigmoid(
+    texts: Float[Tensor, "rows dim"],
+    images: Float[Tensor, "rows dim"],
+    scale: Float[Tensor, ""],
+    bias: Float[Tensor, ""],
+    also_true: Bool[Tensor, "rows rows"],
+) -> Tensor:
+    """The sigmoid loss of SigLIP (arXiv:2303.15343, algorithm 1): every pair of the batch is a question by itself.
+
+    scale, bias: learned, its t and b. What is also true is left out. The sum over pairs, for each row.
+    """
+    logits = scale * texts @ images.T + bias
+    own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    terms = F.softplus(torch.where(own, -logits, logits)).masked_fill(also_true & ~own, 0)
+    return terms.sum() / len(logits)
+
+
+def hardest_triplet(
+    texts: Float[Tensor, "rows dim"],
+    images: Float[Tensor, "rows dim"],
+    margin: float,
+    also_true: Bool[Tensor, "rows rows"],
+) -> Tensor:
+    """The triplet loss with the hardest negative of the batch, both ways (VSE++, arXiv:1707.05612, equation 6).
+
+    The authors of arXiv:2103.11920 train their twin encoder by it, with a margin of 0.1.
+    """
+    cosines = texts @ images.T
+    own = cosines.diagonal()
+    others = cosines.masked_fill(also_true | torch.eye(len(own), dtype=torch.bool, device=own.device), -2)
+    to_image = F.relu(margin - own + others.amax(dim=1))
+    to_text = F.relu(margin - own + others.amax(dim=0))
+    return (to_image + to_text).mean()
+
+
+def binary_match(right: Float[Tensor, " rows"], wrong: Float[Tensor, " rows"]) -> Tensor:
+    """Binary cross-entropy of matched pairs and as many wrong ones, as arXiv:2103.11920 trains its cross-encoder."""
+    return (F.softplus(-right).mean() + F.softplus(wrong).mean()) / 2
+
+
+def ranked_match(right: Float[Tensor, " rows"], wrong: Float[Tensor, "rows negatives"]) -> Tensor:
+    """Cross-entropy of the right one among its negatives: which of them it is, not whether it is."""
+    logits = torch.cat([right[:, None], wrong], dim=1)
+    return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))

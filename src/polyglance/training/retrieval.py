@@ -1,0 +1,134 @@
+"""A joint model trained for retrieval on captions (arXiv:2103.11920), resumable, the best validation kept."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Final
+
+from safetensors.torch import load_file, save_file
+
+from polyglance.adapters.config import AdapterConfig
+from polyglance.data.captions import Caption
+from polyglance.errors import ConfigurationError
+from polyglance.models.single_stream import SingleStreamModel
+from polyglance.training.caption_source import CaptionSource
+from polyglance.training.loop import Report, Schedule, fit, read_log
+from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
+
+STAGE: Final = "retrieval"
+
+Validate = Callable[[SingleStreamModel], float]
+
+
+@dataclass(frozen=True)
+class RetrievalReport:
+    """losses: means over the last epoch. validation: R@1 in percent after each epoch; best_epoch: that of the weights
+    that were kept, the last one where nothing was held out."""
+
+    captions: int
+    pictures: int
+    steps: int
+    losses: dict[str, float]
+    validation: tuple[float, ...]
+    best_epoch: int
+
+
+def train_retrieval(
+    model: SingleStreamModel,
+    captions: Sequence[Caption],
+    folder: Path,
+    settings: RetrievalSettings,
+    validate: Validate | None = None,
+    report: Report | None = None,
+) -> tuple[SingleStreamModel, RetrievalReport]:
+    """The trained model, in float32, with the weights of the best validation.
+
+    captions: of the split train; those that are known to be true of another picture of a batch are no negatives there.
+    folder: of the log, of the checkpoint from which a killed run goes on to the same end, and of the best weights.
+    validate: gives R@1 in percent, after each epoch.
+
+    Raises:
+        DataError: captions of fewer than two pictures, or pictures that cannot be read.
+        TrainingError: a loss is no number any more; the last checkpoint stays.
+        ConfigurationError: the folder holds another training.
+    """
+    model = _prepared(model, settings)
+    source = CaptionSource(captions, settings.batch, settings.seed)
+    _check_beginning(folder, settings, source, model.fingerprint)
+    losses = RetrievalLosses(model, source, settings, report)
+    steps = settings.epochs * source.steps_an_epoch
+    schedule = Schedule(steps, settings.learning_rate, max(1, steps // 20))
+    epochs = _Validations(folder, model, validate, settings.patience) if validate else None
+    if not (epochs and epochs.ended):
+        fit(STAGE, losses, losses.step, schedule, folder, report, check=epochs, check_every=source.steps_an_epoch)
+    if epochs:
+        model.load_state_dict(load_file(epochs.best))
+    model.config = replace(model.config, temperature=1 / losses.scale.exp().item())
+    rows = list(read_log(folder / f"{STAGE}.jsonl"))
+    last = rows[-source.steps_an_epoch :]
+    done = RetrievalReport(
+        captions=len(captions),
+        pictures=len(source.images),
+        steps=len(rows),
+        losses={name: fmean(row[name] for row in last) for name in last[0] if name not in ("step", "seconds")},
+        validation=tuple(epochs.recalls) if epochs else (),
+        best_epoch=epochs.best_epoch if epochs else settings.epochs,
+    )
+    return model.eval().requires_grad_(False), done
+
+
+class _Validations:
+    """R@1 after each epoch, beside the weights of the best one. Called by the loop, ends it when nothing is gained."""
+
+    def __init__(self, folder: Path, model: SingleStreamModel, validate: Validate, patience: int) -> None:
+        self.model, self.validate, self.patience = model, validate, patience
+        self.log, self.best = folder / "validation.json", folder / "best.safetensors"
+        self.recalls: list[float] = json.loads(self.log.read_text()) if self.log.exists() else []
+
+    @property
+    def best_epoch(self) -> int:
+        return 1 + self.recalls.index(max(self.recalls))
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.patience and self.recalls) and len(self.recalls) - self.best_epoch >= self.patience
+
+    def __call__(self, number: int) -> bool:
+        """number: of the epoch, from 1. A run that goes on forgets what its checkpoint knows nothing of."""
+        del self.recalls[number - 1 :]
+        self.recalls.append(self.validate(self.model))
+        if self.best_epoch == number:
+            save_file({name: value.contiguous() for name, value in self.model.state_dict().items()}, self.best)
+        self.log.write_text(json.dumps(self.recalls) + "\n")
+        return self.ended
+
+
+def _prepared(model: SingleStreamModel, settings: RetrievalSettings) -> SingleStreamModel:
+    """In float32; with adapters for the tasks where these are to be trained and there are none."""
+    if not settings.adapters or model.config.task_adapters:
+        return model.float()
+    config = replace(model.config, task_adapters=AdapterConfig(depth=settings.depth))
+    made = SingleStreamModel(config, model.tokenizer, model.name).to(model.device)
+    made.load_state_dict(model.state_dict(), strict=False)
+    made.fingerprint = model.fingerprint
+    return made.float()
+
+
+def _check_beginning(folder: Path, settings: RetrievalSettings, source: CaptionSource, fingerprint: str) -> None:
+    """A checkpoint belongs to one beginning: another would take it up unseen."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.json"
+    beginning = {
+        **asdict(settings),
+        "model": fingerprint,
+        "captions": len(source.captions),
+        "pictures": len(source.images),
+    }
+    if path.exists() and (before := json.loads(path.read_text())) != beginning:
+        changed = sorted(name for name, value in beginning.items() if before.get(name) != value)
+        raise ConfigurationError(
+            f"{folder} holds a training with another {', '.join(changed)}: name another, or empty it"
+        )
+    path.write_text(json.dumps(beginning, indent=1) + "\n")

@@ -1,0 +1,187 @@
+"""The losses of a retrieval training: of the twin encoder, of the cross-encoder, or of both (arXiv:2103.11920)."""
+
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from polyglance.data.images import decode
+from polyglance.errors import ConfigurationError, DataError, PictureError
+from polyglance.models.protocol import ImageBatch
+from polyglance.models.reading import read_pictures
+from polyglance.models.single_stream import SingleStreamModel
+from polyglance.nn.states import TokenStates
+from polyglance.training.caption_source import CaptionBatch, CaptionSource
+from polyglance.training.loop import Losses, Report
+from polyglance.training.losses import (
+    binary_match,
+    hard_negatives,
+    hardest_triplet,
+    info_nce,
+    pairwise_sigmoid,
+    ranked_match,
+)
+
+MARGIN: Final = 0.1
+SHARPNESS: Final = 15.0
+"""How far hard negatives are drawn by the twin encoder's similarity."""
+OF_TASKS: Final = ("task_adapters", "embed_head", "match_head")
+"""What is trained beside a frozen body."""
+
+Mode = Literal["twin", "cross", "joint"]
+TwinLoss = Literal["info_nce", "sigmoid", "triplet"]
+MatchLoss = Literal["hard", "binary"]
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """How a model is trained.
+
+    twin_loss: info_nce (arXiv:2103.00020), sigmoid (arXiv:2303.15343), or triplet with the hardest negative, as the
+    paper's authors took it. match_loss: hard, cross-entropy among negatives that the twin encoder takes for right; or
+    binary, with one random negative a pair, as the authors took it. adapters: train an adapter for each task and its
+    head in a frozen body, from joint layer `depth` on. patience: validations without a gain after which it ends.
+    """
+
+    mode: Mode = "joint"
+    twin_loss: TwinLoss = "info_nce"
+    match_loss: MatchLoss = "hard"
+    adapters: bool = False
+    depth: int = 0
+    epochs: int = 5
+    batch: int = 64
+    learning_rate: float = 1e-4
+    patience: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (("mode", Mode), ("twin_loss", TwinLoss), ("match_loss", MatchLoss)):
+            if getattr(self, name) not in get_args(choices):
+                raise ConfigurationError(
+                    f"expected {name} to be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
+                )
+        if self.epochs < 1 or self.batch < 2:
+            raise ConfigurationError(
+                f"expected 1 or more epochs and 2 or more captions a step, got {self.epochs} and {self.batch}"
+            )
+        if self.depth and not self.adapters:
+            raise ConfigurationError(
+                f"expected adapters to leave out of {self.depth} layers, but all weights are trained"
+            )
+
+
+class RetrievalLosses(nn.Module):
+    """The losses of a step: of the twin encoder, of the cross-encoder, or their sum."""
+
+    def __init__(
+        self, model: SingleStreamModel, source: CaptionSource, settings: RetrievalSettings, report: Report | None = None
+    ) -> None:
+        super().__init__()
+        self.model, self.source, self.settings = model, source, settings
+        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
+        self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(not settings.adapters or name.startswith(OF_TASKS))
+        self._kept = self._read_all(report) if settings.adapters else None
+        self._thread = ThreadPoolExecutor(1)
+        self._ahead: tuple[int, Future[tuple[CaptionBatch, Tensor | None]]] | None = None
+
+    def train(self, mode: bool = True) -> "RetrievalLosses":
+        """Batch norms keep the statistics that they have: those of small batches differ from what will be searched."""
+        super().train(mode)
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def step(self, step: int) -> Losses:
+        batch, pixels = self._batch(step)
+        generator = torch.Generator().manual_seed(self.settings.seed << 32 | step)
+        with torch.autocast(self.model.device.type, torch.bfloat16):
+            texts = self.model.read_text(self.model.tokenize(batch.texts))
+            images = self._images(batch.rows, pixels)
+            terms: Losses = {}
+            likeness = torch.zeros(batch.also_true.shape)
+            if self.settings.mode != "cross":
+                of_texts, of_images = self.model.embed(texts), self.model.embed(images)
+                terms["twin"] = self._twin(of_texts, of_images, batch.also_true.to(of_texts.device))
+                likeness = (of_texts @ of_images.T).detach()
+            if self.settings.mode != "twin":
+                terms |= self._match(texts, images, likeness, batch.also_true, generator)
+        return terms
+
+    def _images(self, rows: Int[Tensor, " rows"], pixels: Tensor | None) -> TokenStates:
+        if self._kept is not None:
+            return self._kept[rows.to(self._kept.hidden.device)]
+        assert pixels is not None
+        return self.model.read_images(ImageBatch(pixels))
+
+    def _twin(
+        self, texts: Float[Tensor, "rows dim"], images: Float[Tensor, "rows dim"], also_true: Bool[Tensor, "rows rows"]
+    ) -> Tensor:
+        scale = self.scale.exp().clamp(max=100)
+        match self.settings.twin_loss:
+            case "info_nce":
+                return info_nce(texts, images, scale, also_true, texts[:0])
+            case "sigmoid":
+                return pairwise_sigmoid(texts, images, scale, self.bias, also_true)
+            case "triplet":
+                return hardest_triplet(texts, images, MARGIN, also_true)
+
+    def _match(
+        self,
+        texts: TokenStates,
+        images: TokenStates,
+        likeness: Float[Tensor, "rows rows"],
+        also_true: Bool[Tensor, "rows rows"],
+        generator: torch.Generator,
+    ) -> Losses:
+        """Of each right pair and two wrong ones, with another image and with another text; a caption that is true of
+        all images of the batch, or an image that all captions are true of, is left out."""
+        there = (~also_true).any(dim=1) & (~also_true).any(dim=0)
+        own = there.nonzero().squeeze(1)
+        if not len(own):
+            return {"match": self.scale.sum() * 0}
+        hard = self.settings.match_loss == "hard"
+        image = hard_negatives(likeness, also_true, SHARPNESS if hard else 0.0, generator)[own]
+        text = hard_negatives(likeness.T, also_true.T, SHARPNESS if hard else 0.0, generator)[own]
+        pairs = torch.cat([own, own, text]), torch.cat([own, image, own])
+        device = texts.hidden.device
+        scores = self.model.match(texts[pairs[0].to(device)], images[pairs[1].to(device)])
+        right, by_image, by_text = scores.float().split(len(own))
+        if not hard:
+            coin = (torch.rand(len(own), generator=generator) < 0.5).to(right.device)
+            return {"match": binary_match(right, torch.where(coin, by_image, by_text))}
+        wrong = torch.stack([by_image, by_text], dim=1)
+        return {"match": binary_match(right, wrong.mean(dim=1)), "rank": ranked_match(right, wrong)}
+
+    def _batch(self, step: int) -> tuple[CaptionBatch, Tensor | None]:
+        """This step's captions and pixels; the next step's are drawn and decoded meanwhile in a thread."""
+        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self._drawn(step)
+        self._ahead = (step + 1, self._thread.submit(self._drawn, step + 1))
+        return batch
+
+    def _drawn(self, step: int) -> tuple[CaptionBatch, Tensor | None]:
+        batch = self.source(step)
+        return batch, None if self._kept is not None else self._pixels(batch.rows)
+
+    def _pixels(self, rows: Int[Tensor, " rows"]) -> Tensor:
+        pictures = []
+        for row in rows.tolist():
+            path = self.source.images[row]
+            try:
+                pictures.append(self.model.preprocess(decode(path)))
+            except PictureError as error:
+                raise DataError(f"{path}: {error}") from error
+        return torch.from_numpy(np.stack(pictures))
+
+    def _read_all(self, report: Report | None) -> TokenStates:
+        """A frozen body reads each picture once; two bytes a value."""
+        tell = None if report is None else lambda done, total: report("pictures", done, total, {})
+        read = read_pictures(self.model.eval(), self.source.images, tell)
+        return TokenStates(read.hidden.to(torch.bfloat16), read.mask.clone(), "image")

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from polyglance.data.captions import Caption
+from polyglance.errors import DataError
+from polyglance.training.caption_source import CaptionSource
+
+A, B, C = (Path(f"{name}.png") for name in "abc")
+CAPTIONS = [Caption(A, "a"), Caption(B, "b"), Caption(A, "a again"), Caption(C, "c", also=(B, Path("elsewhere.png")))]
+
+
+def test_every_epoch_sees_every_caption_once_in_an_order_of_its_own() -> None:
+    source = CaptionSource(CAPTIONS, 2, seed=0)
+    assert source.steps_an_epoch == 2
+    epochs = [[text for step in (2 * epoch, 2 * epoch + 1) for text in source(step).texts] for epoch in range(6)]
+    assert all(sorted(epoch) == ["a", "a again", "b", "c"] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+    assert source(3).texts == CaptionSource(CAPTIONS, 2, seed=0)(3).texts
+    assert source.images == (A, B, C)
+
+
+def test_what_is_true_of_a_picture_of_the_batch_is_marked() -> None:
+    batch = CaptionSource(CAPTIONS, 9, seed=1)(0)
+    place = {text: number for number, text in enumerate(batch.texts)}
+    expected = torch.eye(4, dtype=torch.bool)
+    for one, other in (("a", "a again"), ("a again", "a"), ("c", "b")):
+        expected[place[one], place[other]] = True
+    assert torch.equal(batch.also_true, expected)
+    assert batch.rows[place["c"]] == 2
+
+
+def test_one_picture_is_nothing_to_tell_apart() -> None:
+    with pytest.raises(DataError, match="captions of two pictures or more to train on, got 1"):
+        CaptionSource([CAPTIONS[0], CAPTIONS[2]], 2, seed=0)
+    with pytest.raises(DataError, match="got 0"):
+        CaptionSource([], 2, seed=0)

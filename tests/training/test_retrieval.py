@@ -1,0 +1,173 @@
+"""A tiny model trained on pictures of four colours, through every mode and loss."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from polyglance.data.captions import Caption
+from polyglance.errors import ConfigurationError, DataError, TrainingError
+from polyglance.evaluation.pools import pools
+from polyglance.evaluation.systems import Evaluation, System
+from polyglance.models import load_model
+from polyglance.models.checkpoint import load_folder, save_model
+from polyglance.models.single_stream import SingleStreamModel
+from polyglance.training.loop import read_log
+from polyglance.training.retrieval import train_retrieval
+from polyglance.training.retrieval_losses import RetrievalSettings
+from tests.journeys.tiny import save_tiny_model
+
+NAMES = ("red", "white", "black", "blue")
+FAST = {"batch": 4, "learning_rate": 1e-3, "patience": 0}
+
+
+@pytest.fixture(scope="module")
+def captions(tmp_path_factory: pytest.TempPathFactory) -> list[Caption]:
+    folder = tmp_path_factory.mktemp("pictures")
+    for name in NAMES:
+        Image.new("RGB", (32, 32), name).save(folder / f"{name}.png")
+    return [Caption(folder / f"{name}.png", text, split="train") for name in NAMES for text in (name, f"a {name} star")]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"), joint_layers=2)
+
+
+def recall(model: SingleStreamModel, captions: list[Caption], twin: bool) -> float:
+    model.eval()
+    system = System(model, None) if twin else System(None, model)
+    return Evaluation(system, pools(captions, "train")).scores(["text_to_image"])[0].percent["R@1"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [
+        ("twin", {}),
+        ("twin", {"twin_loss": "sigmoid"}),
+        ("twin", {"twin_loss": "triplet"}),
+        ("cross", {}),
+        ("cross", {"match_loss": "binary"}),
+        ("joint", {}),
+    ],
+)
+def test_a_model_learns_its_captions(tiny, captions, tmp_path, mode, more) -> None:
+    settings = RetrievalSettings(mode=mode, epochs=150, **{**FAST, **more})
+    model, report = train_retrieval(load_model(str(tiny)), captions, tmp_path, settings)
+    assert (report.captions, report.pictures, report.steps) == (8, 4, 300)
+    rows = list(read_log(tmp_path / "retrieval.jsonl"))
+    expected = {"twin": {"twin"}, "cross": {"match", "rank"}, "joint": {"twin", "match", "rank"}}[mode]
+    assert set(report.losses) == (expected if "match_loss" not in more else {"match"})
+    for name, value in report.losses.items():
+        assert value < rows[0][name]
+    for twin in {"twin": [True], "cross": [False], "joint": [True, False]}[mode]:
+        assert recall(model, captions, twin) >= 75
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_killed_run_ends_as_one_that_was_not(tiny, captions, tmp_path) -> None:
+    settings = RetrievalSettings(epochs=3, **FAST)
+    recalls: list[float] = []
+
+    def validate(model: SingleStreamModel) -> float:
+        recalls.append(recall(model, captions, twin=True))
+        return recalls[-1]
+
+    whole, report = train_retrieval(load_model(str(tiny)), captions, tmp_path / "whole", settings, validate)
+
+    def killed(stage: str, done: int, *_: object) -> None:
+        if (stage, done) == ("retrieval", 5):
+            raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train_retrieval(load_model(str(tiny)), captions, tmp_path / "killed", settings, validate, killed)
+    again, after = train_retrieval(load_model(str(tiny)), captions, tmp_path / "killed", settings, validate)
+    assert after == report
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    once_more, last = train_retrieval(load_model(str(tiny)), captions, tmp_path / "killed", settings, validate)
+    assert last == report
+    assert torch.equal(once_more.match_head.weight, whole.match_head.weight)
+
+
+def test_the_best_validation_is_kept_and_ends_the_run(tiny, captions, tmp_path) -> None:
+    kept: list[torch.Tensor] = []
+    recalls = iter([10.0, 30.0, 20.0, 30.0, 99.0])
+
+    def validate(model: SingleStreamModel) -> float:
+        assert not model.training
+        kept.append(model.match_head.weight.detach().clone())
+        return next(recalls)
+
+    settings = RetrievalSettings(epochs=5, **{**FAST, "patience": 2})
+    model, report = train_retrieval(load_model(str(tiny)), captions, tmp_path, settings, validate)
+    assert report.validation == (10, 30, 20, 30)
+    assert (report.best_epoch, report.steps) == (2, 8)
+    assert torch.equal(model.match_head.weight, kept[1])
+    _, again = train_retrieval(load_model(str(tiny)), captions, tmp_path, settings, validate)
+    assert again == report
+
+
+def test_adapters_leave_the_body_as_it_was(tiny, captions, tmp_path) -> None:
+    settings = RetrievalSettings(adapters=True, depth=1, epochs=100, **FAST)
+    stages: list[str] = []
+    model, _ = train_retrieval(
+        load_model(str(tiny)), captions, tmp_path / "run", settings, report=lambda stage, *_: stages.append(stage)
+    )
+    before = load_model(str(tiny)).float().state_dict()
+    trained = [
+        name for name, value in model.state_dict().items() if name not in before or not torch.equal(value, before[name])
+    ]
+    assert {name.split(".")[0] for name in trained} == {"task_adapters", "embed_head", "match_head"}
+    assert stages.count("pictures") == 1
+    assert recall(model, captions, twin=True) >= 75
+    save_model(model, tmp_path / "model")
+    loaded = load_folder(tmp_path / "model")
+    assert loaded.config.task_adapters.depth == 1
+    assert loaded.config.temperature == model.config.temperature != 0.07
+
+
+def broken(captions: list[Caption], folder: Path) -> list[Caption]:
+    (folder / "torn.png").write_bytes(b"torn")
+    return [*captions, Caption(folder / "torn.png", "torn")]
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+def test_a_broken_picture_is_named(tiny, captions, tmp_path, adapters) -> None:
+    settings = RetrievalSettings(adapters=adapters, epochs=2, **FAST)
+    with pytest.raises(DataError, match=r"torn\.png: "):
+        train_retrieval(load_model(str(tiny)), broken(captions, tmp_path), tmp_path / "run", settings)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(tiny, captions, tmp_path) -> None:
+    settings = RetrievalSettings(mode="twin", epochs=3, **FAST)
+
+    def poison(model: SingleStreamModel) -> float:
+        with torch.no_grad():
+            model.embed_head.bias.fill_(torch.nan)
+        return 1.0
+
+    with pytest.raises(TrainingError, match=r"retrieval: the loss twin is nan at step 2; .*lower the learning rate"):
+        train_retrieval(load_model(str(tiny)), captions, tmp_path, settings, poison)
+    assert len(list(read_log(tmp_path / "retrieval.jsonl"))) == 2
+
+
+def test_a_folder_of_another_training_is_refused(tiny, captions, tmp_path) -> None:
+    train_retrieval(load_model(str(tiny)), captions, tmp_path, RetrievalSettings(epochs=1, **FAST))
+    with pytest.raises(ConfigurationError, match="a training with another epochs, mode"):
+        train_retrieval(load_model(str(tiny)), captions, tmp_path, RetrievalSettings(mode="twin", epochs=2, **FAST))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: RetrievalSettings(batch=1), "2 or more captions a step, got 5 and 1"),
+        (lambda: RetrievalSettings(depth=2), "adapters to leave out of 2 layers"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(make: Callable[[], RetrievalSettings], reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        make()
