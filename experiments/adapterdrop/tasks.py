@@ -3,16 +3,14 @@
     verify, query, choose, logical, compare     GQA's five structural types of questions
     count                                       how many
     match                                       whether a caption is true of the picture, or a foil
-    locate                                      in which of 16 cells stands the one thing that a phrase names
-
-`locate` is referring expression comprehension: the only task that asks for a place in the picture itself.
+    plate                                       on which plate the one thing stands that a phrase names
 """
 
 import os
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -30,10 +28,9 @@ from polyglance.scenes.captions import describe, sample_caption
 from polyglance.scenes.foils import sample_foil
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import sample_question
-from polyglance.scenes.sampling import Scene, cell_of
+from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import fitting
 from polyglance.scenes.world import BACKGROUNDS, CATEGORIES, COLOURS, KINDS, RELATIONS, SIZES
-from polyglance.training.scene_graphs import CELLS
 
 TOKENS = 24
 """Of every text, with its padding."""
@@ -157,12 +154,12 @@ def _match(scene: Scene, rng: random.Random) -> tuple[str, str] | None:
     return (_ENGLISH.caption(foil), "false") if foil else None
 
 
-def _locate(scene: Scene, rng: random.Random) -> tuple[str, str] | None:
+def _plate(scene: Scene, rng: random.Random) -> tuple[str, str] | None:
     thing = rng.choice(scene.things)
-    phrase = describe(thing, rng)
+    phrase = replace(describe(thing, rng), plate=None)
     if len(fitting(scene, phrase)) > 1:
         return None
-    return _ENGLISH.caption((m.Shows(phrase),)), str(cell_of(thing))
+    return _ENGLISH.caption((m.Shows(phrase),)), thing.plate or "none"
 
 
 _YES_NO = ("yes", "no")
@@ -177,6 +174,6 @@ TASKS: Mapping[str, Task] = {
         Task("compare", (*_YES_NO, *KINDS), _asks("compare")),
         Task("count", tuple("0123456"), _asks("count"), largest_share=0.25),
         Task("match", ("true", "false"), _match, largest_share=0.5),
-        Task("locate", tuple(map(str, range(CELLS))), _locate),
+        Task("plate", (*COLOURS, "none"), _plate, largest_share=0.25),
     )
 }

@@ -70,7 +70,7 @@ def test_a_folder_refuses_other_settings(folder: Path) -> None:
 def test_every_task_has_its_examples(folder: Path, pictures: Pictures) -> None:
     tokenizer = pretrained_body(SMALL, pictures, folder).tokenizer
     data = task_data(SMALL, pictures, tokenizer, folder)
-    assert list(data) == ["verify", "query", "choose", "logical", "compare", "count", "match", "locate"]
+    assert list(data) == ["verify", "query", "choose", "logical", "compare", "count", "match", "plate"]
     for name, found in data.items():
         assert (len(found.train), len(found.test)) == (SMALL.examples, SMALL.test_examples)
         assert found.train.ids.shape == found.train.mask.shape
