@@ -8,6 +8,7 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.adapterdrop.tables import of_complete_seeds
 from experiments.results import Row
 
 MODES = (("standard", "o"), ("robust", "s"), ("specialised", "^"), ("shared", "x"))
@@ -42,10 +43,8 @@ def _draw_depths(rows: Sequence[Row]) -> Figure:
     for number, task in enumerate(("mean of the tasks", *tasks), 1):
         axis = figure.add_subplot(3, 3, number)
         for mode, marker in MODES:
-            some = [
-                row for row in rows if row["mode"] == mode and row["task"] in (task, *(tasks if number == 1 else ()))
-            ]
-            _line(axis, some, mode, marker, spread=number > 1)
+            there = of_complete_seeds(rows) if number == 1 else [row for row in rows if row["task"] == task]
+            _line(axis, [row for row in there if row["mode"] == mode], mode, marker, spread=number > 1)
         if task in commonest:
             axis.axhline(commonest[task], color="grey", linestyle=":", label="commonest label")
         axis.set_title(task)

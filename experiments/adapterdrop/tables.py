@@ -1,5 +1,6 @@
 """The experiment's tables in Markdown, from its rows."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
@@ -20,6 +21,12 @@ def _mean(rows: Iterable[dict[str, Any]], value: str = "accuracy") -> float:
 
 def _depths(rows: Rows) -> Rows:
     return [row for row in rows if row["part"] == "depths"]
+
+
+def of_complete_seeds(rows: Rows) -> Rows:
+    """Those of the seeds with as many rows as the fullest, so that a mean over tasks is over the same ones."""
+    counts = Counter(row["seed"] for row in rows)
+    return [row for row in rows if counts[row["seed"]] == max(counts.values())]
 
 
 def scores(rows: Rows) -> str:
@@ -43,19 +50,15 @@ def kept(rows: Rows) -> str:
     """Ways of training down, depths across: the mean over tasks and seeds, in brackets the lowest and highest seed; and
     how much that is of what standard adapters score with nothing dropped.
 
-    Of the tasks and seeds that were trained in all ways.
+    Of the seeds that are complete.
     """
-    rows = _depths(rows)
+    rows = of_complete_seeds(_depths(rows))
     whole = {
         (row["task"], row["seed"]): row["accuracy"] for row in rows if (row["mode"], row["depth"]) == ("standard", 0)
     }
-    modes = {(row["task"], row["seed"], row["mode"]) for row in rows}
-    names = dict.fromkeys(row["mode"] for row in rows)
-    complete = {run for run in whole if all((*run, mode) in modes for mode in names)}
-    rows = [row for row in rows if (row["task"], row["seed"]) in complete]
     at = sorted({row["depth"] for row in rows})
     lines = []
-    for mode in names:
+    for mode in dict.fromkeys(row["mode"] for row in rows):
         for what in ("% right", "% kept"):
             cells = []
             for depth in at:

@@ -1,9 +1,9 @@
 """The eight tasks: fixed examples of each, drawn once, so that what frozen layers make of them can be kept.
 
-    verify, query, choose, logical, compare     GQA's five structural types of questions
-    count                                       how many
-    match                                       whether a caption is true of the picture, or a foil
-    plate                                       on which plate the one thing stands that a phrase names
+verify, query, choose, logical, compare     GQA's five structural types of questions
+count                                       how many
+match                                       whether a caption is true of the picture, or a foil
+plate                                       on which plate the one thing stands that a phrase names
 """
 
 import os

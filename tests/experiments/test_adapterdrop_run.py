@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from experiments.adapterdrop.tables import of_complete_seeds
+
 
 def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "experiments.adapterdrop", "--small", "--epochs", "1", "--repeats", "1"]
@@ -28,3 +30,8 @@ def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
     assert {row["part"] for row in again[len(rows) :]} == {"training", "inference"}
     pictures = {f"adapterdrop-{part}.png" for part in ("depths", "training", "inference", "fusion")}
     assert {file.name for file in tmp_path.glob("*.png")} == pictures
+
+
+def test_a_mean_over_tasks_is_over_the_same_ones_for_every_seed() -> None:
+    rows = [{"seed": seed, "task": task} for seed, tasks in ((0, "ab"), (1, "a"), (2, "ab")) for task in tasks]
+    assert [(row["seed"], row["task"]) for row in of_complete_seeds(rows)] == [(0, "a"), (0, "b"), (2, "a"), (2, "b")]

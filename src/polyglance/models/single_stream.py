@@ -64,6 +64,9 @@ class SingleStreamConfig:
         if self.width % self.heads:
             raise ConfigurationError(f"width {self.width} is not a multiple of heads {self.heads}")
 
+        if not self.temperature > 0:
+            raise ConfigurationError(f"temperature must be above 0, not {self.temperature}")
+
     @property
     def image_grid(self) -> int:
         """Image tokens a side before compression."""

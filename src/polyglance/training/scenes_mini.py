@@ -95,7 +95,7 @@ def train_scenes_mini(
     torch.manual_seed(settings.seed)
     config = SingleStreamConfig(tokenizer.vocabulary, ANSWERS, DEMO_LANGUAGES, layers=7, first_joint_layer=2)
     if start and start.config.layers == config.layers:
-        config = replace(config, task_adapters=start.config.task_adapters)
+        config = replace(config, task_adapters=start.config.task_adapters, temperature=start.config.temperature)
     model = SingleStreamModel(config, tokenizer, "scenes-mini").to(settings.device)
     if start:
         go_on_from(start, model)
@@ -124,9 +124,11 @@ def train_scenes_mini(
         losses = WordLosses(model, source, kept_pictures, kept_faces)
         schedule = Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4))
         fit("words", losses.trained, losses, schedule, folder, report)
+        losses.keep_temperature()
     model = with_task_adapters(model)
     losses = WordLosses(model, source, kept_pictures, kept_faces, tasks_alone=True)
     fit("tasks", losses.trained, losses, Schedule(settings.task_steps, 1e-3), folder, report)
+    losses.keep_temperature()
     save_model(model.eval(), folder / "model")
     stages = ("pictures", "shapes", "texts", "words", "tasks")
     plot_losses(folder, stages[4 if tasks_alone else 3 if start else 0 :])

@@ -2,6 +2,7 @@
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
@@ -35,7 +36,7 @@ class WordLosses:
         self.states = TokenStates(
             torch.cat([scenes.hidden, gallery.hidden]), torch.cat([scenes.mask, gallery.mask]), "image"
         )
-        self.scale = nn.Parameter(torch.tensor(math.log(1 / 0.07), device=model.device))
+        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.grounding = GroundingHead(model.config.width).to(model.device)
         self._ahead: tuple[int, Future[WordBatch]] | None = None
         self._thread = ThreadPoolExecutor(1)
@@ -49,6 +50,10 @@ class WordLosses:
         trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
         trained.register_parameter("scale", self.scale)
         return trained
+
+    def keep_temperature(self) -> None:
+        """The model's next stage of training begins with the temperature that this one ended with."""
+        self.model.config = replace(self.model.config, temperature=1 / self.scale.exp().item())
 
     def __call__(self, step: int) -> Losses:
         batch = self._batch(step)
