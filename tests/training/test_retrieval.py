@@ -128,6 +128,8 @@ def test_adapters_leave_the_body_as_it_was(tiny, captions, tmp_path) -> None:
     loaded = load_folder(tmp_path / "model")
     assert loaded.config.task_adapters.depth == 1
     assert loaded.config.temperature == model.config.temperature != 0.07
+    with pytest.raises(ConfigurationError, match="leave the depth out"):
+        train_retrieval(loaded, captions, tmp_path / "again", settings)
 
 
 def broken(captions: list[Caption], folder: Path) -> list[Caption]:

@@ -52,7 +52,7 @@ def train_retrieval(
     Raises:
         DataError: captions of fewer than two pictures, or pictures that cannot be read.
         TrainingError: a loss is no number any more; the last checkpoint stays.
-        ConfigurationError: the folder holds another training.
+        ConfigurationError: the folder holds another training, or there is a depth for adapters that are there already.
     """
     model = _prepared(model, settings)
     source = CaptionSource(captions, settings.batch, settings.seed)
@@ -107,6 +107,11 @@ class _Validations:
 
 def _prepared(model: SingleStreamModel, settings: RetrievalSettings) -> SingleStreamModel:
     """In float32; with adapters for the tasks where these are to be trained and there are none."""
+    if settings.depth and model.config.task_adapters:
+        raise ConfigurationError(
+            f"expected a model without adapters to give new ones a depth of {settings.depth}; {model.name} has some, "
+            "which are trained on as they are: leave the depth out"
+        )
     if not settings.adapters or model.config.task_adapters:
         return model.float()
     config = replace(model.config, task_adapters=AdapterConfig(depth=settings.depth))
