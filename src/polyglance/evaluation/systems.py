@@ -95,16 +95,13 @@ class Evaluation:
         found = self._retrieved(sides)
         if self.system.reranker is None:
             return found.order.tolist()
-        candidates = (
-            min(self.system.candidates, found.order.shape[1]) if self.system.retriever else found.order.shape[1]
-        )
+        candidates = self.system.candidates if self.system.retriever else found.order.shape[1]
         chosen = found.order[:, :candidates]
-        side = sides[id(self.system.reranker)]
-        probabilities = torch.sigmoid(self._matched(side, chosen))
+        scores = self._matched(sides[id(self.system.reranker)], chosen)
         if self.system.retriever and self.system.blend:
             cosines = sides[id(self.system.retriever)].cosines(chosen)
-            probabilities = (1 - self.system.blend) * probabilities + self.system.blend * cosines
-        order = chosen.gather(1, probabilities.argsort(dim=1, descending=True, stable=True))
+            scores = (1 - self.system.blend) * torch.sigmoid(scores) + self.system.blend * cosines
+        order = chosen.gather(1, scores.argsort(dim=1, descending=True, stable=True))
         return torch.cat([order, found.order[:, candidates:]], dim=1).tolist()
 
     def milliseconds(self, pool: Pool, queries: int = TIMED) -> dict[str, float]:
