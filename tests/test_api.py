@@ -9,12 +9,14 @@ import polyglance
 
 PUBLIC = [
     "Library",
+    "Query",
     "load_model",
     "PolyglanceError",
     "ConfigurationError",
     "DataError",
     "PictureError",
     "QueryError",
+    "TrainingError",
     "CheckpointError",
     "LibraryError",
     "LibraryMissing",
@@ -39,7 +41,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_every_error_is_a_polyglance_error():
-    assert all(issubclass(getattr(polyglance, name), polyglance.PolyglanceError) for name in PUBLIC[2:-1])
+    assert all(issubclass(getattr(polyglance, name), polyglance.PolyglanceError) for name in PUBLIC[3:-1])
 
 
 def test_importing_the_package_imports_no_torch():

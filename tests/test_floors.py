@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "polyglance"
 
 FLOORS = [
-    {"errors", "types", "languages", "config"},
+    {"errors", "types", "languages", "config", "query"},
     {"data", "scenes", "store", "kernels"},
     {"nn", "adapters"},
     {"models"},
@@ -27,6 +27,7 @@ NEIGHBOURS = {
     ("languages", "errors"),
     ("config", "errors"),
     ("types", "errors"),
+    ("query", "errors"),
     ("scenes", "data"),  # things of a scene are drawn from the gallery's pictures
     ("nn", "adapters"),  # a layer has places for adapters; adapters know no layer
     ("evaluation", "library"),  # measures run over libraries

@@ -25,6 +25,7 @@ from polyglance.errors import (
     QueryError,
 )
 from polyglance.library import MAX_CHARACTERS, Library
+from polyglance.query import Query
 from polyglance.types import IndexReport
 from tests.fakes import COLOURS, ColourModel
 from tests.journeys.tiny import save_tiny_model
@@ -533,6 +534,19 @@ def test_another_picture_is_read_on_the_fly(library: Library, tmp_path: Path, mo
 def test_a_picture_that_changed_since_is_read_on_the_fly(library: Library, photos: Path):
     write(photos / "red.png", "green", size=20)
     assert library.ask("what colour?", image=photos / "red.png").answers[0].answer == "green"
+
+
+def test_a_picture_is_searched_for_by_its_file_or_its_bytes(library: Library, photos: Path):
+    path = next(path for path in sorted(photos.rglob("*.png")))
+    by_file, by_bytes = (library.search(Query.picture(source)).results for source in (path, path.read_bytes()))
+    assert by_file[0].path == str(path)
+    assert by_bytes[0].score == pytest.approx(by_file[0].score, abs=0.01)
+    with pytest.raises(PictureError, match="not a picture"):
+        library.search(Query.picture(b"no picture"))
+    with pytest.raises(QueryError, match="something that is wanted"):
+        library.search(-Query.text("red"))
+    with pytest.raises(QueryError, match="at least one word"):
+        library.search(Query.picture(path) + Query.text(" "))
 
 
 def test_asking_is_timed(library: Library, photos: Path):

@@ -24,20 +24,24 @@ if TYPE_CHECKING:
         PictureError,
         PolyglanceError,
         QueryError,
+        TrainingError,
     )
     from polyglance.library import Library
     from polyglance.models import load_model
+    from polyglance.query import Query
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Library",
+    "Query",
     "load_model",
     "PolyglanceError",
     "ConfigurationError",
     "DataError",
     "PictureError",
     "QueryError",
+    "TrainingError",
     "CheckpointError",
     "LibraryError",
     "LibraryMissing",
@@ -46,7 +50,11 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES: Final = {"Library": "polyglance.library", "load_model": "polyglance.models"}
+_HOMES: Final = {
+    "Library": "polyglance.library",
+    "Query": "polyglance.query",
+    "load_model": "polyglance.models",
+}
 """Where a public name lives that is not an error."""
 
 

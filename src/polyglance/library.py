@@ -10,7 +10,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +30,7 @@ from polyglance.models.protocol import ImageBatch, JointModel
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
+from polyglance.query import PictureSource, Query
 from polyglance.search.pipeline import SearchPipeline
 from polyglance.store.lance import LanceDatabase, Reader
 from polyglance.store.protocols import PictureFacts
@@ -102,19 +103,23 @@ class Library:
             return _IndexRun(self.model, self._database, named).run(progress or (lambda done, total: None))
 
     def search(
-        self, query: str, k: int = 10, candidates: int = 20, language: str = AUTO, rerank: bool = True
+        self, query: str | Query, k: int = 10, candidates: int = 20, language: str = AUTO, rerank: bool = True
     ) -> SearchResponse:
         """The k pictures that the query fits best; of those retrieved, the first `candidates` are reranked.
 
-        language: a code the model knows; `auto` is told by the script where that is possible.
+        query: a text, or a sum of texts and pictures. language: of its texts, a code the model knows; `auto` is told by
+        the script where that is possible.
 
-        Raises QueryError for a text that cannot be used, ConfigurationError for a language or number that does not fit.
+        Raises QueryError for a text or a sum that cannot be used, PictureError for a picture that cannot be read,
+        ConfigurationError for a language or number that does not fit.
         """
-        text, language = _usable(query, "query"), self._language(language, query)
+        query = _usable_query(query)
+        texts = " ".join(term.text for term in query.terms if term.text is not None)
+        language = self._language(language, texts)
         _at_least(1, k, "k")
         _at_least(0, candidates, "candidates")
-        pipeline = SearchPipeline(self.model, self._database.pictures, self._database.states)
-        return pipeline.search(text, k=k, candidates=candidates, language=language, rerank=rerank)
+        pipeline = SearchPipeline(self.model, self._database.pictures, self._database.states, self._read_source)
+        return pipeline.search(query, k=k, candidates=candidates, language=language, rerank=rerank)
 
     def ask(self, question: str, image: PathLike, language: str = AUTO, top: int = 5) -> AskResponse:
         """The `top` most probable answers about one picture, from what was stored of it or else from the file.
@@ -169,6 +174,11 @@ class Library:
         ended = perf_counter()
         seconds = {"read": read - started, "answer": ended - read, "total": ended - started}
         return text, path, answers, {stage: 1000 * spent for stage, spent in seconds.items()}
+
+    def _read_source(self, picture: PictureSource) -> TokenStates:
+        if isinstance(picture, bytes):
+            return self.model.read_images(_batch([self.model.preprocess(decode(picture))]))
+        return self._read(_absolute(picture))
 
     def _read(self, path: str) -> TokenStates:
         facts = self._database.pictures.find(path) if _is_text(path) else None
@@ -396,6 +406,16 @@ def _is_text(path: str) -> bool:
 
 def _printable(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
+
+
+def _usable_query(query: str | Query) -> Query:
+    if isinstance(query, str):
+        return Query.text(_usable(query, "query"))
+    if not any(term.weight > 0 for term in query.terms):
+        raise QueryError("expected a query with something that is wanted, but every weight is 0 or less")
+    return Query(
+        tuple(term if term.text is None else replace(term, text=_usable(term.text, "query")) for term in query.terms)
+    )
 
 
 def _usable(text: str, what: str) -> str:

@@ -91,6 +91,22 @@ def test_search_without_reranking(indexed):
     assert [result["rerank_score"] for result in ended.json["results"]] == [None] * len(COLOURS)
 
 
+def test_search_by_a_picture_and_with_words(indexed):
+    search = ("search", "--library", "library", "--json")
+    ended = polyglance(*search, "--image", "pictures/red.png", cwd=indexed)
+    assert (ended.status, ended.errors) == (0, "")
+    assert ended.json["query"] == "[red.png]"
+    assert Path(ended.json["results"][0]["path"]).name == "red.png"
+    assert ended.json["results"][0]["rerank_score"] is None
+    ended = polyglance(*search, "a star", "--image", "pictures/red.png", "--without", "at night", cwd=indexed)
+    assert ended.json["query"] == '"a star" + [red.png] - "at night"'
+    assert None not in [result["rerank_score"] for result in ended.json["results"]]
+    assert_refused(polyglance(*search, "--image", "pictures/nowhere.png", cwd=indexed), "nowhere.png", "no such file")
+    assert_refused(polyglance(*search, "a star", "--without", " ", cwd=indexed), "at least one word")
+    nothing = polyglance(*search, "--without", "at night", cwd=indexed)
+    assert nothing.status == 2
+
+
 def test_search_shows_a_table(indexed):
     ended = polyglance("search", "ein roter Stern", "--library", "library", "--language", "de", cwd=indexed)
     assert (ended.status, ended.errors) == (0, "")

@@ -1,5 +1,6 @@
 """The two stages over stores in memory: what is retrieved, what the reranker changes, and who stands where."""
 
+import io
 import math
 
 import numpy as np
@@ -7,12 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
+from polyglance.data.images import decode
 from polyglance.models.protocol import ImageBatch
+from polyglance.nn.states import TokenStates
+from polyglance.query import Query
 from polyglance.search.pipeline import SearchPipeline
 from polyglance.search.reranker import Reranker
 from polyglance.search.retriever import Retriever
+from polyglance.search.terms import ReadTerm, query_vector
 from polyglance.store.memory import MemoryStateStore, MemoryVectorStore
 from polyglance.store.protocols import PictureFacts
+from polyglance.types import SearchResponse
 from tests.fakes import COLOURS, ColourModel
 
 
@@ -32,7 +38,19 @@ def pipeline(pictures: dict[str, Image.Image], copies: int = 0) -> SearchPipelin
         facts = [PictureFacts(f"{name}{'~' * copy}", "/", name, 1, 1, 16, 16) for name in pictures]
         vectors.put(facts, model.embed(states).numpy())
     state_store.put(dict(zip(pictures, states.store(), strict=True)))
-    return SearchPipeline(model, vectors, state_store)
+    return Searched(model, vectors, state_store, lambda picture: read(model, picture))
+
+
+class Searched(SearchPipeline):
+    """With texts as they are typed."""
+
+    def search(self, query: str | Query, **more: object) -> SearchResponse:
+        return super().search(Query.text(query) if isinstance(query, str) else query, **more)
+
+
+def read(model: ColourModel, picture: object) -> TokenStates:
+    assert isinstance(picture, bytes)
+    return model.read_images(ImageBatch(torch.from_numpy(model.preprocess(decode(picture))[None])))
 
 
 @pytest.fixture
@@ -98,7 +116,7 @@ def test_files_of_one_content_appear_once():
 
 def test_an_empty_store_gives_no_results():
     model = ColourModel()
-    response = SearchPipeline(model, MemoryVectorStore(model.embedding_dim), MemoryStateStore()).search("red")
+    response = Searched(model, MemoryVectorStore(model.embedding_dim), MemoryStateStore(), print).search("red")
     assert response.results == []
 
 
@@ -116,8 +134,54 @@ def test_the_response_says_who_answered_what(mixed: SearchPipeline):
 
 def test_the_reranker_scores_many_pictures_in_parts():
     many = pipeline({f"{share:03}": Image.new("RGB", (16, 16), COLOURS["red"]) for share in range(150)})
-    text = many.model.read_text(many.model.tokenize(["red"]))
-    hits = Retriever(many.model, many.pictures).retrieve(text, 150)
-    ranked = Reranker(many.model, many.states).rerank(text, hits)
+    terms = [ReadTerm(many.model.read_text(many.model.tokenize(["red"])), 1.0)]
+    hits = Retriever(many.pictures).retrieve(query_vector(many.model, terms), 150)
+    ranked = Reranker(many.model, many.states).rerank(terms, hits)
     assert [hit for hit, _ in ranked] == hits
     assert len({round(score, 4) for _, score in ranked}) == 1
+
+
+# -- queries of more than a text ---------------------------------------------------------------------------------------
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_picture_finds_what_looks_like_it_and_is_not_reranked(mixed: SearchPipeline):
+    response = mixed.search(Query.picture(png(picture("green", "green"))))
+    assert paths(response)[0] == "green"
+    assert response.results[0].score == pytest.approx(1, abs=1e-3)
+    assert all(result.rerank_score is None for result in response.results)
+
+
+def test_a_text_is_added_to_a_picture(mixed: SearchPipeline):
+    """Half blue, half red looks the same to the vectors on either side; the text says which."""
+    both = Query.picture(png(picture("red", "blue"))) + Query.text("blue left red right")
+    assert paths(mixed.search(both))[0] == "blue-red"
+    assert paths(mixed.search(both, rerank=False))[0] in ("blue-red", "red-blue")
+
+
+def test_what_is_taken_away_goes_down(mixed: SearchPipeline):
+    assert paths(mixed.search(Query.text("red")))[0] == "red-red"
+    without = mixed.search(Query.text("red") - Query.text("red right"))
+    assert paths(without)[0] == "red-blue"
+    assert paths(mixed.search(Query.text("green") - 0.5 * Query.text("red"), rerank=False))[0] == "green"
+
+
+def test_log_odds_add_up_by_weight(mixed: SearchPipeline):
+    (alone,) = mixed.search("red", k=1).results
+    (twice,) = mixed.search(2 * Query.text("red"), k=1).results
+    odds = math.log(alone.score / (1 - alone.score))
+    assert twice.score == pytest.approx(1 / (1 + math.exp(-2 * odds)), abs=1e-3)
+    (split,) = mixed.search(0.25 * Query.text("red") + 0.75 * Query.text("red"), k=1).results
+    assert split.score == pytest.approx(alone.score, abs=1e-3)
+
+
+def test_a_picture_in_a_sum_counts_by_its_cosine(mixed: SearchPipeline):
+    """With a text that tells nothing apart, the order is that of the picture's own vectors."""
+    image = png(picture("red", "green"))
+    alone = paths(mixed.search(Query.picture(image)))
+    assert paths(mixed.search(Query.picture(image) + 1e-6 * Query.text("white"))) == alone

@@ -84,7 +84,11 @@ def index(
 
 @app.command()
 def search(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="What the picture shows.")],
+    query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What the picture shows.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Like this picture, with what QUERY says of it.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="And not this.")] = None,
     library: LibraryFolder = None,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many results.")] = 10,
     candidates: Annotated[
@@ -94,16 +98,24 @@ def search(
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only: faster, less exact.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the pictures that a description fits, best first.
+    """Find the pictures that a description fits, or that are like others, best first.
 
     \b
-    Example:
+    Examples:
       polyglance search "a small dog on a red plate" -k 5
+      polyglance search --image dog.png
+      polyglance search "on a red plate" --image dog.png --without "at night"
     """
     from polyglance.library import Library
+    from polyglance.query import Query
 
+    wanted = [Query.text(query)] if query is not None else []
+    wanted += map(Query.picture, image or [])
+    if not wanted:
+        raise typer.BadParameter("describe what to search for, or show it with --image PATH")
+    asked = Query.sum([*wanted, *(-Query.text(text) for text in without or [])])
     opened = Library.open(library_folder(library), create=False)
-    response = opened.search(query, k=k, candidates=candidates, language=language, rerank=not no_rerank)
+    response = opened.search(asked, k=k, candidates=candidates, language=language, rerank=not no_rerank)
     if as_json:
         print_json(asdict(response))
     else:

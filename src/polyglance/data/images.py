@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -121,14 +122,16 @@ def content_hash(path: str | os.PathLike[str]) -> str:
         raise PictureError(_reason(error)) from error
 
 
-def decode(path: str | os.PathLike[str]) -> Image.Image:
+def decode(picture: str | os.PathLike[str] | bytes) -> Image.Image:
     """The picture as RGB, upright as its EXIF says, transparency over white, of an animation the first frame.
 
-    Raises PictureError; a picture that declares more than `MAX_PIXELS` costs no more than its header.
+    picture: its file, or the bytes of one. Raises PictureError; a picture that declares more than `MAX_PIXELS` costs no
+    more than its header.
     """
-    picture_stat(path)
+    if not isinstance(picture, bytes):
+        picture_stat(picture)
     try:
-        with _open(Path(path)) as image:
+        with _open(BytesIO(picture) if isinstance(picture, bytes) else Path(picture)) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise PictureError(_too_large(f"{width:,} x {height:,} pixels"))
@@ -146,10 +149,13 @@ def decode(path: str | os.PathLike[str]) -> Image.Image:
         raise PictureError(f"cut short or damaged: {_first_line(error)}") from error
 
 
-def _open(path: Path) -> Image.Image:
+def _open(source: Path | BytesIO) -> Image.Image:
     """The picture with its header read. Only formats named here are tried, whatever else Pillow could open."""
-    with path.open("rb") as file:
-        head = file.read(12)
+    if isinstance(source, BytesIO):
+        head = source.getbuffer()[:12].tobytes()
+    else:
+        with source.open("rb") as file:
+            head = file.read(12)
     formats: tuple[str, ...] = _FORMATS
     if head[4:8] == b"ftyp":
         from pillow_heif import register_heif_opener
@@ -158,7 +164,7 @@ def _open(path: Path) -> Image.Image:
         formats = ("HEIF",)
     with _opening, warnings.catch_warnings():  # the filters are global: one thread at a time
         warnings.simplefilter("ignore")  # Pillow warns of sizes below our own limit, and of metadata nobody asked for
-        return Image.open(path, formats=formats)
+        return Image.open(source, formats=formats)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

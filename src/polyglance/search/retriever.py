@@ -1,22 +1,21 @@
-"""First stage: the pictures whose vectors are nearest to the text's."""
+"""First stage: the pictures whose vectors are nearest to the query's."""
 
 from dataclasses import dataclass
 
-from polyglance.models.protocol import JointModel
-from polyglance.nn.states import TokenStates
+import numpy as np
+from numpy.typing import NDArray
+
 from polyglance.store.protocols import Hit, VectorStore
 
 
 @dataclass(frozen=True)
 class Retriever:
-    """The model as twin encoder, over a store of its vectors."""
+    """The twin encoder's half of a search, over a store of its vectors."""
 
-    model: JointModel
     pictures: VectorStore
 
-    def retrieve(self, text: TokenStates, k: int) -> list[Hit]:
-        """The k contents nearest to one text, best first. Of files with the same content the first path stands."""
-        vector = self.model.embed(text)[0].float().cpu().numpy()
+    def retrieve(self, vector: NDArray[np.float32], k: int) -> list[Hit]:
+        """The k contents nearest to a vector, best first. Of files with the same content the first path stands."""
         limit = k
         while True:
             hits = self.pictures.search(vector, limit)

@@ -1,0 +1,79 @@
+"""What is searched for: texts and pictures, added up and taken away, each as much as it weighs.
+
+Query.text("a small dog") + 0.5 * Query.picture("plate.png") - Query.text("at night")
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from polyglance.errors import QueryError
+
+PictureSource = str | os.PathLike[str] | bytes
+"""A picture's file, or its bytes."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One text or one picture. weight: below 0 for what is not wanted."""
+
+    text: str | None
+    picture: PictureSource | None
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        if self.text is not None:
+            return f'"{self.text}"'
+        if isinstance(self.picture, bytes):
+            return f"[a picture of {len(self.picture):,} bytes]"
+        return f"[{os.path.basename(self.picture or '')}]"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A weighted sum of texts and pictures. Raises QueryError for a weight that is no number."""
+
+    terms: tuple[Term, ...]
+
+    def __post_init__(self) -> None:
+        for term in self.terms:
+            if not math.isfinite(term.weight):
+                raise QueryError(f"expected the weight of {term} to be a number, got {term.weight}")
+
+    @classmethod
+    def text(cls, text: str) -> "Query":
+        return cls((Term(text, None),))
+
+    @classmethod
+    def picture(cls, picture: PictureSource) -> "Query":
+        return cls((Term(None, picture),))
+
+    @classmethod
+    def sum(cls, queries: "Sequence[Query]") -> "Query":
+        return cls(tuple(term for query in queries for term in query.terms))
+
+    def __add__(self, other: "Query") -> "Query":
+        return Query(self.terms + other.terms)
+
+    def __neg__(self) -> "Query":
+        return self * -1
+
+    def __sub__(self, other: "Query") -> "Query":
+        return self + -other
+
+    def __mul__(self, weight: float) -> "Query":
+        return Query(tuple(replace(term, weight=term.weight * weight) for term in self.terms))
+
+    __rmul__ = __mul__
+
+    def __str__(self) -> str:
+        """`"a small dog" + 0.5 [plate.png] - "at night"`; of a single text that text."""
+        if len(self.terms) == 1 and self.terms[0].text is not None and self.terms[0].weight == 1:
+            return self.terms[0].text
+        parts = []
+        for number, term in enumerate(self.terms):
+            sign = "-" if term.weight < 0 else "+" if number else ""
+            weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g}"
+            parts += [part for part in (sign, weight, str(term)) if part]
+        return " ".join(parts)

@@ -1,0 +1,28 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from polyglance import Query, QueryError
+
+
+def test_queries_are_values_that_add_up() -> None:
+    dog, plate, night = Query.text("a dog"), Query.picture(Path("pictures/plate.png")), Query.text("at night")
+    query = dog + 0.5 * plate - 2 * night
+    assert [term.weight for term in query.terms] == [1, 0.5, -2]
+    assert query == Query.sum([dog, plate * 0.5, -(night * 2)])
+    assert hash(query) == hash(dog + plate * 0.5 - night * 2)
+    assert str(query) == '"a dog" + 0.5 [plate.png] - 2 "at night"'
+
+
+def test_a_single_text_reads_as_it_was_typed() -> None:
+    assert str(Query.text("a dog")) == "a dog"
+    assert str(2 * Query.text("a dog")) == '2 "a dog"'
+    assert str(-Query.text("a dog")) == '- "a dog"'
+    assert str(Query.picture(b"12345")) == "[a picture of 5 bytes]"
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf])
+def test_a_weight_is_a_number(weight: float) -> None:
+    with pytest.raises(QueryError, match=r'expected the weight of "a dog" to be a number, got (nan|inf)'):
+        weight * Query.text("a dog")
