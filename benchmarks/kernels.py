@@ -22,6 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.results import RESULTS, Row, write_results
+from polyglance.adapters.bank import AdapterBank
+from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.modules import Adapter
+from polyglance.adapters.routing import Adaptation
 from polyglance.kernels.attention import attention
 from polyglance.kernels.grouped import Bottlenecks, Groups, bottlenecks_onto
 from polyglance.kernels.linear import linear
@@ -118,19 +122,23 @@ def _grouped_mm(x: Tensor, weights: Bottlenecks, ends: Tensor) -> Tensor:
 
 def _chunks(dtype: torch.dtype) -> Iterator[Comparison]:
     body = Encoder(COPIES, WIDTH, HEADS, FEED_FORWARD, "post").to(dtype).requires_grad_(False)
+    bank = AdapterBank(WIDTH, COPIES, dtype=dtype)
+    for slot in range(8):
+        bank.add(str(slot), Adapter(AdapterConfig(), WIDTH, COPIES))
     x, mask = torch.randn(128, 64, WIDTH, dtype=dtype), torch.ones(128, 64, dtype=torch.bool)
+    adaptation = Adaptation(bank, [str(row % 8) for row in range(128)])
     yield Comparison(
-        "12 layers, 128 x 64, in chunks",
+        "12 layers with 8 adapters, 128 x 64, in chunks",
         "the whole batch",
-        partial(_encoded, body, x, mask, encoders.CHUNK_BYTES),
-        partial(_encoded, body, x, mask, sys.maxsize),
+        partial(_encoded, body, x, mask, adaptation, encoders.CHUNK_BYTES),
+        partial(_encoded, body, x, mask, adaptation, sys.maxsize),
     )
 
 
-def _encoded(body: Encoder, x: Tensor, mask: Tensor, chunk: int) -> Tensor:
+def _encoded(body: Encoder, x: Tensor, mask: Tensor, adaptation: Adaptation, chunk: int) -> Tensor:
     before, encoders.CHUNK_BYTES = encoders.CHUNK_BYTES, chunk
     try:
-        return body(x, mask)
+        return body(x, mask, adaptation)
     finally:
         encoders.CHUNK_BYTES = before
 

@@ -84,7 +84,7 @@ def _draw_times(rows: Sequence[Row]) -> Figure:
         axis.set_title(f"{title}, 64 examples")
         axis.set_xlabel("layers without the adapter")
         axis.set_ylabel("ms")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.08 * axis.get_ylim()[1])
         axis.grid(alpha=0.3)
         axis.legend()
     return figure
@@ -125,5 +125,6 @@ def _draw_fusions(rows: Sequence[Row]) -> Figure:
         axis.set_xlabel("ms for 64 examples")
         axis.set_ylabel("% right")
         axis.grid(alpha=0.3)
-        axis.legend(title="dropped: layers, pruned: adapters", fontsize=7, title_fontsize=7)
+        if number == 1:
+            axis.legend(title="dropped: layers, pruned: adapters", fontsize=7, title_fontsize=7)
     return figure
