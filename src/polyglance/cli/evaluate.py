@@ -81,6 +81,8 @@ def retrieval(
 
     if (system == SystemName.separate) != (reranker is not None):
         raise typer.BadParameter("--reranker NAME belongs to --system separate, which needs it")
+    if blend and system in (SystemName.twin, SystemName.cross):
+        raise typer.BadParameter("--blend mixes two scores: it belongs to --system coop and separate")
     measured = [fold for pool in wanted_pools(data, split, language or [], images, True) for fold in pool.folds(folds)]
     more = [Path(path) for path in find_pictures([distractors]).paths] if distractors else []
     loaded = load_model(model)

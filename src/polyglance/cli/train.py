@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from polyglance.models.single_stream import SingleStreamModel
     from polyglance.training.question_tasks import QuestionReport
     from polyglance.training.retrieval import RetrievalReport, Validate
-    from polyglance.training.retrieval_losses import Mode
+    from polyglance.training.retrieval_losses import MatchLoss, Mode, TwinLoss
     from polyglance.training.task import TaskSettings
 
 app = typer.Typer(help="Train tasks on your own questions, or a model on your own captions.", no_args_is_help=True)
@@ -157,9 +157,9 @@ def retrieval(
     from polyglance.training.retrieval_losses import RetrievalSettings
 
     settings = RetrievalSettings(
-        mode=mode,  # type: ignore[arg-type]
-        twin_loss=twin_loss,  # type: ignore[arg-type]
-        match_loss=match_loss,  # type: ignore[arg-type]
+        mode=cast("Mode", mode),
+        twin_loss=cast("TwinLoss", twin_loss),
+        match_loss=cast("MatchLoss", match_loss),
         adapters=adapters,
         depth=depth,
         epochs=epochs,

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from polyglance.data.lines import Row, Split, named, read_bytes, read_lines, short, split_of, text_of
 from polyglance.errors import DataError
@@ -130,7 +130,7 @@ def _multi30k(folder: Path, images: Path) -> Iterator[Caption]:
         shown = _text_lines(_image_list(folder / "image_splits", match["name"]))
         if len(texts) != len(shown):
             raise DataError(f"{file}: expected a text for each of {len(shown):,} pictures, got {len(texts):,}")
-        split: Split = match["split"]  # type: ignore[assignment]
+        split = cast("Split", match["split"])
         for text, image in zip(texts, shown, strict=True):
             yield Caption(images / image.partition("#")[0], text, match["language"], split)
 

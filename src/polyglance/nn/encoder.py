@@ -16,7 +16,7 @@ from polyglance.nn.layer import EncoderLayer, NormPlacement
 
 CHUNK_BYTES = 8 << 20
 """On a CPU rows go through the layers in chunks whose widest state takes so many bytes: memory is used again instead of
-being asked of the system anew. In the largest batches that saves a fifth of the time in most runs, not in all."""
+being asked of the system anew. What that saves differs from run to run (`benchmarks/kernels.py`)."""
 
 
 class Encoder(nn.Module):
