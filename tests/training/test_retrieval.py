@@ -107,8 +107,11 @@ def test_the_best_validation_is_kept_and_ends_the_run(tiny, captions, tmp_path) 
     assert report.validation == (10, 30, 20, 30)
     assert (report.best_epoch, report.steps) == (2, 8)
     assert torch.equal(model.match_head.weight, kept[1])
-    _, again = train_retrieval(load_model(str(tiny)), captions, tmp_path, settings, validate)
+    once_more, again = train_retrieval(load_model(str(tiny)), captions, tmp_path, settings, validate)
     assert again == report
+    assert once_more.config.temperature == model.config.temperature != 0.07
+    with pytest.raises(ConfigurationError, match="another captions"):
+        train_retrieval(load_model(str(tiny)), captions[::-1], tmp_path, settings, validate)
 
 
 def test_adapters_leave_the_body_as_it_was(tiny, captions, tmp_path) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 from typing import Final
@@ -60,11 +61,11 @@ def train_retrieval(
     losses = RetrievalLosses(model, source, settings, report)
     steps = settings.epochs * source.steps_an_epoch
     schedule = Schedule(steps, settings.learning_rate, max(1, steps // 20))
-    epochs = _Validations(folder, model, validate, settings.patience) if validate else None
+    epochs = _Validations(folder, losses, validate, settings.patience) if validate else None
     if not (epochs and epochs.ended):
         fit(STAGE, losses, losses.step, schedule, folder, report, check=epochs, check_every=source.steps_an_epoch)
     if epochs:
-        model.load_state_dict(load_file(epochs.best))
+        losses.load_state_dict(load_file(epochs.best))
     model.config = replace(model.config, temperature=1 / losses.scale.exp().item())
     rows = list(read_log(folder / f"{STAGE}.jsonl"))
     last = rows[-source.steps_an_epoch :]
@@ -80,10 +81,11 @@ def train_retrieval(
 
 
 class _Validations:
-    """R@1 after each epoch, beside the weights of the best one. Called by the loop, ends it when nothing is gained."""
+    """R@1 after each epoch, beside the weights and the temperature of the best one. Called by the loop, ends it when
+    nothing is gained."""
 
-    def __init__(self, folder: Path, model: SingleStreamModel, validate: Validate, patience: int) -> None:
-        self.model, self.validate, self.patience = model, validate, patience
+    def __init__(self, folder: Path, losses: RetrievalLosses, validate: Validate, patience: int) -> None:
+        self.losses, self.validate, self.patience = losses, validate, patience
         self.log, self.best = folder / "validation.json", folder / "best.safetensors"
         self.recalls: list[float] = json.loads(self.log.read_text()) if self.log.exists() else []
 
@@ -98,9 +100,9 @@ class _Validations:
     def __call__(self, number: int) -> bool:
         """number: of the epoch, from 1. A run that goes on forgets what its checkpoint knows nothing of."""
         del self.recalls[number - 1 :]
-        self.recalls.append(self.validate(self.model))
+        self.recalls.append(self.validate(self.losses.model))
         if self.best_epoch == number:
-            save_file({name: value.contiguous() for name, value in self.model.state_dict().items()}, self.best)
+            save_file({name: value.contiguous() for name, value in self.losses.state_dict().items()}, self.best)
         self.log.write_text(json.dumps(self.recalls) + "\n")
         return self.ended
 
@@ -128,8 +130,7 @@ def _check_beginning(folder: Path, settings: RetrievalSettings, source: CaptionS
     beginning = {
         **asdict(settings),
         "model": fingerprint,
-        "captions": len(source.captions),
-        "pictures": len(source.images),
+        "captions": sha256(repr(source.captions).encode(errors="surrogateescape")).hexdigest()[:16],
     }
     if path.exists() and (before := json.loads(path.read_text())) != beginning:
         changed = sorted(name for name, value in beginning.items() if before.get(name) != value)
