@@ -22,7 +22,7 @@ from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.encoder import Encoder, unit
 from polyglance.nn.layer import NormPlacement
 from polyglance.nn.states import TokenStates
-from polyglance.nn.vision import ConvStem, GridCompressor
+from polyglance.nn.vision import Compression, ConvStem, compressor
 
 Task = Literal["embed", "match", "answer"]
 TASKS: tuple[Task, ...] = ("embed", "match", "answer")
@@ -33,7 +33,8 @@ class SingleStreamConfig:
     """The shape of a `SingleStreamModel`.
 
     layers: all of them; the first `first_joint_layer` read one modality alone. kept_grid: image tokens a side that are
-    kept at the cut. state_width: values a stored image token. stem: channels of the convolutions over the pixels.
+    kept at the cut, and compression how they are made (see `nn.vision.compressor`). state_width: values a stored image
+    token. stem: channels of the convolutions over the pixels.
     task_adapters: the shape of an adapter for each task in the joint layers; None for a model without any.
     temperature: of the contrast that the twin encoder was trained by, where further training begins.
     """
@@ -50,6 +51,7 @@ class SingleStreamConfig:
     stem: tuple[int, ...] = (48, 96, 192, 192)
     image_size: int = 256
     kept_grid: int = 4
+    compression: Compression = "merge"
     state_width: int = 128
     embedding_dim: int = 192
     max_text_tokens: int = 64
@@ -93,7 +95,7 @@ class SingleStreamModel(nn.Module):
         self.stem = ConvStem((*c.stem[:-1], c.width))
         self.image_position = nn.Parameter(torch.zeros(c.image_grid**2, c.width))
         self.image_layers = Encoder(c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm)
-        self.compressor = GridCompressor(c.image_grid, c.kept_grid, c.width, c.state_width)
+        self.compressor = compressor(c.compression, c.image_grid, c.kept_grid, c.width, c.state_width, c.heads)
 
         self.expand_text = nn.Linear(c.width, c.width)
         self.expand_image = nn.Linear(c.state_width, c.width)
@@ -154,11 +156,20 @@ class SingleStreamModel(nn.Module):
 
     def read_images(self, batch: ImageBatch) -> TokenStates:
         """Lower layers over each picture alone, compressed; `kept_grid`² states of `state_width` values."""
+        return self.compress(self.see(batch))
+
+    def see(self, batch: ImageBatch) -> Float[Tensor, "batch tokens width"]:
+        """The first half of `read_images`: lower layers over each picture alone; all `image_grid`² tokens."""
         with self._gradients():
             x = self.stem(batch.pixels.to(self.device)) + self.image_position
-            everywhere = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-            kept = self.compressor(self.image_layers(x, everywhere))
-            return TokenStates(kept, everywhere[:, : kept.shape[1]], "image")
+            tokens: Tensor = self.image_layers(x, torch.ones(x.shape[:2], dtype=torch.bool, device=x.device))
+            return tokens
+
+    def compress(self, tokens: Float[Tensor, "batch tokens width"]) -> TokenStates:
+        """The second half of `read_images`, from what `see` gave."""
+        with self._gradients():
+            kept = self.compressor(tokens.to(self.kept_position.dtype))
+            return TokenStates(kept, torch.ones(kept.shape[:2], dtype=torch.bool, device=kept.device), "image")
 
     # -- asking ----------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,17 @@
 """From pixels to image tokens, and from image tokens to the few that are stored."""
 
 from itertools import pairwise
+from typing import Literal
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.errors import ConfigurationError
+from polyglance.kernels.attention import attention
+
+Compression = Literal["merge", "mean", "queries"]
 
 
 class ConvStem(nn.Module):
@@ -25,13 +33,33 @@ class ConvStem(nn.Module):
         return x.flatten(2).transpose(1, 2)
 
 
-class GridCompressor(nn.Module):
+def compressor(kind: Compression, grid: int, kept_grid: int, width: int, state_width: int, heads: int) -> nn.Module:
+    """What makes `kept_grid`² states of `state_width` values of `grid`² image tokens of `width` values.
+
+    merge: each square of neighbouring tokens, side by side, is projected. mean: so is the mean of each part of the
+    grid. queries: so is what a learned query for each state finds in all tokens. heads: of the queries.
+
+    Raises ConfigurationError for squares that do not fill the grid.
+    """
+    match kind:
+        case "merge":
+            return MergeCompressor(grid, kept_grid, width, state_width)
+        case "mean":
+            return MeanCompressor(kept_grid, width, state_width)
+        case "queries":
+            return QueryCompressor(kept_grid, width, state_width, heads)
+
+
+class MergeCompressor(nn.Module):
     """Merges each square of neighbouring image tokens into one and projects it to the width that is stored."""
 
     def __init__(self, grid: int, kept_grid: int, width: int, state_width: int) -> None:
         super().__init__()
         if grid % kept_grid:
-            raise ValueError(f"a grid of {grid} x {grid} tokens does not merge into {kept_grid} x {kept_grid}")
+            raise ConfigurationError(
+                f"expected kept_grid to divide the grid of {grid} x {grid} tokens, got {kept_grid}: "
+                "take mean or queries to compress them"
+            )
         self.kept_grid, self.merge = kept_grid, grid // kept_grid
         self.project = nn.Linear(width * self.merge**2, state_width)
         self.norm = nn.LayerNorm(state_width)
@@ -41,4 +69,39 @@ class GridCompressor(nn.Module):
         kept, merge = self.kept_grid, self.merge
         squares = x.view(batch, kept, merge, kept, merge, width).transpose(2, 3)
         out: Tensor = self.norm(self.project(squares.reshape(batch, kept * kept, merge * merge * width)))
+        return out
+
+
+class MeanCompressor(nn.Module):
+    """Takes the mean of each part of the grid, parts overlapping where they must, and projects it."""
+
+    def __init__(self, kept_grid: int, width: int, state_width: int) -> None:
+        super().__init__()
+        self.kept_grid = kept_grid
+        self.project = nn.Linear(width, state_width)
+        self.norm = nn.LayerNorm(state_width)
+
+    def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch kept state_width"]:
+        grid = x.transpose(1, 2).unflatten(2, (round(x.shape[1] ** 0.5), -1))
+        means = F.adaptive_avg_pool2d(grid, self.kept_grid).flatten(2).transpose(1, 2)
+        out: Tensor = self.norm(self.project(means))
+        return out
+
+
+class QueryCompressor(nn.Module):
+    """Learned queries attend to all image tokens once (the resampler of Flamingo, arXiv:2204.14198, of one layer), and
+    what they found is projected."""
+
+    def __init__(self, kept_grid: int, width: int, state_width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Parameter(torch.randn(kept_grid**2, width))
+        self.key_value = nn.Linear(width, 2 * width)
+        self.project = nn.Linear(width, state_width)
+        self.norm = nn.LayerNorm(state_width)
+
+    def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch kept state_width"]:
+        k, v = self.key_value(x).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        q = self.query.to(k.dtype).unflatten(-1, (self.heads, -1)).transpose(0, 1).expand(len(x), -1, -1, -1)
+        out: Tensor = self.norm(self.project(attention(q, k, v, None).transpose(1, 2).flatten(2)))
         return out
