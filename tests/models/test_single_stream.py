@@ -66,6 +66,13 @@ def test_stored_states_give_nearly_the_same_scores(model: SingleStreamModel) -> 
     torch.testing.assert_close(model.match(texts, stored), model.match(texts, images), atol=0.02, rtol=0.05)
 
 
+def test_stored_states_of_both_are_taken_in_half_precision(tmp_path: Path) -> None:
+    model = load_folder(save_tiny_model(tmp_path / "tiny"), torch.bfloat16)
+    texts, images = model.read_text(model.tokenize(TEXTS[:2])), model.read_images(pictures(2))
+    stored = TokenStates.load(texts.store(), "text"), TokenStates.load(images.store(), "image")
+    torch.testing.assert_close(model.match(*stored), model.match(texts, images), atol=0.05, rtol=0.05)
+
+
 def test_nothing_is_recorded_for_gradients_outside_training(model: SingleStreamModel) -> None:
     texts = model.read_text(model.tokenize(TEXTS))
     assert not texts.hidden.requires_grad

@@ -208,7 +208,7 @@ class SingleStreamModel(nn.Module):
 
     def _expand(self, states: TokenStates) -> Float[Tensor, "batch tokens width"]:
         if states.modality == "text":
-            text: Tensor = self.expand_text(states.hidden)
+            text: Tensor = self.expand_text(states.hidden.to(self.expand_text.weight.dtype))
             return text
         image: Tensor = self.expand_image(states.hidden.to(self.expand_image.weight.dtype))
         return image + self.kept_position[: states.hidden.shape[1]]
