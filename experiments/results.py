@@ -1,4 +1,4 @@
-"""The form in which every experiment and benchmark leaves its figures."""
+"""The form in which every experiment and benchmark leaves its figures, and how a long one goes on after a stop."""
 
 import json
 import os
@@ -6,9 +6,17 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+
+from polyglance.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
@@ -31,6 +39,50 @@ def write_results(name: str, rows: list[Row], seed: int, started: float, folder:
     path = folder / f"{name}.json"
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+class Results:
+    """The rows of an experiment so far, on disk after each addition."""
+
+    def __init__(self, name: str, folder: Path, seed: int) -> None:
+        self.name, self.folder, self.seed, self.started = name, folder, seed, time.time()
+        path = folder / f"{name}.json"
+        self.rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+
+    def has(self, **named: object) -> bool:
+        return any(all(row.get(name) == value for name, value in named.items()) for row in self.rows)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self.rows.append(row)
+            print(*(f"{key}={value}" for key, value in row.items()), file=sys.stderr)
+        write_results(self.name, self.rows, self.seed, self.started, self.folder)
+
+    def replace(self, part: str, rows: Sequence[Row]) -> None:
+        self.rows = [row for row in self.rows if row["part"] != part]
+        self.add(rows)
+
+
+def open_folder(folder: Path, settings: "DataclassInstance") -> None:
+    """Makes the folder of a run.
+
+    Raises ConfigurationError for one that holds a run of other settings: what it keeps would be taken up unseen.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.json"
+    document = json.dumps(asdict(settings), indent=1) + "\n"
+    if path.exists() and (before := json.loads(path.read_text())) != (now := json.loads(document)):
+        changed = sorted(name for name, value in now.items() if before.get(name) != value)
+        raise ConfigurationError(
+            f"{folder} holds a run with another {', '.join(changed)}: name another folder with --folder"
+        )
+    path.write_text(document)
+
+
+def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+    """Tells now and then how far a training is."""
+    if done % 100 == 0 or done == total:
+        print(stage, f"{done}/{total}", *(f"{name}={value:.3f}" for name, value in losses.items()), file=sys.stderr)
 
 
 def machine() -> Row:

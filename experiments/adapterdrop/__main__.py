@@ -9,10 +9,7 @@ docs/results/adapterdrop.json, written as soon as it is there: a stopped run goe
 """
 
 import argparse
-import json
-import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.adapterdrop.bodies import KeptTask, keep_task
@@ -21,43 +18,16 @@ from experiments.adapterdrop.fusions import fusion_rows
 from experiments.adapterdrop.pictures import read_pictures
 from experiments.adapterdrop.plots import draw
 from experiments.adapterdrop.pretraining import pretrained_body
-from experiments.adapterdrop.settings import SMALL, Settings, open_folder
+from experiments.adapterdrop.settings import SMALL, Settings
 from experiments.adapterdrop.speeds import speed_rows
 from experiments.adapterdrop.tables import tables
 from experiments.adapterdrop.tasks import TASKS, task_data
-from experiments.results import RESULTS, Row, write_results
+from experiments.results import RESULTS, Results, open_folder, report
 from polyglance.training.task import TaskSettings
 
 NAME = "adapterdrop"
 FUSED = ("compare", "logical", "count")
 """The tasks that a fusion of all eight adapters is trained for."""
-
-
-class Results:
-    """The rows so far, on disk after each addition."""
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder, self.seed, self.started = folder, seed, time.time()
-        path = folder / f"{NAME}.json"
-        self.rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-
-    def has(self, **named: object) -> bool:
-        return any(all(row.get(name) == value for name, value in named.items()) for row in self.rows)
-
-    def add(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self.rows.append(row)
-            print(*(f"{key}={value}" for key, value in row.items()), file=sys.stderr)
-        write_results(NAME, self.rows, self.seed, self.started, self.folder)
-
-    def replace(self, part: str, rows: Sequence[Row]) -> None:
-        self.rows = [row for row in self.rows if row["part"] != part]
-        self.add(rows)
-
-
-def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
-    if done % 100 == 0 or done == total:
-        print(stage, f"{done}/{total}", *(f"{name}={value:.3f}" for name, value in losses.items()), file=sys.stderr)
 
 
 def run_depths(task: KeptTask, some: Sequence[Mode], settings: TaskSettings, folder: Path, results: Results) -> None:
@@ -96,7 +66,7 @@ def main() -> None:
     body = pretrained_body(settings, pictures, arguments.folder, report)
     data = task_data(settings, pictures, body.tokenizer, arguments.folder)
     tasks = [keep_task(body, pictures, data[name], arguments.folder / "states") for name in arguments.tasks.split(",")]
-    results = Results(arguments.output, settings.seed)
+    results = Results(NAME, arguments.output, settings.seed)
     for task in tasks:
         if not results.has(part="control", task=task.name):
             results.add([{"part": "control", "task": task.name, "commonest": round(data[task.name].commonest, 2)}])

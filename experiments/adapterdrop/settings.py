@@ -1,10 +1,6 @@
-"""How much is trained and tested; the folder of a run belongs to one choice of it."""
+"""How much is trained and tested."""
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-from polyglance.errors import ConfigurationError
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -44,18 +40,3 @@ SMALL = Settings(
     test_examples=10,
 )
 """Enough to run through everything in seconds."""
-
-
-def open_folder(folder: Path, settings: Settings) -> None:
-    """Makes the folder of a run.
-
-    Raises ConfigurationError for one that holds a run of other settings: what it keeps would be taken up unseen.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "settings.json"
-    if path.exists() and (before := json.loads(path.read_text())) != asdict(settings):
-        changed = sorted(name for name, value in asdict(settings).items() if before.get(name) != value)
-        raise ConfigurationError(
-            f"{folder} holds a run with another {', '.join(changed)}: name another folder with --folder"
-        )
-    path.write_text(json.dumps(asdict(settings), indent=1) + "\n")

@@ -8,8 +8,9 @@ import torch
 from experiments.adapterdrop.graph_targets import WORDS, relation_targets, word_targets
 from experiments.adapterdrop.pictures import Pictures, read_pictures
 from experiments.adapterdrop.pretraining import pretrained_body
-from experiments.adapterdrop.settings import SMALL, open_folder
+from experiments.adapterdrop.settings import SMALL
 from experiments.adapterdrop.tasks import TASKS, TOKENS, task_data
+from experiments.results import open_folder
 from polyglance.errors import ConfigurationError
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import FIRST_SEED, Scene, Thing
