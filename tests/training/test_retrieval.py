@@ -1,6 +1,8 @@
 """A tiny model trained on pictures of four colours, through every mode and loss."""
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,11 @@ from polyglance.evaluation.systems import Evaluation, System
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.single_stream import SingleStreamModel
+from polyglance.training.caption_source import CaptionSource
+from polyglance.training.kept_pictures import LOWER
 from polyglance.training.loop import read_log
 from polyglance.training.retrieval import train_retrieval
-from polyglance.training.retrieval_losses import RetrievalSettings
+from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
 from tests.journeys.tiny import save_tiny_model
 
 NAMES = ("red", "white", "black", "blue")
@@ -67,8 +71,9 @@ def test_a_model_learns_its_captions(tiny, captions, tmp_path, mode, more) -> No
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_a_killed_run_ends_as_one_that_was_not(tiny, captions, tmp_path) -> None:
-    settings = RetrievalSettings(epochs=3, **FAST)
+@pytest.mark.parametrize("more", [{}, {"freeze_lower": True}, {"adapters": True}])
+def test_a_killed_run_ends_as_one_that_was_not(tiny, captions, tmp_path, more) -> None:
+    settings = RetrievalSettings(epochs=3, **FAST, **more)
     recalls: list[float] = []
 
     def validate(model: SingleStreamModel) -> float:
@@ -125,7 +130,7 @@ def test_adapters_leave_the_body_as_it_was(tiny, captions, tmp_path) -> None:
         name for name, value in model.state_dict().items() if name not in before or not torch.equal(value, before[name])
     ]
     assert {name.split(".")[0] for name in trained} == {"task_adapters", "embed_head", "match_head"}
-    assert stages.count("pictures") == 1
+    assert stages.count("states") == 1
     assert recall(model, captions, twin=True) >= 75
     save_model(model, tmp_path / "model")
     loaded = load_folder(tmp_path / "model")
@@ -135,14 +140,56 @@ def test_adapters_leave_the_body_as_it_was(tiny, captions, tmp_path) -> None:
         train_retrieval(loaded, captions, tmp_path / "again", settings)
 
 
+def gradients(losses: RetrievalLosses) -> dict[str, torch.Tensor]:
+    torch.stack(list(losses.train().step(0).values())).sum().backward()
+    return {name: value.grad for name, value in losses.named_parameters() if value.grad is not None}
+
+
+def test_frozen_lower_layers_stay_and_the_rest_learns_as_without(tiny, captions, tmp_path) -> None:
+    settings = RetrievalSettings(freeze_lower=True, epochs=1, **FAST)
+    before = load_model(str(tiny)).float().state_dict()
+    model, _ = train_retrieval(load_model(str(tiny)), captions, tmp_path, settings)
+    moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved >= {"compressor", "kept_position", "expand_text", "expand_image", "joint_layers", "task_token"}
+    assert not moved & {*LOWER, "answer_head"}
+    source = CaptionSource(captions, 4, seed=0)
+    ours = gradients(RetrievalLosses(load_model(str(tiny)).float(), source, settings))
+    whole = gradients(RetrievalLosses(load_model(str(tiny)).float(), source, replace(settings, freeze_lower=False)))
+    assert {name for name in whole if not name.removeprefix("model.").startswith(LOWER)} == set(ours)
+    for name, value in ours.items():
+        assert (value - whole[name]).norm() <= 0.02 * whole[name].norm() + 1e-6, name
+
+
+def test_pictures_are_read_once_for_runs_that_freeze_the_same_layers(tiny, captions, tmp_path) -> None:
+    stages: list[str] = []
+    for number, freezing in enumerate(({"freeze_lower": True}, {"freeze_lower": True}, {"adapters": True})):
+        RetrievalLosses(
+            load_model(str(tiny)).float(),
+            CaptionSource(captions, 4, seed=number),
+            RetrievalSettings(**freezing),
+            tmp_path,
+            lambda stage, *_: stages.append(stage),
+        )
+        assert len(stages) == (1, 1, 2)[number]
+    os.utime(captions[0].image, ns=(1, 1))
+    RetrievalLosses(
+        load_model(str(tiny)).float(),
+        CaptionSource(captions, 4, seed=0),
+        RetrievalSettings(freeze_lower=True),
+        tmp_path,
+        lambda stage, *_: stages.append(stage),
+    )
+    assert len(stages) == 3
+
+
 def broken(captions: list[Caption], folder: Path) -> list[Caption]:
     (folder / "torn.png").write_bytes(b"torn")
     return [*captions, Caption(folder / "torn.png", "torn")]
 
 
-@pytest.mark.parametrize("adapters", [False, True])
-def test_a_broken_picture_is_named(tiny, captions, tmp_path, adapters) -> None:
-    settings = RetrievalSettings(adapters=adapters, epochs=2, **FAST)
+@pytest.mark.parametrize("freezing", [{}, {"adapters": True}, {"freeze_lower": True}])
+def test_a_broken_picture_is_named(tiny, captions, tmp_path, freezing) -> None:
+    settings = RetrievalSettings(epochs=2, **FAST, **freezing)
     with pytest.raises(DataError, match=r"torn\.png: "):
         train_retrieval(load_model(str(tiny)), broken(captions, tmp_path), tmp_path / "run", settings)
 

@@ -131,6 +131,9 @@ def retrieval(
     ] = "hard",
     adapters: Annotated[bool, typer.Option("--adapters", help="Train adapters and heads in a frozen model.")] = False,
     depth: Annotated[int, typer.Option(min=0, metavar="N", help="Joint layers without new adapters.")] = 0,
+    freeze_lower: Annotated[
+        bool, typer.Option("--freeze-lower", help="Leave the layers below the cut as they are; read pictures once.")
+    ] = False,
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each caption is seen.")] = 5,
     batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions a step.")] = 64,
     learning_rate: Rate = 1e-4,
@@ -162,6 +165,7 @@ def retrieval(
         match_loss=cast("MatchLoss", match_loss),
         adapters=adapters,
         depth=depth,
+        freeze_lower=freeze_lower,
         epochs=epochs,
         batch=batch,
         learning_rate=learning_rate,

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Final
 
+import torch
 from safetensors.torch import load_file, save_file
 
 from polyglance.adapters.config import AdapterConfig
@@ -47,7 +48,8 @@ def train_retrieval(
     """The trained model, in float32, with the weights of the best validation.
 
     captions: of the split train; those that are known to be true of another picture of a batch are no negatives there.
-    folder: of the log, of the checkpoint from which a killed run goes on to the same end, and of the best weights.
+    folder: of the log, of the checkpoint from which a killed run goes on to the same end, of the best weights, and of
+    what frozen layers make of the pictures.
     validate: gives R@1 in percent, after each epoch.
 
     Raises:
@@ -58,7 +60,7 @@ def train_retrieval(
     model = _prepared(model, settings)
     source = CaptionSource(captions, settings.batch, settings.seed)
     _check_beginning(folder, settings, source, model.fingerprint)
-    losses = RetrievalLosses(model, source, settings, report)
+    losses = RetrievalLosses(model, source, settings, folder / "states", report)
     steps = settings.epochs * source.steps_an_epoch
     schedule = Schedule(steps, settings.learning_rate, max(1, steps // 20))
     epochs = _Validations(folder, losses, validate, settings.patience) if validate else None
@@ -117,7 +119,9 @@ def _prepared(model: SingleStreamModel, settings: RetrievalSettings) -> SingleSt
     if not settings.adapters or model.config.task_adapters:
         return model.float()
     config = replace(model.config, task_adapters=AdapterConfig(depth=settings.depth))
-    made = SingleStreamModel(config, model.tokenizer, model.name).to(model.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        made = SingleStreamModel(config, model.tokenizer, model.name).to(model.device)
     made.load_state_dict(model.state_dict(), strict=False)
     made.fingerprint = model.fingerprint
     return made.float()

@@ -3,20 +3,19 @@
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from polyglance.data.images import decode
-from polyglance.errors import ConfigurationError, DataError, PictureError
+from polyglance.errors import ConfigurationError
 from polyglance.models.protocol import ImageBatch
-from polyglance.models.reading import read_pictures
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.caption_source import CaptionBatch, CaptionSource
+from polyglance.training.kept_pictures import LOWER, PictureInputs, read_pixels
 from polyglance.training.loop import Losses, Report
 from polyglance.training.losses import (
     binary_match,
@@ -26,6 +25,7 @@ from polyglance.training.losses import (
     pairwise_sigmoid,
     ranked_match,
 )
+from polyglance.training.state_cache import KeptStates, keep_states
 
 MARGIN: Final = 0.1
 SHARPNESS: Final = 15.0
@@ -45,7 +45,8 @@ class RetrievalSettings:
     twin_loss: info_nce (arXiv:2103.00020), sigmoid (arXiv:2303.15343), or triplet with the hardest negative, as the
     paper's authors took it. match_loss: hard, cross-entropy among negatives that the twin encoder takes for right; or
     binary, with one random negative a pair, as the authors took it. adapters: train an adapter for each task and its
-    head in a frozen body, from joint layer `depth` on. patience: validations without a gain after which it ends.
+    head in a frozen body, from joint layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
+    the compressor. patience: validations without a gain after which it ends.
     """
 
     mode: Mode = "joint"
@@ -53,6 +54,7 @@ class RetrievalSettings:
     match_loss: MatchLoss = "hard"
     adapters: bool = False
     depth: int = 0
+    freeze_lower: bool = False
     epochs: int = 5
     batch: int = 64
     learning_rate: float = 1e-4
@@ -74,20 +76,37 @@ class RetrievalSettings:
                 f"expected adapters to leave out of {self.depth} layers, but all weights are trained"
             )
 
+    @property
+    def freezes(self) -> bool:
+        """Whether pictures are read once: the layers that read them are not trained."""
+        return self.adapters or self.freeze_lower
+
 
 class RetrievalLosses(nn.Module):
-    """The losses of a step: of the twin encoder, of the cross-encoder, or their sum."""
+    """The losses of a step: of the twin encoder, of the cross-encoder, or their sum.
+
+    folder: where what frozen layers make of the pictures is kept, to be mapped; None keeps it in memory.
+    """
 
     def __init__(
-        self, model: SingleStreamModel, source: CaptionSource, settings: RetrievalSettings, report: Report | None = None
+        self,
+        model: SingleStreamModel,
+        source: CaptionSource,
+        settings: RetrievalSettings,
+        folder: Path | None = None,
+        report: Report | None = None,
     ) -> None:
         super().__init__()
         self.model, self.source, self.settings = model, source, settings
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(not settings.adapters or name.startswith(OF_TASKS))
-        self._kept = self._read_all(report) if settings.adapters else None
+            frozen = not name.startswith(OF_TASKS) if settings.adapters else name.startswith(LOWER)
+            parameter.requires_grad_(not (frozen and settings.freezes))
+        self._kept: KeptStates | None = None
+        if settings.freezes:
+            inputs = PictureInputs(model.eval(), source.images, compressed=settings.adapters)
+            self._kept = keep_states(inputs, folder=folder, report=report)
         self._thread = ThreadPoolExecutor(1)
         self._ahead: tuple[int, Future[tuple[CaptionBatch, Tensor | None]]] | None = None
 
@@ -116,10 +135,11 @@ class RetrievalLosses(nn.Module):
         return terms
 
     def _images(self, rows: Int[Tensor, " rows"], pixels: Tensor | None) -> TokenStates:
-        if self._kept is not None:
-            return self._kept[rows.to(self._kept.hidden.device)]
-        assert pixels is not None
-        return self.model.read_images(ImageBatch(pixels))
+        if pixels is not None:
+            return self.model.read_images(ImageBatch(pixels))
+        assert self._kept is not None
+        kept, mask = self._kept.before(0, rows)
+        return TokenStates(kept, mask, "image") if self.settings.adapters else self.model.compress(kept)
 
     def _twin(
         self, texts: Float[Tensor, "rows dim"], images: Float[Tensor, "rows dim"], also_true: Bool[Tensor, "rows rows"]
@@ -168,20 +188,6 @@ class RetrievalLosses(nn.Module):
 
     def _drawn(self, step: int) -> tuple[CaptionBatch, Tensor | None]:
         batch = self.source(step)
-        return batch, None if self._kept is not None else self._pixels(batch.rows)
-
-    def _pixels(self, rows: Int[Tensor, " rows"]) -> Tensor:
-        pictures = []
-        for row in rows.tolist():
-            path = self.source.images[row]
-            try:
-                pictures.append(self.model.preprocess(decode(path)))
-            except PictureError as error:
-                raise DataError(f"{path}: {error}") from error
-        return torch.from_numpy(np.stack(pictures))
-
-    def _read_all(self, report: Report | None) -> TokenStates:
-        """A frozen body reads each picture once; two bytes a value."""
-        tell = None if report is None else lambda done, total: report("pictures", done, total, {})
-        read = read_pictures(self.model.eval(), self.source.images, tell)
-        return TokenStates(read.hidden.to(torch.bfloat16), read.mask.clone(), "image")
+        if self._kept is not None:
+            return batch, None
+        return batch, read_pixels(self.model, [self.source.images[row] for row in batch.rows.tolist()])

@@ -1,0 +1,75 @@
+"""What the frozen layers of a model make of picture files: computed once, and kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from polyglance.data.images import decode
+from polyglance.data.lines import named
+from polyglance.errors import DataError, PictureError
+from polyglance.models.protocol import ImageBatch
+from polyglance.models.single_stream import SingleStreamModel
+from polyglance.nn.encoder import Encoder
+from polyglance.training.state_cache import hash_of
+
+LOWER: Final = ("token_embedding", "text_position", "text_layers", "stem", "image_position", "image_layers")
+"""What a model has below the cut, but for the compressor."""
+
+
+def read_pixels(model: SingleStreamModel, paths: Sequence[Path]) -> UInt8[Tensor, "pictures 3 height width"]:
+    """Raises DataError that names all that cannot be read."""
+    pixels, failed = [], []
+    for path in paths:
+        try:
+            pixels.append(model.preprocess(decode(path)))
+        except PictureError as error:
+            failed.append(f"{path}: {error}")
+    if failed:
+        raise DataError(named(failed))
+    return torch.from_numpy(np.stack(pixels))
+
+
+@dataclass(frozen=True, eq=False)
+class PictureInputs:
+    """`Inputs` of picture files, read as a training in bfloat16 reads them: what `see` gives, or what is stored if they
+    are compressed as well."""
+
+    model: SingleStreamModel
+    images: tuple[Path, ...]
+    compressed: bool
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.model.joint_layers
+
+    @cached_property
+    def fingerprint(self) -> str:
+        below = (*LOWER, "compressor") if self.compressed else LOWER
+        weights = {name: value for name, value in self.model.state_dict().items() if name.startswith(below)}
+        return hash_of(weights).hex()[:16]
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Files are known by their place, size and time."""
+        facts = [(str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in self.images]
+        return {"files": torch.tensor(list(sha256(repr(facts).encode(errors="surrogateescape")).digest()))}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def embed(
+        self, rows: Int[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
+        pixels = read_pixels(self.model, [self.images[row] for row in rows.tolist()])
+        with torch.autocast(self.model.device.type, torch.bfloat16):
+            seen = self.model.see(ImageBatch(pixels))
+            hidden = self.model.compress(seen).hidden if self.compressed else seen
+        return hidden, torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
