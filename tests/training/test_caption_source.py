@@ -36,3 +36,21 @@ def test_one_picture_is_nothing_to_tell_apart() -> None:
         CaptionSource([CAPTIONS[0], CAPTIONS[2]], 2, seed=0)
     with pytest.raises(DataError, match="got 0"):
         CaptionSource([], 2, seed=0)
+
+
+def test_a_caption_stands_beside_one_of_a_picture_mined_for_it_and_comes_once() -> None:
+    pictures = [Path(f"{number}.png") for number in range(8)]
+    captions = [Caption(picture, f"{picture.stem} {code}", code) for picture in pictures for code in ("en", "de")]
+    mined = torch.tensor([[picture ^ 1, -1] for picture in range(8) for _ in range(2)])
+    source = CaptionSource(captions, 4, seed=0)
+    orders = []
+    for epoch in range(2):
+        texts = [text for step in range(4) for text in source(4 * epoch + step, mined).texts]
+        assert sorted(texts) == sorted(caption.caption for caption in captions)
+        for one, other in zip(texts[::2], texts[1::2], strict=True):
+            assert int(one[0]) ^ 1 == int(other[0])
+            assert one[2:] == other[2:]
+        orders.append(texts)
+    assert orders[0] != orders[1]
+    nothing = torch.full((16, 2), -1)
+    assert CaptionSource(captions, 4, seed=0)(1, nothing).texts == CaptionSource(captions, 4, seed=0)(1).texts

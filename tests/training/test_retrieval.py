@@ -19,6 +19,7 @@ from polyglance.models.single_stream import SingleStreamModel
 from polyglance.training.caption_source import CaptionSource
 from polyglance.training.kept_pictures import LOWER
 from polyglance.training.loop import read_log
+from polyglance.training.mining import NEAREST
 from polyglance.training.retrieval import train_retrieval
 from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
 from tests.journeys.tiny import save_tiny_model
@@ -71,7 +72,7 @@ def test_a_model_learns_its_captions(tiny, captions, tmp_path, mode, more) -> No
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("more", [{}, {"freeze_lower": True}, {"adapters": True}])
+@pytest.mark.parametrize("more", [{}, {"freeze_lower": True, "mine": 2}, {"adapters": True}])
 def test_a_killed_run_ends_as_one_that_was_not(tiny, captions, tmp_path, more) -> None:
     settings = RetrievalSettings(epochs=3, **FAST, **more)
     recalls: list[float] = []
@@ -182,6 +183,24 @@ def test_pictures_are_read_once_for_runs_that_freeze_the_same_layers(tiny, capti
     assert len(stages) == 3
 
 
+def test_wrong_pictures_are_mined_every_few_epochs_and_come_into_the_batch(tiny, captions, tmp_path) -> None:
+    stages: list[str] = []
+    settings = RetrievalSettings(mode="twin", mine=2, epochs=5, **FAST)
+    losses = RetrievalLosses(
+        load_model(str(tiny)).float(),
+        CaptionSource(captions, 4, seed=0),
+        settings,
+        report=lambda stage, *_: stages.append(stage),
+    )
+    for step in range(10):
+        losses.train().step(step)
+        assert stages == ["mining"] * (1 + step // 4)
+    assert losses.state_dict()["mined"].shape == (8, NEAREST)
+    for text, rows in enumerate(losses.mined[:, :3].tolist()):
+        assert sorted([text // 2, *rows]) == [0, 1, 2, 3]
+    assert (losses.mined[:, 3:] == -1).all()
+
+
 def broken(captions: list[Caption], folder: Path) -> list[Caption]:
     (folder / "torn.png").write_bytes(b"torn")
     return [*captions, Caption(folder / "torn.png", "torn")]
@@ -218,6 +237,7 @@ def test_a_folder_of_another_training_is_refused(tiny, captions, tmp_path) -> No
     [
         (lambda: RetrievalSettings(batch=1), "2 or more captions a step, got 5 and 1"),
         (lambda: RetrievalSettings(depth=2), "adapters to leave out of 2 layers"),
+        (lambda: RetrievalSettings(mode="cross", mine=1), "the mode is cross: leave mine out"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(make: Callable[[], RetrievalSettings], reason: str) -> None:

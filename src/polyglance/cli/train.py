@@ -134,6 +134,12 @@ def retrieval(
     freeze_lower: Annotated[
         bool, typer.Option("--freeze-lower", help="Leave the layers below the cut as they are; read pictures once.")
     ] = False,
+    mine: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Every N epochs, find the wrong pictures that each caption finds; 0: never."
+        ),
+    ] = 0,
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each caption is seen.")] = 5,
     batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions a step.")] = 64,
     learning_rate: Rate = 1e-4,
@@ -166,6 +172,7 @@ def retrieval(
         adapters=adapters,
         depth=depth,
         freeze_lower=freeze_lower,
+        mine=mine,
         epochs=epochs,
         batch=batch,
         learning_rate=learning_rate,

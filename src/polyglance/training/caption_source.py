@@ -1,5 +1,6 @@
 """Batches of captions with the pictures they belong to, drawn by the step's number."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ class CaptionBatch:
 class CaptionSource:
     """Every epoch all captions, in an order of its own; those that fill no whole batch wait for the next epoch.
 
+    Where wrong pictures were mined, a caption stands beside one of a picture that was taken for its own, so that both
+    are negatives of each other in any loss over a batch (grouped batches: GRIT-VLP, arXiv:2208.04060).
+
     Raises DataError for captions of fewer than two pictures, among which there is nothing to tell apart.
     """
 
@@ -35,22 +39,44 @@ class CaptionSource:
         self.batch = min(batch, len(captions))
         row_of = {path: row for row, path in enumerate(self.images)}
         self._rows = torch.tensor([row_of[caption.image] for caption in captions])
-        self._fits = [
+        self.fits = [
             {row_of[path] for path in (caption.image, *caption.also) if path in row_of} for caption in captions
         ]
+        self._texts_of = defaultdict[int, list[int]](list)
+        for text, row in enumerate(self._rows.tolist()):
+            self._texts_of[row].append(text)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     @property
     def steps_an_epoch(self) -> int:
         return len(self.captions) // self.batch
 
-    def __call__(self, step: int) -> CaptionBatch:
+    def __call__(self, step: int, mined: Int[Tensor, "captions nearest"] | None = None) -> CaptionBatch:
+        """mined: for each caption rows of wrong pictures, -1 for none; the same throughout an epoch."""
         epoch, number = divmod(step, self.steps_an_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(self.seed << 32 | epoch)
-            self._epoch, self._order = epoch, torch.randperm(len(self.captions), generator=generator)
+            order = torch.randperm(len(self.captions), generator=generator)
+            self._epoch, self._order = epoch, order if mined is None else self._grouped(order, mined, generator)
         chosen = self._order[number * self.batch : (number + 1) * self.batch].tolist()
         rows = self._rows[chosen]
         there = rows.tolist()
-        also_true = torch.tensor([[row in self._fits[text] for row in there] for text in chosen])
+        also_true = torch.tensor([[row in self.fits[text] for row in there] for text in chosen])
         return CaptionBatch(tuple(self.captions[text].caption for text in chosen), rows, also_true)
+
+    def _grouped(
+        self, order: Int[Tensor, " captions"], mined: Int[Tensor, "captions nearest"], generator: torch.Generator
+    ) -> Int[Tensor, " captions"]:
+        """Behind each caption one, if there is one left, of a mined picture: of the same language, if there is one."""
+        shuffled = mined.gather(1, torch.rand(mined.shape, generator=generator).argsort(dim=1)).tolist()
+        grouped: dict[int, None] = {}
+        for text in order.tolist():
+            if text in grouped:
+                continue
+            grouped[text] = None
+            language = self.captions[text].language
+            for row in shuffled[text]:
+                if left := [one for one in self._texts_of.get(row, ()) if one not in grouped]:
+                    grouped[min(left, key=lambda one: self.captions[one].language != language)] = None
+                    break
+        return torch.tensor(list(grouped))

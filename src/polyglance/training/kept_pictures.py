@@ -37,6 +37,12 @@ def read_pixels(model: SingleStreamModel, paths: Sequence[Path]) -> UInt8[Tensor
     return torch.from_numpy(np.stack(pixels))
 
 
+def fingerprint_below(model: SingleStreamModel, compressed: bool = False) -> str:
+    """Of the weights below the cut; of the compressor's as well if `compressed`."""
+    below = (*LOWER, "compressor") if compressed else LOWER
+    return hash_of({name: value for name, value in model.state_dict().items() if name.startswith(below)}).hex()[:16]
+
+
 @dataclass(frozen=True, eq=False)
 class PictureInputs:
     """`Inputs` of picture files, read as a training in bfloat16 reads them: what `see` gives, or what is stored if they
@@ -52,9 +58,7 @@ class PictureInputs:
 
     @cached_property
     def fingerprint(self) -> str:
-        below = (*LOWER, "compressor") if self.compressed else LOWER
-        weights = {name: value for name, value in self.model.state_dict().items() if name.startswith(below)}
-        return hash_of(weights).hex()[:16]
+        return fingerprint_below(self.model, self.compressed)
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:

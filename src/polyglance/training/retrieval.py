@@ -18,6 +18,7 @@ from polyglance.models.single_stream import SingleStreamModel
 from polyglance.training.caption_source import CaptionSource
 from polyglance.training.loop import Report, Schedule, fit, read_log
 from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
+from polyglance.training.state_cache import KeptStates
 
 STAGE: Final = "retrieval"
 
@@ -44,13 +45,15 @@ def train_retrieval(
     settings: RetrievalSettings,
     validate: Validate | None = None,
     report: Report | None = None,
+    kept: KeptStates | None = None,
 ) -> tuple[SingleStreamModel, RetrievalReport]:
     """The trained model, in float32, with the weights of the best validation.
 
     captions: of the split train; those that are known to be true of another picture of a batch are no negatives there.
     folder: of the log, of the checkpoint from which a killed run goes on to the same end, of the best weights, and of
     what frozen layers make of the pictures.
-    validate: gives R@1 in percent, after each epoch.
+    validate: gives R@1 in percent, after each epoch. kept: what the frozen layers make of the pictures, in the order in
+    which the captions name them first, where the caller has it.
 
     Raises:
         DataError: captions of fewer than two pictures, or pictures that cannot be read.
@@ -60,7 +63,7 @@ def train_retrieval(
     model = _prepared(model, settings)
     source = CaptionSource(captions, settings.batch, settings.seed)
     _check_beginning(folder, settings, source, model.fingerprint)
-    losses = RetrievalLosses(model, source, settings, folder / "states", report)
+    losses = RetrievalLosses(model, source, settings, folder / "states", report, kept)
     steps = settings.epochs * source.steps_an_epoch
     schedule = Schedule(steps, settings.learning_rate, max(1, steps // 20))
     epochs = _Validations(folder, losses, validate, settings.patience) if validate else None

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from polyglance.errors import ConfigurationError
 from polyglance.models.protocol import ImageBatch
+from polyglance.models.reading import PICTURES, TEXTS
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.caption_source import CaptionBatch, CaptionSource
@@ -25,6 +26,7 @@ from polyglance.training.losses import (
     pairwise_sigmoid,
     ranked_match,
 )
+from polyglance.training.mining import NEAREST, nearest_wrong
 from polyglance.training.state_cache import KeptStates, keep_states
 
 MARGIN: Final = 0.1
@@ -46,7 +48,8 @@ class RetrievalSettings:
     paper's authors took it. match_loss: hard, cross-entropy among negatives that the twin encoder takes for right; or
     binary, with one random negative a pair, as the authors took it. adapters: train an adapter for each task and its
     head in a frozen body, from joint layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
-    the compressor. patience: validations without a gain after which it ends.
+    the compressor. mine: epochs after which wrong pictures are mined anew for each caption, by the twin encoder; 0
+    never. patience: validations without a gain after which it ends.
     """
 
     mode: Mode = "joint"
@@ -55,6 +58,7 @@ class RetrievalSettings:
     adapters: bool = False
     depth: int = 0
     freeze_lower: bool = False
+    mine: int = 0
     epochs: int = 5
     batch: int = 64
     learning_rate: float = 1e-4
@@ -75,6 +79,10 @@ class RetrievalSettings:
             raise ConfigurationError(
                 f"expected adapters to leave out of {self.depth} layers, but all weights are trained"
             )
+        if self.mine and self.mode == "cross":
+            raise ConfigurationError(
+                "expected a twin encoder to mine negatives by, but the mode is cross: leave mine out"
+            )
 
     @property
     def freezes(self) -> bool:
@@ -85,7 +93,8 @@ class RetrievalSettings:
 class RetrievalLosses(nn.Module):
     """The losses of a step: of the twin encoder, of the cross-encoder, or their sum.
 
-    folder: where what frozen layers make of the pictures is kept, to be mapped; None keeps it in memory.
+    folder: where what frozen layers make of the pictures is kept, to be mapped; None keeps it in memory. kept: that
+    itself, where the caller has it; the pictures are not opened then.
     """
 
     def __init__(
@@ -95,18 +104,23 @@ class RetrievalLosses(nn.Module):
         settings: RetrievalSettings,
         folder: Path | None = None,
         report: Report | None = None,
+        kept: KeptStates | None = None,
     ) -> None:
         super().__init__()
-        self.model, self.source, self.settings = model, source, settings
+        self.model, self.source, self.settings, self._report = model, source, settings, report
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
         for name, parameter in model.named_parameters():
             frozen = not name.startswith(OF_TASKS) if settings.adapters else name.startswith(LOWER)
             parameter.requires_grad_(not (frozen and settings.freezes))
-        self._kept: KeptStates | None = None
-        if settings.freezes:
+        self._kept = kept
+        if settings.freezes and kept is None:
             inputs = PictureInputs(model.eval(), source.images, compressed=settings.adapters)
             self._kept = keep_states(inputs, folder=folder, report=report)
+        self.mined: Tensor | None
+        self.register_buffer(
+            "mined", torch.full((len(source.captions), NEAREST), -1, dtype=torch.int32) if settings.mine else None
+        )
         self._thread = ThreadPoolExecutor(1)
         self._ahead: tuple[int, Future[tuple[CaptionBatch, Tensor | None]]] | None = None
 
@@ -119,6 +133,8 @@ class RetrievalLosses(nn.Module):
         return self
 
     def step(self, step: int) -> Losses:
+        if self._mines_at(step):
+            self._mine()
         batch, pixels = self._batch(step)
         generator = torch.Generator().manual_seed(self.settings.seed << 32 | step)
         with torch.autocast(self.model.device.type, torch.bfloat16):
@@ -183,11 +199,40 @@ class RetrievalLosses(nn.Module):
     def _batch(self, step: int) -> tuple[CaptionBatch, Tensor | None]:
         """This step's captions and pixels; the next step's are drawn and decoded meanwhile in a thread."""
         batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self._drawn(step)
-        self._ahead = (step + 1, self._thread.submit(self._drawn, step + 1))
+        self._ahead = None if self._mines_at(step + 1) else (step + 1, self._thread.submit(self._drawn, step + 1))
         return batch
 
     def _drawn(self, step: int) -> tuple[CaptionBatch, Tensor | None]:
-        batch = self.source(step)
+        batch = self.source(step, self.mined)
         if self._kept is not None:
             return batch, None
-        return batch, read_pixels(self.model, [self.source.images[row] for row in batch.rows.tolist()])
+        return batch, self._pixels(batch.rows)
+
+    def _pixels(self, rows: Int[Tensor, " rows"]) -> Tensor:
+        return read_pixels(self.model, [self.source.images[row] for row in rows.tolist()])
+
+    def _mines_at(self, step: int) -> bool:
+        """Before the first epoch and every few epochs; a run that goes on there mines the same again."""
+        return bool(self.settings.mine) and step % (self.settings.mine * self.source.steps_an_epoch) == 0
+
+    @torch.no_grad()
+    def _mine(self) -> None:
+        """All pictures by all captions, with the twin encoder as it is."""
+        self.eval()
+        texts = [caption.caption for caption in self.source.captions]
+        with torch.autocast(self.model.device.type, torch.bfloat16):
+            images = torch.cat(
+                [
+                    self.model.embed(self._images(rows, None if self._kept else self._pixels(rows)))
+                    for rows in torch.arange(len(self.source.images)).split(PICTURES)
+                ]
+            )
+        found = []
+        for start in range(0, len(texts), TEXTS):
+            with torch.autocast(self.model.device.type, torch.bfloat16):
+                vectors = self.model.embed(self.model.read_text(self.model.tokenize(texts[start : start + TEXTS])))
+            found.append(nearest_wrong(vectors, images, self.source.fits[start : start + TEXTS]))
+            if self._report:
+                self._report("mining", min(start + TEXTS, len(texts)), len(texts), {})
+        self.mined = torch.cat(found)
+        self.train()
