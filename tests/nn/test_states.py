@@ -24,3 +24,10 @@ def test_all_zero_states_survive() -> None:
 def test_rows_may_be_taken_in_any_order_and_twice() -> None:
     states = TokenStates(torch.arange(3.0)[:, None, None], torch.ones(3, 1, dtype=torch.bool), "text")
     assert states[torch.tensor([2, 0, 2])].hidden.flatten().tolist() == [2, 0, 2]
+
+
+def test_columns_that_are_padding_in_every_row_go() -> None:
+    mask = torch.tensor([[True, False, False, False], [True, True, False, False]])
+    states = TokenStates(torch.randn(2, 4, 3), mask, "text").trimmed()
+    assert states.hidden.shape == (2, 2, 3)
+    assert states.mask.tolist() == [[True, False], [True, True]]

@@ -46,8 +46,8 @@ def match(
     for q, i in zip(
         torch.arange(rows).repeat_interleave(columns).split(PAIRS), chosen.flatten().split(PAIRS), strict=True
     ):
-        pair = (queries[q], pool[i]) if queries_are_text else (pool[i], queries[q])
-        scores.append(model.match(*pair).float())
+        asking, asked = queries[q].trimmed(), pool[i].trimmed()
+        scores.append((model.match(asking, asked) if queries_are_text else model.match(asked, asking)).float())
     return torch.cat(scores).view(rows, columns)
 
 

@@ -31,6 +31,11 @@ class TokenStates:
             return TokenStates(self.hidden.index_select(0, rows), self.mask.index_select(0, rows), self.modality)
         return TokenStates(self.hidden[rows], self.mask[rows], self.modality)
 
+    def trimmed(self) -> "TokenStates":
+        """Without the columns that are padding in every row; padding stands behind the real tokens."""
+        longest = int(self.mask.sum(dim=1).max())
+        return TokenStates(self.hidden[:, :longest], self.mask[:, :longest], self.modality)
+
     def store(self) -> list[StoredStates]:
         """One `StoredStates` a row, without its padding: symmetric rounding to 8 bits, one scale a token."""
         hidden = self.hidden.detach().float().cpu()

@@ -1,0 +1,83 @@
+"""The tables of Retrieve Fast, Rerank Smart (arXiv:2103.11920), and what storing states costs, on the scene world.
+
+    python -m experiments.retrieval [--parts systems,states,times] [--seeds 0,1,2] [--folder runs/retrieval] [--small]
+
+Twin encoder, cross-encoder and both in one are trained from the same beginning. Each figure is a row of
+docs/results/retrieval.json, written as soon as it is there: a stopped run goes on with the rows that are missing.
+`times` wants the machine for itself.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.results import RESULTS, Results, open_folder, report
+from experiments.retrieval.plots import draw
+from experiments.retrieval.settings import SMALL, Settings
+from experiments.retrieval.states import WAYS, all_pairs_row, state_rows, state_time_rows
+from experiments.retrieval.systems import Reading, cooperative_rows, cross_rows, time_rows, twin_rows
+from experiments.retrieval.tables import tables
+from experiments.retrieval.training import trained
+from experiments.retrieval.world import World, make_world
+
+NAME = "retrieval"
+PARTS = ("systems", "states", "times")
+
+
+def run_systems(world: World, seed: int, results: Results) -> None:
+    if results.has(part="systems", system="joint coop", seed=seed):
+        return
+    twin = Reading.of(trained(world, "twin", seed, report), world, report)
+    joint = Reading.of(trained(world, "joint", seed, report), world, report)
+    cross = Reading.of(trained(world, "cross", seed, report), world, report)
+    rows = [
+        *twin_rows("twin", twin, world, seed),
+        *twin_rows("joint twin", joint, world, seed),
+        *cross_rows("cross", cross, world, seed),
+        *cooperative_rows("separate coop", twin, cross, world, seed),
+        *cooperative_rows("joint coop", joint, joint, world, seed),
+    ]
+    results.add(rows)
+
+
+def run_states(world: World, results: Results) -> None:
+    for storage in WAYS:
+        if not results.has(part="states", name=storage.name):
+            results.add(list(state_rows(storage, world, report)))
+    if not results.has(part="all_pairs"):
+        results.add([all_pairs_row(world, report)])
+
+
+def run_times(world: World, parts: Sequence[str], results: Results) -> None:
+    joint = Reading.of(trained(world, "joint", 0, report), world, report)
+    results.replace("times", list(time_rows(joint, world)))
+    if "states" in parts:
+        results.replace("state_times", list(state_time_rows(world, report)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--folder", type=Path, default=Path("runs/retrieval"))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--small", action="store_true", help="everything, in seconds, to see that it runs")
+    arguments = parser.parse_args()
+    settings = SMALL if arguments.small else Settings()
+    parts = arguments.parts.split(",")
+    open_folder(arguments.folder, settings)
+    world = make_world(settings, arguments.folder)
+    results = Results(NAME, arguments.output, 0)
+    if "systems" in parts:
+        for seed in map(int, arguments.seeds.split(",")):
+            run_systems(world, seed, results)
+    if "states" in parts:
+        run_states(world, results)
+    if "times" in parts:
+        run_times(world, parts, results)
+    print(tables(results.rows))
+    draw(results.rows, arguments.output.parent / "images" if arguments.output == RESULTS else arguments.output)
+
+
+if __name__ == "__main__":
+    main()

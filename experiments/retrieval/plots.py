@@ -1,0 +1,68 @@
+"""The experiment's pictures, from its results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from experiments.results import Row
+from experiments.retrieval.tables import CANDIDATES, chosen
+
+MARKERS = {"merge": "o", "mean": "s", "queries": "^"}
+
+
+def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Writes `retrieval-*.png` for all parts of which there are rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for part, make in {"systems": _draw_systems, "states": _draw_states}.items():
+        if any(row["part"] == part for row in rows):
+            drawn.append(folder / f"retrieval-{part}.png")
+            make(rows).savefig(drawn[-1], dpi=110)
+    return drawn
+
+
+def _draw_systems(rows: Sequence[dict[str, Any]]) -> Figure:
+    """R@1 over the size of the pool, both ways; the mean of the seeds."""
+    rows = [row for row in chosen(rows, part="systems") if not row.get("blend")]
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    for number, direction in enumerate(("text_to_image", "image_to_text"), 1):
+        axis = figure.add_subplot(1, 2, number)
+        for system in dict.fromkeys(row["system"] for row in rows):
+            some = [
+                row
+                for row in chosen(rows, system=system)
+                if direction in row and row.get("candidates", CANDIDATES) == CANDIDATES
+            ]
+            pools = sorted({row["pool"] for row in some})
+            recalls = [fmean(row[direction]["R@1"] for row in chosen(some, pool=pool)) for pool in pools]
+            axis.plot(pools, recalls, marker="o", linestyle="--" if "twin" in system else "-", label=system)
+        axis.set_xscale("log")
+        axis.set_title(direction.replace("_", " "))
+        axis.set_xlabel("items in the pool")
+        axis.set_ylabel("R@1, %")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    return figure
+
+
+def _draw_states(rows: Sequence[dict[str, Any]]) -> Figure:
+    """R@1 over bytes a picture; a line a way, a point a precision."""
+    some = chosen(rows, part="states")
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axis = figure.add_subplot()
+    for name in dict.fromkeys(row["name"] for row in some):
+        of_way = sorted(chosen(some, name=name), key=lambda row: row["bytes"])
+        label = f"{of_way[0]['compression']} {of_way[0]['tokens']} x {of_way[0]['state_width']}"
+        recalls = [row["text_to_image"]["R@1"] for row in of_way]
+        axis.plot([row["bytes"] for row in of_way], recalls, marker=MARKERS[of_way[0]["compression"]], label=label)
+    for row in chosen(rows, part="all_pairs"):
+        axis.axhline(row["text_to_image"]["R@1"], color="grey", linestyle=":", label="all pairs, from pixels")
+    axis.set_xscale("log", base=2)
+    axis.set_xlabel("bytes a picture (16, 8 and 4 bits, from right to left)")
+    axis.set_ylabel(f"text to image R@1, %, {CANDIDATES} reranked")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure

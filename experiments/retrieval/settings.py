@@ -1,0 +1,40 @@
+"""How much is trained and tested."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The defaults make the figures of the documentation.
+
+    scenes: pictures of the training range, each with two captions. pools: pictures of the test range, each pool the
+    first of the next larger. queries: of the test pictures, which all pools hold. sampled: queries for which the
+    cross-encoder scores the whole of each pool. candidates: how many are reranked. epochs, batch, learning_rate: of
+    each training; sweep_epochs: of each way to store states, on the captions of `sweep_scenes` pictures.
+    """
+
+    scenes: int = 30_000
+    pools: tuple[int, ...] = (1000, 5000, 50_000)
+    queries: int = 1000
+    sampled: tuple[int, ...] = (1000, 50, 10)
+    candidates: tuple[int, ...] = (5, 10, 20, 50)
+    blends: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5)
+    epochs: int = 2
+    batch: int = 96
+    learning_rate: float = 3e-4
+    sweep_scenes: int = 30_000
+    sweep_epochs: int = 1
+
+
+SMALL = Settings(
+    scenes=24,
+    pools=(12, 20),
+    queries=12,
+    sampled=(12, 3),
+    candidates=(2, 4),
+    blends=(0.0, 0.2),
+    epochs=1,
+    batch=8,
+    sweep_scenes=24,
+)
+"""Enough to run through everything in seconds."""

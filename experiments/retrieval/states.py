@@ -1,0 +1,143 @@
+"""What is kept of a picture: how many tokens, made how, how wide, and in how many bits; what that costs and loses."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from experiments.results import Row
+from experiments.retrieval.systems import DIRECTIONS, Reading
+from experiments.retrieval.training import bundled, trained_to_store
+from experiments.retrieval.world import World
+from polyglance.evaluation.retrieval import rerank, retrieve
+from polyglance.models.reading import read_texts
+from polyglance.nn.states import TokenStates
+from polyglance.training.loop import Report
+
+CANDIDATES = 20
+BITS = (16, 8, 4)
+TIMED = 30
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A way to store states. shape: as in the model's config."""
+
+    name: str
+    shape: dict[str, object] = field(hash=False)
+
+
+def _storage(compression: str, kept_grid: int, state_width: int) -> Storage:
+    shape: dict[str, object] = {"compression": compression, "kept_grid": kept_grid, "state_width": state_width}
+    return Storage(f"{compression}-{kept_grid**2}-{state_width}", shape)
+
+
+EVERYTHING = _storage("merge", 8, 192)
+"""All image tokens as wide as the model: what a cross-encoder reads from pixels."""
+WAYS = (
+    EVERYTHING,
+    _storage("merge", 4, 128),
+    *(_storage("mean", side, 128) for side in (8, 5, 4, 3, 2)),
+    _storage("queries", 4, 128),
+    *(_storage("merge", 4, width) for width in (192, 64, 32)),
+)
+
+
+def rounded(hidden: Float[Tensor, "rows tokens width"], bits: int) -> Float[Tensor, "rows tokens width"]:
+    """To so many bits a value by one scale a token, symmetric about zero, as `TokenStates.store` rounds to 8."""
+    if bits == 16:
+        return hidden.to(torch.bfloat16).float()
+    levels = 2 ** (bits - 1) - 1
+    scales = (hidden.abs().amax(dim=-1, keepdim=True) / levels).clamp_min(1e-8).half().float()
+    return (hidden / scales).round().clamp(-levels, levels) * scales
+
+
+def bytes_a_picture(tokens: int, width: int, bits: int) -> int:
+    """Values, and two bytes of a scale for each token where there are scales."""
+    return tokens * width * bits // 8 + (0 if bits == 16 else 2 * tokens)
+
+
+def state_rows(storage: Storage, world: World, report: Report) -> Iterator[Row]:
+    """R@1 of the first pool, both ways, with candidates of the same model's twin encoder, in each precision."""
+    model = trained_to_store(world, storage.shape, storage.name, report)
+    size = world.settings.pools[0]
+    seen = world.seen("test", bundled(), report)
+    hidden = model.compress(seen.tokens.view(len(seen), -1, seen.width)[:size]).hidden.float()
+    texts = read_texts(model, world.texts[: len(world.asked)])
+    everywhere = torch.ones(hidden.shape[:2], dtype=torch.bool)
+    for bits in BITS:
+        dtype = next(model.parameters()).dtype
+        images = TokenStates(rounded(hidden, bits).to(dtype), everywhere, "image")
+        reading = Reading(model, images, texts, torch.tensor(world.asked))
+        yield {
+            "part": "states",
+            "name": storage.name,
+            **storage.shape,
+            "tokens": hidden.shape[1],
+            "bits": bits,
+            "bytes": bytes_a_picture(*hidden.shape[1:], bits),
+            "pool": size,
+            **_recalls(reading, CANDIDATES),
+        }
+
+
+def _recalls(reading: Reading, candidates: int) -> Row:
+    row: Row = {}
+    for direction in DIRECTIONS:
+        asking, items = reading.vectors(direction)
+        found, _ = retrieve(asking, items, candidates)
+        queries = reading.queries(direction, torch.arange(len(asking)))
+        pool = reading.items(direction)
+        ranked = rerank(reading.model, queries, pool, found, direction == "text_to_image")
+        right = reading.right(direction)
+        row[direction] = {"twin": round(found.recall(right, 1), 2), "R@1": round(ranked.recall(right, 1), 2)}
+    return row
+
+
+def all_pairs_row(world: World, report: Report) -> Row:
+    """The full cross-encoder: every text with all tokens of every picture of the first pool, unrounded."""
+    model = trained_to_store(world, EVERYTHING.shape, EVERYTHING.name, report)
+    size = world.settings.pools[0]
+    seen = world.seen("test", bundled(), report)
+    images = model.compress(seen.tokens.view(len(seen), -1, seen.width)[:size])
+    texts = read_texts(model, world.texts[: len(world.asked)])
+    reading = Reading(model, images, texts, torch.tensor(world.asked))
+    everything = torch.arange(size).expand(len(texts), -1)
+    scores = reading.match("text_to_image", texts, everything)
+    right = reading.asked
+    to_image = 100 * (scores.argmax(dim=1) == right).float().mean().item()
+    to_text = 100 * (scores[:, right].argmax(dim=0) == torch.arange(len(right))).float().mean().item()
+    return {
+        "part": "all_pairs",
+        "name": EVERYTHING.name,
+        "pool": size,
+        "text_to_image": {"R@1": round(to_image, 2)},
+        "image_to_text": {"R@1": round(to_text, 2)},
+    }
+
+
+def state_time_rows(world: World, report: Report) -> Iterator[Row]:
+    """Milliseconds to rerank 20 candidates from stored states in 8 bits, for each number and width of tokens."""
+    text = world.texts[0]
+    for storage in WAYS:
+        model = trained_to_store(world, storage.shape, storage.name, report)
+        seen = world.seen("test", bundled(), report)
+        stored = model.compress(seen.tokens.view(len(seen), -1, seen.width)[:CANDIDATES]).store()
+        query = read_texts(model, [text])
+        taken = []
+        for _ in range(TIMED + 1):
+            started = perf_counter()
+            images = TokenStates.load(stored, "image", query.hidden.dtype)
+            model.match(query[[0] * len(stored)], images)
+            taken.append(1000 * (perf_counter() - started))
+        counted = taken[1:]
+        yield {
+            "part": "state_times",
+            "name": storage.name,
+            "milliseconds": round(median(counted), 3),
+            "spread": [round(min(counted), 3), round(max(counted), 3)],
+        }

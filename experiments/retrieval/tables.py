@@ -1,0 +1,159 @@
+"""The experiment's tables in Markdown, from its rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from docs.markdown import table
+
+Rows = Sequence[dict[str, Any]]
+CANDIDATES = 20
+
+
+def tables(rows: Rows) -> str:
+    """All tables for which there are rows."""
+    return "\n\n".join(text for draw in TABLES.values() if (text := draw(rows)))
+
+
+def mean_over_seeds(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:
+    """In brackets the lowest and the highest seed."""
+    values = [value(row) for row in rows]
+    spread = f" ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else ""
+    return f"{fmean(values):.1f}{spread}" if values else ""
+
+
+def chosen(rows: Rows, **named: object) -> Rows:
+    return [row for row in rows if all(row.get(name) == value for name, value in named.items())]
+
+
+def systems(rows: Rows) -> str:
+    """Systems down, pools across: R@1 text to image / image to text."""
+    rows = chosen(rows, part="systems")
+    pools = sorted({row["pool"] for row in rows})
+    lines = []
+    for system in dict.fromkeys(row["system"] for row in rows):
+        some = [
+            row
+            for row in rows
+            if row["system"] == system and row.get("candidates", CANDIDATES) == CANDIDATES and not row.get("blend")
+        ]
+        cells = []
+        for pool in pools:
+            there = chosen(some, pool=pool)
+            for direction in ("text_to_image", "image_to_text"):
+                known = [row for row in there if direction in row]
+                sampled = {row["queries"] for row in known if row.get("queries", 1000) < 1000}
+                of = f" of {min(sampled)} queries" if sampled else ""
+                cells.append(mean_over_seeds(known, lambda row, d=direction: row[d]["R@1"]) + of)
+        lines.append([system, *cells])
+    head = [f"{pool:,}: {way}" for pool in pools for way in ("text to image", "image to text")]
+    return table(["R@1, %", *head], lines) if lines else ""
+
+
+def candidates(rows: Rows) -> str:
+    """Candidates down, pools across, for both cooperative systems."""
+    rows = chosen(rows, part="systems", blend=0.0)
+    pools = sorted({row["pool"] for row in rows})
+    lines = []
+    for system in dict.fromkeys(row["system"] for row in rows):
+        for k in sorted({row["candidates"] for row in rows}):
+            there = [chosen(rows, system=system, candidates=k, pool=pool) for pool in pools]
+            lines.append(
+                [system, k, *(mean_over_seeds(some, lambda row: row["text_to_image"]["R@1"]) for some in there)]
+            )
+    return table(["text to image R@1, %", "candidates", *(f"{pool:,}" for pool in pools)], lines) if lines else ""
+
+
+def blends(rows: Rows) -> str:
+    """Share of the cosine down, pools across."""
+    rows = chosen(rows, part="systems", candidates=CANDIDATES)
+    pools = sorted({row["pool"] for row in rows})
+    lines = []
+    for system in dict.fromkeys(row["system"] for row in rows):
+        for blend in sorted({row["blend"] for row in rows}):
+            there = [chosen(rows, system=system, blend=blend, pool=pool) for pool in pools]
+            lines.append(
+                [system, blend, *(mean_over_seeds(some, lambda row: row["text_to_image"]["R@1"]) for some in there)]
+            )
+    return (
+        table(["text to image R@1, %", "share of the cosine", *(f"{pool:,}" for pool in pools)], lines) if lines else ""
+    )
+
+
+def unseen(rows: Rows) -> str:
+    """Queries that name a (kind, colour) pair which training never showed, beside the others; first pool."""
+    rows = [row for row in chosen(rows, part="systems") if "unseen_pairs" in row and row.get("queries", 1000) == 1000]
+    pool = min((row["pool"] for row in rows), default=0)
+    lines = []
+    for system in dict.fromkeys(row["system"] for row in rows):
+        some = [
+            row
+            for row in chosen(rows, system=system, pool=pool)
+            if row.get("candidates", CANDIDATES) == CANDIDATES and not row.get("blend")
+        ]
+        parts = (mean_over_seeds(some, lambda row, p=part: row[p]["R@1"]) for part in ("seen_pairs", "unseen_pairs"))
+        lines.append([system, *parts])
+    head = [f"text to image R@1, %, {pool:,} pictures", "seen pairs", "an unseen pair"]
+    return table(head, lines) if lines else ""
+
+
+def times(rows: Rows) -> str:
+    """Direction and system down, pools across: milliseconds a query in all, and its stages."""
+    rows = chosen(rows, part="times")
+    pools = sorted({row["pool"] for row in rows})
+    lines = []
+    for direction in dict.fromkeys(row["direction"] for row in rows):
+        of_direction = chosen(rows, direction=direction)
+        for k in sorted({row["candidates"] for row in of_direction if row["system"] == "coop"}):
+            cells = [_time(chosen(of_direction, system="coop", candidates=k, pool=pool)) for pool in pools]
+            lines.append([direction.replace("_", " "), f"{k} reranked", *cells])
+        cells = [_time(chosen(of_direction, system="cross", pool=pool)) for pool in pools]
+        lines.append([direction.replace("_", " "), "all pairs", *cells])
+    return table(["ms a query", "", *(f"{pool:,}" for pool in pools)], lines) if lines else ""
+
+
+def _time(rows: Rows) -> str:
+    (row,) = rows
+    stages = " + ".join(f"{value:.1f}" for value in row["milliseconds"].values())
+    return f"{row['total_ms']:,.1f} ({stages})"
+
+
+def states(rows: Rows) -> str:
+    """Ways of storing down, precisions across: R@1 both ways, and bytes a picture."""
+    times = {row["name"]: row["milliseconds"] for row in chosen(rows, part="state_times")}
+    whole = chosen(rows, part="all_pairs")
+    lines = [
+        [
+            "all pairs, from pixels",
+            "",
+            "",
+            *(f"{row[way]['R@1']:.1f}" for way in ("text_to_image", "image_to_text")),
+            "",
+        ]
+        for row in whole
+    ]
+    rows = chosen(rows, part="states")
+    lines += [
+        [
+            f"{row['compression']}, {row['tokens']} x {row['state_width']}",
+            row["bits"],
+            f"{row['bytes']:,}",
+            f"{row['text_to_image']['R@1']:.1f}",
+            f"{row['image_to_text']['R@1']:.1f}",
+            f"{times[row['name']]:.1f}" if row["name"] in times and row["bits"] == 8 else "",
+        ]
+        for row in rows
+    ]
+    head = ["kept", "bits", "bytes a picture", "text to image R@1, %", "image to text R@1, %", "ms for 20"]
+    return table(head, lines) if rows else ""
+
+
+TABLES: Mapping[str, Callable[[Rows], str]] = {
+    "retrieval_systems": systems,
+    "retrieval_candidates": candidates,
+    "retrieval_blends": blends,
+    "retrieval_unseen": unseen,
+    "retrieval_times": times,
+    "retrieval_states": states,
+}
+"""By the names under which the documentation has them."""

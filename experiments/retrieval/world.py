@@ -1,0 +1,155 @@
+"""The pictures, captions and queries of the experiment; each picture is drawn once, and read once below the cut."""
+
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from experiments.retrieval.settings import Settings
+from polyglance.data.captions import Caption
+from polyglance.models.protocol import ImageBatch
+from polyglance.models.single_stream import SingleStreamModel
+from polyglance.nn.encoder import Encoder
+from polyglance.scenes import meaning as m
+from polyglance.scenes.captions import sample_caption, sample_unique_caption
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.make import names_unseen_pair
+from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
+from polyglance.scenes.truth import SceneIndex
+from polyglance.training.kept_pictures import fingerprint_below
+from polyglance.training.loop import Report
+from polyglance.training.pictures import draw_scenes
+from polyglance.training.state_cache import KeptStates, keep_states
+
+FRAGMENTS = (2, 3)
+"""Of the two captions of a training picture."""
+TRIES = 40
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """captions: of the training pictures, in English. texts: of the test pictures, one each; those of the first, the
+    `queries`, are true of one test picture alone, and none of the others is true of a picture of a query. asked: which
+    pictures these queries belong to. unseen: which queries name a (kind, colour) pair that training never showed."""
+
+    settings: Settings
+    folder: Path
+    captions: tuple[Caption, ...]
+    texts: tuple[str, ...]
+    asked: tuple[int, ...]
+    unseen: tuple[bool, ...]
+
+    def pixels(self, split: str) -> Tensor:
+        """(pictures, 3, 256, 256) uint8, mapped from a file."""
+        count = self.settings.scenes if split == "train" else self.settings.pools[-1]
+        first = FIRST_SEED[split]
+        return draw_scenes(range(first, first + count), self.folder / f"{split}.npy")
+
+    def seen(self, split: str, model: SingleStreamModel, report: Report) -> KeptStates:
+        """What the lower layers of a model make of the pictures, read once for all models that share these layers."""
+        return keep_states(_Drawn(model, self.pixels(split)), folder=self.folder / split, report=report)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """The `Inputs` of drawn pictures."""
+
+    model: SingleStreamModel
+    pixels: UInt8[Tensor, "pictures 3 height width"]
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.model.joint_layers
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_below(self.model)
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The first picture and how many there are: the folder belongs to one choice of pictures."""
+        return {"first": self.pixels[:1], "pictures": torch.tensor(len(self.pixels))}
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def embed(
+        self, rows: Int[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
+        seen = self.model.see(ImageBatch(self.pixels[rows]))
+        return seen, torch.ones(seen.shape[:2], dtype=torch.bool)
+
+
+def make_world(settings: Settings, folder: Path) -> World:
+    """From `folder/captions.json`; written there first if it is missing."""
+    path = folder / "captions.json"
+    if not path.exists():
+        train = [sample_scene(FIRST_SEED["train"] + i) for i in range(settings.scenes)]
+        test = [sample_scene(FIRST_SEED["test"] + i) for i in range(settings.pools[-1])]
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            captions = pool.submit(_training_captions, train)
+            queries = pool.submit(_queries, test, settings.queries)
+            document = {"captions": captions.result(), **queries.result()}
+        path.with_suffix(".part").write_text(json.dumps(document), encoding="utf-8")
+        os.replace(path.with_suffix(".part"), path)
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    captions = tuple(
+        Caption(_name(row), text, also=tuple(_name(other) for other in also if other != row))
+        for row, text, also in kept["captions"]
+    )
+    return World(settings, folder, captions, *(tuple(kept[name]) for name in ("texts", "asked", "unseen")))
+
+
+def _name(row: int) -> Path:
+    """A picture of the training range, which is never opened: what was seen of it is kept."""
+    return Path(f"{row}.png")
+
+
+def _training_captions(scenes: Sequence[Scene]) -> list[tuple[int, str, list[int]]]:
+    """(row of the picture, text, rows of all pictures that it is true of or that one could argue about)."""
+    index, english = SceneIndex(scenes), grammar("en")
+    captions = []
+    for row, scene in enumerate(scenes):
+        rng = random.Random(f"retrieval {scene.seed}")
+        for fragments in FRAGMENTS:
+            caption = sample_caption(scene, rng, fragments)
+            true, arguable = index.find(caption)
+            captions.append((row, english.caption(caption), sorted(true + arguable)))
+    return captions
+
+
+def _queries(scenes: Sequence[Scene], count: int) -> dict[str, list[object]]:
+    everywhere, among_asked, english = SceneIndex(scenes), SceneIndex(scenes[:count]), grammar("en")
+    found = dict(_unique(everywhere, count))
+    others = [_of_none(scene, among_asked) for scene in scenes[count:]]
+    captions = [*found.values(), *(caption for caption in others if caption)]
+    return {
+        "texts": [english.caption(caption) for caption in captions],
+        "asked": list(found),
+        "unseen": [names_unseen_pair(scenes[row], caption) for row, caption in found.items()],
+    }
+
+
+def _unique(index: SceneIndex, count: int) -> Iterator[tuple[int, m.Caption]]:
+    for row in range(count):
+        caption = sample_unique_caption(index, row, random.Random(f"captions {index.scenes[row].seed}"))
+        if caption:
+            yield row, caption
+
+
+def _of_none(scene: Scene, index: SceneIndex) -> m.Caption | None:
+    """A caption of the scene that fits none of those in the index; None where none was found."""
+    rng = random.Random(f"captions {scene.seed}")
+    for attempt in range(TRIES):
+        caption = sample_caption(scene, rng, fragments=min(3, 1 + attempt // 10))
+        if index.find(caption) == ([], []):
+            return caption
+    return None

@@ -1,0 +1,73 @@
+"""The experiment at a thousandth of its size; what is stored, and what it takes for a right answer."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.results import open_folder
+from experiments.retrieval.settings import SMALL
+from experiments.retrieval.states import bytes_a_picture, rounded
+from experiments.retrieval.tables import TABLES
+from experiments.retrieval.training import beginning, bundled
+from experiments.retrieval.world import World, make_world
+from polyglance.nn.states import TokenStates
+from polyglance.scenes.sampling import FIRST_SEED, sample_scene
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("retrieval")
+    open_folder(folder, SMALL)
+    return make_world(SMALL, folder)
+
+
+def test_texts_of_queries_stand_first_and_are_of_one_language(world: World) -> None:
+    assert len(world.asked) == len(world.unseen) <= SMALL.queries
+    assert len(world.asked) < len(world.texts) <= SMALL.pools[-1]
+    assert len(world.captions) == 2 * SMALL.scenes
+
+
+def test_pictures_of_the_splits_are_those_of_their_seeds(world: World) -> None:
+    assert world.pixels("train").shape == (SMALL.scenes, 3, 256, 256)
+    assert sample_scene(FIRST_SEED["test"]).image != sample_scene(FIRST_SEED["train"]).image
+
+
+def test_a_beginning_keeps_the_body_and_forgets_the_heads() -> None:
+    begun, whole = beginning(3), bundled().float()
+    torch.testing.assert_close(begun.joint_layers.state_dict(), whole.joint_layers.state_dict())
+    assert not torch.equal(begun.match_head.weight, whole.match_head.weight)
+    assert begun.task_adapters is None
+    assert torch.equal(beginning(3).match_head.weight, begun.match_head.weight)
+    assert not torch.equal(beginning(4).match_head.weight, begun.match_head.weight)
+
+
+def test_another_way_of_storing_begins_anew_and_keeps_the_layers() -> None:
+    begun, whole = beginning(0, kept_grid=2, compression="mean", state_width=32), bundled().float()
+    torch.testing.assert_close(begun.image_layers.state_dict(), whole.image_layers.state_dict())
+    assert begun.compress(torch.randn(2, 64, 192)).hidden.shape == (2, 4, 32)
+
+
+def test_eight_bits_are_rounded_as_a_library_rounds_them() -> None:
+    hidden = torch.randn(3, 4, 8)
+    there = torch.ones(3, 4, dtype=torch.bool)
+    stored = TokenStates(hidden, there, "image").store()
+    torch.testing.assert_close(rounded(hidden, 8), TokenStates.load(stored, "image").hidden)
+    assert stored[0].nbytes == bytes_a_picture(4, 8, 8)
+    assert len(rounded(hidden, 4)[0, 0].unique()) <= 15
+    assert bytes_a_picture(16, 128, 4) == 16 * 64 + 32
+
+
+def test_the_command_writes_rows_once_with_tables_and_plots(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "experiments.retrieval", "--small", "--seeds", "0,0", "--parts", "systems,times"]
+    command += ["--folder", str(tmp_path / "run"), "--output", str(tmp_path / "out")]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    rows = json.loads((tmp_path / "out" / "retrieval.json").read_text())["rows"]
+    twin = [row["pool"] for row in rows if row.get("system") == "twin"]
+    assert twin == list(SMALL.pools)
+    assert {row["system"] for row in rows} >= {"joint twin", "cross", "separate coop", "joint coop"}
+    assert (tmp_path / "out" / "retrieval-systems.png").exists()
+    assert all(draw(rows) for name, draw in TABLES.items() if name != "retrieval_states")
