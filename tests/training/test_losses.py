@@ -11,6 +11,7 @@ from polyglance.training.losses import (
     info_nce,
     pairwise_sigmoid,
     ranked_match,
+    taught_order,
 )
 
 NO_FOILS = torch.zeros(0, 4)
@@ -90,3 +91,10 @@ def test_match_losses_by_hand() -> None:
         for own, others in ((2.0, (0.5, 1.0)), (-1.0, (-3.0, 0.0)))
     )
     assert ranked_match(right, negatives).item() == pytest.approx(expected / 2, rel=1e-5)
+
+
+def test_the_taught_order_is_the_divergence_of_softmaxes() -> None:
+    student, teacher = torch.tensor([[1.0, 0, -1], [2, 2, 0]]), torch.tensor([[0.0, 3, 1], [2, 2, 0]])
+    p, q = teacher.softmax(dim=1), student.softmax(dim=1)
+    assert taught_order(student, teacher).item() == pytest.approx((p * (p / q).log()).sum().item() / 2, rel=1e-5)
+    assert taught_order(teacher + 7, teacher).abs() < 1e-6

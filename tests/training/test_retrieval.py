@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError, DataError, TrainingError
@@ -15,6 +16,7 @@ from polyglance.evaluation.pools import pools
 from polyglance.evaluation.systems import Evaluation, System
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
+from polyglance.models.reading import read_pictures, read_texts
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.training.caption_source import CaptionSource
 from polyglance.training.kept_pictures import LOWER
@@ -22,6 +24,7 @@ from polyglance.training.loop import read_log
 from polyglance.training.mining import NEAREST
 from polyglance.training.retrieval import train_retrieval
 from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
+from polyglance.training.teacher import Teacher
 from tests.journeys.tiny import save_tiny_model
 
 NAMES = ("red", "white", "black", "blue")
@@ -201,6 +204,47 @@ def test_wrong_pictures_are_mined_every_few_epochs_and_come_into_the_batch(tiny,
     assert (losses.mined[:, 3:] == -1).all()
 
 
+@pytest.mark.parametrize("mode", ["twin", "cross", "joint"])
+def test_a_teacher_gives_its_order_and_stays_as_it_is(tiny, captions, tmp_path, mode) -> None:
+    teacher = load_model(str(save_tiny_model(tmp_path / "teacher", seed=5, joint_layers=3))).float()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    settings = RetrievalSettings(mode=mode, epochs=2, **FAST)
+    _, report = train_retrieval(load_model(str(tiny)), captions, tmp_path / "run", settings, teacher=teacher)
+    of_mode = {"twin": {"twin_order"}, "cross": {"match_order"}, "joint": {"twin_order", "match_order"}}[mode]
+    assert {name for name in report.losses if name.endswith("order")} == of_mode
+    for name, value in teacher.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert not any("teacher" in name for name in load_file(tmp_path / "run" / "retrieval.safetensors"))
+    with pytest.raises(ConfigurationError, match="a training with another teacher"):
+        train_retrieval(load_model(str(tiny)), captions, tmp_path / "run", settings)
+
+
+def test_the_order_is_learned_by_what_is_trained_alone(tiny, captions) -> None:
+    source, settings = CaptionSource(captions, 8, seed=0), RetrievalSettings(**FAST)
+    same = RetrievalLosses(load_model(str(tiny)).float(), source, settings, teacher=load_model(str(tiny)))
+    assert same.train().step(0)["match_order"] < 1e-3
+    other = load_model(str(tiny)).float()
+    other.match_head.weight.data *= 50
+    assert RetrievalLosses(same.model, source, settings, teacher=other).train().step(0)["match_order"] > 0.01
+    own = RetrievalLosses(load_model(str(tiny)).float(), source, replace(settings, distil=True)).train()
+    own.step(0)["twin_order"].backward()
+    assert own.model.embed_head.weight.grad.norm() > 0
+    assert own.model.match_head.weight.grad is None
+
+
+def test_a_teacher_scores_the_pairs_by_its_own_reading(tiny, captions) -> None:
+    teacher = load_model(str(tiny)).float()
+    images = tuple(dict.fromkeys(caption.image for caption in captions))
+    taught = Teacher.read(teacher, images, None, None).scores(
+        ["red", "blue"], torch.tensor([3, 0]), (torch.tensor([0, 1, 0]), torch.tensor([0, 1, 1]))
+    )
+    texts, pictures = (
+        read_texts(teacher, ["red", "blue", "red"]),
+        read_pictures(teacher, [images[3], images[0], images[0]]),
+    )
+    assert torch.allclose(taught, teacher.match(texts, pictures), atol=1e-3)
+
+
 def broken(captions: list[Caption], folder: Path) -> list[Caption]:
     (folder / "torn.png").write_bytes(b"torn")
     return [*captions, Caption(folder / "torn.png", "torn")]
@@ -238,6 +282,10 @@ def test_a_folder_of_another_training_is_refused(tiny, captions, tmp_path) -> No
         (lambda: RetrievalSettings(batch=1), "2 or more captions a step, got 5 and 1"),
         (lambda: RetrievalSettings(depth=2), "adapters to leave out of 2 layers"),
         (lambda: RetrievalSettings(mode="cross", mine=1), "the mode is cross: leave mine out"),
+        (
+            lambda: RetrievalSettings(mode="twin", distil=True),
+            "expected mode joint for a model to teach itself, got twin",
+        ),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(make: Callable[[], RetrievalSettings], reason: str) -> None:

@@ -140,6 +140,10 @@ def retrieval(
             min=0, metavar="N", help="Every N epochs, find the wrong pictures that each caption finds; 0: never."
         ),
     ] = 0,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|self", help="Learn from a model's cross-encoder; self: the twin from one's own."),
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each caption is seen.")] = 5,
     batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions a step.")] = 64,
     learning_rate: Rate = 1e-4,
@@ -173,6 +177,7 @@ def retrieval(
         depth=depth,
         freeze_lower=freeze_lower,
         mine=mine,
+        distil=teacher == "self",
         epochs=epochs,
         batch=batch,
         learning_rate=learning_rate,
@@ -185,7 +190,13 @@ def retrieval(
     folder = output / "training"
     with stages() as report:
         trained, done = train_retrieval(
-            loaded, parts["train"], folder, settings, validation(parts["val"], settings.mode), report
+            loaded,
+            parts["train"],
+            folder,
+            settings,
+            validation(parts["val"], settings.mode),
+            report,
+            teacher=load_model(teacher) if teacher and not settings.distil else None,
         )
     trained.name = output.resolve().name
     save_model(trained, output)

@@ -88,3 +88,9 @@ def ranked_match(right: Float[Tensor, " rows"], wrong: Float[Tensor, "rows negat
     """Cross-entropy of the right one among its negatives: which of them it is, not whether it is."""
     logits = torch.cat([right[:, None], wrong], dim=1)
     return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
+
+
+def taught_order(student: Float[Tensor, "rows candidates"], teacher: Float[Tensor, "rows candidates"]) -> Tensor:
+    """How far the student's softmax over each row's candidates is from the teacher's (Kullback-Leibler), as a retriever
+    learns the order of a reranker over lists of candidates in RocketQAv2 (arXiv:2110.07367)."""
+    return F.kl_div(student.log_softmax(dim=1), teacher.log_softmax(dim=1), reduction="batchmean", log_target=True)

@@ -46,6 +46,7 @@ def train_retrieval(
     validate: Validate | None = None,
     report: Report | None = None,
     kept: KeptStates | None = None,
+    teacher: SingleStreamModel | None = None,
 ) -> tuple[SingleStreamModel, RetrievalReport]:
     """The trained model, in float32, with the weights of the best validation.
 
@@ -53,7 +54,8 @@ def train_retrieval(
     folder: of the log, of the checkpoint from which a killed run goes on to the same end, of the best weights, and of
     what frozen layers make of the pictures.
     validate: gives R@1 in percent, after each epoch. kept: what the frozen layers make of the pictures, in the order in
-    which the captions name them first, where the caller has it.
+    which the captions name them first, where the caller has it. teacher: a model whose cross-encoder teaches its order
+    to what is trained.
 
     Raises:
         DataError: captions of fewer than two pictures, or pictures that cannot be read.
@@ -62,8 +64,8 @@ def train_retrieval(
     """
     model = _prepared(model, settings)
     source = CaptionSource(captions, settings.batch, settings.seed)
-    _check_beginning(folder, settings, source, model.fingerprint)
-    losses = RetrievalLosses(model, source, settings, folder / "states", report, kept)
+    _check_beginning(folder, settings, source, model.fingerprint, teacher.fingerprint if teacher else "")
+    losses = RetrievalLosses(model, source, settings, folder / "states", report, kept, teacher)
     steps = settings.epochs * source.steps_an_epoch
     schedule = Schedule(steps, settings.learning_rate, max(1, steps // 20))
     epochs = _Validations(folder, losses, validate, settings.patience) if validate else None
@@ -130,13 +132,16 @@ def _prepared(model: SingleStreamModel, settings: RetrievalSettings) -> SingleSt
     return made.float()
 
 
-def _check_beginning(folder: Path, settings: RetrievalSettings, source: CaptionSource, fingerprint: str) -> None:
+def _check_beginning(
+    folder: Path, settings: RetrievalSettings, source: CaptionSource, fingerprint: str, teacher: str
+) -> None:
     """A checkpoint belongs to one beginning: another would take it up unseen."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.json"
     beginning = {
         **asdict(settings),
         "model": fingerprint,
+        "teacher": teacher,
         "captions": sha256(repr(source.captions).encode(errors="surrogateescape")).hexdigest()[:16],
     }
     if path.exists() and (before := json.loads(path.read_text())) != beginning:

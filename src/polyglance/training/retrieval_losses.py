@@ -25,9 +25,11 @@ from polyglance.training.losses import (
     info_nce,
     pairwise_sigmoid,
     ranked_match,
+    taught_order,
 )
 from polyglance.training.mining import NEAREST, nearest_wrong
 from polyglance.training.state_cache import KeptStates, keep_states
+from polyglance.training.teacher import Teacher
 
 MARGIN: Final = 0.1
 SHARPNESS: Final = 15.0
@@ -49,7 +51,8 @@ class RetrievalSettings:
     binary, with one random negative a pair, as the authors took it. adapters: train an adapter for each task and its
     head in a frozen body, from joint layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
     the compressor. mine: epochs after which wrong pictures are mined anew for each caption, by the twin encoder; 0
-    never. patience: validations without a gain after which it ends.
+    never. distil: the cross-encoder teaches the twin encoder its order. patience: validations without a gain, then it
+    ends.
     """
 
     mode: Mode = "joint"
@@ -59,6 +62,7 @@ class RetrievalSettings:
     depth: int = 0
     freeze_lower: bool = False
     mine: int = 0
+    distil: bool = False
     epochs: int = 5
     batch: int = 64
     learning_rate: float = 1e-4
@@ -83,6 +87,10 @@ class RetrievalSettings:
             raise ConfigurationError(
                 "expected a twin encoder to mine negatives by, but the mode is cross: leave mine out"
             )
+        if self.distil and self.mode != "joint":
+            raise ConfigurationError(
+                f"expected mode joint for a model to teach itself, got {self.mode}: name another model as teacher"
+            )
 
     @property
     def freezes(self) -> bool:
@@ -94,7 +102,7 @@ class RetrievalLosses(nn.Module):
     """The losses of a step: of the twin encoder, of the cross-encoder, or their sum.
 
     folder: where what frozen layers make of the pictures is kept, to be mapped; None keeps it in memory. kept: that
-    itself, where the caller has it; the pictures are not opened then.
+    itself, where the caller has it; the pictures are not opened then. teacher: the model whose cross-encoder teaches.
     """
 
     def __init__(
@@ -105,6 +113,7 @@ class RetrievalLosses(nn.Module):
         folder: Path | None = None,
         report: Report | None = None,
         kept: KeptStates | None = None,
+        teacher: SingleStreamModel | None = None,
     ) -> None:
         super().__init__()
         self.model, self.source, self.settings, self._report = model, source, settings, report
@@ -117,6 +126,7 @@ class RetrievalLosses(nn.Module):
         if settings.freezes and kept is None:
             inputs = PictureInputs(model.eval(), source.images, compressed=settings.adapters)
             self._kept = keep_states(inputs, folder=folder, report=report)
+        self.teacher = Teacher.read(teacher.to(model.device), source.images, folder, report) if teacher else None
         self.mined: Tensor | None
         self.register_buffer(
             "mined", torch.full((len(source.captions), NEAREST), -1, dtype=torch.int32) if settings.mine else None
@@ -141,13 +151,13 @@ class RetrievalLosses(nn.Module):
             texts = self.model.read_text(self.model.tokenize(batch.texts))
             images = self._images(batch.rows, pixels)
             terms: Losses = {}
-            likeness = torch.zeros(batch.also_true.shape)
+            cosines = torch.zeros(batch.also_true.shape, device=self.model.device)
             if self.settings.mode != "cross":
                 of_texts, of_images = self.model.embed(texts), self.model.embed(images)
                 terms["twin"] = self._twin(of_texts, of_images, batch.also_true.to(of_texts.device))
-                likeness = (of_texts @ of_images.T).detach()
-            if self.settings.mode != "twin":
-                terms |= self._match(texts, images, likeness, batch.also_true, generator)
+                cosines = of_texts @ of_images.T
+            if self.settings.mode != "twin" or self.teacher:
+                terms |= self._of_pairs(batch, texts, images, cosines, generator)
         return terms
 
     def _images(self, rows: Int[Tensor, " rows"], pixels: Tensor | None) -> TokenStates:
@@ -157,10 +167,15 @@ class RetrievalLosses(nn.Module):
         kept, mask = self._kept.before(0, rows)
         return TokenStates(kept, mask, "image") if self.settings.adapters else self.model.compress(kept)
 
+    @property
+    def _scale(self) -> Float[Tensor, ""]:
+        """The inverse temperature."""
+        return self.scale.exp().clamp(max=100)
+
     def _twin(
         self, texts: Float[Tensor, "rows dim"], images: Float[Tensor, "rows dim"], also_true: Bool[Tensor, "rows rows"]
     ) -> Tensor:
-        scale = self.scale.exp().clamp(max=100)
+        scale = self._scale
         match self.settings.twin_loss:
             case "info_nce":
                 return info_nce(texts, images, scale, also_true, texts[:0])
@@ -169,32 +184,44 @@ class RetrievalLosses(nn.Module):
             case "triplet":
                 return hardest_triplet(texts, images, MARGIN, also_true)
 
-    def _match(
+    def _of_pairs(
         self,
+        batch: CaptionBatch,
         texts: TokenStates,
         images: TokenStates,
-        likeness: Float[Tensor, "rows rows"],
-        also_true: Bool[Tensor, "rows rows"],
+        cosines: Float[Tensor, "rows rows"],
         generator: torch.Generator,
     ) -> Losses:
         """Of each right pair and two wrong ones, with another image and with another text; a caption that is true of
         all images of the batch, or an image that all captions are true of, is left out."""
+        also_true, settings = batch.also_true, self.settings
         there = (~also_true).any(dim=1) & (~also_true).any(dim=0)
-        own = there.nonzero().squeeze(1)
-        if not len(own):
-            return {"match": self.scale.sum() * 0}
-        hard = self.settings.match_loss == "hard"
-        image = hard_negatives(likeness, also_true, SHARPNESS if hard else 0.0, generator)[own]
-        text = hard_negatives(likeness.T, also_true.T, SHARPNESS if hard else 0.0, generator)[own]
+        own = there.nonzero().squeeze(1) if there.any() else torch.zeros(1, dtype=torch.long)
+        sharpness = SHARPNESS if settings.match_loss == "hard" else 0.0
+        image = hard_negatives(cosines, also_true, sharpness, generator)[own]
+        text = hard_negatives(cosines.T, also_true.T, sharpness, generator)[own]
         pairs = torch.cat([own, own, text]), torch.cat([own, image, own])
-        device = texts.hidden.device
-        scores = self.model.match(texts[pairs[0].to(device)], images[pairs[1].to(device)])
-        right, by_image, by_text = scores.float().split(len(own))
-        if not hard:
-            coin = (torch.rand(len(own), generator=generator) < 0.5).to(right.device)
-            return {"match": binary_match(right, torch.where(coin, by_image, by_text))}
-        wrong = torch.stack([by_image, by_text], dim=1)
-        return {"match": binary_match(right, wrong.mean(dim=1)), "rank": ranked_match(right, wrong)}
+        text_of, image_of = pairs[0].to(cosines.device), pairs[1].to(cosines.device)
+        terms: Losses = {}
+        if settings.mode != "twin":
+            scores = self.model.match(texts[text_of], images[image_of]).float().view(3, -1).T
+            terms |= self._match(scores, generator)
+            taught = scores.detach()
+        if self.teacher:
+            taught = self.teacher.scores(batch.texts, batch.rows, pairs).float().view(3, -1).T
+            if settings.mode != "twin":
+                terms["match_order"] = taught_order(scores, taught)
+        if settings.mode != "cross" and (self.teacher or settings.distil):
+            terms["twin_order"] = taught_order(self._scale * cosines[text_of, image_of].view(3, -1).T, taught)
+        return terms if there.any() else {name: self.scale.sum() * 0 for name in terms}
+
+    def _match(self, scores: Float[Tensor, "rows 3"], generator: torch.Generator) -> Losses:
+        """scores: of the right pair, of that with a wrong image, of that with a wrong text."""
+        right, wrong = scores[:, 0], scores[:, 1:]
+        if self.settings.match_loss == "hard":
+            return {"match": binary_match(right, wrong.mean(dim=1)), "rank": ranked_match(right, wrong)}
+        coin = (torch.rand(len(scores), generator=generator) < 0.5).to(right.device)
+        return {"match": binary_match(right, torch.where(coin, wrong[:, 0], wrong[:, 1]))}
 
     def _batch(self, step: int) -> tuple[CaptionBatch, Tensor | None]:
         """This step's captions and pixels; the next step's are drawn and decoded meanwhile in a thread."""
