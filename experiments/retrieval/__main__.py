@@ -1,6 +1,7 @@
 """The tables of Retrieve Fast, Rerank Smart (arXiv:2103.11920), and what storing states costs, on the scene world.
 
-    python -m experiments.retrieval [--parts systems,states,times] [--seeds 0,1,2] [--folder runs/retrieval] [--small]
+    python -m experiments.retrieval [--parts systems,states,cuts,times] [--seeds 0,1,2]
+                                    [--folder runs/retrieval] [--small]
 
 Twin encoder, cross-encoder and both in one are trained from the same beginning. Each figure is a row of
 docs/results/retrieval.json, written as soon as it is there: a stopped run goes on with the rows that are missing.
@@ -14,14 +15,14 @@ from pathlib import Path
 from experiments.results import RESULTS, Results, open_folder, report
 from experiments.retrieval.plots import draw
 from experiments.retrieval.settings import SMALL, Settings
-from experiments.retrieval.states import WAYS, all_pairs_row, state_rows, state_time_rows
+from experiments.retrieval.states import CUTS, WAYS, Storage, all_pairs_row, state_rows, state_time_rows
 from experiments.retrieval.systems import Reading, cooperative_rows, cross_rows, time_rows, twin_rows
 from experiments.retrieval.tables import tables
 from experiments.retrieval.training import trained
 from experiments.retrieval.world import World, make_world
 
 NAME = "retrieval"
-PARTS = ("systems", "states", "times")
+PARTS = ("systems", "states", "cuts", "times")
 
 
 def run_systems(world: World, seed: int, results: Results) -> None:
@@ -40,18 +41,16 @@ def run_systems(world: World, seed: int, results: Results) -> None:
     results.add(rows)
 
 
-def run_states(world: World, results: Results) -> None:
-    for storage in WAYS:
+def run_states(world: World, ways: Sequence[Storage], results: Results) -> None:
+    for storage in ways:
         if not results.has(part="states", name=storage.name):
             results.add(list(state_rows(storage, world, report)))
-    if not results.has(part="all_pairs"):
-        results.add([all_pairs_row(world, report)])
 
 
 def run_times(world: World, parts: Sequence[str], results: Results) -> None:
     joint = Reading.of(trained(world, "joint", 0, report), world, report)
     results.replace("times", list(time_rows(joint, world)))
-    if "states" in parts:
+    if {"states", "cuts"} <= set(parts):
         results.replace("state_times", list(state_time_rows(world, report)))
 
 
@@ -72,7 +71,11 @@ def main() -> None:
         for seed in map(int, arguments.seeds.split(",")):
             run_systems(world, seed, results)
     if "states" in parts:
-        run_states(world, results)
+        run_states(world, WAYS, results)
+        if not results.has(part="all_pairs"):
+            results.add([all_pairs_row(world, report)])
+    if "cuts" in parts:
+        run_states(world, CUTS, results)
     if "times" in parts:
         run_times(world, parts, results)
     print(tables(results.rows))

@@ -50,7 +50,7 @@ def _draw_systems(rows: Sequence[dict[str, Any]]) -> Figure:
 
 def _draw_states(rows: Sequence[dict[str, Any]]) -> Figure:
     """R@1 over bytes a picture; a line a way, a point a precision."""
-    some = chosen(rows, part="states")
+    some = [row for row in chosen(rows, part="states") if not row["name"].startswith("cut")]
     figure = Figure(figsize=(8, 5), layout="constrained")
     axis = figure.add_subplot()
     for name in dict.fromkeys(row["name"] for row in some):

@@ -14,7 +14,9 @@ from experiments.retrieval.systems import DIRECTIONS, Reading
 from experiments.retrieval.training import bundled, trained_to_store
 from experiments.retrieval.world import World
 from polyglance.evaluation.retrieval import rerank, retrieve
-from polyglance.models.reading import read_texts
+from polyglance.models.protocol import ImageBatch
+from polyglance.models.reading import read_texts, together
+from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.loop import Report
 
@@ -45,6 +47,8 @@ WAYS = (
     _storage("queries", 4, 128),
     *(_storage("merge", 4, width) for width in (192, 64, 32)),
 )
+CUTS = tuple(Storage(f"cut-{cut}", {"first_joint_layer": cut}) for cut in (1, 2, 3, 4))
+"""As the bundled model stores, cut elsewhere; trained in all weights, on fewer pictures."""
 
 
 def rounded(hidden: Float[Tensor, "rows tokens width"], bits: int) -> Float[Tensor, "rows tokens width"]:
@@ -63,10 +67,8 @@ def bytes_a_picture(tokens: int, width: int, bits: int) -> int:
 
 def state_rows(storage: Storage, world: World, report: Report) -> Iterator[Row]:
     """R@1 of the first pool, both ways, with candidates of the same model's twin encoder, in each precision."""
-    model = trained_to_store(world, storage.shape, storage.name, report)
-    size = world.settings.pools[0]
-    seen = world.seen("test", bundled(), report)
-    hidden = model.compress(seen.tokens.view(len(seen), -1, seen.width)[:size]).hidden.float()
+    model = trained_to_store(world, storage.name, storage.shape, report)
+    hidden = _compressed(model, storage, world, world.settings.pools[0], report).hidden.float()
     texts = read_texts(model, world.texts[: len(world.asked)])
     everywhere = torch.ones(hidden.shape[:2], dtype=torch.bool)
     for bits in BITS:
@@ -76,13 +78,24 @@ def state_rows(storage: Storage, world: World, report: Report) -> Iterator[Row]:
         yield {
             "part": "states",
             "name": storage.name,
-            **storage.shape,
+            "compression": model.config.compression,
+            "state_width": model.config.state_width,
+            "cut": model.config.first_joint_layer,
             "tokens": hidden.shape[1],
             "bits": bits,
             "bytes": bytes_a_picture(*hidden.shape[1:], bits),
-            "pool": size,
+            "pool": len(images),
             **_recalls(reading, CANDIDATES),
         }
+
+
+def _compressed(model: SingleStreamModel, storage: Storage, world: World, pictures: int, report: Report) -> TokenStates:
+    """What is kept of the first test pictures, unrounded."""
+    if storage in CUTS:
+        parts = world.pixels("test")[:pictures].split(100)
+        return together([model.read_images(ImageBatch(pixels)) for pixels in parts])
+    seen = world.seen("test", bundled(), report)
+    return model.compress(seen.tokens.view(len(seen), -1, seen.width)[:pictures])
 
 
 def _recalls(reading: Reading, candidates: int) -> Row:
@@ -100,10 +113,9 @@ def _recalls(reading: Reading, candidates: int) -> Row:
 
 def all_pairs_row(world: World, report: Report) -> Row:
     """The full cross-encoder: every text with all tokens of every picture of the first pool, unrounded."""
-    model = trained_to_store(world, EVERYTHING.shape, EVERYTHING.name, report)
+    model = trained_to_store(world, EVERYTHING.name, EVERYTHING.shape, report)
     size = world.settings.pools[0]
-    seen = world.seen("test", bundled(), report)
-    images = model.compress(seen.tokens.view(len(seen), -1, seen.width)[:size])
+    images = _compressed(model, EVERYTHING, world, size, report)
     texts = read_texts(model, world.texts[: len(world.asked)])
     reading = Reading(model, images, texts, torch.tensor(world.asked))
     everything = torch.arange(size).expand(len(texts), -1)
@@ -123,10 +135,9 @@ def all_pairs_row(world: World, report: Report) -> Row:
 def state_time_rows(world: World, report: Report) -> Iterator[Row]:
     """Milliseconds to rerank 20 candidates from stored states in 8 bits, for each number and width of tokens."""
     text = world.texts[0]
-    for storage in WAYS:
-        model = trained_to_store(world, storage.shape, storage.name, report)
-        seen = world.seen("test", bundled(), report)
-        stored = model.compress(seen.tokens.view(len(seen), -1, seen.width)[:CANDIDATES]).store()
+    for storage in (*WAYS, *CUTS):
+        model = trained_to_store(world, storage.name, storage.shape, report)
+        stored = _compressed(model, storage, world, CANDIDATES, report).store()
         query = read_texts(model, [text])
         taken = []
         for _ in range(TIMED + 1):

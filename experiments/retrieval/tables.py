@@ -120,32 +120,38 @@ def _time(rows: Rows) -> str:
 
 def states(rows: Rows) -> str:
     """Ways of storing down, precisions across: R@1 both ways, and bytes a picture."""
-    times = {row["name"]: row["milliseconds"] for row in chosen(rows, part="state_times")}
     whole = chosen(rows, part="all_pairs")
-    lines = [
-        [
-            "all pairs, from pixels",
-            "",
-            "",
-            *(f"{row[way]['R@1']:.1f}" for way in ("text_to_image", "image_to_text")),
-            "",
-        ]
-        for row in whole
-    ]
-    rows = chosen(rows, part="states")
+    lines = [["all pairs, from pixels", "", "", *_recalls(row), ""] for row in whole]
     lines += [
-        [
-            f"{row['compression']}, {row['tokens']} x {row['state_width']}",
-            row["bits"],
-            f"{row['bytes']:,}",
-            f"{row['text_to_image']['R@1']:.1f}",
-            f"{row['image_to_text']['R@1']:.1f}",
-            f"{times[row['name']]:.1f}" if row["name"] in times and row["bits"] == 8 else "",
-        ]
-        for row in rows
+        [f"{row['compression']}, {row['tokens']} x {row['state_width']}", *_kept(row), _milliseconds(row, rows)]
+        for row in chosen(rows, part="states")
+        if not row["name"].startswith("cut")
     ]
-    head = ["kept", "bits", "bytes a picture", "text to image R@1, %", "image to text R@1, %", "ms for 20"]
-    return table(head, lines) if rows else ""
+    return table(["kept", *HEAD], lines) if len(lines) > len(whole) else ""
+
+
+def cuts(rows: Rows) -> str:
+    """Layers below the cut down; in 8 bits."""
+    some = [row for row in chosen(rows, part="states", bits=8) if row["name"].startswith("cut")]
+    lines = [[row["cut"], *_kept(row), _milliseconds(row, rows)] for row in some]
+    return table(["layers below the cut", *HEAD], lines) if lines else ""
+
+
+HEAD = ("bits", "bytes a picture", "text to image R@1, %", "image to text R@1, %", "ms for 20")
+
+
+def _kept(row: dict[str, Any]) -> list[object]:
+    return [row["bits"], f"{row['bytes']:,}", *_recalls(row)]
+
+
+def _recalls(row: dict[str, Any]) -> list[str]:
+    return [f"{row[way]['R@1']:.1f}" for way in ("text_to_image", "image_to_text")]
+
+
+def _milliseconds(row: dict[str, Any], rows: Rows) -> str:
+    """Of eight bits alone, in which states are stored."""
+    times = chosen(rows, part="state_times", name=row["name"])
+    return f"{times[0]['milliseconds']:.1f}" if times and row["bits"] == 8 else ""
 
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {
@@ -155,5 +161,6 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "retrieval_unseen": unseen,
     "retrieval_times": times,
     "retrieval_states": states,
+    "retrieval_cuts": cuts,
 }
 """By the names under which the documentation has them."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from experiments.retrieval.settings import Settings
 from experiments.retrieval.world import World
@@ -14,6 +15,7 @@ from polyglance.training.retrieval import train_retrieval
 from polyglance.training.retrieval_losses import Mode, RetrievalSettings
 
 HEADS = ("embed_head", "match_head")
+STORING = ("compressor", "expand_image", "kept_position")
 
 
 def bundled() -> SingleStreamModel:
@@ -25,21 +27,40 @@ def bundled() -> SingleStreamModel:
 def beginning(seed: int, **shape: object) -> SingleStreamModel:
     """The bundled model without its task adapters, in float32, with new heads of the twin and of the cross-encoder.
 
-    shape: how states are stored, as in the model's config, if not as in the bundled one; all that this gives another
-    form begins anew.
+    shape: of the model's config, what is not as in the bundled one. Where states are stored in another form, all that
+    this gives another form begins anew; where the cut is another, layers move to its other side (`_recut`).
     """
     pretrained = bundled().float()
     config = replace(pretrained.config, task_adapters=None, temperature=SingleStreamConfig.temperature, **shape)  # type: ignore[arg-type]
     torch.manual_seed(seed)
     model = SingleStreamModel(config, pretrained.tokenizer, "beginning")
-    fresh = model.state_dict()
-    anew = HEADS if not shape else (*HEADS, "compressor", "expand_image", "kept_position")
+    weights = _recut(pretrained.state_dict(), pretrained.config.first_joint_layer, config.first_joint_layer)
+    anew = (*HEADS, *STORING) if shape.keys() - {"first_joint_layer"} else HEADS
+    known = model.state_dict()
     model.load_state_dict(
-        {name: value for name, value in pretrained.state_dict().items() if name in fresh and not name.startswith(anew)},
-        strict=False,
+        {name: value for name, value in weights.items() if name in known and not name.startswith(anew)}, strict=False
     )
     model.fingerprint = f"{pretrained.fingerprint} {seed} {sorted(shape.items())}"
     return model.eval()
+
+
+def _recut(weights: dict[str, Tensor], cut: int, moved: int) -> dict[str, Tensor]:
+    """The weights of a model of as many layers that is cut elsewhere: a joint layer that comes below the cut serves
+    each modality, and of the layers that come above it those of pictures serve both."""
+    found = {}
+    for name, value in weights.items():
+        side, _, rest = name.partition(".layers.")
+        if side not in ("text_layers", "image_layers", "joint_layers"):
+            found[name] = value
+            continue
+        number, _, rest = rest.partition(".")
+        layer = int(number) + (cut if side == "joint_layers" else 0)
+        if layer >= moved and side != "text_layers":
+            found[f"joint_layers.layers.{layer - moved}.{rest}"] = value
+        elif layer < moved:
+            sides = ("text_layers", "image_layers") if side == "joint_layers" else (side,)
+            found |= {f"{one}.layers.{layer}.{rest}": value for one in sides}
+    return found
 
 
 def trained(world: World, mode: Mode, seed: int, report: Report) -> SingleStreamModel:
@@ -64,14 +85,19 @@ def _trained(
 ) -> SingleStreamModel:
     folder = world.folder / "models" / name
     if not (folder / "config.json").exists():
-        kept = world.seen("train", bundled(), report)
-        model, _ = train_retrieval(model, world.captions, folder / "training", settings, report=report, kept=kept)
+        kept = world.seen("train", bundled(), report) if settings.freeze_lower else None
+        captions = world.captions if settings.freeze_lower else world.drawn_captions()
+        model, _ = train_retrieval(model, captions, folder / "training", settings, report=report, kept=kept)
         model.name = name
         save_model(model, folder)
     return load_folder(folder)
 
 
-def trained_to_store(world: World, shape: dict[str, object], name: str, report: Report) -> SingleStreamModel:
-    """Trained both ways for as long as each way of storing states is."""
-    settings = replace(retrieval_settings(world.settings, "joint", 0), epochs=world.settings.sweep_epochs)
+def trained_to_store(world: World, name: str, shape: dict[str, object], report: Report) -> SingleStreamModel:
+    """Trained both ways; with a cut of its own in all its weights and from the pixels of fewer pictures."""
+    settings = replace(
+        retrieval_settings(world.settings, "joint", 0),
+        freeze_lower="first_joint_layer" not in shape,
+        epochs=world.settings.sweep_epochs,
+    )
     return _trained(world, f"states-{name}", beginning(0, **shape), settings, report)

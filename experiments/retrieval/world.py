@@ -5,12 +5,13 @@ import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image
 from torch import Tensor
 
 from experiments.retrieval.settings import Settings
@@ -52,6 +53,20 @@ class World:
         count = self.settings.scenes if split == "train" else self.settings.pools[-1]
         first = FIRST_SEED[split]
         return draw_scenes(range(first, first + count), self.folder / f"{split}.npy")
+
+    def drawn_captions(self) -> tuple[Caption, ...]:
+        """Of the first `cut_scenes` training pictures, which are files here, to be read anew in each step."""
+        folder = self.folder / "pictures"
+        folder.mkdir(exist_ok=True)
+        there = {_name(row): folder / _name(row) for row in range(self.settings.cut_scenes)}
+        for pixels, path in zip(self.pixels("train"), there.values(), strict=False):
+            if not path.exists():
+                Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path)
+        return tuple(
+            replace(caption, image=there[caption.image], also=tuple(there[one] for one in caption.also if one in there))
+            for caption in self.captions
+            if caption.image in there
+        )
 
     def seen(self, split: str, model: SingleStreamModel, report: Report) -> KeptStates:
         """What the lower layers of a model make of the pictures, read once for all models that share these layers."""
