@@ -212,8 +212,9 @@ class LanceStateStore:
         found: dict[str, StoredStates] = {}
         with _reading(self._folder):
             for chunk in _chunks(ids):
-                rows = self._table.search().where(col("id").isin(chunk)).limit(None).to_list()
-                found |= {row["id"]: _states(row) for row in rows}
+                rows = self._table.search().where(col("id").isin(chunk)).limit(None).to_arrow()
+                columns = (rows["tokens"].to_pylist(), rows["values"], rows["scales"])
+                found |= zip(rows["id"].to_pylist(), map(_states, *columns), strict=True)
         missing = set(ids) - found.keys()
         if missing:
             raise LibraryDamaged(
@@ -242,9 +243,11 @@ def _delete(table: Table, key: str, values: Collection[str]) -> None:
         table.delete(col(key).isin(chunk))
 
 
-def _states(row: Mapping[str, Any]) -> StoredStates:
-    values = np.frombuffer(row["values"], np.int8).reshape(row["tokens"], -1)
-    return StoredStates(values, np.frombuffer(row["scales"], np.float16))
+def _states(tokens: int, values: pa.Scalar, scales: pa.Scalar) -> StoredStates:
+    """Views of the memory that LanceDB answered with."""
+    return StoredStates(
+        np.frombuffer(values.as_buffer(), np.int8).reshape(tokens, -1), np.frombuffer(scales.as_buffer(), np.float16)
+    )
 
 
 @contextmanager
