@@ -19,7 +19,7 @@ class Settings:
     sampled: tuple[int, ...] = (1000, 50, 10)
     candidates: tuple[int, ...] = (5, 10, 20, 50)
     blends: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5)
-    epochs: int = 2
+    epochs: int = 1
     batch: int = 96
     learning_rate: float = 3e-4
     sweep_epochs: int = 1
