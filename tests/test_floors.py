@@ -18,7 +18,7 @@ FLOORS = [
     {"data", "scenes", "store", "kernels"},
     {"nn", "adapters"},
     {"models"},
-    {"search", "answering", "training"},
+    {"search", "answering", "indexing", "training"},
     {"library", "evaluation"},
     {"cli", "server", "__main__"},
 ]

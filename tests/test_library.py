@@ -24,9 +24,9 @@ from polyglance.errors import (
     PictureError,
     QueryError,
 )
-from polyglance.library import MAX_CHARACTERS, Library
-from polyglance.query import Query
-from polyglance.types import IndexReport
+from polyglance.library import Library
+from polyglance.query import MAX_CHARACTERS, Query
+from polyglance.types import IndexReport, TextReport
 from tests.fakes import COLOURS, ColourModel
 from tests.journeys.tiny import save_tiny_model
 
@@ -508,6 +508,119 @@ def test_the_language_is_said_where_it_is_known(library: Library, query: str, as
 def test_numbers_that_make_no_sense_are_refused(library: Library, k: int, candidates: int):
     with pytest.raises(ConfigurationError, match="at least"):
         library.search("red", k=k, candidates=candidates)
+
+
+# --- texts
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> Path:
+    return say(tmp_path / "captions.txt", "red", "blue", "red left blue right", "blue left red right")
+
+
+def say(path: Path, *texts: str) -> Path:
+    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def text_counts(report: TextReport) -> tuple[int, int, int, int]:
+    return report.added, report.unchanged, report.removed, len(report.failed)
+
+
+def found_texts(library: Library, query: Query | str) -> list[str]:
+    return [result.text for result in library.search_texts(query).results]
+
+
+def test_a_picture_finds_its_texts(library: Library, photos: Path, captions: Path):
+    assert text_counts(library.add_texts(captions)) == (4, 0, 0, 0)
+    response = library.search_texts(Query.picture(photos / "sub" / "mixed.png"))
+    assert response.results[0].text == "red left blue right"
+    assert response.results[0].source == str(captions)
+    assert response.results[0].rerank_score is not None
+    assert found_texts(library, "blue")[0] == "blue"
+    assert len(library) == 3
+    assert library.search("red").results[0].path == str(photos / "red.png")
+
+
+def test_texts_are_read_once_and_leave_with_their_lines(library: Library, captions: Path, tmp_path: Path):
+    library.add_texts(captions)
+    more = say(tmp_path / "more.txt", "green", "blue")
+    assert text_counts(library.add_texts([captions, more])) == (2, 4, 0, 0)
+    assert text_counts(library.add_texts([captions, more])) == (0, 6, 0, 0)
+    say(captions, "white", "red", "red")
+    assert text_counts(library.add_texts(captions)) == (1, 1, 3, 0)
+    assert sorted(found_texts(library, "red")) == ["blue", "green", "red", "white"]
+    say(more)
+    assert text_counts(library.add_texts(more)) == (0, 0, 2, 0)
+    assert sorted(found_texts(library, "red")) == ["red", "white"]
+    assert len(library._database.states.ids()) == 3 + 2
+
+
+def test_pictures_and_texts_leave_each_others_states_alone(library: Library, photos: Path, captions: Path):
+    library.add_texts(captions)
+    (photos / "red.png").unlink()
+    library.add([photos])
+    say(captions, "red")
+    library.add_texts(captions)
+    assert len(library._database.states.ids()) == 2 + 1
+    assert library.search("red").results[0].rerank_score is not None
+    assert found_texts(library, Query.picture(photos / "blue.png")) == ["red"]
+
+
+def test_bad_lines_are_named_and_the_run_goes_on(library: Library, tmp_path: Path):
+    bad = tmp_path / "bad.txt"
+    bad.write_bytes(b"red\n\xff\n\n" + b"blue " * 1_000 + b"\nblue\nblue\n")
+    report = library.add_texts(bad)
+    assert text_counts(report) == (2, 0, 0, 2)
+    assert [(failed.path, failed.line) for failed in report.failed] == [(str(bad), 2), (str(bad), 4)]
+    with pytest.raises(DataError, match="nowhere"):
+        library.add_texts([bad, tmp_path / "nowhere.txt"])
+    assert text_counts(library.add_texts(bad)) == (0, 2, 0, 2)
+
+
+def test_many_texts_are_counted_to_the_end_and_a_run_that_was_stopped_goes_on(library: Library, tmp_path: Path):
+    many = say(tmp_path / "many.txt", *(f"red {number}" for number in range(300)))
+    ticks: list[tuple[int, int]] = []
+
+    def stop(done: int, total: int) -> None:
+        ticks.append((done, total))
+        if 0 < done < total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        library.add_texts(many, stop)
+    kept = ticks[-1][0]
+    assert 0 < kept < 300
+    assert text_counts(library.add_texts(many)) == (300 - kept, kept, 0, 0)
+    assert text_counts(library.add_texts(many)) == (0, 300, 0, 0)
+
+
+def test_a_library_without_a_table_of_texts_is_whole(library: Library, tmp_path: Path, captions: Path):
+    """As every library is until texts are added, and as those of before there were any."""
+    assert not (tmp_path / "library" / "texts.lance").exists()
+    assert library.search_texts("red").results == []
+    other = Library.open(tmp_path / "library", ColourModel())
+    library.add_texts(captions)
+    assert len(other.search_texts("red").results) == 4
+    shutil.rmtree(tmp_path / "library" / "texts.lance")
+    assert Library.open(tmp_path / "library", ColourModel()).search_texts("red").results == []
+    assert text_counts(Library.open(tmp_path / "library", ColourModel()).add_texts(captions)) == (4, 0, 0, 0)
+
+
+def test_the_command_that_rebuilds_names_the_texts_as_well(library: Library, captions: Path, tmp_path: Path):
+    library.add_texts(captions)
+    with pytest.raises(LibraryMismatch, match=f"--texts {captions} --library"):
+        Library.open(tmp_path / "library", ColourModel(fingerprint="colours-2"))
+
+
+def test_a_library_of_the_real_family_holds_texts(tmp_path: Path, photos: Path, captions: Path):
+    library = Library.open(tmp_path / "real", str(save_tiny_model(tmp_path / "tiny")))
+    library.add([photos])
+    library.add_texts(captions)
+    for query in (Query.picture(photos / "red.png"), Query.picture((photos / "red.png").read_bytes())):
+        scores = [result.rerank_score for result in library.search_texts(query).results]
+        assert len(scores) == 4
+        assert None not in scores
 
 
 # --- asking

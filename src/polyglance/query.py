@@ -7,11 +7,15 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from polyglance.errors import QueryError
 
 PictureSource = str | os.PathLike[str] | bytes
 """A picture's file, or its bytes."""
+
+MAX_CHARACTERS: Final = 2_000
+"""Of a query, a question or a text of a library: more is no description of a picture."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,17 @@ class Query:
         for term in self.terms:
             if not math.isfinite(term.weight):
                 raise QueryError(f"expected the weight of {term} to be a number, got {term.weight}")
+
+    def usable(self) -> "Query":
+        """With its texts as they are read. Raises QueryError where nothing is wanted, or a text cannot be used."""
+        if not any(term.weight > 0 for term in self.terms):
+            raise QueryError("expected a query with something that is wanted, but every weight is 0 or less")
+        return Query(
+            tuple(
+                term if term.text is None else replace(term, text=usable_text(term.text, "query"))
+                for term in self.terms
+            )
+        )
 
     @classmethod
     def text(cls, text: str) -> "Query":
@@ -77,3 +92,26 @@ class Query:
             weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g}"
             parts += [part for part in (sign, weight, str(term)) if part]
         return " ".join(parts)
+
+
+def usable_text(text: str, what: str) -> str:
+    """Without the space around it. what: names it in the error. Raises QueryError for a text that no model can read."""
+    stripped = text.strip()
+    if not stripped:
+        raise QueryError(f"expected a {what} of at least one word, but it is empty")
+    if len(stripped) > MAX_CHARACTERS:
+        raise QueryError(
+            f"expected a {what} of at most {MAX_CHARACTERS:,} characters, got {len(stripped):,}; shorten it"
+        )
+    if not is_utf8(stripped):
+        raise QueryError(f"expected a {what} in valid UTF-8, got {printable(stripped)!r}")
+    return stripped
+
+
+def is_utf8(text: str) -> bool:
+    """Names on disk are bytes; those that are no UTF-8 come with surrogates, which nothing can store or print."""
+    return text == text.encode(errors="ignore").decode()
+
+
+def printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

@@ -1,7 +1,7 @@
 """Values that several rooms hand to each other. No torch."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,29 @@ class SearchResult:
 
 
 @dataclass(frozen=True)
-class SearchResponse:
+class TextResult:
+    """One text found, and the file that it stands in; otherwise as `SearchResult`."""
+
+    text: str
+    language: str
+    source: str
+    score: float
+    retrieval_score: float
+    rerank_score: float | None
+    rank: int
+
+
+Result = TypeVar("Result", SearchResult, TextResult)
+
+
+@dataclass(frozen=True)
+class SearchResponse(Generic[Result]):
     """What a search gives. milliseconds: `text`, `retrieve`, `rerank`, `total`."""
 
     query: str
     language: str
     model: str
-    results: list[SearchResult]
+    results: list[Result]
     milliseconds: dict[str, float]
 
 
@@ -100,3 +116,23 @@ class IndexReport:
     failed: list[FailedPicture] = field(default_factory=list)
     seconds: float = 0.0
     pictures_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class FailedText:
+    """A line of a file of texts that cannot be used; lines count from 1."""
+
+    path: str
+    line: int
+    reason: str
+
+
+@dataclass
+class TextReport:
+    """What an indexing run over a file of texts did, in texts; lines that failed are skipped and named."""
+
+    added: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: list[FailedText] = field(default_factory=list)
+    seconds: float = 0.0

@@ -1,5 +1,6 @@
 """What every vector store does, run over each of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from polyglance.store.lance import LanceDatabase, Reader
 from polyglance.store.memory import MemoryVectorStore
-from polyglance.store.protocols import PictureFacts, VectorStore
+from polyglance.store.protocols import PictureFacts, TextFacts, VectorStore
 
 DIM = 8
 ODD_NAMES = [
@@ -22,11 +23,20 @@ ODD_NAMES = [
 
 
 @pytest.fixture(params=["memory", "lance"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> VectorStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> VectorStore[PictureFacts]:
     if request.param == "memory":
         return MemoryVectorStore(DIM)
-    LanceDatabase.create(tmp_path / "library", DIM, Reader("m", "m", "f"))
-    return LanceDatabase(tmp_path / "library").pictures
+    return lance(tmp_path).pictures
+
+
+@pytest.fixture(params=["memory", "lance"])
+def texts(request: pytest.FixtureRequest, tmp_path: Path) -> VectorStore[TextFacts]:
+    return MemoryVectorStore(DIM) if request.param == "memory" else lance(tmp_path).make_texts()
+
+
+def lance(folder: Path) -> LanceDatabase:
+    LanceDatabase.create(folder / "library", DIM, Reader("m", "m", "f"))
+    return LanceDatabase(folder / "library")
 
 
 def facts(path: str, content: str | None = None, size: int = 1) -> PictureFacts:
@@ -39,11 +49,11 @@ def unit(*values: float) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def put(store: VectorStore, *rows: tuple[PictureFacts, np.ndarray]) -> None:
+def put(store: VectorStore[PictureFacts], *rows: tuple[PictureFacts, np.ndarray]) -> None:
     store.put([row for row, _ in rows], np.stack([vector for _, vector in rows]))
 
 
-def test_an_empty_store_finds_nothing(store: VectorStore):
+def test_an_empty_store_finds_nothing(store: VectorStore[PictureFacts]):
     assert len(store) == 0
     assert store.facts() == []
     assert store.find("/a") is None
@@ -51,54 +61,54 @@ def test_an_empty_store_finds_nothing(store: VectorStore):
     store.remove(["/a"])
 
 
-def test_facts_come_back_as_they_were_sorted_by_path(store: VectorStore):
+def test_facts_come_back_as_they_were_sorted_by_path(store: VectorStore[PictureFacts]):
     put(store, (facts("/b"), unit(1)), (facts("/a"), unit(0, 1)))
     assert store.facts() == [facts("/a"), facts("/b")]
     assert store.find("/b") == facts("/b")
     assert len(store) == 2
 
 
-def test_a_path_is_a_key(store: VectorStore):
+def test_a_path_is_a_key(store: VectorStore[PictureFacts]):
     put(store, (facts("/a", size=1), unit(1)))
     put(store, (facts("/a", "changed", size=2), unit(0, 1)), (facts("/b"), unit(1)))
     assert store.find("/a") == facts("/a", "changed", size=2)
     assert len(store) == 2
-    assert store.search(unit(0, 1), 1)[0].path == "/a"
+    assert store.search(unit(0, 1), 1)[0].facts.path == "/a"
 
 
-def test_search_gives_cosines_best_first(store: VectorStore):
+def test_search_gives_cosines_best_first(store: VectorStore[PictureFacts]):
     put(store, (facts("/far"), unit(-1)), (facts("/near"), unit(1)), (facts("/between"), unit(3, 4)))
     hits = store.search(unit(1), 3)
-    assert [hit.path for hit in hits] == ["/near", "/between", "/far"]
+    assert [hit.facts.path for hit in hits] == ["/near", "/between", "/far"]
     assert [hit.score for hit in hits] == pytest.approx([1, 0.6, -1], abs=1e-6)
-    assert hits[0].content == "content of /near"
+    assert hits[0].facts.content == "content of /near"
     assert store.search(unit(1), 1) == hits[:1]
 
 
-def test_search_agrees_with_a_matrix_product(store: VectorStore):
+def test_search_agrees_with_a_matrix_product(store: VectorStore[PictureFacts]):
     vectors = np.random.default_rng(0).normal(size=(300, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     store.put([facts(f"/{row:03}") for row in range(300)], vectors)
     scores = vectors @ vectors[7]
     hits = store.search(vectors[7], 20)
-    assert [hit.path for hit in hits] == [f"/{row:03}" for row in np.argsort(-scores)[:20]]
+    assert [hit.facts.path for hit in hits] == [f"/{row:03}" for row in np.argsort(-scores)[:20]]
     assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[::-1][:20].tolist(), abs=1e-5)
 
 
-def test_equal_scores_are_ordered_by_path(store: VectorStore):
+def test_equal_scores_are_ordered_by_path(store: VectorStore[PictureFacts]):
     put(store, *((facts(f"/{name}"), unit(1)) for name in "dbca"))
-    assert [hit.path for hit in store.search(unit(1), 4)] == ["/a", "/b", "/c", "/d"]
+    assert [hit.facts.path for hit in store.search(unit(1), 4)] == ["/a", "/b", "/c", "/d"]
 
 
-def test_what_is_removed_is_gone(store: VectorStore):
+def test_what_is_removed_is_gone(store: VectorStore[PictureFacts]):
     put(store, *((facts(f"/{name}"), unit(1)) for name in "abc"))
     store.remove(["/a", "/c", "/never there"])
     assert [row.path for row in store.facts()] == ["/b"]
-    assert [hit.path for hit in store.search(unit(1), 5)] == ["/b"]
+    assert [hit.facts.path for hit in store.search(unit(1), 5)] == ["/b"]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_odd_names_are_only_names(store: VectorStore, name: str):
+def test_odd_names_are_only_names(store: VectorStore[PictureFacts], name: str):
     put(store, *((facts(path), unit(1)) for path in ["/other", *ODD_NAMES]))
     assert store.find(name) == facts(name)
     store.remove([name])
@@ -107,9 +117,20 @@ def test_odd_names_are_only_names(store: VectorStore, name: str):
     assert store.find("/other") is not None
 
 
-def test_thousands_of_keys_at_once(store: VectorStore):
+def test_thousands_of_keys_at_once(store: VectorStore[PictureFacts]):
     rows = [facts(f"/{row}") for row in range(2_500)]
     store.put(rows, np.tile(unit(1), (2_500, 1)))
     assert len(store) == 2_500
     store.remove([row.path for row in rows[1:]])
     assert store.facts() == rows[:1]
+
+
+def test_texts_are_held_as_pictures_are(texts: VectorStore[TextFacts]):
+    rows = [TextFacts(f"{name} of a file", f"text:{name}", name, "en", "/texts.txt") for name in ODD_NAMES]
+    texts.put(rows, np.tile(unit(0, 1), (len(rows), 1)))
+    texts.put([replace(rows[0], language="de")], unit(1)[None])
+    assert [hit.facts.text for hit in texts.search(unit(1), 1)] == [ODD_NAMES[0]]
+    assert texts.find(rows[0].id) == replace(rows[0], language="de")
+    texts.remove([row.id for row in rows[:-1]])
+    assert texts.facts() == rows[-1:]
+    assert len(texts) == 1

@@ -63,7 +63,9 @@ def test_index_reports_what_it_did(model, tmp_path):
     (tmp_path / "pictures" / "broken.png").write_bytes(b"no picture")
     ended = polyglance(*index, "--json", cwd=tmp_path)
     assert (ended.status, ended.errors) == (0, "")
-    assert list(ended.json) == ["added", "unchanged", "moved", "removed", "failed", "seconds", "pictures_per_second"]
+    assert list(ended.json) == [
+        *["added", "unchanged", "moved", "removed", "failed", "seconds", "pictures_per_second", "texts"]
+    ]
     assert [ended.json[count] for count in ("added", "unchanged", "moved", "removed")] == [0, 2, 1, 1]
     assert [set(failed) for failed in ended.json["failed"]] == [{"path", "reason"}]
     shown = polyglance(*index, cwd=tmp_path).output
@@ -105,6 +107,28 @@ def test_search_by_a_picture_and_with_words(indexed):
     assert_refused(polyglance(*search, "a star", "--without", " ", cwd=indexed), "at least one word")
     nothing = polyglance(*search, "--without", "at night", cwd=indexed)
     assert nothing.status == 2
+
+
+def test_texts_are_indexed_and_found_by_a_picture(model, tmp_path):
+    write_pictures(tmp_path / "pictures")
+    (tmp_path / "texts.txt").write_bytes("a red star\n[red]\x1b[31m ein Stern\n\xff\n".encode("latin-1"))
+    index = ("index", "--texts", "texts.txt", "--library", "library", "--model", model)
+    assert "2 texts added, 0 unchanged, 0 removed, 1 failed" in polyglance(*index, cwd=tmp_path).output
+    ended = polyglance(*index, "pictures", "--json", cwd=tmp_path)
+    assert (ended.status, ended.errors, ended.json["added"]) == (0, "", len(COLOURS))
+    assert list(ended.json["texts"]) == ["added", "unchanged", "removed", "failed", "seconds"]
+    assert (ended.json["texts"]["added"], ended.json["texts"]["unchanged"]) == (0, 2)
+    assert [(Path(one["path"]).name, one["line"]) for one in ended.json["texts"]["failed"]] == [("texts.txt", 3)]
+    search = ("search", "--image", "pictures/red.png", "--texts", "--library", "library")
+    found = polyglance(*search, "--json", cwd=tmp_path).json["results"]
+    assert list(found[0]) == ["text", "language", "source", "score", "retrieval_score", "rerank_score", "rank"]
+    assert len(found) == 2
+    assert None not in [result["rerank_score"] for result in found]
+    shown = polyglance(*search, cwd=tmp_path).output
+    assert "a red star" in shown
+    assert "\x1b" not in shown
+    assert_refused(polyglance("index", "--texts", "nowhere.txt", "--library", "library", cwd=tmp_path), "nowhere.txt")
+    assert polyglance("index", "--library", "library", cwd=tmp_path).status == 2
 
 
 def test_search_shows_a_table(indexed):

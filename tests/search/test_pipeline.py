@@ -12,12 +12,12 @@ from polyglance.data.images import decode
 from polyglance.models.protocol import ImageBatch
 from polyglance.nn.states import TokenStates
 from polyglance.query import Query
-from polyglance.search.pipeline import SearchPipeline
+from polyglance.search.pipeline import SearchPipeline, picture_result, text_result
 from polyglance.search.reranker import Reranker
 from polyglance.search.retriever import Retriever
 from polyglance.search.terms import ReadTerm, query_vector
 from polyglance.store.memory import MemoryStateStore, MemoryVectorStore
-from polyglance.store.protocols import PictureFacts
+from polyglance.store.protocols import PictureFacts, TextFacts
 from polyglance.types import SearchResponse
 from tests.fakes import COLOURS, ColourModel
 
@@ -38,7 +38,7 @@ def pipeline(pictures: dict[str, Image.Image], copies: int = 0) -> SearchPipelin
         facts = [PictureFacts(f"{name}{'~' * copy}", "/", name, 1, 1, 16, 16) for name in pictures]
         vectors.put(facts, model.embed(states).numpy())
     state_store.put(dict(zip(pictures, states.store(), strict=True)))
-    return Searched(model, vectors, state_store, lambda picture: read(model, picture))
+    return Searched(model, vectors, "image", picture_result, state_store, lambda picture: read(model, picture))
 
 
 class Searched(SearchPipeline):
@@ -116,7 +116,9 @@ def test_files_of_one_content_appear_once():
 
 def test_an_empty_store_gives_no_results():
     model = ColourModel()
-    response = Searched(model, MemoryVectorStore(model.embedding_dim), MemoryStateStore(), print).search("red")
+    response = Searched(
+        model, MemoryVectorStore(model.embedding_dim), "image", picture_result, MemoryStateStore(), print
+    ).search("red")
     assert response.results == []
 
 
@@ -135,8 +137,8 @@ def test_the_response_says_who_answered_what(mixed: SearchPipeline):
 def test_the_reranker_scores_many_pictures_in_parts():
     many = pipeline({f"{share:03}": Image.new("RGB", (16, 16), COLOURS["red"]) for share in range(150)})
     terms = [ReadTerm(many.model.read_text(many.model.tokenize(["red"])), 1.0)]
-    hits = Retriever(many.pictures).retrieve(query_vector(many.model, terms), 150)
-    ranked = Reranker(many.model, many.states).rerank(terms, hits)
+    hits = Retriever(many.items).retrieve(query_vector(many.model, terms), 150)
+    ranked = Reranker(many.model, many.states, "image").rerank(terms, hits)
     assert [hit for hit, _ in ranked] == hits
     assert len({round(score, 4) for _, score in ranked}) == 1
 
@@ -185,3 +187,50 @@ def test_a_picture_in_a_sum_counts_by_its_cosine(mixed: SearchPipeline):
     image = png(picture("red", "green"))
     alone = paths(mixed.search(Query.picture(image)))
     assert paths(mixed.search(Query.picture(image) + 1e-6 * Query.text("white"))) == alone
+
+
+# -- among texts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def texts() -> SearchPipeline:
+    """Texts in two files, one of them in both."""
+    said = ["red left", "red right", "green", "blue"]
+    model = ColourModel()
+    states = model.read_text(model.tokenize(said))
+    vectors, state_store = MemoryVectorStore(model.embedding_dim), MemoryStateStore()
+    facts = [TextFacts(f"a {text}", text, text, "en", "/a.txt") for text in said]
+    vectors.put(facts, model.embed(states).numpy())
+    vectors.put([TextFacts("b green", "green", "green", "en", "/b.txt")], model.embed(states)[[2]].numpy())
+    state_store.put(dict(zip(said, states.store(), strict=True)))
+    return Searched(model, vectors, "text", text_result, state_store, lambda picture: read(model, picture))
+
+
+def test_a_picture_finds_its_texts_and_they_are_reranked(texts: SearchPipeline):
+    response = texts.search(Query.picture(png(picture("white", "red"))))
+    assert (response.results[0].text, response.results[0].source) == ("red right", "/a.txt")
+    assert sorted(result.text for result in response.results) == ["blue", "green", "red left", "red right"]
+    assert response.results[0].rerank_score == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-2)
+    alone = texts.search(Query.picture(png(picture("white", "red"))), rerank=False)
+    assert [result.text for result in alone.results[:2]] == ["red left", "red right"]
+
+
+def test_the_match_of_a_text_and_a_picture_is_the_same_from_either_side(texts: SearchPipeline):
+    shown = picture("red", "blue")
+    by_picture = {result.text: result.score for result in texts.search(Query.picture(png(shown))).results}
+    for text, score in by_picture.items():
+        assert pipeline({"shown": shown}).search(text).results[0].score == pytest.approx(score, abs=1e-3)
+
+
+def test_a_text_finds_texts_by_their_vectors_alone(texts: SearchPipeline):
+    response = texts.search("blue")
+    assert response.results[0].text == "blue"
+    assert all(result.rerank_score is None for result in response.results)
+
+
+def test_a_sum_among_texts_is_matched_by_its_pictures(texts: SearchPipeline):
+    shown = Query.picture(png(picture("white", "red")))
+    both = texts.search(shown + 1e-6 * Query.text("red left"))
+    assert [result.text for result in both.results] == [result.text for result in texts.search(shown).results]
+    assert None not in [result.rerank_score for result in both.results]
+    assert texts.search(shown - 4 * Query.text("red")).results[0].text != "red right"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from polyglance.library import Library
-    from polyglance.types import Answer, AskResponse, AskTasksResponse, IndexReport, SearchResponse
+    from polyglance.types import (
+        Answer,
+        AskResponse,
+        AskTasksResponse,
+        IndexReport,
+        SearchResponse,
+        SearchResult,
+        TextReport,
+        TextResult,
+    )
 
 app = typer.Typer(
     help="Search your own pictures and ask about them, in many languages.",
@@ -52,7 +61,13 @@ def polyglance(
 
 @app.command()
 def index(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders of pictures; or pictures.")],
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Folders of pictures; or pictures.")
+    ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Texts that pictures are to find, one a line; or captions as .jsonl."),
+    ] = None,
     library: LibraryFolder = None,
     model: Annotated[
         str | None,
@@ -62,23 +77,35 @@ def index(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read pictures into a library.
+    """Read pictures into a library, and texts.
 
     Folders are searched with all their subfolders. Run it again at any time: what is new or changed is read, what is
     gone leaves, what is unchanged is not read again, and an interrupted run goes on where it was.
 
     \b
-    Example:
+    Examples:
       polyglance index ~/Pictures --library my-library
+      polyglance index --texts captions.jsonl --library my-library
     """
+    if not (folders or texts):
+        raise typer.BadParameter("name folders of pictures, or a file of texts with --texts FILE")
     from polyglance.library import Library
+    from polyglance.types import IndexReport, TextReport
 
     opened = Library.open(library_folder(library), model=model)
-    with progress("Reading pictures") as tick:
-        report = opened.add(folders, progress=tick)
+    read, report = TextReport(), IndexReport()
+    if texts:
+        with progress("Reading texts") as tick:
+            read = opened.add_texts(texts, progress=tick)
+    if folders:
+        with progress("Reading pictures") as tick:
+            report = opened.add(folders, progress=tick)
     if as_json:
-        print_json(asdict(report))
-    else:
+        print_json({**asdict(report), "texts": asdict(read)})
+        return
+    if texts:
+        show_text_report(read)
+    if folders:
         show_index_report(report)
 
 
@@ -89,22 +116,22 @@ def search(
         list[Path] | None, typer.Option(metavar="PATH", help="Like this picture, with what QUERY says of it.")
     ] = None,
     without: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="And not this.")] = None,
+    texts: Annotated[bool, typer.Option("--texts", help="Find texts of the library instead of pictures.")] = False,
     library: LibraryFolder = None,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many results.")] = 10,
-    candidates: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many pictures are retrieved and reranked.")
-    ] = 20,
+    candidates: Annotated[int, typer.Option(min=1, metavar="N", help="How many are retrieved and reranked.")] = 20,
     language: Language = "auto",
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only: faster, less exact.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the pictures that a description fits, or that are like others, best first.
+    """Find the pictures that a description fits, or that are like others, best first; or the texts that fit a picture.
 
     \b
     Examples:
       polyglance search "a small dog on a red plate" -k 5
       polyglance search --image dog.png
       polyglance search "on a red plate" --image dog.png --without "at night"
+      polyglance search --image dog.png --texts
     """
     from polyglance.library import Library
     from polyglance.query import Query
@@ -115,11 +142,12 @@ def search(
         raise typer.BadParameter("describe what to search for, or show it with --image PATH")
     asked = Query.sum([*wanted, *(-Query.text(text) for text in without or [])])
     opened = Library.open(library_folder(library), create=False)
-    response = opened.search(asked, k=k, candidates=candidates, language=language, rerank=not no_rerank)
+    find = opened.search_texts if texts else opened.search
+    response: SearchResponse[Any] = find(asked, k=k, candidates=candidates, language=language, rerank=not no_rerank)
     if as_json:
         print_json(asdict(response))
     else:
-        show_search(response)
+        show_search(response, "texts" if texts else "pictures")
 
 
 @app.command()
@@ -228,7 +256,7 @@ def library_to_ask(chosen: Path | None, nowhere: Path, tasks: Sequence[Path], ne
     return Library.open(folder, create=False)
 
 
-def best_hit(response: "SearchResponse") -> Path:
+def best_hit(response: "SearchResponse[SearchResult]") -> Path:
     from polyglance.errors import QueryError
 
     if not response.results:
@@ -248,15 +276,32 @@ def show_index_report(report: "IndexReport") -> None:
     )
 
 
-def show_search(response: "SearchResponse") -> None:
+def show_text_report(report: "TextReport") -> None:
     output = console()
-    found = table("#", "picture", "score", "reranked", "retrieved", numbers=["#", "reranked", "retrieved"])
+    for failed in report.failed:
+        where = f"{file_name(failed.path)}, line {failed.line}"
+        output.print(f"failed: {where}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
+    output.print(
+        f"{report.added} texts added, {report.unchanged} unchanged, {report.removed} removed, "
+        f"{len(report.failed)} failed in {report.seconds:.1f} s"
+    )
+
+
+def show_search(response: "SearchResponse[SearchResult] | SearchResponse[TextResult]", what: str) -> None:
+    from polyglance.types import SearchResult
+
+    output = console()
+    columns = ["picture"] if what == "pictures" else ["text", "source"]
+    found = table("#", *columns, "score", "reranked", "retrieved", numbers=["#", "reranked", "retrieved"])
     for result in response.results:
         reranked = "" if result.rerank_score is None else f"{result.rerank_score:.3f}"
-        found.add_row(
-            str(result.rank), file_name(result.path), bar(result.score), reranked, f"{result.retrieval_score:.3f}"
+        shown = (
+            [file_name(result.path)]
+            if isinstance(result, SearchResult)
+            else [one_line(result.text), file_name(result.source)]
         )
-    output.print(found if response.results else "nothing found: the library is empty")
+        found.add_row(str(result.rank), *shown, bar(result.score), reranked, f"{result.retrieval_score:.3f}")
+    output.print(found if response.results else f"nothing found: the library holds no {what}")
     output.print(f"{response.model}, {response.language}: {times(response.milliseconds)}", style="dim")
 
 

@@ -13,7 +13,7 @@ from polyglance.data.gallery import gallery, gallery_folder
 from polyglance.errors import ConfigurationError
 from polyglance.languages import DEMO_LANGUAGES, NAMES
 from polyglance.scenes.sampling import FIRST_SEED
-from polyglance.types import IndexReport, SearchResponse
+from polyglance.types import IndexReport, SearchResponse, SearchResult
 
 if TYPE_CHECKING:
     from polyglance.library import Library
@@ -141,11 +141,11 @@ def said_in_every_language(file: Path) -> list[dict[str, Line]]:
     return [{language: lines[language] for language in DEMO_LANGUAGES} for lines in meanings.values()]
 
 
-def search(library: "Library", task: Task, language: str) -> SearchResponse:
+def search(library: "Library", task: Task, language: str) -> SearchResponse[SearchResult]:
     return library.search(task.queries[language], k=CANDIDATES, candidates=CANDIDATES, language=language)
 
 
-def outcome(task: Task, response: SearchResponse) -> DemoSearch:
+def outcome(task: Task, response: SearchResponse[SearchResult]) -> DemoSearch:
     def rank(paths: Sequence[str]) -> int | None:
         return next((rank for rank, path in enumerate(paths, start=1) if same(path, task.expected)), None)
 
@@ -181,7 +181,7 @@ def ask(library: "Library", picture: Path, line: Line) -> DemoAnswer:
     )
 
 
-def block_of(task: Task, responses: Sequence[SearchResponse]) -> SheetBlock:
+def block_of(task: Task, responses: Sequence[SearchResponse[SearchResult]]) -> SheetBlock:
     rows = [
         SheetRow(
             NAMES[response.language],

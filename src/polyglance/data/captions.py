@@ -69,11 +69,12 @@ def _read(path: Path, images: Path | None) -> Iterator[Caption]:
 
 
 def _lines(path: Path, images: Path) -> Iterator[Caption]:
-    for captions in read_lines(path, "captions", lambda row: _of_line(row, path, images)):
+    for captions in read_lines(path, "captions", lambda row: captions_of(row, path, images)):
         yield from captions
 
 
-def _of_line(row: Row, path: Path, images: Path) -> list[Caption]:
+def captions_of(row: Row, path: Path, images: Path) -> list[Caption]:
+    """Of one line of the file `path`, of ours or xFlickrCO's. Raises ValueError with the reason where it is neither."""
     if "sentences" not in row:
         image, others = images / text_of(row, "image"), row.get("true_of", [])
         if not (isinstance(others, list) and all(isinstance(other, str) for other in others)):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
-from polyglance.errors import DataError
+from polyglance.errors import DataError, QueryError
 
 Split = Literal["train", "val", "test"]
 Row = dict[str, Any]
@@ -21,19 +21,29 @@ def read_lines(path: Path, what: str, parse: Callable[[Row], _Parsed]) -> list[_
     what: the plural of what a line is. parse: raises ValueError with the reason where a line is wrong.
     Raises DataError for a file that is missing or holds none, and for one with wrong lines, which it names.
     """
-    parsed, wrong = [], []
-    for number, line in enumerate(read_bytes(path, f"{what}, JSON Lines,").split(b"\n"), 1):
+    parsed, wrong = try_lines(path, f"{what}, JSON Lines,", lambda line: parse(row_of(line)))
+    if wrong:
+        raise DataError(f"{path}: {named([f'line {number}: {reason}' for number, reason in wrong.items()])}")
+    if not parsed:
+        raise DataError(f"{path}: expected {what}, one a line, but there is none")
+    return list(parsed.values())
+
+
+def try_lines(path: Path, what: str, parse: Callable[[bytes], _Parsed]) -> tuple[dict[int, _Parsed], dict[int, str]]:
+    """By the numbers of the lines: those parsed, and of those that are wrong the reason; empty lines are skipped.
+
+    parse: raises ValueError or QueryError with the reason. Raises DataError for a file that cannot be read.
+    """
+    parsed: dict[int, _Parsed] = {}
+    wrong: dict[int, str] = {}
+    for number, line in enumerate(read_bytes(path, what).split(b"\n"), 1):
         if not line.strip():
             continue
         try:
-            parsed.append(parse(_row(line)))
-        except ValueError as error:
-            wrong.append(f"line {number}: {error}")
-    if wrong:
-        raise DataError(f"{path}: {named(wrong)}")
-    if not parsed:
-        raise DataError(f"{path}: expected {what}, one a line, but there is none")
-    return parsed
+            parsed[number] = parse(line)
+        except (ValueError, QueryError) as error:
+            wrong[number] = str(error)
+    return parsed, wrong
 
 
 def read_bytes(path: Path, what: str) -> bytes:
@@ -73,11 +83,19 @@ def short(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def _row(line: bytes) -> Row:
+def decoded(line: bytes) -> str:
+    """Raises ValueError where it is no UTF-8."""
     try:
-        row: Any = json.loads(line.decode())
+        return line.decode()
     except UnicodeDecodeError as error:
         raise ValueError("no valid UTF-8") from error
+
+
+def row_of(line: bytes) -> Row:
+    """The object that a line of JSON Lines holds. Raises ValueError with the reason where it holds none."""
+    text = decoded(line)
+    try:
+        row: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON: {error}") from error
     if not isinstance(row, dict):

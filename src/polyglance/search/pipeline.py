@@ -1,8 +1,9 @@
-"""Retrieve, then rerank: a query in, a ranked list of pictures out, with the time of each stage."""
+"""Retrieve, then rerank: a query in, a ranked list of pictures or texts out, with the time of each stage."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
+from typing import Generic
 
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
@@ -10,45 +11,51 @@ from polyglance.query import PictureSource, Query
 from polyglance.search.reranker import Reranker
 from polyglance.search.retriever import Retriever
 from polyglance.search.terms import ReadTerm, query_vector
-from polyglance.store.protocols import StateStore, VectorStore
-from polyglance.types import SearchResponse, SearchResult
+from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, StateStore, TextFacts, VectorStore
+from polyglance.types import Modality, Result, SearchResponse, SearchResult, TextResult
 
 
 @dataclass(frozen=True)
-class SearchPipeline:
+class SearchPipeline(Generic[AnyFacts, Result]):
     """One model in both stages, reading the query once for both of them ("joint" of arXiv:2103.11920).
 
-    read_picture: the states of a picture of the query.
+    items: what is searched, of one modality. result: makes what is given of an item's facts, its score, retrieval
+    score, rerank score and rank. read_picture: the states of a picture of the query.
     """
 
     model: JointModel
-    pictures: VectorStore
+    items: VectorStore[AnyFacts]
+    modality: Modality
+    result: Callable[[AnyFacts, float, float, float | None, int], Result]
     states: StateStore
     read_picture: Callable[[PictureSource], TokenStates]
 
     def search(
         self, query: Query, *, k: int = 10, candidates: int = 20, language: str = "auto", rerank: bool = True
-    ) -> SearchResponse:
-        """The k best pictures. Of those retrieved, the first `candidates` are reranked and stand before the others.
+    ) -> SearchResponse[Result]:
+        """The k best. Of those retrieved, the first `candidates` are reranked and stand before the others.
 
-        A query without a text is not reranked: its vectors know all that there is to know.
+        A query without a part of the other modality is not reranked: its vectors know all that there is to know.
         """
         started = perf_counter()
         terms = self._read(query)
         read = perf_counter()
-        rerank = rerank and any(term.is_text for term in terms)
-        hits = Retriever(self.pictures).retrieve(query_vector(self.model, terms), max(k, candidates) if rerank else k)
+        rerank = rerank and any(term.is_matched(self.modality) for term in terms)
+        hits = Retriever(self.items).retrieve(query_vector(self.model, terms), max(k, candidates) if rerank else k)
         retrieved = perf_counter()
         chosen = hits[:candidates] if rerank else []
-        ranked = Reranker(self.model, self.states).rerank(terms, chosen)
-        results = [SearchResult(hit.path, score, hit.score, score, 0) for hit, score in ranked]
-        results += [SearchResult(hit.path, hit.score, hit.score, None, 0) for hit in hits[len(chosen) :]]
+        ranked = Reranker(self.model, self.states, self.modality).rerank(terms, chosen)
+        found: list[tuple[Hit[AnyFacts], float, float | None]] = [(hit, score, score) for hit, score in ranked]
+        found += [(hit, hit.score, None) for hit in hits[len(chosen) :]]
         ended = perf_counter()
         return SearchResponse(
             str(query),
             language,
             self.model.name,
-            [replace(result, rank=rank) for rank, result in enumerate(results[:k], 1)],
+            [
+                self.result(hit.facts, score, hit.score, reranked, rank)
+                for rank, (hit, score, reranked) in enumerate(found[:k], 1)
+            ],
             {
                 "text": 1000 * (read - started),
                 "retrieve": 1000 * (retrieved - read),
@@ -67,3 +74,13 @@ class SearchPipeline:
             )
             for term in query.terms
         ]
+
+
+def picture_result(
+    facts: PictureFacts, score: float, retrieved: float, reranked: float | None, rank: int
+) -> SearchResult:
+    return SearchResult(facts.path, score, retrieved, reranked, rank)
+
+
+def text_result(facts: TextFacts, score: float, retrieved: float, reranked: float | None, rank: int) -> TextResult:
+    return TextResult(facts.text, facts.language, facts.source, score, retrieved, reranked, rank)

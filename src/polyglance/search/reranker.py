@@ -1,4 +1,4 @@
-"""Second stage: the joint layers look at the query's texts and each picture together, and reorder."""
+"""Second stage: the joint layers look at the query and each candidate together, and reorder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,26 +9,28 @@ import torch
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
 from polyglance.search.terms import ReadTerm, log_odds
-from polyglance.store.protocols import Hit, StateStore
+from polyglance.store.protocols import AnyFacts, Hit, StateStore
+from polyglance.types import Modality
 
 PAIRS_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True)
 class Reranker:
-    """The model as cross-encoder, over a store of pictures' token states: no picture is opened."""
+    """The model as cross-encoder, over a store of token states: no picture is opened. modality: of the candidates."""
 
     model: JointModel
     states: StateStore
+    modality: Modality
 
-    def rerank(self, terms: Sequence[ReadTerm], hits: Sequence[Hit]) -> list[tuple[Hit, float]]:
-        """Each hit with the probability that the query is true of it, best first; equals keep their order."""
+    def rerank(self, terms: Sequence[ReadTerm], hits: Sequence[Hit[AnyFacts]]) -> list[tuple[Hit[AnyFacts], float]]:
+        """Each hit with the probability that it and the query fit, best first; equals keep their order."""
         scores: list[float] = []
         for start in range(0, len(hits), PAIRS_AT_ONCE):
             some = hits[start : start + PAIRS_AT_ONCE]
             read = terms[0].states.hidden
-            images = TokenStates.load(
-                self.states.get([hit.content for hit in some]), "image", read.dtype, str(read.device)
+            items = TokenStates.load(
+                self.states.get([hit.facts.content for hit in some]), self.modality, read.dtype, str(read.device)
             )
-            scores += torch.sigmoid(log_odds(self.model, terms, images)).tolist()
+            scores += torch.sigmoid(log_odds(self.model, terms, items)).tolist()
         return sorted(zip(hits, scores, strict=True), key=lambda pair: -pair[1])

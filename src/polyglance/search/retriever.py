@@ -1,27 +1,28 @@
-"""First stage: the pictures whose vectors are nearest to the query's."""
+"""First stage: what has the vectors that are nearest to the query's."""
 
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polyglance.store.protocols import Hit, VectorStore
+from polyglance.store.protocols import AnyFacts, Hit, VectorStore
 
 
 @dataclass(frozen=True)
-class Retriever:
+class Retriever(Generic[AnyFacts]):
     """The twin encoder's half of a search, over a store of its vectors."""
 
-    pictures: VectorStore
+    items: VectorStore[AnyFacts]
 
-    def retrieve(self, vector: NDArray[np.float32], k: int) -> list[Hit]:
-        """The k contents nearest to a vector, best first. Of files with the same content the first path stands."""
+    def retrieve(self, vector: NDArray[np.float32], k: int) -> list[Hit[AnyFacts]]:
+        """The k contents nearest to a vector, best first. Of rows with the same content the first key stands."""
         limit = k
         while True:
-            hits = self.pictures.search(vector, limit)
-            distinct: dict[str, Hit] = {}
+            hits = self.items.search(vector, limit)
+            distinct: dict[str, Hit[AnyFacts]] = {}
             for hit in hits:
-                distinct.setdefault(hit.content, hit)
+                distinct.setdefault(hit.facts.content, hit)
             if len(distinct) >= k or len(hits) < limit:
                 return list(distinct.values())[:k]
             limit *= 4

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
+from polyglance.types import Modality
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +22,9 @@ class ReadTerm:
     states: TokenStates
     weight: float
 
-    @property
-    def is_text(self) -> bool:
-        return self.states.modality == "text"
+    def is_matched(self, modality: Modality) -> bool:
+        """Whether the cross-encoder can hold it against items of this modality: a text and a picture."""
+        return self.states.modality != modality
 
 
 def query_vector(model: JointModel, terms: Sequence[ReadTerm]) -> NDArray[np.float32]:
@@ -33,19 +34,21 @@ def query_vector(model: JointModel, terms: Sequence[ReadTerm]) -> NDArray[np.flo
     return vector
 
 
-def log_odds(model: JointModel, terms: Sequence[ReadTerm], images: TokenStates) -> Float[Tensor, " images"]:
-    """How well each image fits: the weighted sum over the terms.
+def log_odds(model: JointModel, terms: Sequence[ReadTerm], items: TokenStates) -> Float[Tensor, " items"]:
+    """How well each item fits: the weighted sum over the terms.
 
-    Of a text it is the cross-encoder's logit. For a picture there is no cross-encoder: its cosine c stands for the
-    probability (1 + c) / 2, so that a query of one picture keeps the order of its vectors.
+    Of a text and a picture it is the cross-encoder's logit. For two of a kind there is no cross-encoder: their cosine c
+    stands for the probability (1 + c) / 2, so that a query of one picture keeps the order of the pictures' vectors.
     """
-    total = torch.zeros(len(images), device=images.hidden.device)
+    total = torch.zeros(len(items), device=items.hidden.device)
     vectors = None
     for term in terms:
-        if term.is_text:
-            total += term.weight * model.match(term.states[[0] * len(images)], images).float()
+        if term.is_matched(items.modality):
+            asked = term.states[[0] * len(items)]
+            pairs = (items, asked) if items.modality == "text" else (asked, items)
+            total += term.weight * model.match(*pairs).float()
         else:
-            vectors = model.embed(images).float() if vectors is None else vectors
+            vectors = model.embed(items).float() if vectors is None else vectors
             cosines = (vectors @ model.embed(term.states)[0].float()).clamp(-1 + 1e-6, 1 - 1e-6)
             total += term.weight * torch.log((1 + cosines) / (1 - cosines))
     return total

@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, cast
 
 import lancedb
 import numpy as np
@@ -24,16 +24,17 @@ from lancedb.query import LanceVectorQueryBuilder
 from lancedb.table import Table
 
 from polyglance.errors import ConfigurationError, LibraryDamaged, LibraryError, LibraryMismatch, LibraryMissing
-from polyglance.store.protocols import Hit, PictureFacts
+from polyglance.store.memory import MemoryVectorStore
+from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, TextFacts, VectorStore
 from polyglance.types import StoredStates
 
 PICTURES: Final = "pictures"
+TEXTS: Final = "texts"
 STATES: Final = "states"
 _LOCK: Final = "writer.lock"
 _KEPT_VERSIONS: Final = timedelta(minutes=1)
 """How long another process may take for one look-up that began before a write."""
 _KEYS_A_FILTER: Final = 1000
-_FACTS: Final = [field.name for field in fields(PictureFacts)]
 _STATES_SCHEMA: Final = pa.schema(
     [("id", pa.string()), ("tokens", pa.int32()), ("values", pa.binary()), ("scales", pa.binary())]
 )
@@ -64,8 +65,14 @@ def _pictures_schema(dim: int, reader: Reader) -> pa.Schema:
     )
 
 
+def _texts_schema(dim: int) -> pa.Schema:
+    columns = [(field.name, pa.string()) for field in fields(TextFacts)]
+    return pa.schema([*columns, ("vector", pa.list_(pa.float32(), dim))])
+
+
 class LanceDatabase:
-    """A library's folder: two tables, and in the metadata of `pictures` the model that read them."""
+    """A library's folder: tables of pictures, texts and states, and in the metadata of `pictures` the model that read
+    them. A library that was never given texts may have no table of them."""
 
     def __init__(self, folder: Path) -> None:
         """Raises LibraryMissing, LibraryDamaged."""
@@ -78,11 +85,35 @@ class LanceDatabase:
         self.folder = folder
         with _reading(folder):
             connection = lancedb.connect(folder, read_consistency_interval=timedelta(0))
-            self._tables = [connection.open_table(name) for name in (PICTURES, STATES)]
-            metadata = self._tables[0].schema.metadata
-            self.reader = Reader(*(metadata[field.name.encode()].decode() for field in fields(Reader)))
-        self.pictures = LanceVectorStore(self._tables[0], folder)
-        self.states = LanceStateStore(self._tables[1], folder)
+            self._tables = {name: connection.open_table(name) for name in (PICTURES, STATES)}
+            schema = self._tables[PICTURES].schema
+            self.reader = Reader(*(schema.metadata[field.name.encode()].decode() for field in fields(Reader)))
+            self._dim = schema.field("vector").type.list_size
+        self._connection = connection
+        self.pictures = LanceVectorStore(self._tables[PICTURES], folder, PictureFacts)
+        self.states = LanceStateStore(self._tables[STATES], folder)
+
+    @property
+    def texts(self) -> VectorStore[TextFacts]:
+        """Empty, and not to be written, where there is no table of texts: `make_texts` makes it."""
+        if not _table_folder(self.folder, TEXTS).is_dir():
+            return MemoryVectorStore(self._dim)
+        if TEXTS not in self._tables:
+            with _reading(self.folder):
+                self._tables[TEXTS] = self._connection.open_table(TEXTS)
+        return LanceVectorStore(self._tables[TEXTS], self.folder, TextFacts)
+
+    def make_texts(self) -> VectorStore[TextFacts]:
+        """The table of texts, made whole or not at all where there is none; for the one `writer`."""
+        made = _table_folder(self.folder, TEXTS)
+        if not made.is_dir():
+            draft = self.folder / f".{TEXTS}.new"
+            with _writing(self.folder):
+                shutil.rmtree(draft, ignore_errors=True)
+                lancedb.connect(draft).create_table(TEXTS, schema=_texts_schema(self._dim))
+                _table_folder(draft, TEXTS).rename(made)
+                shutil.rmtree(draft)
+        return self.texts
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -109,8 +140,10 @@ class LanceDatabase:
         """Raises LibraryMismatch, with the command that reads everything anew, unless `reader` read this library."""
         if reader.fingerprint == self.reader.fingerprint:
             return
-        folders = sorted({facts.folder for facts in self.pictures.facts()}) or ["FOLDER"]
-        command = ["polyglance", "index", *folders, "--library", str(self.folder), "--model", reader.source]
+        folders = sorted({facts.folder for facts in self.pictures.facts()})
+        texts = [part for file in sorted({facts.source for facts in self.texts.facts()}) for part in ("--texts", file)]
+        named = [*folders, *texts] or ["FOLDER"]
+        command = ["polyglance", "index", *named, "--library", str(self.folder), "--model", reader.source]
         raise LibraryMismatch(
             f"the library at {self.folder} was read by {self.reader.name!r} ({self.reader.fingerprint:.12}), "
             f"not by {reader.name!r} ({reader.fingerprint:.12}); to read the pictures again: "
@@ -136,7 +169,7 @@ class LanceDatabase:
     def tidy(self) -> None:
         """Join small files and drop old versions: now and then in a long run, and at its end."""
         with _writing(self.folder):
-            for table in self._tables:
+            for table in self._tables.values():
                 table.optimize(cleanup_older_than=_KEPT_VERSIONS)
 
     def sync(self) -> None:
@@ -145,45 +178,48 @@ class LanceDatabase:
             _sync(self.folder)
 
 
-class LanceVectorStore:
-    """The `VectorStore` of a database's table `pictures`."""
+class LanceVectorStore(Generic[AnyFacts]):
+    """The `VectorStore` of a database's table. kind: of its facts, whose fields are its columns, the key first."""
 
-    def __init__(self, table: Table, folder: Path) -> None:
+    def __init__(self, table: Table, folder: Path, kind: type[AnyFacts]) -> None:
         self._table = table
         self._folder = folder
+        self._kind: type[AnyFacts] = kind
+        self._columns = [field.name for field in fields(cast("Any", kind))]
+        self._key = self._columns[0]
 
     def __len__(self) -> int:
         with _reading(self._folder):
             return self._table.count_rows()
 
-    def facts(self) -> list[PictureFacts]:
+    def facts(self) -> list[AnyFacts]:
         with _reading(self._folder):
-            rows = self._table.search().select(_FACTS).limit(None).to_list()
-        return sorted((PictureFacts(**row) for row in rows), key=lambda facts: facts.path)
+            rows = self._table.search().select(self._columns).limit(None).to_list()
+        return sorted((self._kind(**row) for row in rows), key=lambda facts: facts.key)
 
-    def find(self, path: str) -> PictureFacts | None:
+    def find(self, key: str) -> AnyFacts | None:
         with _reading(self._folder):
-            rows = self._table.search().where(col("path") == path).select(_FACTS).limit(1).to_list()
-        return PictureFacts(**rows[0]) if rows else None
+            rows = self._table.search().where(col(self._key) == key).select(self._columns).limit(1).to_list()
+        return self._kind(**rows[0]) if rows else None
 
-    def put(self, facts: Sequence[PictureFacts], vectors: Float32[np.ndarray, "pictures dim"]) -> None:
-        columns: list[Any] = [list(column) for column in zip(*map(astuple, facts), strict=True)]
+    def put(self, facts: Sequence[AnyFacts], vectors: Float32[np.ndarray, "rows dim"]) -> None:
+        columns: list[Any] = [[getattr(row, column) for row in facts] for column in self._columns]
         values = pa.array(np.ascontiguousarray(vectors).reshape(-1))
         columns.append(pa.FixedSizeListArray.from_arrays(values, vectors.shape[1]))
         with _writing(self._folder):
-            rows = pa.table(dict(zip([*_FACTS, "vector"], columns, strict=True)), schema=self._table.schema)
-            self._table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(rows)
+            rows = pa.table(dict(zip([*self._columns, "vector"], columns, strict=True)), schema=self._table.schema)
+            self._table.merge_insert(self._key).when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
-    def remove(self, paths: Collection[str]) -> None:
+    def remove(self, keys: Collection[str]) -> None:
         with _writing(self._folder):
-            _delete(self._table, "path", paths)
+            _delete(self._table, self._key, keys)
 
-    def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit]:
+    def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
         with _reading(self._folder):
             query = cast("LanceVectorQueryBuilder", self._table.search(vector, vector_column_name="vector"))
-            rows = query.distance_type("dot").select(["path", "content", "_distance"]).limit(limit).to_list()
-        hits = [Hit(row["path"], row["content"], 1 - row["_distance"]) for row in rows]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.path))
+            rows = query.distance_type("dot").select([*self._columns, "_distance"]).limit(limit).to_list()
+        hits = [Hit(self._kind(**{name: row[name] for name in self._columns}), 1 - row["_distance"]) for row in rows]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.facts.key))
 
 
 class LanceStateStore:

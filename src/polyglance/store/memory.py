@@ -1,50 +1,51 @@
 """Both stores in memory: for pools of pictures that are measured once, and for tests."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Generic
 
 import numpy as np
 from jaxtyping import Float32
 
 from polyglance.errors import LibraryDamaged
-from polyglance.store.protocols import Hit, PictureFacts
+from polyglance.store.protocols import AnyFacts, Hit
 from polyglance.types import StoredStates
 
 
-class MemoryVectorStore:
+class MemoryVectorStore(Generic[AnyFacts]):
     """A `VectorStore` of a dictionary, searched by one matrix product."""
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
-        self._rows: dict[str, tuple[PictureFacts, Float32[np.ndarray, " dim"]]] = {}
-        self._matrix: Float32[np.ndarray, "pictures dim"] | None = None
+        self._rows: dict[str, tuple[AnyFacts, Float32[np.ndarray, " dim"]]] = {}
+        self._matrix: Float32[np.ndarray, "rows dim"] | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def facts(self) -> list[PictureFacts]:
-        return [self._rows[path][0] for path in sorted(self._rows)]
+    def facts(self) -> list[AnyFacts]:
+        return [self._rows[key][0] for key in sorted(self._rows)]
 
-    def find(self, path: str) -> PictureFacts | None:
-        row = self._rows.get(path)
+    def find(self, key: str) -> AnyFacts | None:
+        row = self._rows.get(key)
         return row[0] if row else None
 
-    def put(self, facts: Sequence[PictureFacts], vectors: Float32[np.ndarray, "pictures dim"]) -> None:
-        self._rows |= {row.path: (row, vector) for row, vector in zip(facts, vectors, strict=True)}
+    def put(self, facts: Sequence[AnyFacts], vectors: Float32[np.ndarray, "rows dim"]) -> None:
+        self._rows |= {row.key: (row, vector) for row, vector in zip(facts, vectors, strict=True)}
         self._matrix = None
 
-    def remove(self, paths: Collection[str]) -> None:
-        for path in paths:
-            self._rows.pop(path, None)
+    def remove(self, keys: Collection[str]) -> None:
+        for key in keys:
+            self._rows.pop(key, None)
         self._matrix = None
 
-    def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit]:
+    def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
         if self._matrix is None:
             self._matrix = np.array([row for _, row in self._rows.values()], np.float32).reshape(-1, self._dim)
         hits = [
-            Hit(facts.path, facts.content, float(score))
+            Hit(facts, float(score))
             for (facts, _), score in zip(self._rows.values(), self._matrix @ vector, strict=True)
         ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.path))[:limit]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.facts.key))[:limit]
 
 
 class MemoryStateStore:

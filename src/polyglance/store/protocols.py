@@ -1,11 +1,11 @@
-"""The two stores of a library: vectors with the facts about their files, and token states.
+"""The two stores of a library: vectors with the facts about what they are of, and token states.
 
 They are apart so that a change of facts never rewrites states. Every implementation passes the same contract suite.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -29,39 +29,65 @@ class PictureFacts:
     width: int
     height: int
 
+    @property
+    def key(self) -> str:
+        return self.path
+
 
 @dataclass(frozen=True)
-class Hit:
-    """A stored picture near a vector. score: cosine similarity, higher is nearer."""
+class TextFacts:
+    """What a library knows about one text of a file of texts.
 
-    path: str
+    id: hash of file and text, the key. content: hash of the text. language: a code, or `auto` where nothing says it.
+    source: the file, absolute.
+    """
+
+    id: str
     content: str
+    text: str
+    language: str
+    source: str
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
+AnyFacts = TypeVar("AnyFacts", PictureFacts, TextFacts)
+"""Their first field is the key; things of one content have the same states and vector."""
+
+
+@dataclass(frozen=True)
+class Hit(Generic[AnyFacts]):
+    """What is held near a vector. score: cosine similarity, higher is nearer."""
+
+    facts: AnyFacts
     score: float
 
 
 @runtime_checkable
-class VectorStore(Protocol):
-    """One row a picture file: its facts and a vector of unit length. Files of one content have the same vector."""
+class VectorStore(Protocol[AnyFacts]):
+    """One row a thing: its facts and a vector of unit length."""
 
     def __len__(self) -> int: ...
-    def facts(self) -> list[PictureFacts]:
-        """Of every file, sorted by path."""
+    def facts(self) -> list[AnyFacts]:
+        """Of all, sorted by key."""
         ...
 
-    def find(self, path: str) -> PictureFacts | None:
-        """Of this file, None if the store does not hold it."""
+    def find(self, key: str) -> AnyFacts | None:
+        """Of this one, None if the store does not hold it."""
         ...
 
-    def put(self, facts: Sequence[PictureFacts], vectors: Float32[np.ndarray, "pictures dim"]) -> None:
-        """Rows that replace those of the same paths; all of them or, when interrupted, none. No path twice."""
+    def put(self, facts: Sequence[AnyFacts], vectors: Float32[np.ndarray, "rows dim"]) -> None:
+        """Rows that replace those of the same keys; all of them or, when interrupted, none. No key twice."""
         ...
 
-    def remove(self, paths: Collection[str]) -> None:
-        """Forget these files; a path that is not held is no error."""
+    def remove(self, keys: Collection[str]) -> None:
+        """Forget these; a key that is not held is no error."""
         ...
 
-    def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit]:
-        """The `limit` nearest files, best first; equal scores by path."""
+    def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
+        """The `limit` nearest, best first; equal scores by key."""
         ...
 
 

@@ -1,0 +1,65 @@
+"""Texts that a library is to hold, as users bring them.
+
+FILE.jsonl   captions as `data/captions.py` reads them, of which the pictures are left aside
+any other    UTF-8, one text a line
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from polyglance.data.captions import captions_of
+from polyglance.data.lines import decoded, row_of, try_lines
+from polyglance.languages import detect
+from polyglance.query import usable_text
+
+_OF_TEXT: Final = "text:"
+
+
+@dataclass(frozen=True)
+class FoundTexts:
+    """The texts of a file. languages: each text once, with the code of its language or `auto`. wrong: of lines that
+    cannot be used, by their number, the reason."""
+
+    languages: dict[str, str]
+    wrong: dict[int, str]
+
+
+def find_texts(path: Path) -> FoundTexts:
+    """The texts of a file, in its order; empty lines are skipped, and a text that comes again counts once.
+
+    Raises DataError for a file that cannot be read.
+    """
+    parse = partial(_captions, path) if path.suffix == ".jsonl" else _text
+    parsed, wrong = try_lines(path, "texts, one a line,", parse)
+    languages: dict[str, str] = {}
+    for texts in parsed.values():
+        for text, language in texts:
+            languages.setdefault(text, language)
+    return FoundTexts(languages, wrong)
+
+
+def text_hash(*parts: str) -> str:
+    """32 hexadecimal digits that name these parts (BLAKE2b, 128 bits)."""
+    return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def content_of(text: str) -> str:
+    """What names a text among all that was read; no picture has such a name."""
+    return f"{_OF_TEXT}{text_hash(text)}"
+
+
+def is_of_text(content: str) -> bool:
+    return content.startswith(_OF_TEXT)
+
+
+def _text(line: bytes) -> list[tuple[str, str]]:
+    text = usable_text(decoded(line), "text")
+    return [(text, detect(text))]
+
+
+def _captions(path: Path, line: bytes) -> list[tuple[str, str]]:
+    captions = captions_of(row_of(line), path, path.parent)
+    return [(usable_text(one.caption, "text"), one.language) for one in captions if one.caption]

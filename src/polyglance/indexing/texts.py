@@ -1,0 +1,76 @@
+"""Texts of files into a library: what is new is read, what is known is kept, what is gone leaves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from polyglance.data.texts import content_of, find_texts, is_of_text, text_hash
+from polyglance.indexing.pictures import BATCHES_UNTIL_TIDY, PathLike, Progress, absolute, batches
+from polyglance.models.protocol import JointModel
+from polyglance.nn.states import TokenStates
+from polyglance.query import printable
+from polyglance.store.lance import LanceDatabase
+from polyglance.store.protocols import TextFacts
+from polyglance.types import FailedText, TextReport
+
+_BATCH: Final = 128
+
+
+class TextRun:
+    """One run over files. States are written before the rows that need them, and removed after, as of pictures."""
+
+    def __init__(self, model: JointModel, database: LanceDatabase, files: Sequence[PathLike]) -> None:
+        self._model = model
+        self._database = database
+        self._found = {source: find_texts(Path(source)) for source in map(absolute, files)}
+        self._texts = database.make_texts()
+        self._known = {facts.id: facts for facts in self._texts.facts()}
+        self._states = {content for content in database.states.ids() if is_of_text(content)}
+
+    def run(self, progress: Progress) -> TextReport:
+        started = perf_counter()
+        rows = [
+            TextFacts(text_hash(source, text), content_of(text), text, language, source)
+            for source, found in self._found.items()
+            for text, language in found.languages.items()
+        ]
+        pending = [row for row in rows if self._known.get(row.id) != row or row.content not in self._states]
+        done = unchanged = len(rows) - len(pending)
+        progress(done, len(rows))
+        for number, batch in enumerate(batches(pending, _BATCH), 1):
+            self._write(batch)
+            if number % BATCHES_UNTIL_TIDY == 0:
+                self._database.tidy()
+            done += len(batch)
+            progress(done, len(rows))
+        gone, orphans = self._sweep({row.id: row for row in rows})
+        if pending or gone or orphans:
+            self._database.tidy()
+            self._database.sync()
+        failed = [
+            FailedText(printable(source), line, reason)
+            for source, found in self._found.items()
+            for line, reason in found.wrong.items()
+        ]
+        return TextReport(len(pending), unchanged, gone, failed, perf_counter() - started)
+
+    def _write(self, batch: Sequence[TextFacts]) -> None:
+        """Read what is new in the batch, and keep all of it."""
+        fresh = {row.content: row.text for row in batch if row.content not in self._states}
+        if fresh:
+            states = self._model.read_text(self._model.tokenize(list(fresh.values()))).store()
+            self._database.states.put(dict(zip(fresh, states, strict=True)))
+            self._states |= fresh.keys()
+        stored = self._database.states.get([row.content for row in batch])
+        vectors = self._model.embed(TokenStates.load(stored, "text")).float().cpu().numpy()
+        self._texts.put(batch, vectors)
+
+    def _sweep(self, found: Mapping[str, TextFacts]) -> tuple[int, int]:
+        """Forget texts that are gone from the files, and states that no text needs; how many there were of each."""
+        gone = {row.id for row in self._known.values() if row.source in self._found and row.id not in found}
+        self._texts.remove(gone)
+        kept = {key: row for key, row in {**self._known, **found}.items() if key not in gone}
+        orphans = self._states - {row.content for row in kept.values()}
+        self._database.states.remove(orphans)
+        return len(gone), len(orphans)

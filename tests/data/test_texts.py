@@ -1,0 +1,63 @@
+"""Files of texts: what is a text in them, in which language, and what is wrong with the other lines."""
+
+from pathlib import Path
+
+import pytest
+
+from polyglance.data.texts import content_of, find_texts, is_of_text, text_hash
+from polyglance.errors import DataError
+from polyglance.query import MAX_CHARACTERS
+
+
+def test_one_text_a_line(tmp_path: Path):
+    file = tmp_path / "texts.txt"
+    file.write_bytes("\ufeffa red star\r\n\n  красная звезда \n   \na red star\none with \u2028 in it".encode())
+    found = find_texts(file)
+    assert list(found.languages.items()) == [
+        ("a red star", "auto"),
+        ("красная звезда", "ru"),
+        ("one with \u2028 in it", "auto"),
+    ]
+    assert found.wrong == {}
+
+
+def test_captions_bring_their_languages_and_their_pictures_are_left_aside(tmp_path: Path):
+    file = tmp_path / "captions.jsonl"
+    file.write_text(
+        '{"image": "nowhere.png", "caption": "a star"}\n'
+        '{"image": "a.png", "caption": "ein Stern", "language": "de"}\n'
+        '{"image": "b.png", "caption": "a star", "language": "de"}\n'
+    )
+    assert list(find_texts(file).languages.items()) == [("a star", "en"), ("ein Stern", "de")]
+    published = tmp_path / "id" / "test.jsonl"
+    published.parent.mkdir()
+    published.write_text('{"sentences": ["satu", "", "dua"], "id": "1", "img_path": "c.png"}\n')
+    assert find_texts(published).languages == {"satu": "id", "dua": "id"}
+
+
+def test_wrong_lines_are_named_and_the_others_are_read(tmp_path: Path):
+    plain, lines = tmp_path / "texts.txt", tmp_path / "captions.jsonl"
+    plain.write_bytes(b"a star\n\xff\xfe\n" + b"x" * (MAX_CHARACTERS + 1) + b"\na plate\n")
+    lines.write_text('{"image": "a.png"}\nno JSON\n[1]\n{"image": "a.png", "caption": "a star"}\n')
+    found = find_texts(plain)
+    assert list(found.languages) == ["a star", "a plate"]
+    assert list(found.wrong) == [2, 3]
+    assert "UTF-8" in found.wrong[2]
+    assert "at most 2,000 characters, got 2,001" in found.wrong[3]
+    found = find_texts(lines)
+    assert list(found.languages) == ["a star"]
+    assert [reason.split()[0] for reason in found.wrong.values()] == ["caption", "no", "expected"]
+
+
+def test_a_file_may_be_empty_but_must_be_there(tmp_path: Path):
+    (tmp_path / "empty.txt").touch()
+    assert find_texts(tmp_path / "empty.txt").languages == {}
+    for path in (tmp_path / "nowhere.txt", tmp_path):
+        with pytest.raises(DataError, match="texts, one a line"):
+            find_texts(path)
+
+
+def test_names_of_texts_are_no_names_of_pictures():
+    assert is_of_text(content_of("a star"))
+    assert not is_of_text("0" * 32)
+    assert text_hash("a", "b") != text_hash("ab")
