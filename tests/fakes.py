@@ -76,6 +76,32 @@ class ColourModel:
         return 8 * images.hidden[..., :4].mean(1)
 
 
+@dataclass
+class TimedModel(ColourModel):
+    """With a clock of its own, which only its work moves: a text takes 2 ms, a picture 3, a vector 0.5, a pair 0.25."""
+
+    seconds: float = 0.0
+
+    def clock(self) -> float:
+        return self.seconds
+
+    def read_text(self, batch: TextBatch) -> TokenStates:
+        self.seconds += 0.002 * len(batch.ids)
+        return super().read_text(batch)
+
+    def read_images(self, batch: ImageBatch) -> TokenStates:
+        self.seconds += 0.003 * len(batch.pixels)
+        return super().read_images(batch)
+
+    def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
+        self.seconds += 0.0005 * len(states)
+        return super().embed(states)
+
+    def match(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
+        self.seconds += 0.00025 * len(text)
+        return super().match(text, images)
+
+
 def _word(word: str) -> int:
     """1-4 a colour, 5 left, 6 right, 0 anything else."""
     known = [*COLOURS, "left", "right"]

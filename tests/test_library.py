@@ -1,5 +1,6 @@
 """A library from a user's side: folders change, runs are killed, files are hostile, and nothing indexed is lost."""
 
+import json
 import os
 import shlex
 import shutil
@@ -26,8 +27,8 @@ from polyglance.errors import (
 )
 from polyglance.library import Library
 from polyglance.query import MAX_CHARACTERS, Query
-from polyglance.types import IndexReport, TextReport
-from tests.fakes import COLOURS, ColourModel
+from polyglance.types import IndexReport, Picked, TextReport
+from tests.fakes import COLOURS, ColourModel, TimedModel
 from tests.journeys.tiny import save_tiny_model
 
 REPOSITORY = Path(__file__).parents[1]
@@ -508,6 +509,45 @@ def test_the_language_is_said_where_it_is_known(library: Library, query: str, as
 def test_numbers_that_make_no_sense_are_refused(library: Library, k: int, candidates: int):
     with pytest.raises(ConfigurationError, match="at least"):
         library.search("red", k=k, candidates=candidates)
+
+
+# --- a budget
+
+
+def test_a_budget_picks_candidates_by_what_was_measured_once(tmp_path: Path, photos: Path):
+    """A text takes 2 ms here, its vector 0.5, and each candidate 0.25."""
+    model = TimedModel()
+    library = Library.open(tmp_path / "library", model)
+    library.add([photos])
+    library.calibrate(model.clock)
+    before = model.seconds
+    response = library.search("red", budget_ms=3.1)
+    assert response.picked == Picked(2, 3.0)
+    assert [result.rerank_score is None for result in response.results] == [False, False, True]
+    assert model.seconds - before == pytest.approx(0.003)
+    assert library.search("red", budget_ms=2.6).picked == Picked(0, 2.5)
+    assert library.search("red").picked is None
+    with pytest.raises(ConfigurationError, match=r"at least 2\.5 ms"):
+        library.search("red", budget_ms=2)
+
+
+def test_costs_are_measured_when_first_needed_and_for_texts_apart(library: Library, tmp_path: Path, captions: Path):
+    file = tmp_path / "library" / "costs.json"
+    assert library.search("red", budget_ms=1e6).picked.candidates == 100
+    known = file.read_bytes()
+    library.search("blue", budget_ms=1e6)
+    assert file.read_bytes() == known
+    assert library.search_texts("red", budget_ms=1e6).picked == Picked(0, 0.0)
+    library.add_texts(captions)
+    library.search_texts("red", budget_ms=1e6)
+    assert len(json.loads(file.read_bytes())) == 2
+    assert counts(library.add([])) == {}
+
+
+def test_a_budget_and_a_number_of_candidates_are_not_both_taken(library: Library):
+    for more in ({"candidates": 20}, {"rerank": False}):
+        with pytest.raises(ConfigurationError, match="one of them"):
+            library.search("red", budget_ms=50, **more)
 
 
 # --- texts

@@ -9,9 +9,10 @@ print(library.ask("What colour is the star?", image=best.path).answers[0].answer
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query, is_utf8, printable, usable_text
+from polyglance.search.budget import CostFile, measure
 from polyglance.search.pipeline import SearchPipeline, picture_result, text_result
 from polyglance.store.lance import LanceDatabase, Reader
 from polyglance.store.protocols import AnyFacts, PictureFacts, TextFacts
@@ -36,12 +38,16 @@ from polyglance.types import (
     AskResponse,
     AskTasksResponse,
     IndexReport,
+    Picked,
     Result,
     SearchResponse,
     SearchResult,
     TextReport,
     TextResult,
 )
+
+CANDIDATES: Final = 20
+"""Retrieved and reranked where nobody says otherwise."""
 
 _Given = TypeVar("_Given")
 
@@ -112,24 +118,54 @@ class Library:
             return TextRun(self.model, self._database, named).run(progress or (lambda done, total: None))
 
     def search(
-        self, query: str | Query, k: int = 10, candidates: int = 20, language: str = AUTO, rerank: bool = True
+        self,
+        query: str | Query,
+        k: int = 10,
+        candidates: int | None = None,
+        language: str = AUTO,
+        rerank: bool = True,
+        budget_ms: float | None = None,
     ) -> SearchResponse[SearchResult]:
         """The k pictures that the query fits best; of those retrieved, the first `candidates` are reranked.
 
-        query: a text, or a sum of texts and pictures. language: of its texts, a code the model knows; `auto` is told by
-        the script where that is possible.
+        query: a text, or a sum of texts and pictures. candidates: 20 if None. language: of its texts, a code the model
+        knows; `auto` is told by the script where that is possible. budget_ms: milliseconds for the search, by which the
+        number of candidates is picked from what searches take on this machine; that is measured when first needed.
 
         Raises QueryError for a text or a sum that cannot be used, PictureError for a picture that cannot be read,
         ConfigurationError for a language or number that does not fit.
         """
-        return self._searched(self._pictures, query, k, candidates, language, rerank)
+        return self._searched(
+            self._pictures, query, k=k, candidates=candidates, language=language, rerank=rerank, budget_ms=budget_ms
+        )
 
     def search_texts(
-        self, query: str | Query, k: int = 10, candidates: int = 20, language: str = AUTO, rerank: bool = True
+        self,
+        query: str | Query,
+        k: int = 10,
+        candidates: int | None = None,
+        language: str = AUTO,
+        rerank: bool = True,
+        budget_ms: float | None = None,
     ) -> SearchResponse[TextResult]:
         """The k texts that fit the query best, as `search` finds pictures: here its pictures are held against the
         candidates by the joint layers, and its texts by their vectors alone."""
-        return self._searched(self._texts, query, k, candidates, language, rerank)
+        return self._searched(
+            self._texts, query, k=k, candidates=candidates, language=language, rerank=rerank, budget_ms=budget_ms
+        )
+
+    def calibrate(self, clock: Callable[[], float] = perf_counter) -> None:
+        """Measure anew what searches take on this machine, among pictures and among texts, and keep it.
+
+        A search with a budget does this by itself where it was not done; call it when the machine was busy then.
+        """
+        for pipeline in (self._pictures, self._texts):
+            if len(pipeline.items):
+                self._costs.save(pipeline, measure(pipeline, clock))
+
+    @property
+    def _costs(self) -> CostFile:
+        return CostFile(self._database.folder / "costs.json")
 
     @property
     def _pictures(self) -> SearchPipeline[PictureFacts, SearchResult]:
@@ -145,17 +181,36 @@ class Library:
         self,
         pipeline: SearchPipeline[AnyFacts, Result],
         query: str | Query,
+        *,
         k: int,
-        candidates: int,
+        candidates: int | None,
         language: str,
         rerank: bool,
+        budget_ms: float | None,
     ) -> SearchResponse[Result]:
         query = (Query.text(query) if isinstance(query, str) else query).usable()
         texts = " ".join(term.text for term in query.terms if term.text is not None)
         language = self._language(language, texts)
         _at_least(1, k, "k")
-        _at_least(0, candidates, "candidates")
-        return pipeline.search(query, k=k, candidates=candidates, language=language, rerank=rerank)
+        _at_least(0, candidates or 0, "candidates")
+        picked = None
+        if budget_ms is not None:
+            if candidates is not None or not rerank:
+                raise ConfigurationError("expected a budget, or a number of candidates, or no reranking: one of them")
+            picked = self._pick(pipeline, query, budget_ms)
+            candidates = picked.candidates
+        candidates = CANDIDATES if candidates is None else candidates
+        response = pipeline.search(query, k=k, candidates=candidates, language=language, rerank=rerank)
+        return replace(response, picked=picked)
+
+    def _pick(self, pipeline: SearchPipeline[AnyFacts, Result], query: Query, budget_ms: float) -> Picked:
+        if not len(pipeline.items):
+            return Picked(0, 0.0)
+        costs = self._costs.load(pipeline)
+        if costs is None:
+            costs = measure(pipeline)
+            self._costs.save(pipeline, costs)
+        return costs.pick(query, pipeline.modality, budget_ms)
 
     def ask(self, question: str, image: PathLike, language: str = AUTO, top: int = 5) -> AskResponse:
         """The `top` most probable answers about one picture, from what was stored of it or else from the file.

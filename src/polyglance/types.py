@@ -52,14 +52,23 @@ Result = TypeVar("Result", SearchResult, TextResult)
 
 
 @dataclass(frozen=True)
+class Picked:
+    """What a budget of time allows: so many candidates, which the search is expected to take so long for."""
+
+    candidates: int
+    expected_ms: float
+
+
+@dataclass(frozen=True)
 class SearchResponse(Generic[Result]):
-    """What a search gives. milliseconds: `text`, `retrieve`, `rerank`, `total`."""
+    """What a search gives. milliseconds: `text`, `retrieve`, `rerank`, `total`. picked: None without a budget."""
 
     query: str
     language: str
     model: str
     results: list[Result]
     milliseconds: dict[str, float]
+    picked: Picked | None = None
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def test_index_reports_what_it_did(model, tmp_path):
 def test_search_finds_pictures_in_json(indexed):
     ended = polyglance("search", "a red star", "--library", "library", "-k", "3", "--json", cwd=indexed)
     assert (ended.status, ended.errors) == (0, "")
-    assert list(ended.json) == ["query", "language", "model", "results", "milliseconds"]
+    assert list(ended.json) == ["query", "language", "model", "results", "milliseconds", "picked"]
     assert list(ended.json["milliseconds"]) == ["text", "retrieve", "rerank", "total"]
     assert [list(result) for result in ended.json["results"]] == [
         ["path", "score", "retrieval_score", "rerank_score", "rank"]
@@ -107,6 +107,16 @@ def test_search_by_a_picture_and_with_words(indexed):
     assert_refused(polyglance(*search, "a star", "--without", " ", cwd=indexed), "at least one word")
     nothing = polyglance(*search, "--without", "at night", cwd=indexed)
     assert nothing.status == 2
+
+
+def test_a_budget_says_what_it_picked(indexed):
+    search = ("search", "a red star", "--library", "library", "--budget-ms")
+    ended = polyglance(*search, "100000", "--json", cwd=indexed)
+    assert (ended.status, ended.errors) == (0, "")
+    assert ended.json["picked"]["candidates"] == 100
+    assert 0 < ended.json["picked"]["expected_ms"] < 100_000
+    assert "reranked 100:" in polyglance(*search, "100000", cwd=indexed).output
+    assert_refused(polyglance(*search, "0", cwd=indexed), "budget of at least")
 
 
 def test_texts_are_indexed_and_found_by_a_picture(model, tmp_path):

@@ -119,7 +119,12 @@ def search(
     texts: Annotated[bool, typer.Option("--texts", help="Find texts of the library instead of pictures.")] = False,
     library: LibraryFolder = None,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many results.")] = 10,
-    candidates: Annotated[int, typer.Option(min=1, metavar="N", help="How many are retrieved and reranked.")] = 20,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="How many are retrieved and reranked. [default: 20]")
+    ] = None,
+    budget_ms: Annotated[
+        float | None, typer.Option(metavar="MS", help="Rerank as many as can be done in so many milliseconds.")
+    ] = None,
     language: Language = "auto",
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only: faster, less exact.")] = False,
     as_json: Json = False,
@@ -132,6 +137,7 @@ def search(
       polyglance search --image dog.png
       polyglance search "on a red plate" --image dog.png --without "at night"
       polyglance search --image dog.png --texts
+      polyglance search "a small dog on a red plate" --budget-ms 50
     """
     from polyglance.library import Library
     from polyglance.query import Query
@@ -143,7 +149,9 @@ def search(
     asked = Query.sum([*wanted, *(-Query.text(text) for text in without or [])])
     opened = Library.open(library_folder(library), create=False)
     find = opened.search_texts if texts else opened.search
-    response: SearchResponse[Any] = find(asked, k=k, candidates=candidates, language=language, rerank=not no_rerank)
+    response: SearchResponse[Any] = find(
+        asked, k=k, candidates=candidates, language=language, rerank=not no_rerank, budget_ms=budget_ms
+    )
     if as_json:
         print_json(asdict(response))
     else:
@@ -303,6 +311,9 @@ def show_search(response: "SearchResponse[SearchResult] | SearchResponse[TextRes
         found.add_row(str(result.rank), *shown, bar(result.score), reranked, f"{result.retrieval_score:.3f}")
     output.print(found if response.results else f"nothing found: the library holds no {what}")
     output.print(f"{response.model}, {response.language}: {times(response.milliseconds)}", style="dim")
+    if response.picked:
+        picked = response.picked
+        output.print(f"reranked {picked.candidates}: {picked.expected_ms:.1f} ms expected", style="dim")
 
 
 def answer_table(answers: Sequence["Answer"], title: str | None = None) -> "Table":
