@@ -31,7 +31,7 @@ test: setup $(PEERS)
 # Every comparison of benchmarks/, or one of them: make bench-NAME
 bench: $(patsubst benchmarks/%.py,bench-%,$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 
-bench-adapters: $(PEERS)
+bench-adapters bench-rerank: $(PEERS)
 
 bench-%: setup
 	$(BIN)/python -m benchmarks.$*

@@ -47,11 +47,11 @@ BLOCK_MS = 300
 
 
 class Peer:
-    """The process of the other side."""
+    """The process of the other side. script: its file here."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str = "_adapters_peer.py") -> None:
         self.process = subprocess.Popen(
-            [ROOT / ".venv-peers" / "bin" / "python", "-P", Path(__file__).with_name("_adapters_peer.py")],
+            [ROOT / ".venv-peers" / "bin" / "python", "-P", Path(__file__).with_name(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},

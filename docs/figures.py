@@ -128,6 +128,31 @@ def kernels() -> str:
     return table(["what", "instead of", *head], lines)
 
 
+def rerank() -> str:
+    """A line a case, bfloat16 beside float32."""
+    rows = results("bench_rerank")
+    lines = []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        of_case = [row for row in rows if row["case"] == case]
+        kept, required = of_case[0]["bytes"], of_case[0]["required"]
+        theirs = f" / {of_case[0]['peer_bytes']:,}" if of_case[0]["peer_bytes"] else ""
+        cells = [case, f"{kept:,}{theirs}"]
+        for dtype in ("bfloat16", "float32"):
+            found = [row for row in of_case if row["dtype"] == dtype]
+            for row in found:
+                low, high = row["spread"]
+                missed = " **" if required and row["ratio"] < required else ""
+                cells += [
+                    f"{row['ours_ms']:,.0f} / {row['peer_ms']:,.0f}",
+                    f"{row['ratio']:.1f} ({low:.1f} to {high:.1f}){missed}",
+                ]
+            if not found:
+                cells += ["", ""]
+        lines.append([*cells, f"{required:g}" if required else ""])
+    times = [f"{dtype}: {what}" for dtype in ("bfloat16", "float32") for what in ("ours / theirs, ms", "ratio")]
+    return table(["20 pictures for one text, two cores", "bytes a picture", *times, "to reach"], lines)
+
+
 def _adapterdrop(name: str) -> str:
     return adapterdrop.TABLES[name](results("adapterdrop"))
 
@@ -139,6 +164,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "times": times,
     "peers": peers,
     "kernels": kernels,
+    "rerank": rerank,
     **{name: partial(_adapterdrop, name) for name in adapterdrop.TABLES},
 }
 
