@@ -42,10 +42,9 @@ EVERYTHING = _storage("merge", 8, 192)
 """All image tokens as wide as the model: what a cross-encoder reads from pixels."""
 WAYS = (
     EVERYTHING,
-    _storage("merge", 4, 128),
-    *(_storage("mean", side, 128) for side in (8, 5, 4, 3, 2)),
-    _storage("queries", 4, 128),
-    *(_storage("merge", 4, width) for width in (192, 64, 32)),
+    *(_storage(kind, 4, 128) for kind in ("merge", "mean", "queries")),
+    *(_storage("merge", 4, width) for width in (64, 32, 192)),
+    *(_storage("mean", side, 128) for side in (5, 3, 2, 8)),
 )
 CUTS = tuple(Storage(f"cut-{cut}", {"first_joint_layer": cut}) for cut in (1, 2, 3, 4))
 """As the bundled model stores, cut elsewhere; trained in all weights, on fewer pictures."""
