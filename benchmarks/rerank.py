@@ -126,8 +126,10 @@ class Case:
 
 
 CASES = (
+    Case(Stored(6, 4, 768), PIXELS, BOTH),
+    Case(Stored(8, 4, 768), PIXELS, BOTH),
     Case(CHOSEN, PIXELS, BOTH, 12),
-    *(Case(Stored(cut, 4, 768), PIXELS, BOTH) for cut in (6, 8, 10)),
+    Case(Stored(10, 4, 768), PIXELS, BOTH),
     *(Case(Stored(9, grid, width), PIXELS) for grid, width in ((4, 256), (5, 640), (7, 320))),
     Case(CHOSEN, BLIP, required=100),
     Case(CHOSEN, BLIP_JOINT),
