@@ -13,7 +13,7 @@ CAPTIONS = [Caption(A, "a"), Caption(B, "b"), Caption(A, "a again"), Caption(C, 
 
 def test_every_epoch_sees_every_caption_once_in_an_order_of_its_own() -> None:
     source = CaptionSource(CAPTIONS, 2, seed=0)
-    assert source.steps_an_epoch == 2
+    assert source.batches_an_epoch == 2
     epochs = [[text for step in (2 * epoch, 2 * epoch + 1) for text in source(step).texts] for epoch in range(6)]
     assert all(sorted(epoch) == ["a", "a again", "b", "c"] for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1

@@ -279,7 +279,7 @@ def test_a_folder_of_another_training_is_refused(tiny, captions, tmp_path) -> No
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: RetrievalSettings(batch=1), "2 or more captions a step, got 5 and 1"),
+        (lambda: RetrievalSettings(batch=1), "2 or more captions a batch and 1 or more batches a step, got 5, 1 and 1"),
         (lambda: RetrievalSettings(depth=2), "adapters to leave out of 2 layers"),
         (lambda: RetrievalSettings(mode="cross", mine=1), "the mode is cross: leave mine out"),
         (

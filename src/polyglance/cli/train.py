@@ -12,6 +12,7 @@ from polyglance.cli.output import console, one_line, print_json, stages, table
 if TYPE_CHECKING:
     from polyglance.data.captions import Caption
     from polyglance.models.single_stream import SingleStreamModel
+    from polyglance.training.devices import Precision
     from polyglance.training.question_tasks import QuestionReport
     from polyglance.training.retrieval import RetrievalReport, Validate
     from polyglance.training.retrieval_losses import MatchLoss, Mode, TwinLoss
@@ -145,7 +146,9 @@ def retrieval(
         typer.Option(metavar="NAME|self", help="Learn from a model's cross-encoder; self: the twin from one's own."),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each caption is seen.")] = 5,
-    batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions a step.")] = 64,
+    batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions that are told apart at once.")] = 64,
+    accumulate: Annotated[int, typer.Option(min=1, metavar="N", help="Batches a step.")] = 1,
+    precision: Annotated[str, typer.Option(metavar="bf16|fp16|no", help="Of products; no: float32.")] = "bf16",
     learning_rate: Rate = 1e-4,
     patience: Annotated[
         int, typer.Option(min=0, metavar="N", help="Epochs without a better validation, then it ends; 0: never.")
@@ -165,6 +168,7 @@ def retrieval(
     from polyglance.data.captions import read_captions
     from polyglance.models import load_model
     from polyglance.models.checkpoint import save_model
+    from polyglance.training.devices import is_first_process
     from polyglance.training.plots import plot_losses
     from polyglance.training.retrieval import STAGE, train_retrieval
     from polyglance.training.retrieval_losses import RetrievalSettings
@@ -180,6 +184,8 @@ def retrieval(
         distil=teacher == "self",
         epochs=epochs,
         batch=batch,
+        accumulate=accumulate,
+        precision=cast("Precision", precision),
         learning_rate=learning_rate,
         patience=patience,
         seed=seed,
@@ -198,6 +204,8 @@ def retrieval(
             report,
             teacher=load_model(teacher) if teacher and not settings.distil else None,
         )
+    if not is_first_process():
+        return
     trained.name = output.resolve().name
     save_model(trained, output)
     plot_losses(folder, (STAGE,))

@@ -31,12 +31,15 @@ class CaptionSource:
     Raises DataError for captions of fewer than two pictures, among which there is nothing to tell apart.
     """
 
-    def __init__(self, captions: Sequence[Caption], batch: int, seed: int) -> None:
+    def __init__(self, captions: Sequence[Caption], batch: int, seed: int, parts: int = 1) -> None:
+        """parts: an epoch has a multiple of so many batches."""
         self.captions, self.seed = captions, seed
         self.images: tuple[Path, ...] = tuple(dict.fromkeys(caption.image for caption in captions))
         if len(self.images) < 2:
             raise DataError(f"expected captions of two pictures or more to train on, got {len(self.images)}")
-        self.batch = min(batch, len(captions))
+        self.batch, self.parts = min(batch, max(2, len(captions) // parts)), parts
+        if len(captions) < self.batch * parts:
+            raise DataError(f"expected {2 * parts} captions or more for steps of {parts} batches, got {len(captions)}")
         row_of = {path: row for row, path in enumerate(self.images)}
         self._rows = torch.tensor([row_of[caption.image] for caption in captions])
         self.fits = [
@@ -48,12 +51,13 @@ class CaptionSource:
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     @property
-    def steps_an_epoch(self) -> int:
-        return len(self.captions) // self.batch
+    def batches_an_epoch(self) -> int:
+        return len(self.captions) // (self.batch * self.parts) * self.parts
 
-    def __call__(self, step: int, mined: Int[Tensor, "captions nearest"] | None = None) -> CaptionBatch:
-        """mined: for each caption rows of wrong pictures, -1 for none; the same throughout an epoch."""
-        epoch, number = divmod(step, self.steps_an_epoch)
+    def __call__(self, number: int, mined: Int[Tensor, "captions nearest"] | None = None) -> CaptionBatch:
+        """number: of the batch. mined: for each caption rows of wrong pictures, -1 for none; the same in all of an
+        epoch."""
+        epoch, number = divmod(number, self.batches_an_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(self.seed << 32 | epoch)
             order = torch.randperm(len(self.captions), generator=generator)

@@ -4,11 +4,15 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import fmean
+from typing import Final, Protocol
 
 import torch
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -37,6 +41,48 @@ class Schedule:
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
+class Engine(Protocol):
+    """How the steps of a loop are run: in how many processes, of which the first reports and saves; in how many parts,
+    each with losses of its own."""
+
+    @property
+    def first(self) -> bool: ...
+    @property
+    def parts(self) -> int: ...
+    def prepared(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer: ...
+    def backward(self, loss: Float[Tensor, ""]) -> None: ...
+    def clip(self, parameters: Sequence[nn.Parameter], norm: float) -> None: ...
+    def asked(self, question: Callable[[], bool]) -> bool:
+        """The first process's answer, in all."""
+        ...
+
+    def wait(self) -> None: ...
+
+
+class _Alone:
+    """One process, a step in one part."""
+
+    first, parts = True, 1
+
+    def prepared(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        return optimizer
+
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        loss.backward()
+
+    def clip(self, parameters: Sequence[nn.Parameter], norm: float) -> None:
+        nn.utils.clip_grad_norm_(parameters, norm)
+
+    def asked(self, question: Callable[[], bool]) -> bool:
+        return question()
+
+    def wait(self) -> None:
+        pass
+
+
+ALONE: Final = _Alone()
+
+
 def fit(
     stage: str,
     module: nn.Module,
@@ -47,6 +93,7 @@ def fit(
     save_every: float = 120,
     check: Callable[[int], bool] | None = None,
     check_every: int = 0,
+    engine: Engine = ALONE,
 ) -> None:
     """Trains `module` in place for `schedule.steps` steps and leaves `STAGE.safetensors` and `STAGE.jsonl` in
     the folder.
@@ -54,43 +101,53 @@ def fit(
     losses: the losses of one step, summed to be minimised; it must draw whatever is random from the step's number, so
     that a run that was killed and one that was not are the same. Where the folder holds a checkpoint, training goes on
     behind it. save_every: seconds between checkpoints. check: called after every `check_every` steps, with how often
-    that makes, the module not in training; True ends the stage.
+    that makes, the module not in training; True ends the stage. engine: `training.devices.Devices`, for other devices
+    and several processes; where it makes a step of several parts, `losses` is called with the number of the part, and
+    gradients are means.
 
     Raises TrainingError where a loss is no finite number; the last checkpoint stays.
     """
     trained = [p for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(_groups(trained, schedule.weight_decay), lr=schedule.learning_rate, betas=(0.9, 0.98))
+    groups = _groups(trained, schedule.weight_decay)
+    optimizer = engine.prepared(torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98)))
     checkpoint, log = folder / f"{stage}.safetensors", folder / f"{stage}.jsonl"
     first = _resume(checkpoint, module, optimizer) if checkpoint.exists() else 0
-    _forget_after(log, first)
+    if engine.first:
+        _forget_after(log, first)
     saved = time.monotonic()
     module.train()
     for step in range(first, schedule.steps):
         started = time.perf_counter()
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(step)
-        terms = losses(step)
-        _require_finite(stage, step, terms, checkpoint)
-        torch.stack(list(terms.values())).sum().backward()
-        nn.utils.clip_grad_norm_(trained, schedule.clip)
+        parts = []
+        for part in range(step * engine.parts, (step + 1) * engine.parts):
+            terms = losses(part)
+            _require_finite(stage, step, terms, checkpoint)
+            engine.backward(torch.stack(list(terms.values())).sum())
+            parts.append(terms)
+        engine.clip(trained, schedule.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        values = {name: round(value.item(), 4) for name, value in terms.items()}
-        with log.open("a") as lines:
-            row = {"step": step, "seconds": round(time.perf_counter() - started, 4), **values}
-            lines.write(json.dumps(row) + "\n")
-        if report:
-            report(stage, step + 1, schedule.steps, values)
+        values = {name: round(fmean(terms[name].item() for terms in parts), 4) for name in parts[0]}
+        if engine.first:
+            with log.open("a") as lines:
+                row = {"step": step, "seconds": round(time.perf_counter() - started, 4), **values}
+                lines.write(json.dumps(row) + "\n")
+            if report:
+                report(stage, step + 1, schedule.steps, values)
         ended = False
         if check and (step + 1) % check_every == 0:
             module.eval()
-            ended = check((step + 1) // check_every)
+            ended = engine.asked(partial(check, (step + 1) // check_every))
             module.train()
-        if ended or step + 1 == schedule.steps or time.monotonic() - saved >= save_every:
+        due = ended or step + 1 == schedule.steps or time.monotonic() - saved >= save_every
+        if due and engine.first:
             _save(checkpoint, module, optimizer, step + 1)
             saved = time.monotonic()
         if ended:
             break
+    engine.wait()
     module.eval()
 
 

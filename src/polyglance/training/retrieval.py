@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
-from typing import Final
+from typing import Final, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -48,7 +48,8 @@ def train_retrieval(
     kept: KeptStates | None = None,
     teacher: SingleStreamModel | None = None,
 ) -> tuple[SingleStreamModel, RetrievalReport]:
-    """The trained model, in float32, with the weights of the best validation.
+    """The trained model, in float32 on the CPU, with the weights of the best validation. In several processes
+    (`training.devices`) each gets it.
 
     captions: of the split train; those that are known to be true of another picture of a batch are no negatives there.
     folder: of the log, of the checkpoint from which a killed run goes on to the same end, of the best weights, and of
@@ -63,19 +64,30 @@ def train_retrieval(
         ConfigurationError: the folder holds another training, or there is a depth for adapters that are there already.
     """
     model = _prepared(model, settings)
-    source = CaptionSource(captions, settings.batch, settings.seed)
+    source = CaptionSource(captions, settings.batch, settings.seed, settings.accumulate)
     _check_beginning(folder, settings, source, model.fingerprint, teacher.fingerprint if teacher else "")
     losses = RetrievalLosses(model, source, settings, folder / "states", report, kept, teacher)
-    steps = settings.epochs * source.steps_an_epoch
+    steps_an_epoch = source.batches_an_epoch // settings.accumulate
+    steps = settings.epochs * steps_an_epoch
     schedule = Schedule(steps, settings.learning_rate, max(1, steps // 20))
     epochs = _Validations(folder, losses, validate, settings.patience) if validate else None
     if not (epochs and epochs.ended):
-        fit(STAGE, losses, losses.step, schedule, folder, report, check=epochs, check_every=source.steps_an_epoch)
+        fit(
+            STAGE,
+            losses,
+            losses.step,
+            schedule,
+            folder,
+            report,
+            check=epochs,
+            check_every=steps_an_epoch,
+            engine=losses.devices,
+        )
     if epochs:
         losses.load_state_dict(load_file(epochs.best))
     model.config = replace(model.config, temperature=1 / losses.scale.exp().item())
     rows = list(read_log(folder / f"{STAGE}.jsonl"))
-    last = rows[-source.steps_an_epoch :]
+    last = rows[-steps_an_epoch:]
     done = RetrievalReport(
         captions=len(captions),
         pictures=len(source.images),
@@ -84,7 +96,7 @@ def train_retrieval(
         validation=tuple(epochs.recalls) if epochs else (),
         best_epoch=epochs.best_epoch if epochs else settings.epochs,
     )
-    return model.eval().requires_grad_(False), done
+    return model.cpu().eval().requires_grad_(False), done
 
 
 class _Validations:
@@ -94,7 +106,10 @@ class _Validations:
     def __init__(self, folder: Path, losses: RetrievalLosses, validate: Validate, patience: int) -> None:
         self.losses, self.validate, self.patience = losses, validate, patience
         self.log, self.best = folder / "validation.json", folder / "best.safetensors"
-        self.recalls: list[float] = json.loads(self.log.read_text()) if self.log.exists() else []
+
+    @property
+    def recalls(self) -> list[float]:
+        return cast("list[float]", json.loads(self.log.read_text())) if self.log.exists() else []
 
     @property
     def best_epoch(self) -> int:
@@ -106,11 +121,12 @@ class _Validations:
 
     def __call__(self, number: int) -> bool:
         """number: of the epoch, from 1. A run that goes on forgets what its checkpoint knows nothing of."""
-        del self.recalls[number - 1 :]
-        self.recalls.append(self.validate(self.losses.model))
-        if self.best_epoch == number:
+        model, device = self.losses.model, self.losses.model.device
+        recalls = [*self.recalls[: number - 1], self.validate(model.cpu())]
+        model.to(device)
+        if recalls.index(max(recalls)) == number - 1:
             save_file({name: value.contiguous() for name, value in self.losses.state_dict().items()}, self.best)
-        self.log.write_text(json.dumps(self.recalls) + "\n")
+        self.log.write_text(json.dumps(recalls) + "\n")
         return self.ended
 
 
@@ -149,4 +165,5 @@ def _check_beginning(
         raise ConfigurationError(
             f"{folder} holds a training with another {', '.join(changed)}: name another, or empty it"
         )
-    path.write_text(json.dumps(beginning, indent=1) + "\n")
+    if not path.exists():
+        path.write_text(json.dumps(beginning, indent=1) + "\n")

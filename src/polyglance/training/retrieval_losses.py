@@ -11,11 +11,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from polyglance.errors import ConfigurationError
-from polyglance.models.protocol import ImageBatch
+from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.reading import PICTURES, TEXTS
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.caption_source import CaptionBatch, CaptionSource
+from polyglance.training.devices import Devices, Precision
 from polyglance.training.kept_pictures import LOWER, PictureInputs, read_pixels
 from polyglance.training.loop import Losses, Report
 from polyglance.training.losses import (
@@ -51,7 +52,8 @@ class RetrievalSettings:
     binary, with one random negative a pair, as the authors took it. adapters: train an adapter for each task and its
     head in a frozen body, from joint layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
     the compressor. mine: epochs after which wrong pictures are mined anew for each caption, by the twin encoder; 0
-    never. distil: the cross-encoder teaches the twin encoder its order. patience: validations without a gain, then it
+    never. distil: the cross-encoder teaches the twin encoder its order. accumulate: batches a step, of which each has
+    its own losses. precision: of products, bf16, fp16 or no (float32). patience: validations without a gain, then it
     ends.
     """
 
@@ -66,18 +68,26 @@ class RetrievalSettings:
     epochs: int = 5
     batch: int = 64
     learning_rate: float = 1e-4
+    accumulate: int = 1
+    precision: Precision = "bf16"
     patience: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (("mode", Mode), ("twin_loss", TwinLoss), ("match_loss", MatchLoss)):
+        for name, choices in (
+            ("mode", Mode),
+            ("twin_loss", TwinLoss),
+            ("match_loss", MatchLoss),
+            ("precision", Precision),
+        ):
             if getattr(self, name) not in get_args(choices):
                 raise ConfigurationError(
                     f"expected {name} to be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
                 )
-        if self.epochs < 1 or self.batch < 2:
+        if min(self.epochs, self.accumulate) < 1 or self.batch < 2:
             raise ConfigurationError(
-                f"expected 1 or more epochs and 2 or more captions a step, got {self.epochs} and {self.batch}"
+                "expected 1 or more epochs, 2 or more captions a batch and 1 or more batches a step, got "
+                f"{self.epochs}, {self.batch} and {self.accumulate}"
             )
         if self.depth and not self.adapters:
             raise ConfigurationError(
@@ -116,6 +126,8 @@ class RetrievalLosses(nn.Module):
         teacher: SingleStreamModel | None = None,
     ) -> None:
         super().__init__()
+        self.devices = Devices(settings.precision, settings.accumulate)
+        model = model.to(self.devices.device)
         self.model, self.source, self.settings, self._report = model, source, settings, report
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
@@ -123,10 +135,13 @@ class RetrievalLosses(nn.Module):
             frozen = not name.startswith(OF_TASKS) if settings.adapters else name.startswith(LOWER)
             parameter.requires_grad_(not (frozen and settings.freezes))
         self._kept = kept
-        if settings.freezes and kept is None:
-            inputs = PictureInputs(model.eval(), source.images, compressed=settings.adapters)
-            self._kept = keep_states(inputs, folder=folder, report=report)
-        self.teacher = Teacher.read(teacher.to(model.device), source.images, folder, report) if teacher else None
+        self.teacher: Teacher | None = None
+        with self.devices.first_alone():
+            if settings.freezes and kept is None:
+                inputs = PictureInputs(model.eval(), source.images, compressed=settings.adapters)
+                self._kept = keep_states(inputs, folder=folder, report=report)
+            if teacher:
+                self.teacher = Teacher.read(teacher.to(model.device), source.images, folder, report)
         self.mined: Tensor | None
         self.register_buffer(
             "mined", torch.full((len(source.captions), NEAREST), -1, dtype=torch.int32) if settings.mine else None
@@ -142,19 +157,23 @@ class RetrievalLosses(nn.Module):
                 module.eval()
         return self
 
-    def step(self, step: int) -> Losses:
-        if self._mines_at(step):
+    def step(self, number: int) -> Losses:
+        """Of a batch. Processes share what is read, embedded and matched, and each has the losses of the whole."""
+        if self._mines_at(number):
             self._mine()
-        batch, pixels = self._batch(step)
-        generator = torch.Generator().manual_seed(self.settings.seed << 32 | step)
-        with torch.autocast(self.model.device.type, torch.bfloat16):
-            texts = self.model.read_text(self.model.tokenize(batch.texts))
-            images = self._images(batch.rows, pixels)
+        batch, pixels = self._batch(number)
+        generator = torch.Generator().manual_seed(self.settings.seed << 32 | number)
+        rows, device = len(batch.texts), self.model.device
+        with self.devices.autocast():
+            tokens, share = self.model.tokenize(batch.texts), self.devices.share(rows)
+            texts = self.model.read_text(TextBatch(tokens.ids[share.to(device)], tokens.mask[share.to(device)]))
+            images = self._images(batch.rows[share], pixels)
             terms: Losses = {}
-            cosines = torch.zeros(batch.also_true.shape, device=self.model.device)
+            cosines = torch.zeros(rows, rows, device=device)
             if self.settings.mode != "cross":
-                of_texts, of_images = self.model.embed(texts), self.model.embed(images)
-                terms["twin"] = self._twin(of_texts, of_images, batch.also_true.to(of_texts.device))
+                of_texts = self.devices.together(self.model.embed(texts), rows)
+                of_images = self.devices.together(self.model.embed(images), rows)
+                terms["twin"] = self._twin(of_texts, of_images, batch.also_true.to(device))
                 cosines = of_texts @ of_images.T
             if self.settings.mode != "twin" or self.teacher:
                 terms |= self._of_pairs(batch, texts, images, cosines, generator)
@@ -195,25 +214,37 @@ class RetrievalLosses(nn.Module):
         """Of each right pair and two wrong ones, with another image and with another text; a caption that is true of
         all images of the batch, or an image that all captions are true of, is left out."""
         also_true, settings = batch.also_true, self.settings
-        there = (~also_true).any(dim=1) & (~also_true).any(dim=0)
-        own = there.nonzero().squeeze(1) if there.any() else torch.zeros(1, dtype=torch.long)
+        apart = (~also_true).any(dim=1) & (~also_true).any(dim=0)
+        own = apart.nonzero().squeeze(1) if apart.any() else torch.zeros(1, dtype=torch.long)
         sharpness = SHARPNESS if settings.match_loss == "hard" else 0.0
         image = hard_negatives(cosines, also_true, sharpness, generator)[own]
         text = hard_negatives(cosines.T, also_true.T, sharpness, generator)[own]
         pairs = torch.cat([own, own, text]), torch.cat([own, image, own])
         text_of, image_of = pairs[0].to(cosines.device), pairs[1].to(cosines.device)
+        share = self.devices.share(len(pairs[0]))
         terms: Losses = {}
         if settings.mode != "twin":
-            scores = self.model.match(texts[text_of], images[image_of]).float().view(3, -1).T
+            there = share.to(cosines.device)
+            texts, images = self._whole(texts, len(also_true)), self._whole(images, len(also_true))
+            scores = self._columns(self.model.match(texts[text_of[there]], images[image_of[there]]), len(own))
             terms |= self._match(scores, generator)
             taught = scores.detach()
         if self.teacher:
-            taught = self.teacher.scores(batch.texts, batch.rows, pairs).float().view(3, -1).T
+            of_share = self.teacher.scores(batch.texts, batch.rows, (pairs[0][share], pairs[1][share]))
+            taught = self._columns(of_share, len(own))
             if settings.mode != "twin":
                 terms["match_order"] = taught_order(scores, taught)
         if settings.mode != "cross" and (self.teacher or settings.distil):
             terms["twin_order"] = taught_order(self._scale * cosines[text_of, image_of].view(3, -1).T, taught)
-        return terms if there.any() else {name: self.scale.sum() * 0 for name in terms}
+        return terms if apart.any() else {name: self.scale.sum() * 0 for name in terms}
+
+    def _whole(self, share: TokenStates, rows: int) -> TokenStates:
+        """The states of the whole batch."""
+        mask = self.devices.together(share.mask.byte(), rows).bool()
+        return TokenStates(self.devices.together(share.hidden, rows), mask, share.modality)
+
+    def _columns(self, share: Float[Tensor, " share"], rows: int) -> Float[Tensor, "rows 3"]:
+        return self.devices.together(share.float(), 3 * rows).view(3, rows).T
 
     def _match(self, scores: Float[Tensor, "rows 3"], generator: torch.Generator) -> Losses:
         """scores: of the right pair, of that with a wrong image, of that with a wrong text."""
@@ -223,31 +254,32 @@ class RetrievalLosses(nn.Module):
         coin = (torch.rand(len(scores), generator=generator) < 0.5).to(right.device)
         return {"match": binary_match(right, torch.where(coin, wrong[:, 0], wrong[:, 1]))}
 
-    def _batch(self, step: int) -> tuple[CaptionBatch, Tensor | None]:
-        """This step's captions and pixels; the next step's are drawn and decoded meanwhile in a thread."""
-        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self._drawn(step)
-        self._ahead = None if self._mines_at(step + 1) else (step + 1, self._thread.submit(self._drawn, step + 1))
+    def _batch(self, number: int) -> tuple[CaptionBatch, Tensor | None]:
+        """A batch and the pixels of this process's share; the next ones are drawn and decoded meanwhile in a thread."""
+        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == number else self._drawn(number)
+        following = number + 1
+        self._ahead = None if self._mines_at(following) else (following, self._thread.submit(self._drawn, following))
         return batch
 
-    def _drawn(self, step: int) -> tuple[CaptionBatch, Tensor | None]:
-        batch = self.source(step, self.mined)
+    def _drawn(self, number: int) -> tuple[CaptionBatch, Tensor | None]:
+        batch = self.source(number, self.mined)
         if self._kept is not None:
             return batch, None
-        return batch, self._pixels(batch.rows)
+        return batch, self._pixels(batch.rows[self.devices.share(len(batch.rows))])
 
     def _pixels(self, rows: Int[Tensor, " rows"]) -> Tensor:
         return read_pixels(self.model, [self.source.images[row] for row in rows.tolist()])
 
-    def _mines_at(self, step: int) -> bool:
+    def _mines_at(self, number: int) -> bool:
         """Before the first epoch and every few epochs; a run that goes on there mines the same again."""
-        return bool(self.settings.mine) and step % (self.settings.mine * self.source.steps_an_epoch) == 0
+        return bool(self.settings.mine) and number % (self.settings.mine * self.source.batches_an_epoch) == 0
 
     @torch.no_grad()
     def _mine(self) -> None:
         """All pictures by all captions, with the twin encoder as it is."""
         self.eval()
         texts = [caption.caption for caption in self.source.captions]
-        with torch.autocast(self.model.device.type, torch.bfloat16):
+        with self.devices.autocast():
             images = torch.cat(
                 [
                     self.model.embed(self._images(rows, None if self._kept else self._pixels(rows)))
@@ -256,10 +288,10 @@ class RetrievalLosses(nn.Module):
             )
         found = []
         for start in range(0, len(texts), TEXTS):
-            with torch.autocast(self.model.device.type, torch.bfloat16):
+            with self.devices.autocast():
                 vectors = self.model.embed(self.model.read_text(self.model.tokenize(texts[start : start + TEXTS])))
             found.append(nearest_wrong(vectors, images, self.source.fits[start : start + TEXTS]))
-            if self._report:
+            if self._report and self.devices.first:
                 self._report("mining", min(start + TEXTS, len(texts)), len(texts), {})
-        self.mined = torch.cat(found)
+        self.mined = self.devices.same(torch.cat(found))
         self.train()
