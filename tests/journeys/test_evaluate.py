@@ -56,6 +56,20 @@ def test_tables_for_people(tmp_path) -> None:
     ] == pytest.approx(66.6667)
 
 
+def test_a_run_with_places_and_names_that_are_not_there(tmp_path) -> None:
+    lines = [json.dumps({"image": f"{n}.png", "caption": "x", "split": "test"}) for n in range(3)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines))
+    for run, words in (
+        ("[[0], [7], [9]]", "query 1: expected places from 0 to 2, got 7; query 2: expected"),
+        ("0 Q0 0.png 1 0.5 x\n8 Q0 9.png 1 0.5 x", "line 2: there is no query '8'"),
+    ):
+        (tmp_path / "run").write_text(run)
+        ended = polyglance("evaluate", "run", "--data", "captions.jsonl", "--run", "run", cwd=tmp_path)
+        assert (ended.status, ended.output) == (1, "")
+        assert words in ended.errors
+        assert ended.errors.count("\n") == 1
+
+
 def test_wrong_usage_is_named() -> None:
     name = f"{shared_data()}/iglue/xflickrco/zero_shot/uc2/test_de_0_result.json"
     for arguments, words in (

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from polyglance.data.captions import Caption
+from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import DataError
-from polyglance.training.caption_source import CaptionSource
+from polyglance.training.caption_source import CaptionSource, texts_too_long
 
 A, B, C = (Path(f"{name}.png") for name in "abc")
 CAPTIONS = [Caption(A, "a"), Caption(B, "b"), Caption(A, "a again"), Caption(C, "c", also=(B, Path("elsewhere.png")))]
@@ -29,6 +30,19 @@ def test_what_is_true_of_a_picture_of_the_batch_is_marked() -> None:
         expected[place[one], place[other]] = True
     assert torch.equal(batch.also_true, expected)
     assert batch.rows[place["c"]] == 2
+
+
+def test_long_texts_are_counted_and_letters_that_nobody_taught_are_refused() -> None:
+    tokenizer = Tokenizer.train(["a red star on a white plate", "красная звезда"], 400)
+    captions = [
+        *(Caption(A, text, "en") for text in ("a red star", "🎉🎉", "a red plate on a white star")),
+        Caption(B, "красная", "ru"),
+    ]
+    assert texts_too_long(captions, tokenizer, 5) == 2
+    assert texts_too_long(captions, tokenizer, 50) == 0
+    strange = [*captions, Caption(B, "ดาวสีแดง", "th"), Caption(B, "ดาวสีขาว", "th"), Caption(C, "赤い星", "ja")]
+    with pytest.raises(DataError, match=r"cannot spell captions in th \('ดาวสีแดง'\); ja \('赤い星'\): leave them out"):
+        texts_too_long(strange, tokenizer, 50)
 
 
 def test_one_picture_is_nothing_to_tell_apart() -> None:

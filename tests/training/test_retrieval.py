@@ -1,5 +1,6 @@
 """A tiny model trained on pictures of four colours, through every mode and loss."""
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -257,20 +258,35 @@ def test_a_broken_picture_is_named(tiny, captions, tmp_path, freezing) -> None:
         train_retrieval(load_model(str(tiny)), broken(captions, tmp_path), tmp_path / "run", settings)
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(tiny, captions, tmp_path) -> None:
+def test_what_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoint(tiny, captions, tmp_path) -> None:
     settings = RetrievalSettings(mode="twin", epochs=3, **FAST)
+    epochs: list[int] = []
 
     def poison(model: SingleStreamModel) -> float:
+        epochs.append(len(epochs))
         with torch.no_grad():
-            model.embed_head.bias.fill_(torch.nan)
+            model.embed_head.bias.fill_(torch.nan if epochs == [0, 1] else 0)
         return 1.0
 
-    with pytest.raises(TrainingError, match=r"retrieval: the loss twin is nan at step 2; .*lower the learning rate"):
+    message = r"weights are no finite numbers after step 3; the last checkpoint is .*retrieval\.safetensors: lower the"
+    with pytest.raises(TrainingError, match=message):
         train_retrieval(load_model(str(tiny)), captions, tmp_path, settings, poison)
-    assert len(list(read_log(tmp_path / "retrieval.jsonl"))) == 2
+    kept = load_file(tmp_path / "retrieval.safetensors")
+    assert kept["steps"] == 2
+    assert all(value.isfinite().all() for value in kept.values())
+    _, report = train_retrieval(load_model(str(tiny)), captions, tmp_path, settings, poison)
+    assert report.steps == 6
+    model = load_model(str(tiny))
+    model.embed_head.bias.data.fill_(torch.nan)
+    with pytest.raises(TrainingError, match=r"retrieval: the loss twin is nan at step 0; there is no checkpoint yet"):
+        train_retrieval(model, captions, tmp_path / "first", settings)
 
 
 def test_a_folder_of_another_training_is_refused(tiny, captions, tmp_path) -> None:
+    train_retrieval(load_model(str(tiny)), captions, tmp_path, RetrievalSettings(epochs=1, **FAST))
+    older = json.loads((tmp_path / "settings.json").read_text())
+    del older["mine"], older["teacher"]
+    (tmp_path / "settings.json").write_text(json.dumps(older))
     train_retrieval(load_model(str(tiny)), captions, tmp_path, RetrievalSettings(epochs=1, **FAST))
     with pytest.raises(ConfigurationError, match="a training with another epochs, mode"):
         train_retrieval(load_model(str(tiny)), captions, tmp_path, RetrievalSettings(mode="twin", epochs=2, **FAST))

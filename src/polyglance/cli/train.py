@@ -165,7 +165,7 @@ def retrieval(
     Example:
       polyglance train retrieval --data captions.jsonl --output my-model --mode joint
     """
-    from polyglance.data.captions import read_captions
+    from polyglance.data.captions import of_split, read_captions
     from polyglance.models import load_model
     from polyglance.models.checkpoint import save_model
     from polyglance.training.devices import is_first_process
@@ -191,16 +191,16 @@ def retrieval(
         seed=seed,
     )
     captions = read_captions(data, images)
-    parts = {split: [one for one in captions if one.split == split] for split in ("train", "val")}
+    trained_on, held_out = of_split(captions, "train"), [one for one in captions if one.split == "val"]
     loaded = load_model(model)
     folder = output / "training"
     with stages() as report:
         trained, done = train_retrieval(
             loaded,
-            parts["train"],
+            trained_on,
             folder,
             settings,
-            validation(parts["val"], settings.mode),
+            validation(held_out, settings.mode),
             report,
             teacher=load_model(teacher) if teacher and not settings.distil else None,
         )
@@ -242,6 +242,8 @@ def show_retrieval(done: "RetrievalReport", folder: Path, as_json: bool) -> None
         f"{losses}; the model is in {one_line(str(folder))}",
         soft_wrap=True,
     )
+    if done.cut:
+        output.print(f"captions longer than the model reads, whose ends are not seen: {done.cut:,}", soft_wrap=True)
     if done.validation:
         recalls = ", ".join(f"{recall:.1f}" for recall in done.validation)
         output.print(

@@ -53,6 +53,15 @@ def read_captions(path: Path, images: Path | None = None, with_pictures: bool = 
     return captions
 
 
+def of_split(captions: Sequence[Caption], split: Split) -> list[Caption]:
+    """Raises DataError for a split without captions, which names those that have some."""
+    found = [one for one in captions if one.split == split]
+    if not found:
+        there = sorted({one.split for one in captions})
+        raise DataError(f"expected captions of the split {split}, but there are only those of {', '.join(there)}")
+    return found
+
+
 def _read(path: Path, images: Path | None) -> Iterator[Caption]:
     if not path.is_dir():
         beside = images or path.parent

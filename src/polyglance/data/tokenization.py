@@ -70,6 +70,10 @@ class Tokenizer:
     def vocabulary(self) -> int:
         return int(self._fast.get_vocab_size())
 
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        return [len(encoding.ids) for encoding in self._fast.encode_batch(list(texts))]
+
     def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding.
 

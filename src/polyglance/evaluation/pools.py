@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from polyglance.data.captions import Caption
+from polyglance.data.captions import Caption, of_split
 from polyglance.data.lines import Split
 from polyglance.errors import DataError
 
@@ -67,15 +67,12 @@ def pools(captions: Sequence[Caption], split: Split, languages: Sequence[str] = 
 
     Raises DataError for a split without captions, and for a language that has none.
     """
-    of_split = [one for one in captions if one.split == split]
-    there = tuple(dict.fromkeys(one.language for one in of_split))
-    if not of_split:
-        counts = sorted({one.split for one in captions})
-        raise DataError(f"expected captions of the split {split}, but there are only those of {', '.join(counts)}")
+    wanted = of_split(captions, split)
+    there = tuple(dict.fromkeys(one.language for one in wanted))
     if missing := [language for language in languages if language not in there]:
         raise DataError(f"expected captions in {', '.join(missing)}, but there are only those in {', '.join(there)}")
     return tuple(
-        _pool(language, [one for one in of_split if one.language == language]) for language in languages or there
+        _pool(language, [one for one in wanted if one.language == language]) for language in languages or there
     )
 
 

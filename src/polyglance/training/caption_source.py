@@ -4,13 +4,21 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Final
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from polyglance.data.captions import Caption
+from polyglance.data.lines import named, short
+from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import DataError
+
+SPELLED_IN_BYTES: Final = 1.75
+"""Tokens a character. A language that the tokenizer learned takes 0.4 to 1.5; letters it never saw take their bytes,
+two or more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,3 +92,25 @@ class CaptionSource:
                     grouped[min(left, key=lambda one: self.captions[one].language != language)] = None
                     break
         return torch.tensor(list(grouped))
+
+
+def texts_too_long(captions: Sequence[Caption], tokenizer: Tokenizer, max_tokens: int) -> int:
+    """How many captions have more tokens than a model reads; it reads their beginning.
+
+    Raises DataError that names the languages whose letters the tokenizer does not know, with a caption of each.
+    """
+    lengths: list[int] = []
+    for start in range(0, len(captions), 1000):
+        lengths += tokenizer.lengths([caption.caption for caption in captions[start : start + 1000]])
+    rates = defaultdict[str, list[float]](list)
+    for caption, length in zip(captions, lengths, strict=True):
+        rates[caption.language].append(length / max(1, sum(not letter.isspace() for letter in caption.caption)))
+    unknown = [language for language, found in rates.items() if fmean(found) > SPELLED_IN_BYTES]
+    if unknown:
+        shown = [next(one.caption for one in captions if one.language == language) for language in unknown]
+        examples = named([f"{language} ({short(text)})" for language, text in zip(unknown, shown, strict=True)])
+        raise DataError(
+            f"the model's tokenizer cannot spell captions in {examples}: leave them out, or take a model that knows "
+            "the script"
+        )
+    return sum(length > max_tokens for length in lengths)

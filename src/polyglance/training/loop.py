@@ -101,11 +101,11 @@ def fit(
     losses: the losses of one step, summed to be minimised; it must draw whatever is random from the step's number, so
     that a run that was killed and one that was not are the same. Where the folder holds a checkpoint, training goes on
     behind it. save_every: seconds between checkpoints. check: called after every `check_every` steps, with how often
-    that makes, the module not in training; True ends the stage. engine: `training.devices.Devices`, for other devices
-    and several processes; where it makes a step of several parts, `losses` is called with the number of the part, and
-    gradients are means.
+    that makes, the module not in training; then there is a checkpoint too, and True ends the stage. engine:
+    `training.devices.Devices`, for other devices and several processes; where it makes a step of several parts,
+    `losses` is called with the number of the part, and gradients are means.
 
-    Raises TrainingError where a loss is no finite number; the last checkpoint stays.
+    Raises TrainingError where a loss, or a weight that is to be saved, is no finite number; the last checkpoint stays.
     """
     trained = [p for p in module.parameters() if p.requires_grad]
     groups = _groups(trained, schedule.weight_decay)
@@ -141,8 +141,14 @@ def fit(
             module.eval()
             ended = engine.asked(partial(check, (step + 1) // check_every))
             module.train()
-        due = ended or step + 1 == schedule.steps or time.monotonic() - saved >= save_every
+        due = (
+            ended
+            or (check and (step + 1) % check_every == 0)
+            or step + 1 == schedule.steps
+            or time.monotonic() - saved >= save_every
+        )
         if due and engine.first:
+            _require_finite_weights(stage, step, trained, checkpoint)
             _save(checkpoint, module, optimizer, step + 1)
             saved = time.monotonic()
         if ended:
@@ -154,10 +160,17 @@ def fit(
 def _require_finite(stage: str, step: int, terms: Losses, checkpoint: Path) -> None:
     for name, value in terms.items():
         if not torch.isfinite(value):
-            kept = f"the last checkpoint is {checkpoint}" if checkpoint.exists() else "there is no checkpoint yet"
-            raise TrainingError(
-                f"{stage}: the loss {name} is {value.item()} at step {step}; {kept}: lower the learning rate"
-            )
+            raise TrainingError(f"{stage}: the loss {name} is {value.item()} at step {step}; {_kept(checkpoint)}")
+
+
+def _require_finite_weights(stage: str, step: int, weights: Sequence[Tensor], checkpoint: Path) -> None:
+    if not all(weight.isfinite().all() for weight in weights):
+        raise TrainingError(f"{stage}: weights are no finite numbers after step {step}; {_kept(checkpoint)}")
+
+
+def _kept(checkpoint: Path) -> str:
+    kept = f"the last checkpoint is {checkpoint}" if checkpoint.exists() else "there is no checkpoint yet"
+    return f"{kept}: lower the learning rate"
 
 
 def read_log(path: Path) -> Iterator[dict[str, float]]:

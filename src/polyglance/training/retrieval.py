@@ -15,7 +15,7 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError
 from polyglance.models.single_stream import SingleStreamModel
-from polyglance.training.caption_source import CaptionSource
+from polyglance.training.caption_source import CaptionSource, texts_too_long
 from polyglance.training.loop import Report, Schedule, fit, read_log
 from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
 from polyglance.training.state_cache import KeptStates
@@ -28,7 +28,7 @@ Validate = Callable[[SingleStreamModel], float]
 @dataclass(frozen=True)
 class RetrievalReport:
     """losses: means over the last epoch. validation: R@1 in percent after each epoch; best_epoch: that of the weights
-    that were kept, the last one where nothing was held out."""
+    that were kept, the last one where nothing was held out. cut: captions that are longer than the model reads."""
 
     captions: int
     pictures: int
@@ -36,6 +36,7 @@ class RetrievalReport:
     losses: dict[str, float]
     validation: tuple[float, ...]
     best_epoch: int
+    cut: int
 
 
 def train_retrieval(
@@ -59,11 +60,13 @@ def train_retrieval(
     to what is trained.
 
     Raises:
-        DataError: captions of fewer than two pictures, or pictures that cannot be read.
+        DataError: captions of fewer than two pictures or in letters that the tokenizer does not know, or pictures that
+            cannot be read.
         TrainingError: a loss is no number any more; the last checkpoint stays.
         ConfigurationError: the folder holds another training, or there is a depth for adapters that are there already.
     """
     model = _prepared(model, settings)
+    cut = texts_too_long(captions, model.tokenizer, model.config.max_text_tokens)
     source = CaptionSource(captions, settings.batch, settings.seed, settings.accumulate)
     _check_beginning(folder, settings, source, model.fingerprint, teacher.fingerprint if teacher else "")
     losses = RetrievalLosses(model, source, settings, folder / "states", report, kept, teacher)
@@ -95,6 +98,7 @@ def train_retrieval(
         losses={name: fmean(row[name] for row in last) for name in last[0] if name not in ("step", "seconds")},
         validation=tuple(epochs.recalls) if epochs else (),
         best_epoch=epochs.best_epoch if epochs else settings.epochs,
+        cut=cut,
     )
     return model.cpu().eval().requires_grad_(False), done
 
@@ -160,7 +164,9 @@ def _check_beginning(
         "teacher": teacher,
         "captions": sha256(repr(source.captions).encode(errors="surrogateescape")).hexdigest()[:16],
     }
-    if path.exists() and (before := json.loads(path.read_text())) != beginning:
+    defaults = {**asdict(RetrievalSettings()), "teacher": ""}  # of options that a folder may be older than
+    before = {**defaults, **json.loads(path.read_text())} if path.exists() else beginning
+    if before != beginning:
         changed = sorted(name for name, value in beginning.items() if before.get(name) != value)
         raise ConfigurationError(
             f"{folder} holds a training with another {', '.join(changed)}: name another, or empty it"
