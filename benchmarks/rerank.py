@@ -73,8 +73,8 @@ class Shape:
 
 @dataclass(frozen=True)
 class Setting:
-    """body: ours and the full cross-encoder's. edje: of EDJE's. image_size: pixels a side, for `body` and for the
-    models of transformers. library: pictures in it."""
+    """body: ours and the full cross-encoder's. image_size: pixels a side, theirs; peers_image_size: of the models of
+    transformers. library: pictures in it."""
 
     body: Shape
     edje: Shape
@@ -118,7 +118,7 @@ class Case:
     peer: str
     dtypes: tuple[str, ...] = BF16
     required: float | None = None
-    most_bytes: int | None = 16_384
+    most_bytes: int = 16_384
 
     @property
     def title(self) -> str:
