@@ -35,6 +35,7 @@ class ColourModel:
     embedding_dim: int = len(COLOURS)
     answers: tuple[str, ...] = tuple(COLOURS)
     languages: tuple[str, ...] = ("en", "de", "ru")
+    calibration: tuple[float, float] = (1.0, 0.0)
 
     def tokenize(self, texts: Sequence[str]) -> TextBatch:
         words = [[_word(word) for word in re.findall(r"\w+", text.lower())] or [0] for text in texts]

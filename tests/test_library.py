@@ -511,6 +511,34 @@ def test_numbers_that_make_no_sense_are_refused(library: Library, k: int, candid
         library.search("red", k=k, candidates=candidates)
 
 
+# --- a least score
+
+
+def test_a_search_for_something_absent_finds_nothing(library: Library, photos: Path, captions: Path):
+    assert library.search("green", min_score=0.5).results == []
+    assert [Path(one.path).name for one in library.search("red", min_score=0.9).results] == ["red.png"]
+    library.add_texts(captions)
+    shown = Query.picture(photos / "sub" / "mixed.png")
+    assert [one.text for one in library.search_texts(shown, min_score=0.9).results] == ["red left"]
+    both = library.search("red", min_score=0.9, budget_ms=1e6)
+    assert (len(both.results), both.picked.candidates) == (1, 100)
+
+
+def test_a_least_score_without_a_probability_is_refused(library: Library, photos: Path):
+    shown = Query.picture(photos / "red.png")
+    for more in ({"rerank": False}, {"candidates": 0}):
+        with pytest.raises(ConfigurationError, match="only retrieved"):
+            library.search("red", min_score=0.5, **more)
+    with pytest.raises(QueryError, match="a text and a picture"):
+        library.search(shown, min_score=0.5)
+    with pytest.raises(QueryError, match="a text and a picture"):
+        library.search_texts("red", min_score=0.5)
+    assert library.search(shown + 1e-3 * Query.text("red"), min_score=0).results
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ConfigurationError, match="from 0 to 1"):
+            library.search("red", min_score=wrong)
+
+
 # --- a budget
 
 
@@ -529,6 +557,8 @@ def test_a_budget_picks_candidates_by_what_was_measured_once(tmp_path: Path, pho
     assert library.search("red").picked is None
     with pytest.raises(ConfigurationError, match=r"at least 2\.5 ms"):
         library.search("red", budget_ms=2)
+    with pytest.raises(ConfigurationError, match=r"at least 2\.8 ms.*rerank 1"):
+        library.search("red", budget_ms=2.6, min_score=0.5)
 
 
 def test_costs_are_measured_when_first_needed_and_for_texts_apart(library: Library, tmp_path: Path, captions: Path):
@@ -555,7 +585,7 @@ def test_a_budget_and_a_number_of_candidates_are_not_both_taken(library: Library
 
 @pytest.fixture
 def captions(tmp_path: Path) -> Path:
-    return say(tmp_path / "captions.txt", "red", "blue", "red left blue right", "blue left red right")
+    return say(tmp_path / "captions.txt", "red", "blue", "red left", "blue left")
 
 
 def say(path: Path, *texts: str) -> Path:
@@ -574,7 +604,7 @@ def found_texts(library: Library, query: Query | str) -> list[str]:
 def test_a_picture_finds_its_texts(library: Library, photos: Path, captions: Path):
     assert text_counts(library.add_texts(captions)) == (4, 0, 0, 0)
     response = library.search_texts(Query.picture(photos / "sub" / "mixed.png"))
-    assert response.results[0].text == "red left blue right"
+    assert response.results[0].text == "red left"
     assert response.results[0].source == str(captions)
     assert response.results[0].rerank_score is not None
     assert found_texts(library, "blue")[0] == "blue"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.data.images import decode
-from polyglance.errors import ConfigurationError, PictureError
+from polyglance.errors import ConfigurationError, PictureError, QueryError
 from polyglance.indexing.pictures import PathLike, PictureRun, Progress, absolute, has_changed
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect
@@ -32,6 +32,7 @@ from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query, is_utf8, printable, usable_text
 from polyglance.search.budget import CostFile, measure
 from polyglance.search.pipeline import SearchPipeline, picture_result, text_result
+from polyglance.search.terms import matched
 from polyglance.store.lance import LanceDatabase, Reader
 from polyglance.store.protocols import AnyFacts, PictureFacts, TextFacts
 from polyglance.types import (
@@ -124,20 +125,20 @@ class Library:
         candidates: int | None = None,
         language: str = AUTO,
         rerank: bool = True,
+        min_score: float | None = None,
         budget_ms: float | None = None,
     ) -> SearchResponse[SearchResult]:
         """The k pictures that the query fits best; of those retrieved, the first `candidates` are reranked.
 
         query: a text, or a sum of texts and pictures. candidates: 20 if None. language: of its texts, a code the model
-        knows; `auto` is told by the script where that is possible. budget_ms: milliseconds for the search, by which the
-        number of candidates is picked from what searches take on this machine; that is measured when first needed.
+        knows; `auto` is told by the script where that is possible. min_score: leaves out what was not found to fit with
+        this probability, which may be all. budget_ms: milliseconds for the search, by which the number of candidates is
+        picked from what searches take on this machine; that is measured when first needed.
 
         Raises QueryError for a text or a sum that cannot be used, PictureError for a picture that cannot be read,
         ConfigurationError for a language or number that does not fit.
         """
-        return self._searched(
-            self._pictures, query, k=k, candidates=candidates, language=language, rerank=rerank, budget_ms=budget_ms
-        )
+        return self._searched(self._pictures, query, k, candidates, language, rerank, min_score, budget_ms)
 
     def search_texts(
         self,
@@ -146,13 +147,12 @@ class Library:
         candidates: int | None = None,
         language: str = AUTO,
         rerank: bool = True,
+        min_score: float | None = None,
         budget_ms: float | None = None,
     ) -> SearchResponse[TextResult]:
         """The k texts that fit the query best, as `search` finds pictures: here its pictures are held against the
         candidates by the joint layers, and its texts by their vectors alone."""
-        return self._searched(
-            self._texts, query, k=k, candidates=candidates, language=language, rerank=rerank, budget_ms=budget_ms
-        )
+        return self._searched(self._texts, query, k, candidates, language, rerank, min_score, budget_ms)
 
     def calibrate(self, clock: Callable[[], float] = perf_counter) -> None:
         """Measure anew what searches take on this machine, among pictures and among texts, and keep it.
@@ -181,11 +181,11 @@ class Library:
         self,
         pipeline: SearchPipeline[AnyFacts, Result],
         query: str | Query,
-        *,
         k: int,
         candidates: int | None,
         language: str,
         rerank: bool,
+        min_score: float | None,
         budget_ms: float | None,
     ) -> SearchResponse[Result]:
         query = (Query.text(query) if isinstance(query, str) else query).usable()
@@ -193,24 +193,32 @@ class Library:
         language = self._language(language, texts)
         _at_least(1, k, "k")
         _at_least(0, candidates or 0, "candidates")
+        if min_score is not None:
+            _check_min_score(min_score, rerank and candidates != 0, matched(query, pipeline.modality) > 0)
         picked = None
         if budget_ms is not None:
             if candidates is not None or not rerank:
                 raise ConfigurationError("expected a budget, or a number of candidates, or no reranking: one of them")
-            picked = self._pick(pipeline, query, budget_ms)
+            picked = self._pick(pipeline, query, budget_ms, least=0 if min_score is None else 1)
             candidates = picked.candidates
-        candidates = CANDIDATES if candidates is None else candidates
-        response = pipeline.search(query, k=k, candidates=candidates, language=language, rerank=rerank)
+        response = pipeline.search(
+            query,
+            k=k,
+            candidates=CANDIDATES if candidates is None else candidates,
+            language=language,
+            rerank=rerank,
+            min_score=min_score,
+        )
         return replace(response, picked=picked)
 
-    def _pick(self, pipeline: SearchPipeline[AnyFacts, Result], query: Query, budget_ms: float) -> Picked:
+    def _pick(self, pipeline: SearchPipeline[AnyFacts, Result], query: Query, budget_ms: float, least: int) -> Picked:
         if not len(pipeline.items):
             return Picked(0, 0.0)
         costs = self._costs.load(pipeline)
         if costs is None:
             costs = measure(pipeline)
             self._costs.save(pipeline, costs)
-        return costs.pick(query, pipeline.modality, budget_ms)
+        return costs.pick(query, pipeline.modality, budget_ms, least)
 
     def ask(self, question: str, image: PathLike, language: str = AUTO, top: int = 5) -> AskResponse:
         """The `top` most probable answers about one picture, from what was stored of it or else from the file.
@@ -303,3 +311,15 @@ def _source(model: str | JointModel) -> str:
 def _at_least(least: int, value: int, name: str) -> None:
     if value < least:
         raise ConfigurationError(f"expected {name} of at least {least}, got {value}")
+
+
+def _check_min_score(min_score: float, reranked: bool, has_matched: bool) -> None:
+    if not 0 <= min_score <= 1:
+        raise ConfigurationError(f"expected min_score to be a probability from 0 to 1, got {min_score:g}")
+    if not reranked:
+        raise ConfigurationError("expected reranking with min_score: what was only retrieved has no probability to fit")
+    if not has_matched:
+        raise QueryError(
+            "expected a text and a picture with min_score, one to search for and one to be found: "
+            "two of a kind are compared by their vectors and have no probability to fit"
+        )

@@ -119,6 +119,18 @@ def test_a_budget_says_what_it_picked(indexed):
     assert_refused(polyglance(*search, "0", cwd=indexed), "budget of at least")
 
 
+def test_a_search_for_something_absent_may_find_nothing(indexed):
+    search = ("search", "a red star", "--library", "library", "--min-score")
+    ended = polyglance(*search, "1", "--json", cwd=indexed)
+    assert (ended.status, ended.errors, ended.json["results"]) == (0, "", [])
+    shown = polyglance(*search, "1", cwd=indexed)
+    assert (shown.status, shown.errors) == (0, "")
+    assert "nothing found: the library holds no pictures that fit with a probability of 1\n" in shown.output
+    assert len(polyglance(*search, "0", "--json", cwd=indexed).json["results"]) == len(COLOURS)
+    assert_refused(polyglance(*search, "0.5", "--no-rerank", cwd=indexed), "reranking")
+    assert polyglance(*search, "2", cwd=indexed).status == 2
+
+
 def test_texts_are_indexed_and_found_by_a_picture(model, tmp_path):
     write_pictures(tmp_path / "pictures")
     (tmp_path / "texts.txt").write_bytes("a red star\n[red]\x1b[31m ein Stern\n\xff\n".encode("latin-1"))

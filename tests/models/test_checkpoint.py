@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,19 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert load_model(str(folder)).name == "tiny"
 
 
+def test_a_calibration_is_kept_and_makes_no_other_model_of_it(tmp_path: Path) -> None:
+    """Libraries of the model stay its own: neither vectors nor states depend on it."""
+    model = load_folder(save_tiny_model(tmp_path / "tiny"))
+    model.config = replace(model.config, calibration=(0.5, -1.5))
+    save_model(model, tmp_path / "again")
+    again = load_folder(tmp_path / "again")
+    assert again.calibration == (0.5, -1.5)
+    assert again.fingerprint == model.fingerprint
+    model.config = replace(model.config, temperature=0.5)
+    save_model(model, tmp_path / "other")
+    assert load_folder(tmp_path / "other").fingerprint != model.fingerprint
+
+
 def test_a_name_that_is_no_model_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no model 'nonsense'"):
         load_model("nonsense")
@@ -36,7 +50,10 @@ def test_a_missing_or_torn_file_is_named(tmp_path: Path, name: str) -> None:
         load_folder(folder)
 
 
-@pytest.mark.parametrize("change", [{"family": "dual-tower"}, {"widht": 3}, {"width": 32}, {"layers": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [{"family": "dual-tower"}, {"widht": 3}, {"width": 32}, {"layers": 3}, {"calibration": [1]}, {"calibration": 1}],
+)
 def test_a_description_that_does_not_fit_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     folder = save_tiny_model(tmp_path)
     path = folder / "config.json"

@@ -93,10 +93,16 @@ def test_a_text_over_the_limit_is_cut(model: SingleStreamModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [({"first_joint_layer": 2}, "between 1 and"), ({"heads": 3}, "multiple")]
+    ("change", "message"),
+    [
+        ({"first_joint_layer": 2}, "between 1 and"),
+        ({"heads": 3}, "multiple"),
+        ({"calibration": (0.0, 1.0)}, "slope above 0"),
+        ({"calibration": (1.0, float("nan"))}, "slope above 0"),
+    ],
 )
 def test_a_configuration_that_cannot_be_built_is_refused(
-    model: SingleStreamModel, change: dict[str, int], message: str
+    model: SingleStreamModel, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         replace(model.config, **change)

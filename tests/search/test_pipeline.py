@@ -189,6 +189,26 @@ def test_a_picture_in_a_sum_counts_by_its_cosine(mixed: SearchPipeline):
     assert paths(mixed.search(Query.picture(image) + 1e-6 * Query.text("white"))) == alone
 
 
+# -- probabilities -----------------------------------------------------------------------------------------------------
+
+
+def test_a_match_is_calibrated_before_it_is_weighed(mixed: SearchPipeline):
+    """The model's own logits are 4, 0, 0 and -4."""
+    mixed.model.calibration = (0.5, -1.0)
+    scores = [result.score for result in mixed.search("red").results]
+    assert scores == pytest.approx([1 / (1 + math.exp(-odds)) for odds in (1, -1, -1, -3)], abs=5e-3)
+    (twice,) = mixed.search(2 * Query.text("red"), k=1).results
+    assert twice.score == pytest.approx(1 / (1 + math.exp(-2)), abs=5e-3)
+
+
+def test_a_least_score_leaves_out_what_does_not_fit_and_what_nobody_looked_at(mixed: SearchPipeline):
+    assert paths(mixed.search("red", min_score=0.9)) == ["red-red"]
+    assert paths(mixed.search("red", min_score=0.1)) == ["red-red", "blue-red", "red-blue"]
+    assert paths(mixed.search("red", min_score=0.1, candidates=2)) == ["red-red", "blue-red"]
+    assert paths(mixed.search("red", min_score=0, k=2)) == ["red-red", "blue-red"]
+    assert paths(mixed.search("white", min_score=0.5)) == []
+
+
 # -- among texts -------------------------------------------------------------------------------------------------------
 
 

@@ -127,6 +127,10 @@ def search(
     ] = None,
     language: Language = "auto",
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only: faster, less exact.")] = False,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, metavar="S", help="Leave out what does not fit with this probability."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find the pictures that a description fits, or that are like others, best first; or the texts that fit a picture.
@@ -137,7 +141,7 @@ def search(
       polyglance search --image dog.png
       polyglance search "on a red plate" --image dog.png --without "at night"
       polyglance search --image dog.png --texts
-      polyglance search "a small dog on a red plate" --budget-ms 50
+      polyglance search "a small dog on a red plate" --budget-ms 50 --min-score 0.5
     """
     from polyglance.library import Library
     from polyglance.query import Query
@@ -150,12 +154,18 @@ def search(
     opened = Library.open(library_folder(library), create=False)
     find = opened.search_texts if texts else opened.search
     response: SearchResponse[Any] = find(
-        asked, k=k, candidates=candidates, language=language, rerank=not no_rerank, budget_ms=budget_ms
+        asked,
+        k=k,
+        candidates=candidates,
+        language=language,
+        rerank=not no_rerank,
+        min_score=min_score,
+        budget_ms=budget_ms,
     )
     if as_json:
         print_json(asdict(response))
     else:
-        show_search(response, "texts" if texts else "pictures")
+        show_search(response, "texts" if texts else "pictures", min_score)
 
 
 @app.command()
@@ -295,7 +305,9 @@ def show_text_report(report: "TextReport") -> None:
     )
 
 
-def show_search(response: "SearchResponse[SearchResult] | SearchResponse[TextResult]", what: str) -> None:
+def show_search(
+    response: "SearchResponse[SearchResult] | SearchResponse[TextResult]", what: str, min_score: float | None
+) -> None:
     from polyglance.types import SearchResult
 
     output = console()
@@ -309,7 +321,8 @@ def show_search(response: "SearchResponse[SearchResult] | SearchResponse[TextRes
             else [one_line(result.text), file_name(result.source)]
         )
         found.add_row(str(result.rank), *shown, bar(result.score), reranked, f"{result.retrieval_score:.3f}")
-    output.print(found if response.results else f"nothing found: the library holds no {what}")
+    wanted = "" if min_score is None else f" that fit with a probability of {min_score:g}"
+    output.print(found if response.results else f"nothing found: the library holds no {what}{wanted}")
     output.print(f"{response.model}, {response.language}: {times(response.milliseconds)}", style="dim")
     if response.picked:
         picked = response.picked

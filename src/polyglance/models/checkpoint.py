@@ -1,6 +1,7 @@
 """A model on disk: `config.json`, `model.safetensors`, `tokenizer.json` in one folder. Pickle is never read."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +29,7 @@ def save_model(model: SingleStreamModel, folder: Path) -> None:
         {name: value for name, value in weights.items() if "num_batches" not in name}, folder / "model.safetensors"
     )
     config = {"family": FAMILY, "name": model.name, **asdict(model.config)}
-    (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(_written(config), encoding="utf-8")
     model.tokenizer.save(folder / "tokenizer.json")
 
 
@@ -42,8 +43,9 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
     """
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
     try:
-        description = config_path.read_text(encoding="utf-8")
-        fields: dict[str, Any] = json.loads(description)
+        fields: dict[str, Any] = json.loads(config_path.read_text(encoding="utf-8"))
+        described = {**fields}
+        described.pop("calibration", None)  # what a library holds does not depend on it
         family, name = fields.pop("family"), fields.pop("name")
         fields |= {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
         if fields.get("task_adapters"):
@@ -66,8 +68,12 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
         raise CheckpointError(
             f"{weights_path} does not fit config.json: missing {lost[:3]}, unexpected {unexpected[:3]}"
         )
-    model.fingerprint = sha256(description.encode() + weights_path.read_bytes()).hexdigest()[:16]
+    model.fingerprint = sha256(_written(described).encode() + weights_path.read_bytes()).hexdigest()[:16]
     return model.to(dtype or native_dtype()).eval()
+
+
+def _written(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, indent=1, ensure_ascii=False) + "\n"
 
 
 def native_dtype() -> torch.dtype:

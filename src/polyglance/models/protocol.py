@@ -32,7 +32,8 @@ class JointModel(Protocol):
     """A text-image model cut into readers and askers.
 
     The readers see one modality at a time and no task; the askers start from what was read. All of them run without
-    gradients unless the model is in training mode. `fingerprint` is a hash of weights and configuration.
+    gradients unless the model is in training mode. `fingerprint` is a hash of weights and configuration, but for
+    `calibration`.
     """
 
     @property
@@ -45,6 +46,10 @@ class JointModel(Protocol):
     def answers(self) -> tuple[str, ...]: ...
     @property
     def languages(self) -> tuple[str, ...]: ...
+    @property
+    def calibration(self) -> tuple[float, float]:
+        """(slope, offset): `slope * logit + offset` are the log-odds that a match is true."""
+        ...
 
     def tokenize(self, texts: Sequence[str]) -> TextBatch: ...
     def preprocess(self, image: Image) -> NDArray[np.uint8]:

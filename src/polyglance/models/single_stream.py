@@ -1,5 +1,6 @@
 """The single-stream joint model: one encoder for both modalities, cut at `first_joint_layer`."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -37,6 +38,7 @@ class SingleStreamConfig:
     token. stem: channels of the convolutions over the pixels.
     task_adapters: the shape of an adapter for each task in the joint layers; None for a model without any.
     temperature: of the contrast that the twin encoder was trained by, where further training begins.
+    calibration: slope and offset that make log-odds of a match's logit.
     """
 
     vocabulary: int
@@ -57,6 +59,7 @@ class SingleStreamConfig:
     max_text_tokens: int = 64
     task_adapters: AdapterConfig | None = None
     temperature: float = 0.07
+    calibration: tuple[float, float] = (1.0, 0.0)
 
     def __post_init__(self) -> None:
         if not 0 < self.first_joint_layer < self.layers:
@@ -68,6 +71,9 @@ class SingleStreamConfig:
 
         if not self.temperature > 0:
             raise ConfigurationError(f"temperature must be above 0, not {self.temperature}")
+        slope, offset = self.calibration
+        if not (0 < slope < math.inf and math.isfinite(offset)):
+            raise ConfigurationError(f"calibration must be a slope above 0 and an offset, not {self.calibration}")
 
     @property
     def image_grid(self) -> int:
@@ -123,6 +129,10 @@ class SingleStreamModel(nn.Module):
     @property
     def languages(self) -> tuple[str, ...]:
         return self.config.languages
+
+    @property
+    def calibration(self) -> tuple[float, float]:
+        return self.config.calibration
 
     @property
     def device(self) -> torch.device:

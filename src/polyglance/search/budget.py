@@ -25,7 +25,7 @@ from polyglance.query import Query
 from polyglance.search.pipeline import SearchPipeline
 from polyglance.search.reranker import Reranker
 from polyglance.search.retriever import Retriever
-from polyglance.search.terms import ReadTerm, query_vector
+from polyglance.search.terms import ReadTerm, matched, query_vector
 from polyglance.types import Modality, Picked
 
 COUNTS: Final = (1, 5, 10, 20, 50, 100)
@@ -51,22 +51,21 @@ class Costs:
         """Of a search among items of this modality."""
         texts = sum(term.text is not None for term in query.terms)
         pictures = len(query.terms) - texts
-        matched = texts if modality == "image" else pictures
         rerank = self.rerank + self.pair * candidates if candidates else 0.0
-        return texts * self.text + pictures * self.picture + self.retrieve + matched * rerank
+        return texts * self.text + pictures * self.picture + self.retrieve + matched(query, modality) * rerank
 
-    def pick(self, query: Query, modality: Modality, budget_ms: float) -> Picked:
-        """The most candidates that fit; none is a search by vectors alone.
+    def pick(self, query: Query, modality: Modality, budget_ms: float, least: int = 0) -> Picked:
+        """The most candidates that fit, and `least` of them at least; none is a search by vectors alone.
 
-        Raises ConfigurationError where not even that fits.
+        Raises ConfigurationError where not even the least fits.
         """
-        for candidates in range(COUNTS[-1], -1, -1):
+        for candidates in range(COUNTS[-1], least - 1, -1):
             milliseconds = self.expected(query, modality, candidates)
             if milliseconds <= budget_ms:
                 return Picked(candidates, round(milliseconds, 2))
         raise ConfigurationError(
-            f"expected a budget of at least {milliseconds:.1f} ms, which it takes here to read the query and retrieve; "
-            f"got {budget_ms:g}"
+            f"expected a budget of at least {milliseconds:.1f} ms, which it takes here to read the query, retrieve and "
+            f"rerank {least}; got {budget_ms:g}"
         )
 
 

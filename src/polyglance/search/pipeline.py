@@ -31,11 +31,19 @@ class SearchPipeline(Generic[AnyFacts, Result]):
     read_picture: Callable[[PictureSource], TokenStates]
 
     def search(
-        self, query: Query, *, k: int = 10, candidates: int = 20, language: str = "auto", rerank: bool = True
+        self,
+        query: Query,
+        *,
+        k: int = 10,
+        candidates: int = 20,
+        language: str = "auto",
+        rerank: bool = True,
+        min_score: float | None = None,
     ) -> SearchResponse[Result]:
         """The k best. Of those retrieved, the first `candidates` are reranked and stand before the others.
 
         A query without a part of the other modality is not reranked: its vectors know all that there is to know.
+        min_score: leaves out what was not found to fit with this probability, and what was not reranked.
         """
         started = perf_counter()
         terms = self._read(query)
@@ -47,6 +55,8 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         ranked = Reranker(self.model, self.states, self.modality).rerank(terms, chosen)
         found: list[tuple[Hit[AnyFacts], float, float | None]] = [(hit, score, score) for hit, score in ranked]
         found += [(hit, hit.score, None) for hit in hits[len(chosen) :]]
+        if min_score is not None:
+            found = [(hit, score, fits) for hit, score, fits in found if fits is not None and fits >= min_score]
         ended = perf_counter()
         return SearchResponse(
             str(query),

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
+from polyglance.query import Query
 from polyglance.types import Modality
 
 
@@ -27,6 +28,11 @@ class ReadTerm:
         return self.states.modality != modality
 
 
+def matched(query: Query, modality: Modality) -> int:
+    """How many parts of a query the cross-encoder can hold against items of this modality: a text and a picture."""
+    return sum((term.text is None) == (modality == "text") for term in query.terms)
+
+
 def query_vector(model: JointModel, terms: Sequence[ReadTerm]) -> NDArray[np.float32]:
     """(dim,): the weighted sum of the terms' vectors, of unit length."""
     total = torch.stack([term.weight * model.embed(term.states)[0].float() for term in terms]).sum(dim=0)
@@ -37,16 +43,18 @@ def query_vector(model: JointModel, terms: Sequence[ReadTerm]) -> NDArray[np.flo
 def log_odds(model: JointModel, terms: Sequence[ReadTerm], items: TokenStates) -> Float[Tensor, " items"]:
     """How well each item fits: the weighted sum over the terms.
 
-    Of a text and a picture it is the cross-encoder's logit. For two of a kind there is no cross-encoder: their cosine c
-    stands for the probability (1 + c) / 2, so that a query of one picture keeps the order of the pictures' vectors.
+    Of a text and a picture it is the cross-encoder's logit, calibrated. For two of a kind there is no cross-encoder:
+    their cosine c stands for the probability (1 + c) / 2, so that a query of one picture keeps the order of the
+    pictures' vectors.
     """
+    slope, offset = model.calibration
     total = torch.zeros(len(items), device=items.hidden.device)
     vectors = None
     for term in terms:
         if term.is_matched(items.modality):
             asked = term.states[[0] * len(items)]
             pairs = (items, asked) if items.modality == "text" else (asked, items)
-            total += term.weight * model.match(*pairs).float()
+            total += term.weight * (slope * model.match(*pairs).float() + offset)
         else:
             vectors = model.embed(items).float() if vectors is None else vectors
             cosines = (vectors @ model.embed(term.states)[0].float()).clamp(-1 + 1e-6, 1 - 1e-6)

@@ -1,0 +1,132 @@
+"""Whether a search's scores are probabilities, and the line that makes them so.
+
+    python -m experiments.calibration [--model NAME_OR_FOLDER] [--pictures 2000] [--queries 500] [--output FOLDER]
+
+Searches in a pool of validation scenes, each in one of the model's languages: half of them for a scene of the pool, by
+a caption that fits no other, half for a scene that is not there, by a caption that fits none. Every one of the 20
+candidates is a pair of a logit and a truth. The line is fitted on one pool and judged on another, of other scenes.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from experiments.results import RESULTS, Row, write_results
+from experiments.scenes_mini import CANDIDATES, read_scenes
+from polyglance.evaluation.calibration import calibration_error, fit_calibration, reliability
+from polyglance.evaluation.retrieval import match, retrieve
+from polyglance.models import load_model
+from polyglance.models.protocol import JointModel
+from polyglance.models.reading import embed_all, read_texts
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.make import scene_captions
+from polyglance.scenes.sampling import FIRST_SEED, sample_scene
+from polyglance.scenes.truth import SceneIndex
+
+IMAGES = RESULTS.parent / "images"
+APART = 100_000
+"""Between the seeds of the two pools."""
+LEAST = 0.5
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Logits of the candidates, and which of them are true: (queries, candidates). present: (queries,)."""
+
+    logits: NDArray[np.float64]
+    true: NDArray[np.bool_]
+    present: NDArray[np.bool_]
+
+
+def search_scenes(model: JointModel, seed: int, pictures: int, queries: int) -> Searches:
+    """Of a pool of `pictures` scenes from `seed` on; `queries` for scenes in it, as many for the scenes behind it."""
+    scenes = [sample_scene(seed + number) for number in range(pictures + queries + queries // 4)]
+    index = SceneIndex(scenes)
+    captions = {row: found[0] for row in range(len(scenes)) if (found := scene_captions(index, row, unique=True))}
+    rows = [row for row in captions if row < pictures][:queries] + [row for row in captions if row >= pictures][
+        :queries
+    ]
+    words = [grammar(model.languages[number % len(model.languages)]) for number in range(len(rows))]
+    texts = read_texts(model, [said.caption(captions[row]) for said, row in zip(words, rows, strict=True)])
+    states = read_scenes(model, scenes[:pictures])
+    found, _ = retrieve(embed_all(model, texts), embed_all(model, states), CANDIDATES)
+    logits = match(model, texts, states, found.order, queries_are_text=True)
+    true = found.order == torch.tensor(rows)[:, None]
+    return Searches(logits.double().numpy(), true.numpy(), np.array(rows) < pictures)
+
+
+def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
+    """What the probabilities of a line are worth, and what a least score leaves."""
+    probabilities = 1 / (1 + np.exp(-(line[0] * searches.logits + line[1])))
+    left = probabilities >= LEAST
+    return {
+        "scores": name,
+        "slope": round(line[0], 4),
+        "offset": round(line[1], 4),
+        "queries": len(searches.logits),
+        "pairs": searches.logits.size,
+        "true": int(searches.true.sum()),
+        "calibration_error": round(100 * calibration_error(probabilities.ravel(), searches.true.ravel()), 2),
+        "absent_found_nothing": _percent(~left[~searches.present].any(axis=1)),
+        "present_retrieved": _percent(searches.true[searches.present].any(axis=1)),
+        "present_kept": _percent((left & searches.true)[searches.present].any(axis=1)),
+        "results_a_present_search": round(float(left[searches.present].sum(axis=1).mean()), 2),
+        "bins": [vars(one) for one in reliability(probabilities.ravel(), searches.true.ravel())],
+    }
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """The share of true matches over the probability, before and after."""
+    figure = Figure(figsize=(5, 4.2), layout="constrained")
+    axis = figure.add_subplot()
+    axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    for row, marker in zip(rows, "so", strict=True):
+        bins = row["bins"]
+        assert isinstance(bins, list)
+        label = f"{row['scores']}: error {row['calibration_error']} %"
+        axis.plot([one["probability"] for one in bins], [one["true"] for one in bins], marker=marker, label=label)
+    axis.set_xlabel("probability that is said")
+    axis.set_ylabel("share that is true")
+    axis.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _percent(flags: NDArray[np.bool_]) -> float:
+    return round(100 * float(flags.mean()), 2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=FIRST_SEED["val"])
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--images", type=Path, default=IMAGES)
+    arguments = parser.parse_args()
+    started = time.time()
+    model = load_model(arguments.model)
+    line = _line(search_scenes(model, arguments.seed, arguments.pictures, arguments.queries))
+    judged = search_scenes(model, arguments.seed + APART, arguments.pictures, arguments.queries)
+    rows = [judged_row("the match's own", judged, (1.0, 0.0)), judged_row("calibrated", judged, line)]
+    path = write_results("calibration", rows, arguments.seed, started, arguments.output)
+    draw(rows, arguments.images / "calibration.png")
+    for row in rows:
+        print(*(f"{key}={value}" for key, value in row.items() if key != "bins"))
+    print(f"wrote {path}")
+
+
+def _line(searches: Searches) -> tuple[float, float]:
+    return fit_calibration(searches.logits.ravel(), searches.true.ravel())
+
+
+if __name__ == "__main__":
+    main()

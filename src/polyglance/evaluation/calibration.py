@@ -1,0 +1,76 @@
+"""How probable a match is: a model's logits held against what is true, and the line that makes log-odds of them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from polyglance.errors import DataError
+
+BINS: Final = 10
+_STEPS: Final = 100
+_ENOUGH: Final = 1e-10
+
+
+def fit_calibration(logits: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, " pairs"]) -> tuple[float, float]:
+    """The slope a and offset b with which sigmoid(a logit + b) is likeliest (Platt 1999, with his targets, which keep
+    both finite where the logits part true from false; by the damped Newton method of Lin, Lin and Weng 2007).
+
+    logits, true: of the candidates of searches as users make them. Raises DataError where all are true or none is.
+    """
+    positive = int(true.sum())
+    if not 0 < positive < len(true):
+        raise DataError(f"expected true and false matches to calibrate by, got {positive:,} true of {len(true):,}")
+    x = np.asarray(logits, np.float64)
+    target = np.where(true, (positive + 1) / (positive + 2), 1 / (len(true) - positive + 2))
+    line = np.array([0.0, np.log((positive + 1) / (len(true) - positive + 1))])
+    inputs = np.stack([x, np.ones_like(x)])
+    for _ in range(_STEPS):
+        probability = _sigmoid(line @ inputs)
+        gradient = inputs @ (probability - target)
+        curvature = (inputs * probability * (1 - probability)) @ inputs.T + 1e-12 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        loss, size = _loss(line @ inputs, target), 1.0
+        while size > _ENOUGH and _loss((line - size * step) @ inputs, target) > loss - 1e-4 * size * gradient @ step:
+            size /= 2
+        if size <= _ENOUGH or np.abs(size * step).max() < _ENOUGH:
+            break
+        line = line - size * step
+    return float(line[0]), float(line[1])
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Matches of about one probability. probability: their mean. true: the share of them that is true."""
+
+    count: int
+    probability: float
+    true: float
+
+
+def reliability(probabilities: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, " pairs"]) -> list[Bin]:
+    """In `BINS` bins of equal width, less those that are empty."""
+    place = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    there = [place == number for number in range(BINS)]
+    return [
+        Bin(int(some.sum()), float(probabilities[some].mean()), float(true[some].mean()))
+        for some in there
+        if some.any()
+    ]
+
+
+def calibration_error(probabilities: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, " pairs"]) -> float:
+    """The mean distance of probability and truth over the bins, by their size (Naeini et al. 2015), from 0 to 1."""
+    bins = reliability(probabilities, true)
+    return sum(one.count * abs(one.probability - one.true) for one in bins) / len(true)
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.exp(-np.logaddexp(0, -x))
+
+
+def _loss(x: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+    """The negative log-likelihood."""
+    return float((np.logaddexp(0, x) - target * x).sum())
