@@ -1,10 +1,16 @@
 """The line that makes probabilities of logits, and how far these are from the truth."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from polyglance.errors import DataError
-from polyglance.evaluation.calibration import calibration_error, fit_calibration, reliability
+from polyglance.evaluation.calibration import calibrated, calibration_error, fit_calibration, reliability
+from polyglance.evaluation.pools import Pool
+from polyglance.evaluation.systems import Evaluation, System
+from tests.fakes import COLOURS, ColourModel
 
 
 def drawn(slope: float, offset: float, count: int = 40_000) -> tuple[np.ndarray, np.ndarray]:
@@ -64,3 +70,22 @@ def test_a_fitted_line_has_less_error_than_the_logits_own():
     slope, offset = fit_calibration(logits, true)
     before, after = (1 / (1 + np.exp(-x)) for x in (logits, slope * logits + offset))
     assert calibration_error(after, true) < 0.01 < 0.1 < calibration_error(before, true)
+
+
+def test_the_line_of_a_system_is_fitted_to_its_candidates(tmp_path: Path):
+    images = tuple(tmp_path / f"{name}.png" for name in COLOURS)
+    for image in images:
+        Image.new("RGB", (8, 8), image.stem).save(image)
+    pool = Pool("en", tuple(COLOURS), images, tuple((place,) for place in range(len(images))))
+    model = ColourModel()
+    for system in (System(model, model, 3), System(None, model, 3)):
+        evaluation = Evaluation(system, [pool])
+        logits, true = evaluation.logits(pool)
+        assert logits.shape == (4, 3)
+        assert logits[:, 0].tolist() == pytest.approx([4] * 4, abs=0.1)
+        assert true.sum(dim=1).tolist() == [1] * 4
+        pairs = np.array([4.0] * 2 + [-4.0] * 8)
+        assert calibrated(evaluation) == pytest.approx(fit_calibration(pairs, pairs > 0), rel=0.05)
+    backwards = Pool("en", tuple(COLOURS), images, ((1,), (0,), (3,), (2,)))
+    assert calibrated(Evaluation(System(None, model, 4), [backwards])) is None
+    assert calibrated(Evaluation(System(None, model, 1), [pool])) is None

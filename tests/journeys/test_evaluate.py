@@ -97,7 +97,7 @@ def scenes(tmp_path_factory):
     """A folder with `captions.jsonl` of 12 scenes in two languages, and a `model`."""
     folder = tmp_path_factory.mktemp("scenes")
     save_tiny_model(folder / "model")
-    made = polyglance("scenes", "make", ".", "--count", "12", "--languages", "en,ru", "--json", cwd=folder)
+    made = polyglance("scenes", "make", ".", "--count", "12", "--languages", "en,de", "--json", cwd=folder)
     assert made.status == 0, made.errors
     return folder
 
@@ -108,7 +108,7 @@ def test_a_model_is_measured_in_both_directions_and_in_every_language(scenes) ->
         ended = polyglance(*asked, "--system", *system, "--candidates", "5", "--json", cwd=scenes)
         assert (ended.status, ended.errors) == (0, "")
         report = ended.json
-        assert list(report["by_language"]) == ["en", "ru"]
+        assert list(report["by_language"]) == ["en", "de"]
         assert report["queries"] == 2 * (36 + 12)
         assert report["missing"] == 0
         for direction in ("text_to_image", "image_to_text"):
@@ -116,7 +116,7 @@ def test_a_model_is_measured_in_both_directions_and_in_every_language(scenes) ->
         assert report["rsum"] == pytest.approx(6 * report["mean_recall"], abs=0.01)
         assert report["milliseconds"]["total"] > 0
     shown = polyglance(
-        *asked, "--candidates", "5", "--language", "ru", "--folds", "2", "--distractors", ".", cwd=scenes
+        *asked, "--candidates", "5", "--language", "de", "--folds", "2", "--distractors", ".", cwd=scenes
     )
     assert shown.status == 0, shown.errors
     assert "image to text" in shown.output
@@ -153,6 +153,8 @@ def test_a_model_is_trained_on_captions_and_measured(scenes) -> None:
     report = ended.json
     assert set(report["losses"]) == {"twin", "match", "rank"}
     assert len(report["validation"]) == 2
+    calibration = json.loads((scenes / "trained" / "config.json").read_text())["calibration"]
+    assert report["calibration"] == calibration
     assert (scenes / "trained" / "training" / "losses.png").stat().st_size > 1000
     again = polyglance(*train, "--output", "trained", cwd=scenes)
     assert again.status == 0, again.errors

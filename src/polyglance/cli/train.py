@@ -1,6 +1,6 @@
 """The commands that train on a user's own data: a task, a fusion of tasks, a model for retrieval."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -11,6 +11,7 @@ from polyglance.cli.output import console, one_line, print_json, stages, table
 
 if TYPE_CHECKING:
     from polyglance.data.captions import Caption
+    from polyglance.evaluation.systems import Evaluation
     from polyglance.models.single_stream import SingleStreamModel
     from polyglance.training.devices import Precision
     from polyglance.training.question_tasks import QuestionReport
@@ -206,34 +207,46 @@ def retrieval(
         )
     if not is_first_process():
         return
+    if held_out and settings.mode != "twin":
+        calibrate(trained, held_out, settings.mode)
     trained.name = output.resolve().name
     save_model(trained, output)
     plot_losses(folder, (STAGE,))
-    show_retrieval(done, output, as_json)
+    show_retrieval(done, trained.calibration, output, as_json)
 
 
 def validation(captions: "list[Caption]", mode: "Mode") -> "Validate | None":
     """R@1 over the captions held out: the mean of both directions and of all languages."""
     from statistics import fmean
 
+    def validate(model: "SingleStreamModel") -> float:
+        return round(fmean(one.percent["R@1"] for one in evaluation(model, captions, mode).scores()), 4)
+
+    return validate if captions else None
+
+
+def calibrate(model: "SingleStreamModel", captions: "list[Caption]", mode: "Mode") -> None:
+    """Makes the match's logits log-odds by the captions held out, where these tell true from false."""
+    from polyglance.evaluation.calibration import calibrated
+
+    if line := calibrated(evaluation(model, captions, mode)):
+        model.config = replace(model.config, calibration=line)
+
+
+def evaluation(model: "SingleStreamModel", captions: "list[Caption]", mode: "Mode") -> "Evaluation":
+    """Of the captions held out, by the stages that were trained."""
     from polyglance.evaluation.pools import pools
     from polyglance.evaluation.systems import Evaluation, System
 
-    if not captions:
-        return None
     measured = pools(captions, "val")
     candidates = min(20, *(min(len(pool.texts), len(pool.images)) for pool in measured))
-
-    def validate(model: "SingleStreamModel") -> float:
-        system = System(None if mode == "cross" else model, None if mode == "twin" else model, candidates)
-        return round(fmean(one.percent["R@1"] for one in Evaluation(system, measured).scores()), 4)
-
-    return validate
+    system = System(None if mode == "cross" else model, None if mode == "twin" else model, candidates)
+    return Evaluation(system, measured)
 
 
-def show_retrieval(done: "RetrievalReport", folder: Path, as_json: bool) -> None:
+def show_retrieval(done: "RetrievalReport", calibration: tuple[float, float], folder: Path, as_json: bool) -> None:
     if as_json:
-        print_json({"folder": str(folder), **asdict(done)})
+        print_json({"folder": str(folder), **asdict(done), "calibration": calibration})
         return
     output = console()
     losses = ", ".join(f"{name} {value:.3f}" for name, value in done.losses.items())

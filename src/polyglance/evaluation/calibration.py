@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from polyglance.errors import DataError
+from polyglance.evaluation.systems import Evaluation
 
 BINS: Final = 10
 _STEPS: Final = 100
@@ -39,6 +41,20 @@ def fit_calibration(logits: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, 
             break
         line = line - size * step
     return float(line[0]), float(line[1])
+
+
+def calibrated(evaluation: Evaluation) -> tuple[float, float] | None:
+    """The line for the cross-encoder of a system, fitted to the candidates of the texts of its pools; of every second
+    text without those that are right, as half of the searches are taken to be in vain. None where its logits say
+    nothing of what is true."""
+    parts = [evaluation.logits(pool) for pool in evaluation.pools]
+    asked = [true.logical_not() | (torch.arange(len(true)) % 2 == 0)[:, None] for _, true in parts]
+    logits = torch.cat([one[there] for (one, _), there in zip(parts, asked, strict=True)])
+    true = torch.cat([one[there] for (_, one), there in zip(parts, asked, strict=True)])
+    if not (true.any() and (~true).any()):
+        return None
+    slope, offset = fit_calibration(logits.double().numpy(), true.numpy())
+    return (slope, offset) if slope > 0 else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Final, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from polyglance.errors import ConfigurationError, DataError
@@ -95,14 +95,22 @@ class Evaluation:
         found = self._retrieved(sides)
         if self.system.reranker is None:
             return found.order.tolist()
-        candidates = self.system.candidates if self.system.retriever else found.order.shape[1]
-        chosen = found.order[:, :candidates]
-        scores = self._matched(sides[id(self.system.reranker)], chosen)
+        chosen, scores = self._judged(sides, found)
         if self.system.retriever and self.system.blend:
             cosines = sides[id(self.system.retriever)].cosines(chosen)
             scores = (1 - self.system.blend) * torch.sigmoid(scores) + self.system.blend * cosines
         order = chosen.gather(1, scores.argsort(dim=1, descending=True, stable=True))
-        return torch.cat([order, found.order[:, candidates:]], dim=1).tolist()
+        return torch.cat([order, found.order[:, chosen.shape[1] :]], dim=1).tolist()
+
+    def logits(self, pool: Pool) -> tuple[Float[Tensor, "texts candidates"], Bool[Tensor, "texts candidates"]]:
+        """(what the cross-encoder says of each text's candidates, which of them are right). Without a retriever the
+        candidates are those of which it says most."""
+        sides = {id(model): self._side(model, pool, "text_to_image") for model in self.system.models}
+        chosen, scores = self._judged(sides, self._retrieved(sides))
+        best = scores.topk(min(self.system.candidates, scores.shape[1]))
+        there = chosen.gather(1, best.indices).tolist()
+        fits = pool.right("text_to_image")
+        return best.values, torch.tensor([[item in fits[text] for item in row] for text, row in enumerate(there)])
 
     def milliseconds(self, pool: Pool, queries: int = TIMED) -> dict[str, float]:
         """Medians for one text at a time: reading it (`text`), `retrieve`, `rerank`, and the `total`."""
@@ -150,6 +158,14 @@ class Evaluation:
         side = sides[id(self.system.retriever)]
         depth = max(DEPTH, self.system.candidates)
         return retrieve(side.query_vectors, side.items.vectors, depth)[0]
+
+    def _judged(
+        self, sides: Mapping[int, "_Side"], found: Ranking
+    ) -> tuple[Int[Tensor, "queries candidates"], Float[Tensor, "queries candidates"]]:
+        """(the candidates, their logits)."""
+        candidates = self.system.candidates if self.system.retriever else found.order.shape[1]
+        chosen = found.order[:, :candidates]
+        return chosen, self._matched(sides[id(self.system.reranker)], chosen)
 
     def _matched(self, side: "_Side", chosen: Int[Tensor, "queries candidates"]) -> Float[Tensor, "queries candidates"]:
         step = max(1, 20 * PAIRS // chosen.shape[1])

@@ -50,7 +50,7 @@ def train_retrieval(
     teacher: SingleStreamModel | None = None,
 ) -> tuple[SingleStreamModel, RetrievalReport]:
     """The trained model, in float32 on the CPU, with the weights of the best validation. In several processes
-    (`training.devices`) each gets it.
+    (`training.devices`) each gets it. Its matches are not calibrated.
 
     captions: of the split train; those that are known to be true of another picture of a batch are no negatives there.
     folder: of the log, of the checkpoint from which a killed run goes on to the same end, of the best weights, and of
@@ -88,7 +88,7 @@ def train_retrieval(
         )
     if epochs:
         losses.load_state_dict(load_file(epochs.best))
-    model.config = replace(model.config, temperature=1 / losses.scale.exp().item())
+    model.config = replace(model.config, temperature=1 / losses.scale.exp().item(), calibration=(1.0, 0.0))
     rows = list(read_log(folder / f"{STAGE}.jsonl"))
     last = rows[-steps_an_epoch:]
     done = RetrievalReport(
