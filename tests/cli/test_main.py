@@ -27,9 +27,11 @@ def test_an_error_is_one_line_and_status_1(error, line, capsys):
     "arguments",
     [
         ["nonsense"],
+        ["index", "--library", "here"],
         ["search"],
         ["search", "a dog", "-k", "0"],
         ["search", "a dog", "--nonsense"],
+        ["search", "a dog", "--min-score", "2"],
         ["ask", "Is there a dog?"],
         ["ask", "Is there a dog?", "--image", "x.png", "--query", "a dog"],
         ["scenes", "make"],

@@ -116,7 +116,6 @@ def test_a_budget_says_what_it_picked(indexed):
     assert ended.json["picked"]["candidates"] == 100
     assert 0 < ended.json["picked"]["expected_ms"] < 100_000
     assert "reranked 100:" in polyglance(*search, "100000", cwd=indexed).output
-    assert_refused(polyglance(*search, "0", cwd=indexed), "budget of at least")
 
 
 def test_a_search_for_something_absent_may_find_nothing(indexed):
@@ -126,9 +125,7 @@ def test_a_search_for_something_absent_may_find_nothing(indexed):
     shown = polyglance(*search, "1", cwd=indexed)
     assert (shown.status, shown.errors) == (0, "")
     assert "nothing found: the library holds no pictures that fit with a probability of 1\n" in shown.output
-    assert len(polyglance(*search, "0", "--json", cwd=indexed).json["results"]) == len(COLOURS)
     assert_refused(polyglance(*search, "0.5", "--no-rerank", cwd=indexed), "reranking")
-    assert polyglance(*search, "2", cwd=indexed).status == 2
 
 
 def test_texts_are_indexed_and_found_by_a_picture(model, tmp_path):
@@ -150,7 +147,6 @@ def test_texts_are_indexed_and_found_by_a_picture(model, tmp_path):
     assert "a red star" in shown
     assert "\x1b" not in shown
     assert_refused(polyglance("index", "--texts", "nowhere.txt", "--library", "library", cwd=tmp_path), "nowhere.txt")
-    assert polyglance("index", "--library", "library", cwd=tmp_path).status == 2
 
 
 def test_search_shows_a_table(indexed):
