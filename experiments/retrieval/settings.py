@@ -10,7 +10,7 @@ class Settings:
     scenes: pictures of the training range, each with two captions. pools: pictures of the test range, each pool the
     first of the next larger. queries: of the test pictures, which all pools hold. sampled: queries for which the
     cross-encoder scores the whole of each pool. candidates: how many are reranked. epochs, batch, learning_rate: of
-    each training; sweep_epochs: of each way to store states. cut_scenes: pictures for those with another cut.
+    each training. sweep_scenes: pictures on which each way to store states is trained.
     """
 
     scenes: int = 30_000
@@ -22,8 +22,7 @@ class Settings:
     epochs: int = 1
     batch: int = 96
     learning_rate: float = 3e-4
-    sweep_epochs: int = 1
-    cut_scenes: int = 12_000
+    sweep_scenes: int = 10_000
 
 
 SMALL = Settings(
@@ -35,6 +34,6 @@ SMALL = Settings(
     blends=(0.0, 0.2),
     epochs=1,
     batch=8,
-    cut_scenes=12,
+    sweep_scenes=12,
 )
 """Enough to run through everything in seconds."""

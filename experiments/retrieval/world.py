@@ -55,10 +55,10 @@ class World:
         return draw_scenes(range(first, first + count), self.folder / f"{split}.npy")
 
     def drawn_captions(self) -> tuple[Caption, ...]:
-        """Of the first `cut_scenes` training pictures, which are files here, to be read anew in each step."""
+        """Of the first `sweep_scenes` training pictures, which are files here, to be read anew in each step."""
         folder = self.folder / "pictures"
         folder.mkdir(exist_ok=True)
-        there = {_name(row): folder / _name(row) for row in range(self.settings.cut_scenes)}
+        there = {_name(row): folder / _name(row) for row in range(self.settings.sweep_scenes)}
         for pixels, path in zip(self.pixels("train"), there.values(), strict=False):
             if not path.exists():
                 Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path)

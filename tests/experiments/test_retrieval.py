@@ -51,6 +51,18 @@ def test_another_way_of_storing_begins_anew_and_keeps_the_layers() -> None:
     assert begun.compress(torch.randn(2, 64, 192)).hidden.shape == (2, 4, 32)
 
 
+def test_another_way_of_storing_begins_near_the_old_one() -> None:
+    whole, tokens = bundled().float(), torch.randn(2, 8, 8, 192)
+    smooth = tokens[:, ::2, ::2].repeat_interleave(2, dim=1).repeat_interleave(2, dim=2).flatten(1, 2)
+    old = whole.expand_image(whole.compress(smooth).hidden)
+    for shape in ({"compression": "mean"}, {"state_width": 128, "compression": "merge"}):
+        begun = beginning(0, **shape)
+        torch.testing.assert_close(begun.expand_image(begun.compress(smooth).hidden), old, rtol=1e-3, atol=1e-3)
+    narrow = beginning(0, state_width=64)
+    near = narrow.expand_image(narrow.compress(smooth).hidden)
+    assert torch.cosine_similarity(near.flatten(), old.flatten(), dim=0) > 0.8
+
+
 def test_eight_bits_are_rounded_as_a_library_rounds_them() -> None:
     hidden = torch.randn(3, 4, 8)
     there = torch.ones(3, 4, dtype=torch.bool)
