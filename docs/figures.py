@@ -12,9 +12,13 @@ from typing import Any
 
 from docs.markdown import table
 from experiments.adapterdrop import tables as adapterdrop
+from experiments.retrieval import tables as retrieval
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS.parent / "README.md", DOCS / "scenes-mini.md", DOCS / "adapters.md", DOCS / "adapterdrop.md")
+PAGES = (
+    DOCS.parent / "README.md",
+    *(DOCS / f"{page}.md" for page in ("scenes-mini", "adapters", "adapterdrop", "retrieve-rerank")),
+)
 
 Row = dict[str, Any]
 
@@ -168,8 +172,8 @@ def calibration() -> str:
     )
 
 
-def _adapterdrop(name: str) -> str:
-    return adapterdrop.TABLES[name](results("adapterdrop"))
+def _of(experiment: str, draw: Callable[[list[Row]], str]) -> str:
+    return draw(results(experiment))
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -181,7 +185,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "rerank": rerank,
     "calibration": calibration,
-    **{name: partial(_adapterdrop, name) for name in adapterdrop.TABLES},
+    **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
+    **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},
 }
 
 

@@ -28,7 +28,7 @@ def write_results(name: str, rows: list[Row], seed: int, started: float, folder:
     module = getattr(sys.modules["__main__"].__spec__, "name", name)
     document = {
         "name": name,
-        "command": " ".join(["python", "-m", module, *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", module.removesuffix(".__main__"), *sys.argv[1:]]),
         "commit": _git("rev-parse", "--short", "HEAD"),
         "seed": seed,
         "machine": machine(),
