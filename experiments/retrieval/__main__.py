@@ -47,11 +47,12 @@ def run_states(world: World, ways: Sequence[Storage], results: Results) -> None:
             results.add(list(state_rows(storage, world, report)))
 
 
-def run_times(world: World, parts: Sequence[str], results: Results) -> None:
+def run_times(world: World, results: Results) -> None:
+    """Of what has rows already."""
     joint = Reading.of(trained(world, "joint", 0, report), world, report)
     results.replace("times", list(time_rows(joint, world)))
-    if {"states", "cuts"} <= set(parts):
-        results.replace("state_times", list(state_time_rows(world, report)))
+    ways = [storage for storage in (*WAYS, *CUTS) if results.has(part="states", name=storage.name)]
+    results.replace("state_times", list(state_time_rows(ways, world, report)))
 
 
 def main() -> None:
@@ -77,7 +78,7 @@ def main() -> None:
     if "cuts" in parts:
         run_states(world, CUTS, results)
     if "times" in parts:
-        run_times(world, parts, results)
+        run_times(world, results)
     print(tables(results.rows))
     draw(results.rows, arguments.output.parent / "images" if arguments.output == RESULTS else arguments.output)
 

@@ -1,6 +1,6 @@
 """What is kept of a picture: how many tokens, made how, how wide, and in how many bits; what that costs and loses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
@@ -131,10 +131,10 @@ def all_pairs_row(world: World, report: Report) -> Row:
     }
 
 
-def state_time_rows(world: World, report: Report) -> Iterator[Row]:
+def state_time_rows(ways: Sequence[Storage], world: World, report: Report) -> Iterator[Row]:
     """Milliseconds to rerank 20 candidates from stored states in 8 bits, for each number and width of tokens."""
     text = world.texts[0]
-    for storage in (*WAYS, *CUTS):
+    for storage in ways:
         model = trained_to_store(world, storage.name, storage.shape, report)
         stored = _compressed(model, storage, world, CANDIDATES, report).store()
         query = read_texts(model, [text])
