@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.results import RESULTS, Results, open_folder, report
+from experiments.retrieval.libraries import library_rows
 from experiments.retrieval.plots import draw
 from experiments.retrieval.settings import SMALL, Settings
 from experiments.retrieval.states import CUTS, WAYS, Storage, all_pairs_row, state_rows, state_time_rows
@@ -51,6 +52,7 @@ def run_times(world: World, results: Results) -> None:
     """Of what has rows already."""
     joint = Reading.of(trained(world, "joint", 0, report), world, report)
     results.replace("times", list(time_rows(joint, world)))
+    results.replace("libraries", list(library_rows(joint, world)))
     ways = [storage for storage in (*WAYS, *CUTS) if results.has(part="states", name=storage.name)]
     results.replace("state_times", list(state_time_rows(ways, world, report)))
 

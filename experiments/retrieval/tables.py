@@ -118,6 +118,22 @@ def _time(rows: Rows) -> str:
     return f"{row['total_ms']:,.1f} ({stages})"
 
 
+def libraries(rows: Rows) -> str:
+    """Libraries down, stages across."""
+    rows = chosen(rows, part="libraries")
+    lines = [
+        [f"{row['pictures']:,}", *(f"{value:.1f}" for value in row["milliseconds"].values()), _range(row, "total")]
+        for row in rows
+    ]
+    if not lines:
+        return ""
+    return table(["ms a search, pictures", *rows[0]["milliseconds"], "fastest to slowest"], lines)
+
+
+def _range(row: dict[str, Any], stage: str) -> str:
+    return " to ".join(f"{value:.1f}" for value in row["spread"][stage])
+
+
 def states(rows: Rows) -> str:
     """Ways of storing down, precisions across: R@1 both ways, and bytes a picture."""
     whole = chosen(rows, part="all_pairs")
@@ -160,6 +176,7 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "retrieval_blends": blends,
     "retrieval_unseen": unseen,
     "retrieval_times": times,
+    "retrieval_libraries": libraries,
     "retrieval_states": states,
     "retrieval_cuts": cuts,
 }

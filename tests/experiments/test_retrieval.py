@@ -80,6 +80,6 @@ def test_the_command_writes_rows_once_with_tables_and_plots(tmp_path: Path) -> N
     rows = json.loads((tmp_path / "out" / "retrieval.json").read_text())["rows"]
     twin = [row["pool"] for row in rows if row.get("system") == "twin"]
     assert twin == list(SMALL.pools)
-    assert {row["system"] for row in rows} >= {"joint twin", "cross", "separate coop", "joint coop"}
+    assert {row.get("system") for row in rows} >= {"joint twin", "cross", "separate coop", "joint coop"}
     assert (tmp_path / "out" / "retrieval-systems.png").exists()
-    assert all(TABLES[f"retrieval_{name}"](rows) for name in ("systems", "candidates", "times"))
+    assert all(TABLES[f"retrieval_{name}"](rows) for name in ("systems", "candidates", "times", "libraries"))

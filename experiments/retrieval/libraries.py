@@ -1,0 +1,51 @@
+"""What a search takes in libraries on disk of growing size."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from experiments.results import Row
+from experiments.retrieval.systems import TIMED, Reading
+from experiments.retrieval.world import World
+from polyglance.library import Library
+from polyglance.store.lance import LanceDatabase, Reader
+from polyglance.store.protocols import PictureFacts
+
+CANDIDATES = 20
+CHUNK = 5000
+
+
+def library_rows(reading: Reading, world: World) -> Iterator[Row]:
+    """Milliseconds of each stage of `Library.search` by a text, medians; 20 reranked."""
+    for size in world.settings.pools:
+        with TemporaryDirectory() as folder:
+            library = Library(_filled(Path(folder) / "library", reading, size), reading.model)
+            searches = [
+                library.search(world.texts[n], candidates=min(CANDIDATES, size)).milliseconds
+                for n in [0, 0, *range(min(TIMED, len(world.asked)))]
+            ][2:]
+        stages = {name: [one[name] for one in searches] for name in searches[0]}
+        yield {
+            "part": "libraries",
+            "pictures": size,
+            "candidates": min(CANDIDATES, size),
+            "milliseconds": {name: round(median(taken), 2) for name, taken in stages.items()},
+            "spread": {name: [round(min(taken), 2), round(max(taken), 2)] for name, taken in stages.items()},
+        }
+
+
+def _filled(folder: Path, reading: Reading, size: int) -> LanceDatabase:
+    """A library of the first pictures, as indexing would have left it."""
+    model = reading.model
+    LanceDatabase.create(folder, model.embedding_dim, Reader(model.name, model.name, model.fingerprint))
+    database = LanceDatabase(folder)
+    vectors = reading.image_vectors.numpy()
+    for start in range(0, size, CHUNK):
+        rows = range(start, min(start + CHUNK, size))
+        facts = [PictureFacts(f"/scenes/{row}.png", "/scenes", f"{row:064x}", 0, 0, 256, 256) for row in rows]
+        stored = reading.images[rows.start : rows.stop].store()
+        database.states.put(dict(zip((one.content for one in facts), stored, strict=True)))
+        database.pictures.put(facts, vectors[rows.start : rows.stop])
+    database.tidy()
+    return database
