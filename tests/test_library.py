@@ -607,7 +607,7 @@ def test_a_picture_finds_its_texts(library: Library, photos: Path, captions: Pat
     assert response.results[0].text == "red left"
     assert response.results[0].source == str(captions)
     assert response.results[0].rerank_score is not None
-    assert found_texts(library, "blue")[0] == "blue"
+    assert set(found_texts(library, "blue")[:2]) == {"blue", "blue left"}
     assert len(library) == 3
     assert library.search("red").results[0].path == str(photos / "red.png")
 
