@@ -16,7 +16,16 @@ from experiments.results import RESULTS, Results, open_folder, report
 from experiments.retrieval.libraries import library_rows
 from experiments.retrieval.plots import draw
 from experiments.retrieval.settings import SMALL, Settings
-from experiments.retrieval.states import CUTS, WAYS, Storage, all_pairs_row, state_rows, state_time_rows
+from experiments.retrieval.states import (
+    CUTS,
+    DEFAULT,
+    EVERYTHING,
+    WAYS,
+    Storage,
+    all_pairs_row,
+    state_rows,
+    state_time_rows,
+)
 from experiments.retrieval.systems import Reading, cooperative_rows, cross_rows, time_rows, twin_rows
 from experiments.retrieval.tables import tables
 from experiments.retrieval.training import trained
@@ -75,8 +84,9 @@ def main() -> None:
             run_systems(world, seed, results)
     if "states" in parts:
         run_states(world, WAYS, results)
-        if not results.has(part="all_pairs"):
-            results.add([all_pairs_row(world, report)])
+        for storage in (DEFAULT, EVERYTHING):
+            if not results.has(part="all_pairs", name=storage.name):
+                results.add([all_pairs_row(storage, world, report)])
     if "cuts" in parts:
         run_states(world, CUTS, results)
     if "times" in parts:

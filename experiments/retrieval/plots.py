@@ -62,7 +62,8 @@ def _draw_states(rows: Sequence[dict[str, Any]]) -> Figure:
         recalls = [row["text_to_image"]["R@1"] for row in of_way]
         axis.plot([row["bytes"] for row in of_way], recalls, marker=MARKERS[of_way[0]["compression"]], label=label)
     for row in chosen(rows, part="all_pairs"):
-        axis.axhline(row["text_to_image"]["R@1"], color="grey", linestyle=":", label="all pairs, from pixels")
+        label = f"all pairs, {row['compression']} {row['tokens']} x {row['state_width']}"
+        axis.axhline(row["text_to_image"]["R@1"], color="grey", linestyle=":", label=label)
     axis.set_xscale("log", base=2)
     axis.set_xlabel("bytes a picture (16, 8 and 4 bits, from right to left)")
     axis.set_ylabel(f"text to image R@1, %, {CANDIDATES} reranked")

@@ -40,9 +40,12 @@ def _storage(compression: str, kept_grid: int, state_width: int) -> Storage:
 
 EVERYTHING = _storage("merge", 8, 192)
 """All image tokens as wide as the model: what a cross-encoder reads from pixels."""
+DEFAULT = _storage("merge", 4, 128)
+"""That of the bundled model."""
 WAYS = (
     EVERYTHING,
-    *(_storage(kind, 4, 128) for kind in ("merge", "mean", "queries")),
+    DEFAULT,
+    *(_storage(kind, 4, 128) for kind in ("mean", "queries")),
     *(_storage("merge", 4, width) for width in (64, 32, 192)),
     *(_storage("mean", side, 128) for side in (5, 3, 2, 8)),
 )
@@ -110,11 +113,11 @@ def _recalls(reading: Reading, candidates: int) -> Row:
     return row
 
 
-def all_pairs_row(world: World, report: Report) -> Row:
-    """The full cross-encoder: every text with all tokens of every picture of the first pool, unrounded."""
-    model = trained_to_store(world, EVERYTHING.name, EVERYTHING.shape, report)
+def all_pairs_row(storage: Storage, world: World, report: Report) -> Row:
+    """The model as full cross-encoder: every text with every picture of the first pool, which is never rounded."""
+    model = trained_to_store(world, storage.name, storage.shape, report)
     size = world.settings.pools[0]
-    images = _compressed(model, EVERYTHING, world, size, report)
+    images = _compressed(model, storage, world, size, report)
     texts = read_texts(model, world.texts[: len(world.asked)])
     reading = Reading(model, images, texts, torch.tensor(world.asked))
     everything = torch.arange(size).expand(len(texts), -1)
@@ -124,7 +127,10 @@ def all_pairs_row(world: World, report: Report) -> Row:
     to_text = 100 * (scores[:, right].argmax(dim=0) == torch.arange(len(right))).float().mean().item()
     return {
         "part": "all_pairs",
-        "name": EVERYTHING.name,
+        "name": storage.name,
+        "compression": model.config.compression,
+        "state_width": model.config.state_width,
+        "tokens": images.hidden.shape[1],
         "pool": size,
         "text_to_image": {"R@1": round(to_image, 2)},
         "image_to_text": {"R@1": round(to_text, 2)},

@@ -137,13 +137,17 @@ def _range(row: dict[str, Any], stage: str) -> str:
 def states(rows: Rows) -> str:
     """Ways of storing down, precisions across: R@1 both ways, and bytes a picture."""
     whole = chosen(rows, part="all_pairs")
-    lines = [["all pairs, from pixels", "", "", *_recalls(row), ""] for row in whole]
+    lines = [[f"{_way(row)}: all pairs, not rounded", "", "", *_recalls(row), ""] for row in whole]
     lines += [
-        [f"{row['compression']}, {row['tokens']} x {row['state_width']}", *_kept(row), _milliseconds(row, rows)]
+        [_way(row), *_kept(row), _milliseconds(row, rows)]
         for row in chosen(rows, part="states")
         if not row["name"].startswith("cut")
     ]
     return table(["kept", *HEAD], lines) if len(lines) > len(whole) else ""
+
+
+def _way(row: dict[str, Any]) -> str:
+    return f"{row['compression']}, {row['tokens']} x {row['state_width']}"
 
 
 def cuts(rows: Rows) -> str:
