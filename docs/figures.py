@@ -17,7 +17,7 @@ from experiments.retrieval import tables as retrieval
 DOCS = Path(__file__).parent
 PAGES = (
     DOCS.parent / "README.md",
-    *(DOCS / f"{page}.md" for page in ("scenes-mini", "adapters", "adapterdrop", "retrieve-rerank")),
+    *(DOCS / f"{page}.md" for page in ("scenes-mini", "adapters", "adapterdrop", "retrieval", "retrieve-rerank")),
 )
 
 Row = dict[str, Any]

@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from experiments.results import Row
@@ -56,11 +57,12 @@ def _draw_states(rows: Sequence[dict[str, Any]]) -> Figure:
     some = [row for row in chosen(rows, part="states") if not row["name"].startswith("cut")]
     figure = Figure(figsize=(8, 5), layout="constrained")
     axis = figure.add_subplot()
-    for name in dict.fromkeys(row["name"] for row in some):
+    for number, name in enumerate(dict.fromkeys(row["name"] for row in some)):
         of_way = sorted(chosen(some, name=name), key=lambda row: row["bytes"])
         label = f"{of_way[0]['compression']} {of_way[0]['tokens']} x {of_way[0]['state_width']}"
         recalls = [row["text_to_image"]["R@1"] for row in of_way]
-        axis.plot([row["bytes"] for row in of_way], recalls, marker=MARKERS[of_way[0]["compression"]], label=label)
+        marker, colour = MARKERS[of_way[0]["compression"]], colormaps["tab20"](number)
+        axis.plot([row["bytes"] for row in of_way], recalls, marker=marker, color=colour, label=label)
     for row in chosen(rows, part="all_pairs"):
         label = f"all pairs, {row['compression']} {row['tokens']} x {row['state_width']}"
         axis.axhline(row["text_to_image"]["R@1"], color="grey", linestyle=":", label=label)
