@@ -254,8 +254,8 @@ class LanceStateStore:
         missing = set(ids) - found.keys()
         if missing:
             raise LibraryDamaged(
-                f"the library at {self._folder} has lost the token states of {len(missing)} pictures; "
-                "index their folders again and they are read anew"
+                f"the library at {self._folder} has lost the token states of {len(missing)} pictures or texts; "
+                "index their folders or files again and they are read anew"
             )
         return [found[key] for key in ids]
 
