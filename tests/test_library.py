@@ -371,7 +371,7 @@ def test_a_run_beside_another_is_turned_away(library: Library, photos: Path):
 def test_states_that_were_lost_are_read_again(library: Library, photos: Path, model: ColourModel):
     states = library._database.states
     states.remove(list(states.ids())[:1])
-    with pytest.raises(LibraryDamaged, match="index their folders again"):
+    with pytest.raises(LibraryDamaged, match="index their folders or files again"):
         library.search("red")
     assert counts(library.add([photos])) == {"unchanged": 3}
     assert model.pictures_read == 4
