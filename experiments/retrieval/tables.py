@@ -52,32 +52,24 @@ def systems(rows: Rows) -> str:
 
 def candidates(rows: Rows) -> str:
     """Candidates down, pools across, for both cooperative systems."""
-    rows = chosen(rows, part="systems", blend=0.0)
-    pools = sorted({row["pool"] for row in rows})
-    lines = []
-    for system in dict.fromkeys(row["system"] for row in rows):
-        for k in sorted({row["candidates"] for row in rows}):
-            there = [chosen(rows, system=system, candidates=k, pool=pool) for pool in pools]
-            lines.append(
-                [system, k, *(mean_over_seeds(some, lambda row: row["text_to_image"]["R@1"]) for some in there)]
-            )
-    return table(["text to image R@1, %", "candidates", *(f"{pool:,}" for pool in pools)], lines) if lines else ""
+    return _choices(chosen(rows, part="systems", blend=0.0), "candidates", "candidates")
 
 
 def blends(rows: Rows) -> str:
     """Share of the cosine down, pools across."""
-    rows = chosen(rows, part="systems", candidates=CANDIDATES)
+    return _choices(chosen(rows, part="systems", candidates=CANDIDATES), "blend", "share of the cosine")
+
+
+def _choices(rows: Rows, key: str, name: str) -> str:
+    """The values of a key down, for each system; pools across."""
     pools = sorted({row["pool"] for row in rows})
     lines = []
     for system in dict.fromkeys(row["system"] for row in rows):
-        for blend in sorted({row["blend"] for row in rows}):
-            there = [chosen(rows, system=system, blend=blend, pool=pool) for pool in pools]
-            lines.append(
-                [system, blend, *(mean_over_seeds(some, lambda row: row["text_to_image"]["R@1"]) for some in there)]
-            )
-    return (
-        table(["text to image R@1, %", "share of the cosine", *(f"{pool:,}" for pool in pools)], lines) if lines else ""
-    )
+        for value in sorted({row[key] for row in rows}):
+            there = [chosen(rows, system=system, pool=pool, **{key: value}) for pool in pools]
+            recalls = (mean_over_seeds(some, lambda row: row["text_to_image"]["R@1"]) for some in there)
+            lines.append([system, value, *recalls])
+    return table(["text to image R@1, %", name, *(f"{pool:,}" for pool in pools)], lines) if lines else ""
 
 
 def unseen(rows: Rows) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,14 +27,14 @@ def bundled() -> SingleStreamModel:
     return model
 
 
-def beginning(seed: int, **shape: object) -> SingleStreamModel:
+def beginning(seed: int, **shape: Any) -> SingleStreamModel:
     """The bundled model without its task adapters, in float32, with new heads of the twin and of the cross-encoder.
 
     shape: of the model's config, what is not as in the bundled one. Where states are stored in another form, it takes
     over what that form allows (`_restored`); where the cut is another, layers move to its other side (`_recut`).
     """
     pretrained = bundled().float()
-    config = replace(pretrained.config, task_adapters=None, temperature=SingleStreamConfig.temperature, **shape)  # type: ignore[arg-type]
+    config = replace(pretrained.config, task_adapters=None, temperature=SingleStreamConfig.temperature, **shape)
     torch.manual_seed(seed)
     model = SingleStreamModel(config, pretrained.tokenizer, "beginning")
     weights = _recut(pretrained.state_dict(), pretrained.config.first_joint_layer, config.first_joint_layer)

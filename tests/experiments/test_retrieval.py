@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,8 +15,13 @@ from experiments.retrieval.states import bytes_a_picture, rounded
 from experiments.retrieval.tables import TABLES
 from experiments.retrieval.training import beginning, bundled
 from experiments.retrieval.world import World, make_world
+from polyglance.data.gallery import gallery_folder
 from polyglance.nn.states import TokenStates
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.make import scene_captions
+from polyglance.scenes.render import render
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
+from polyglance.scenes.truth import SceneIndex
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +31,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make_world(SMALL, folder)
 
 
-def test_texts_of_queries_stand_first_and_are_of_one_language(world: World) -> None:
+def test_queries_stand_first_and_are_true_of_their_picture_alone(world: World) -> None:
+    index = SceneIndex([sample_scene(FIRST_SEED["test"] + i) for i in range(SMALL.pools[-1])])
+    said = {grammar("en").caption(caption): row for row in world.asked for caption in scene_captions(index, row, True)}
+    assert [said[text] for text in world.texts[: len(world.asked)]] == list(world.asked)
     assert len(world.asked) == len(world.unseen) <= SMALL.queries
     assert len(world.asked) < len(world.texts) <= SMALL.pools[-1]
     assert len(world.captions) == 2 * SMALL.scenes
 
 
-def test_pictures_of_the_splits_are_those_of_their_seeds(world: World) -> None:
-    assert world.pixels("train").shape == (SMALL.scenes, 3, 256, 256)
-    assert sample_scene(FIRST_SEED["test"]).image != sample_scene(FIRST_SEED["train"]).image
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_pictures_of_the_splits_are_those_of_their_seeds(world: World, split: str) -> None:
+    drawn = render(sample_scene(FIRST_SEED[split] + 1), gallery_folder())
+    assert np.array_equal(world.pixels(split)[1].permute(1, 2, 0).numpy(), np.asarray(drawn))
 
 
 def test_a_beginning_keeps_the_body_and_forgets_the_heads() -> None:

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -92,7 +93,7 @@ def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = per
     retriever, reranker = Retriever(pipeline.items), Reranker(model, pipeline.states, pipeline.modality)
     hits = retriever.retrieve(query_vector(model, asked), COUNTS[-1])
     candidates = [[hits[number % len(hits)] for number in range(count)] for count in COUNTS]
-    reranked = [milliseconds(lambda some=some: reranker.rerank(asked, some)) for some in candidates]  # type: ignore[misc]
+    reranked = [milliseconds(partial(reranker.rerank, asked, some)) for some in candidates]
     pair, rerank = np.polyfit(COUNTS, reranked, 1).clip(0).tolist()
     return Costs(
         text=milliseconds(read_text),

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, cast
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 from polyglance.errors import ConfigurationError
 
@@ -74,8 +73,8 @@ class Devices:
         """The shares of all processes one below the other, with gradients."""
         if self.processes == 1:
             return share
-        whole: Tensor = _Gather.apply(share, self._accelerator)  # type: ignore[no-untyped-call]
-        return whole[:rows]
+        gather = cast("Callable[..., Tensor]", _Gather.apply)
+        return gather(share, self._accelerator)[:rows]
 
     def same(self, value: Tensor) -> Tensor:
         """The first process's value, everywhere."""
@@ -117,13 +116,13 @@ class _Gather(torch.autograd.Function):
     all; the mean over processes in `Devices.clip` makes that the gradient of one loss."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, share: Tensor, accelerator: Any) -> Tensor:
-        ctx.accelerator, ctx.rows = accelerator, len(share)  # type: ignore[attr-defined]
+    def forward(ctx: Any, share: Tensor, accelerator: Any) -> Tensor:
+        ctx.accelerator, ctx.rows = accelerator, len(share)
         return cast("Tensor", accelerator.gather(share.contiguous()))
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
-        accelerator, rows = ctx.accelerator, ctx.rows  # type: ignore[attr-defined]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        accelerator, rows = ctx.accelerator, ctx.rows
         everywhere = accelerator.reduce(gradients[0].contiguous(), "sum")
         start = rows * accelerator.process_index
         return everywhere[start : start + rows], None
