@@ -8,14 +8,15 @@ from typing import get_args
 import pytest
 
 from polyglance.errors import ConfigurationError
+from polyglance.languages import DEMO_LANGUAGES
 from polyglance.scenes import meaning as m
 from polyglance.scenes import world
-from polyglance.scenes.grammar import grammar, grammars
+from polyglance.scenes.grammar import codes, grammar, grammars
 from polyglance.scenes.meaning import Phrase
 
 Meaning = m.Caption | m.Fragment | m.Question
 
-LANGUAGES = pytest.mark.parametrize("code", grammars())
+LANGUAGES = pytest.mark.parametrize("code", codes())
 
 
 def gold(code: str) -> list[tuple[Meaning, str]]:
@@ -145,4 +146,9 @@ def test_a_language_knows_its_code(code: str) -> None:
 def test_unknown_language_names_the_known_ones() -> None:
     with pytest.raises(ConfigurationError) as error:
         grammar("tlh")
-    assert all(code in str(error.value) for code in grammars())
+    assert all(code in str(error.value) for code in codes())
+
+
+def test_a_language_beyond_the_demo_is_there_by_asking_alone() -> None:
+    assert list(grammars()) == sorted(DEMO_LANGUAGES)
+    assert "fr" in codes()

@@ -36,8 +36,8 @@ def make_scenes(
     """Writes `count` pictures (PNG, 256 x 256), `captions.jsonl`, `questions.jsonl`, `scene_graphs.json` (GQA's form).
 
     seed: picture i is the scene of seed + i; the split follows from it (train from 0, val from 1,000,000, test from
-    2,000,000), so a run stays within one. languages: codes, all by default. unique: only captions that exactly one of
-    the pictures satisfies, one each; otherwise one each of one, two and three fragments.
+    2,000,000), so a run stays within one. languages: codes, the demo's by default. unique: only captions that exactly
+    one of the pictures satisfies, one each; otherwise one each of one, two and three fragments.
 
     Returns: how many pictures, captions and questions were written.
 

@@ -1,19 +1,28 @@
-"""The languages of the scene world, one module each, found by looking into this folder: a ninth is one new file."""
+"""The languages of the scene world, one module each, found by looking into this folder: a tenth is one new file.
+
+Eight of them are those of the demo and of the bundled model; the others are there by asking (`grammar("fr")`).
+"""
 
 import importlib
 import pkgutil
 from functools import cache
 
+from polyglance.errors import ConfigurationError
+from polyglance.languages import DEMO_LANGUAGES
 from polyglance.scenes.grammar.base import Grammar
 
-__all__ = ["Grammar", "grammar", "grammars"]
+__all__ = ["Grammar", "codes", "grammar", "grammars"]
 
 
 @cache
+def codes() -> tuple[str, ...]:
+    """Every language that has a grammar. A language module is named by its two-letter code and defines `GRAMMAR`."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if len(module.name) == 2))
+
+
 def grammars() -> dict[str, Grammar]:
-    """Every language by its code. A language module is named by its two-letter code and defines `GRAMMAR`."""
-    codes = sorted(module.name for module in pkgutil.iter_modules(__path__) if len(module.name) == 2)
-    return {code: importlib.import_module(f"{__name__}.{code}").GRAMMAR for code in codes}
+    """The languages of the demo by their codes, in the codes' order."""
+    return {code: grammar(code) for code in sorted(DEMO_LANGUAGES)}
 
 
 def grammar(code: str) -> Grammar:
@@ -22,10 +31,9 @@ def grammar(code: str) -> Grammar:
     Raises:
         ConfigurationError: the scene world has no grammar of that language.
     """
-    from polyglance.errors import ConfigurationError
-
-    if code not in grammars():
+    if code not in codes():
         raise ConfigurationError(
-            f"the scene world speaks {', '.join(grammars())}, not {code!r}; a language is one file in scenes/grammar"
+            f"the scene world speaks {', '.join(codes())}, not {code!r}; a language is one file in scenes/grammar"
         )
-    return grammars()[code]
+    spoken: Grammar = importlib.import_module(f"{__name__}.{code}").GRAMMAR
+    return spoken
