@@ -37,7 +37,7 @@ class ColourModel:
     languages: tuple[str, ...] = ("en", "de", "ru")
     calibration: tuple[float, float] = (1.0, 0.0)
 
-    def tokenize(self, texts: Sequence[str]) -> TextBatch:
+    def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
         words = [[_word(word) for word in re.findall(r"\w+", text.lower())] or [0] for text in texts]
         longest = max(map(len, words))
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in words])

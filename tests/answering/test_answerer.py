@@ -19,13 +19,13 @@ def states() -> TokenStates:
 
 
 def test_answers_are_probabilities_best_first(states: TokenStates):
-    answers = answer_question(ColourModel(), "what colour?", states, top=2)
+    answers = answer_question(ColourModel(), "what colour?", "en", states, top=2)
     expected = torch.softmax(torch.tensor([2.0, 0, 6, 0]), 0)
     assert [answer.answer for answer in answers] == ["blue", "red"]
     assert [answer.probability for answer in answers] == pytest.approx([expected[2].item(), expected[0].item()], 1e-2)
 
 
 def test_no_more_answers_than_there_are(states: TokenStates):
-    answers = answer_question(ColourModel(), "what colour?", states, top=50)
+    answers = answer_question(ColourModel(), "what colour?", "en", states, top=50)
     assert {answer.answer for answer in answers} == set(COLOURS)
     assert sum(answer.probability for answer in answers) == pytest.approx(1)

@@ -12,15 +12,19 @@ from polyglance.nn.states import TokenStates
 from polyglance.types import Answer, TaskAnswers
 
 
-def answer_question(model: JointModel, question: str, picture: TokenStates, top: int = 5) -> list[Answer]:
+def answer_question(
+    model: JointModel, question: str, language: str, picture: TokenStates, top: int = 5
+) -> list[Answer]:
     """The `top` most probable of the model's answers, best first. picture: one row."""
-    text = model.read_text(model.tokenize([question]))
+    text = model.read_text(model.tokenize([question], [language]))
     return _best(model.answers, model.answer(text, picture)[0], top)
 
 
-def answer_tasks(tasks: TaskModel, question: str, picture: TokenStates, top: int = 5) -> list[TaskAnswers]:
+def answer_tasks(
+    tasks: TaskModel, question: str, language: str, picture: TokenStates, top: int = 5
+) -> list[TaskAnswers]:
     """The same for each of several trained tasks, at once."""
-    text = tasks.model.read_text(tasks.model.tokenize([question]))
+    text = tasks.model.read_text(tasks.model.tokenize([question], [language]))
     return [
         TaskAnswers(task.name, _best(task.labels, logits[0], top))
         for task, logits in zip(tasks.tasks, tasks.answer(text, picture), strict=True)

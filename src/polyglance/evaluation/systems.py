@@ -118,7 +118,7 @@ class Evaluation:
         sides = {id(model): self._side(model, pool, "text_to_image") for model in self.system.models}
         for number in range(-1, min(queries, len(pool.texts))):
             clock = [perf_counter()]
-            read = {id(model): read_texts(model, [pool.texts[number]]) for model in self.system.models}
+            read = {id(model): read_texts(model, [pool.texts[number]], [pool.language]) for model in self.system.models}
             clock.append(perf_counter())
             asked = {key: replace(side, queries=read[key]) for key, side in sides.items()}
             found = self._retrieved(asked)
@@ -145,7 +145,7 @@ class Evaluation:
     def _side(self, model: JointModel, pool: Pool, direction: Direction) -> "_Side":
         images = self._images[id(model)]
         own = torch.tensor([self._row[path] for path in pool.images])
-        texts = read_texts(model, pool.texts)
+        texts = read_texts(model, pool.texts, [pool.language] * len(pool.texts))
         if direction == "text_to_image":
             return _Side(texts, _Items(model, images[torch.cat([own, self._distractors])]), queries_are_text=True)
         return _Side(images[own], _Items(model, texts), queries_are_text=False)

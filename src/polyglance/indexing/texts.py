@@ -23,7 +23,7 @@ class TextRun:
     def __init__(self, model: JointModel, database: LanceDatabase, files: Sequence[PathLike]) -> None:
         self._model = model
         self._database = database
-        self._found = {source: find_texts(Path(source)) for source in map(absolute, files)}
+        self._found = {source: find_texts(Path(source), model.languages) for source in map(absolute, files)}
         self._texts = database.make_texts()
         self._known = {facts.id: facts for facts in self._texts.facts()}
         self._states = {content for content in database.states.ids() if is_of_text(content)}
@@ -57,9 +57,10 @@ class TextRun:
 
     def _write(self, batch: Sequence[TextFacts]) -> None:
         """Read what is new in the batch, and keep all of it."""
-        fresh = {row.content: row.text for row in batch if row.content not in self._states}
+        fresh = {row.content: row for row in batch if row.content not in self._states}
         if fresh:
-            states = self._model.read_text(self._model.tokenize(list(fresh.values()))).store()
+            texts, languages = zip(*((row.text, row.language) for row in fresh.values()), strict=True)
+            states = self._model.read_text(self._model.tokenize(texts, languages)).store()
             self._database.states.put(dict(zip(fresh, states, strict=True)))
             self._states |= fresh.keys()
         stored = self._database.states.get([row.content for row in batch])

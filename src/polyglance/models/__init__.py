@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyglance.errors import ConfigurationError
+from polyglance.errors import CheckpointError, ConfigurationError
 
 if TYPE_CHECKING:
     from polyglance.models.single_stream import SingleStreamModel
@@ -28,11 +28,12 @@ def source_of(name: str) -> str:
 def load_model(name: str = BUNDLED) -> "SingleStreamModel":
     """A model ready to use.
 
-    name: `scenes-mini`, the bundled one, or the path of a folder that `polyglance scenes train` wrote.
+    name: `scenes-mini`, the bundled one, or the path of a folder that a training wrote: a model's, or an added
+        language's, which loads the model that it was added to.
 
     Raises:
         ConfigurationError: there is no model of that name.
-        CheckpointError: its files cannot be used.
+        CheckpointError: its files cannot be used, or a language was added to another model.
     """
     folder = bundled_folder() if name == BUNDLED else Path(name)
     if not folder.is_dir():
@@ -40,5 +41,17 @@ def load_model(name: str = BUNDLED) -> "SingleStreamModel":
             f"no model {name!r}: expected {BUNDLED!r}, the bundled one, or a folder with a model in it"
         )
     from polyglance.models.checkpoint import load_folder
+    from polyglance.models.languages import FILE, load_facts, load_language
 
-    return load_folder(folder)
+    if not (folder / FILE).exists():
+        return load_folder(folder)
+    code, facts = load_facts(folder)
+    model = load_model(facts.model)
+    if model.fingerprint != facts.fingerprint:
+        raise CheckpointError(
+            f"the language {code!r} in {folder} was added to {facts.model} ({facts.fingerprint}), "
+            f"which now is another model ({model.fingerprint}): train the language in this one"
+        )
+    model.add_language(load_language(folder, model.config.width, model.config.first_joint_layer))
+    model.name = f"{model.name}+{code}"
+    return model

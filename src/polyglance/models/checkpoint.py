@@ -17,6 +17,8 @@ from polyglance.errors import CheckpointError, PolyglanceError
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
 
 FAMILY = "single-stream"
+_MEASURED = {"calibration", "recall_by_depth"}
+"""What is known of a model, and no part of it: what a library holds does not depend on these."""
 
 
 def save_model(model: SingleStreamModel, folder: Path) -> None:
@@ -44,8 +46,7 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
     try:
         fields: dict[str, Any] = json.loads(config_path.read_text(encoding="utf-8"))
-        described = {**fields}
-        described.pop("calibration", None)  # what a library holds does not depend on it
+        described = {key: value for key, value in fields.items() if key not in _MEASURED}
         family, name = fields.pop("family"), fields.pop("name")
         fields |= {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
         if fields.get("task_adapters"):

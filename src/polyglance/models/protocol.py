@@ -15,10 +15,15 @@ from polyglance.nn.states import TokenStates
 
 @dataclass(frozen=True, eq=False)
 class TextBatch:
-    """ids: (batch, tokens) int64. mask: (batch, tokens), True for a real token."""
+    """ids: (batch, tokens) int64. mask: (batch, tokens), True for a real token.
+
+    languages: of each text the language added to the model whose subwords and adapter are its own; None for a text
+    that needs none, and for all where none does.
+    """
 
     ids: Int[Tensor, "batch tokens"]
     mask: Bool[Tensor, "batch tokens"]
+    languages: tuple[str | None, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +38,7 @@ class JointModel(Protocol):
 
     The readers see one modality at a time and no task; the askers start from what was read. All of them run without
     gradients unless the model is in training mode. `fingerprint` is a hash of weights and configuration, but for
-    `calibration`.
+    `calibration` and `recall_by_depth`.
     """
 
     @property
@@ -51,7 +56,15 @@ class JointModel(Protocol):
         """(slope, offset): `slope * logit + offset` are the log-odds that a match is true."""
         ...
 
-    def tokenize(self, texts: Sequence[str]) -> TextBatch: ...
+    @property
+    def recall_by_depth(self) -> tuple[float, ...]:
+        """R@1 of searches in percent, by the `depth` of their matches; empty where none was measured."""
+        ...
+
+    def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
+        """languages: the code of each text's; where none is said, all are in languages that the model began with."""
+        ...
+
     def preprocess(self, image: Image) -> NDArray[np.uint8]:
         """One decoded RGB picture -> (3, height, width) uint8 as the model wants it; safe in worker threads."""
         ...
@@ -62,8 +75,12 @@ class JointModel(Protocol):
         """Vectors of unit length, float32; the cosine of a text's and a picture's is the retrieval score."""
         ...
 
-    def match(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
-        """The logit that text i is true of picture i."""
+    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
+        """The logit that text i is true of picture i.
+
+        depth: how many of the lowest joint layers run without an adapter for matching, which takes less time (AdapterDrop,
+        arXiv:2010.11918). Raises ConfigurationError for one that the model does not have; all have 0.
+        """
         ...
 
     def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:

@@ -43,9 +43,10 @@ def read_pictures(model: JointModel, paths: Sequence[Path], progress: Progress |
     return together(parts)
 
 
-def read_texts(model: JointModel, texts: Sequence[str]) -> TokenStates:
-    """The states of texts, a row each, padded to the longest."""
-    return together([model.read_text(model.tokenize(texts[i : i + TEXTS])) for i in range(0, len(texts), TEXTS)])
+def read_texts(model: JointModel, texts: Sequence[str], languages: Sequence[str] = ()) -> TokenStates:
+    """The states of texts, a row each, padded to the longest. languages: as of `JointModel.tokenize`."""
+    parts = [slice(i, i + TEXTS) for i in range(0, len(texts), TEXTS)]
+    return together([model.read_text(model.tokenize(texts[part], languages[part])) for part in parts])
 
 
 def embed_all(model: JointModel, states: TokenStates) -> Float[Tensor, "rows dim"]:

@@ -13,16 +13,19 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polyglance.adapters.composition import Drop
 from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
+from polyglance.models.languages import Language
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.encoder import Encoder, unit
 from polyglance.nn.layer import NormPlacement
 from polyglance.nn.states import TokenStates
+from polyglance.nn.token_head import TokenHead
 from polyglance.nn.vision import Compression, ConvStem, compressor
 
 Task = Literal["embed", "match", "answer"]
@@ -37,8 +40,9 @@ class SingleStreamConfig:
     kept at the cut, and compression how they are made (see `nn.vision.compressor`). state_width: values a stored image
     token. stem: channels of the convolutions over the pixels.
     task_adapters: the shape of an adapter for each task in the joint layers; None for a model without any.
+    predicts_tokens: whether there is a head that masked-language modelling has trained.
     temperature: of the contrast that the twin encoder was trained by, where further training begins.
-    calibration: slope and offset that make log-odds of a match's logit.
+    calibration: slope and offset that make log-odds of a match's logit. recall_by_depth: see `JointModel`.
     """
 
     vocabulary: int
@@ -58,8 +62,10 @@ class SingleStreamConfig:
     embedding_dim: int = 192
     max_text_tokens: int = 64
     task_adapters: AdapterConfig | None = None
+    predicts_tokens: bool = False
     temperature: float = 0.07
     calibration: tuple[float, float] = (1.0, 0.0)
+    recall_by_depth: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.first_joint_layer < self.layers:
@@ -74,6 +80,11 @@ class SingleStreamConfig:
         slope, offset = self.calibration
         if not (0 < slope < math.inf and math.isfinite(offset)):
             raise ConfigurationError(f"calibration must be a slope above 0 and an offset, not {self.calibration}")
+        depths = 1 + (self.layers - self.first_joint_layer if self.task_adapters else 0)
+        if len(self.recall_by_depth) > depths or not all(0 <= recall <= 100 for recall in self.recall_by_depth):
+            raise ConfigurationError(
+                f"recall_by_depth must be percentages of at most {depths} depths, not {self.recall_by_depth}"
+            )
 
     @property
     def image_grid(self) -> int:
@@ -112,6 +123,8 @@ class SingleStreamModel(nn.Module):
         self.embed_head = nn.Linear(c.width, c.embedding_dim)
         self.match_head = nn.Linear(c.width, 1)
         self.answer_head = nn.Linear(c.width, len(c.answers))
+        self.token_head = TokenHead(c.width, c.vocabulary) if c.predicts_tokens else None
+        self._added: dict[str, Language] = {}
         self.apply(_initialise)
         for position in (self.image_position, self.kept_position):
             nn.init.normal_(position, std=0.02)
@@ -128,20 +141,53 @@ class SingleStreamModel(nn.Module):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        return self.config.languages
+        """Those that it began with, and those that were added."""
+        return tuple(dict.fromkeys((*self.config.languages, *self._added)))
 
     @property
     def calibration(self) -> tuple[float, float]:
         return self.config.calibration
 
     @property
+    def recall_by_depth(self) -> tuple[float, ...]:
+        return self.config.recall_by_depth
+
+    @property
     def device(self) -> torch.device:
         return self.kept_position.device
 
-    def tokenize(self, texts: Sequence[str]) -> TextBatch:
+    def add_language(self, language: Language) -> None:
+        """Texts in this language are from now on read with its subwords and its adapter.
+
+        Raises ConfigurationError for one of another width or number of text layers.
+        """
+        body = (self.config.width, self.config.first_joint_layer)
+        adapter = language.adapter
+        if adapter and (adapter.width, adapter.layers) != body:
+            raise ConfigurationError(
+                f"expected a language for {body[1]} text layers of width {body[0]}, "
+                f"got {language.code!r} for {adapter.layers} of width {adapter.width}"
+            )
+        self._added[language.code] = language.to(self.device, self.kept_position.dtype)
+
+    def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
         """Padded to the longest text; a text over `max_text_tokens` is cut there."""
-        ids, mask = self.tokenizer.encode(texts, self.config.max_text_tokens)
-        return TextBatch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
+        added = tuple(code if code in self._added else None for code in languages)
+        if not any(added):
+            ids, mask = self.tokenizer.encode(texts, self.config.max_text_tokens)
+            return TextBatch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
+        parts = [
+            (rows, self._tokenizer(code).encode([texts[row] for row in rows], self.config.max_text_tokens))
+            for code, rows in _grouped(added)
+        ]
+        shape = (len(texts), max(mask.shape[1] for _, (_, mask) in parts))
+        ids, mask = np.full(shape, self.tokenizer.padding_id, np.int64), np.zeros(shape, np.bool_)
+        for rows, (part_ids, part_mask) in parts:
+            ids[rows, : part_ids.shape[1]], mask[rows, : part_mask.shape[1]] = part_ids, part_mask
+        return TextBatch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device), added)
+
+    def _tokenizer(self, code: str | None) -> Tokenizer:
+        return (self._added[code].tokenizer if code else None) or self.tokenizer
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
         """One RGB picture -> (3, image_size, image_size) uint8: scaled to fit, centred on white."""
@@ -161,8 +207,52 @@ class SingleStreamModel(nn.Module):
         """Lower layers over each text alone; states of `width` values."""
         with self._gradients():
             positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)
-            x = self.token_embedding(batch.ids) + self.text_position(positions)
-            return TokenStates(self.text_layers(x, batch.mask), batch.mask, "text")
+            x = self._embedded(batch) + self.text_position(positions)
+            return TokenStates(self.text_layers(x, batch.mask, self._language(batch)), batch.mask, "text")
+
+    def _embedded(self, batch: TextBatch) -> Float[Tensor, "batch tokens width"]:
+        """The embeddings of each text's own language."""
+        groups = _grouped(batch.languages or (None,))
+        if len(groups) == 1:
+            return functional.embedding(batch.ids, self.embeddings(groups[0][0]))
+        parts = [(rows, functional.embedding(batch.ids[rows], self.embeddings(code))) for code, rows in groups]
+        order = torch.tensor([row for rows, _ in parts for row in rows], device=batch.ids.device)
+        return torch.cat([part for _, part in parts])[order.argsort()]
+
+    def embeddings(self, language: str | None = None) -> Float[Tensor, "vocabulary width"]:
+        """Of the subwords of an added language, or of the model's own."""
+        own = self._added[language].embedding if language else None
+        return self.token_embedding.weight if own is None else own.weight
+
+    def _language(self, batch: TextBatch) -> Adaptation | None:
+        """The adapters of the texts' languages."""
+        languages = batch.languages or ()
+        adapters = {code: a for code in dict.fromkeys(languages) if code and (a := self._added[code].adapter)}
+        if not adapters:
+            return None
+        return Adaptation(TrainableAdapters(adapters), [code if code in adapters else None for code in languages])
+
+    def predict_tokens(
+        self, batch: TextBatch, places: Bool[Tensor, "batch tokens"]
+    ) -> dict[str | None, Float[Tensor, "places vocabulary"]]:
+        """All layers over each text alone: logits of the token in the places, row by row, of the texts of a language.
+
+        Each language has its own subwords, its own head and the inverse of its own invertible adapter (MAD-X,
+        arXiv:2005.00052, section 2.2.3). Raises ConfigurationError where there is no head.
+        """
+        states = self.read_text(batch)
+        with self._gradients():
+            x: Tensor = self.joint_layers(self._expand(states), states.mask)
+            found: dict[str | None, Tensor] = {}
+            for code, rows in _grouped(batch.languages or (None,) * len(x)):
+                added = self._added[code] if code else None
+                head = (added.head if added else None) or self.token_head
+                if head is None:
+                    raise ConfigurationError(f"{self.name} has no head that predicts tokens of its own subwords")
+                coupling = added.adapter.coupling if added and added.adapter else None
+                inverse = coupling.inverse if coupling else None
+                found[code] = head(x[rows][places[rows]], self.embeddings(code), inverse)
+            return found
 
     def read_images(self, batch: ImageBatch) -> TokenStates:
         """Lower layers over each picture alone, compressed; `kept_grid`² states of `state_width` values."""
@@ -187,24 +277,25 @@ class SingleStreamModel(nn.Module):
         with self._gradients():
             return unit(_read_off(self.embed_head, self.joint("embed", states)[0]))
 
-    def match(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
+    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
         with self._gradients():
-            return _read_off(self.match_head, self.joint("match", text, images)[0]).squeeze(-1)
+            return _read_off(self.match_head, self.joint("match", text, images, depth=depth)[0]).squeeze(-1)
 
     def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
         with self._gradients():
             return _read_off(self.answer_head, self.joint("answer", text, images)[0])
 
     def joint(
-        self, task: Task, *states: TokenStates
+        self, task: Task, *states: TokenStates, depth: int = 0
     ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
         """The upper layers over the task's token and all the states side by side.
 
+        depth: of them, how many of the lowest run without the task's adapter (AdapterDrop, arXiv:2010.11918).
         (what the task's token holds in the end; all states half-way up, that token's first).
+        Raises ConfigurationError for a depth that the model does not have.
         """
         x, mask = self.join(task, *states)
-        adaptation = Adaptation(self.task_adapters, [task] * len(x)) if self.task_adapters else None
-        return self.joint_layers.first(x, mask, adaptation)
+        return self.joint_layers.first(x, mask, self._adaptation(task, depth, len(x)))
 
     def join(
         self, task: Task, *states: TokenStates
@@ -216,6 +307,13 @@ class SingleStreamModel(nn.Module):
         mask = torch.cat([torch.ones(rows, 1, dtype=torch.bool, device=token.device), *(s.mask for s in states)], dim=1)
         return torch.cat([token.to(parts[0].dtype), *parts], dim=1), mask
 
+    def _adaptation(self, task: Task, depth: int, rows: int) -> Adaptation | None:
+        if self.task_adapters:
+            return Adaptation(self.task_adapters, [Drop(task, depth) if depth else task] * rows)
+        if depth:
+            raise ConfigurationError(f"expected a depth of 0 for a model without task adapters, got {depth}")
+        return None
+
     def _expand(self, states: TokenStates) -> Float[Tensor, "batch tokens width"]:
         if states.modality == "text":
             text: Tensor = self.expand_text(states.hidden.to(self.expand_text.weight.dtype))
@@ -225,6 +323,14 @@ class SingleStreamModel(nn.Module):
 
     def _gradients(self) -> torch.autograd.grad_mode.set_grad_enabled:
         return torch.set_grad_enabled(self.training and torch.is_grad_enabled())
+
+
+def _grouped(languages: Sequence[str | None]) -> list[tuple[str | None, list[int]]]:
+    """The rows of each language."""
+    rows: dict[str | None, list[int]] = {}
+    for row, code in enumerate(languages):
+        rows.setdefault(code, []).append(row)
+    return list(rows.items())
 
 
 def _task_adapters(shape: AdapterConfig, config: SingleStreamConfig) -> TrainableAdapters:

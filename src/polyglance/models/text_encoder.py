@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from polyglance.adapters.checkpoint import unfilled
 from polyglance.adapters.routing import Adaptation
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.checkpoint import native_dtype
 from polyglance.nn.encoder import Encoder
+from polyglance.nn.token_head import TokenHead
 
 Family = Literal["bert", "roberta"]
 
@@ -114,20 +114,6 @@ class TextEncoderConfig:
         return self.positions - (self.padding + 1 if self.family == "roberta" else 0)
 
 
-class TokenHead(nn.Module):
-    """What stands between the last states and the product with the token embeddings, which gives the logits."""
-
-    def __init__(self, width: int, vocabulary: int, eps: float) -> None:
-        super().__init__()
-        self.dense = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width, eps)
-        self.bias = nn.Parameter(torch.zeros(vocabulary))
-
-    def forward(self, states: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
-        out: Tensor = self.norm(F.gelu(self.dense(states)))
-        return out
-
-
 class TextEncoder(nn.Module):
     """BERT (arXiv:1810.04805), RoBERTa (arXiv:1907.11692) or XLM-R (arXiv:1911.02116). It takes ids, not words."""
 
@@ -180,15 +166,11 @@ class TextEncoder(nn.Module):
     def predict_tokens(
         self, states: Float[Tensor, "batch tokens width"], inverse: Callable[[Tensor], Tensor] | None = None
     ) -> Float[Tensor, "batch tokens vocabulary"]:
-        """Logits of the token in each place. states: the last layer's.
-
-        inverse: of the invertible adapters that the embeddings went through, `Adaptation.uncouple`; it stands before
-        the last product (MAD-X, arXiv:2005.00052, section 2.2.3). Raises ConfigurationError if the model has no head.
-        """
+        """Logits of the token in each place, see `TokenHead`. Raises ConfigurationError if the model has no head."""
         if self.head is None:
             raise ConfigurationError("expected a model with a head that predicts tokens, got a body alone")
-        out = self.head(states)
-        return F.linear(out if inverse is None else inverse(out), self.token_embedding.weight, self.head.bias)
+        logits: Tensor = self.head(states, self.token_embedding.weight, inverse)
+        return logits
 
 
 def load_text_encoder(folder: Path, dtype: torch.dtype | None = None) -> TextEncoder:

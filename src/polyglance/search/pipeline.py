@@ -46,7 +46,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         min_score: leaves out what was not found to fit with this probability, and what was not reranked.
         """
         started = perf_counter()
-        terms = self._read(query)
+        terms = self._read(query, language)
         read = perf_counter()
         rerank = rerank and any(term.is_matched(self.modality) for term in terms)
         hits = Retriever(self.items).retrieve(query_vector(self.model, terms), max(k, candidates) if rerank else k)
@@ -74,12 +74,12 @@ class SearchPipeline(Generic[AnyFacts, Result]):
             },
         )
 
-    def _read(self, query: Query) -> Sequence[ReadTerm]:
+    def _read(self, query: Query, language: str) -> Sequence[ReadTerm]:
         return [
             ReadTerm(
                 self.read_picture(term.picture)
                 if term.picture is not None
-                else self.model.read_text(self.model.tokenize([term.text or ""])),
+                else self.model.read_text(self.model.tokenize([term.text or ""], [language])),
                 term.weight,
             )
             for term in query.terms

@@ -1,0 +1,131 @@
+"""A language that was added to a finished model: subwords and embeddings of its own, and adapters where text is read.
+
+A language is a folder:
+
+    language.json         format, code, model, fingerprint, vocabulary (null: the model's own subwords), scores
+    language.safetensors  its embeddings and the head that predicts them, bfloat16
+    tokenizer.json        its subwords, where they are its own
+    adapter.*             its adapter in the text layers and at the embeddings, where it has one
+
+What a picture is read as does not depend on it: a library stays valid when its model learns a language.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from polyglance.adapters.checkpoint import load_adapter, require_finite, save_adapter
+from polyglance.adapters.modules import Adapter
+from polyglance.data.tokenization import Tokenizer
+from polyglance.errors import CheckpointError
+from polyglance.nn.token_head import TokenHead
+
+FORMAT: Final = 1
+_KEYS: Final = {"format", "code", "model", "fingerprint", "vocabulary", "scores"}
+FILE: Final = "language.json"
+
+
+class Language(nn.Module):
+    """Weights of one added language.
+
+    embedding: (vocabulary, width) and head, of its own `tokenizer`; None where the model's own subwords serve. adapter:
+    of the text layers, with an invertible adapter at the embeddings if its config says so (MAD-X, arXiv:2005.00052).
+    """
+
+    def __init__(self, code: str, width: int, tokenizer: Tokenizer | None, adapter: Adapter | None) -> None:
+        super().__init__()
+        self.code, self.tokenizer, self.adapter = code, tokenizer, adapter
+        self.embedding = nn.Embedding(tokenizer.vocabulary, width) if tokenizer else None
+        self.head = TokenHead(width, tokenizer.vocabulary) if tokenizer else None
+        if self.embedding:
+            nn.init.normal_(self.embedding.weight, std=0.02)
+
+
+@dataclass(frozen=True)
+class LanguageFacts:
+    """What stands beside a language's weights. model: what loads the model that it was added to; fingerprint: of that.
+    scores: what its training came to."""
+
+    model: str
+    fingerprint: str
+    scores: Mapping[str, Any]
+
+
+def save_language(language: Language, folder: Path, facts: LanguageFacts) -> None:
+    """Writes the files of a language. Raises CheckpointError for a weight that is no finite number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: value.detach().to("cpu", torch.float32)
+        for name, value in language.state_dict().items()
+        if not name.startswith("adapter.")
+    }
+    require_finite(folder / "language.safetensors", weights)
+    if language.adapter:
+        save_adapter(language.adapter, folder, language.code)
+    if language.tokenizer:
+        language.tokenizer.save(folder / "tokenizer.json")
+    save_file({name: value.to(torch.bfloat16) for name, value in weights.items()}, folder / "language.safetensors")
+    description = {
+        "format": FORMAT,
+        "code": language.code,
+        "model": facts.model,
+        "fingerprint": facts.fingerprint,
+        "vocabulary": language.tokenizer.vocabulary if language.tokenizer else None,
+        "scores": facts.scores,
+    }
+    (folder / FILE).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_facts(folder: Path) -> tuple[str, LanguageFacts]:
+    """(code, facts) of the language that `save_language` wrote. Raises CheckpointError where there is none."""
+    fields = _description(folder)
+    return fields["code"], LanguageFacts(fields["model"], fields["fingerprint"], fields["scores"])
+
+
+def load_language(folder: Path, width: int, layers: int) -> Language:
+    """The language that `save_language` wrote, for a model of this width and so many text layers.
+
+    Raises CheckpointError: files are missing, torn, or do not fit each other or the model.
+    """
+    fields = _description(folder)
+    tokenizer = Tokenizer.load(folder / "tokenizer.json") if fields["vocabulary"] is not None else None
+    if tokenizer and tokenizer.vocabulary != fields["vocabulary"]:
+        raise CheckpointError(
+            f"{folder / 'tokenizer.json'}: expected {fields['vocabulary']} subwords, got {tokenizer.vocabulary}; "
+            "copy the language's folder again"
+        )
+    adapter = load_adapter(folder, width, layers).adapter if (folder / "adapter.json").exists() else None
+    language = Language(fields["code"], width, tokenizer, None)
+    path = folder / "language.safetensors"
+    try:
+        weights = {name: value.float() for name, value in load_file(path).items()}
+        language.load_state_dict(weights)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path} cannot be used: {reason}; copy the language's folder again") from error
+    require_finite(path, weights)
+    language.adapter = adapter
+    return language
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    path = folder / FILE
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(f"{folder} holds no language: expected a file {FILE} in it") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} does not describe a language: {error}") from error
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT or fields.keys() != _KEYS:
+        raise CheckpointError(f"{path} does not describe a language: expected an object of format {FORMAT}")
+    texts = all(isinstance(fields[key], str) and fields[key] for key in ("code", "model", "fingerprint"))
+    if not texts or not isinstance(fields["vocabulary"], int | None) or not isinstance(fields["scores"], dict):
+        raise CheckpointError(f"{path} does not describe a language: a field has no value of its kind")
+    return fields
