@@ -499,7 +499,7 @@ def test_an_unknown_language_is_refused_with_those_known(library: Library, photo
 
 @pytest.mark.parametrize(
     ("query", "asked", "said"),
-    [("rot", "de", "de"), ("rot", "auto", "auto"), ("красный", "auto", "ru"), ("红色", "auto", "auto")],
+    [("rot", "de", "de"), ("rot", "auto", "de"), ("красный", "auto", "ru"), ("红色", "auto", "auto")],
 )
 def test_the_language_is_said_where_it_is_known(library: Library, query: str, asked: str, said: str):
     assert library.search(query, language=asked).language == said

@@ -1,10 +1,12 @@
-"""The languages this project speaks of: their codes, names and scripts. No torch, no grammar.
+"""The languages this project speaks of: codes, names, scripts, and in which of them a text is. No torch, no grammar.
 
 Codes are ISO 639-1. `DEMO_LANGUAGES` are xGQA's eight (arXiv:2109.06082, table 1).
 """
 
 import unicodedata
 from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 DEMO_LANGUAGES: Final = ("en", "de", "pt", "ru", "id", "bn", "ko", "zh")
@@ -23,16 +25,63 @@ NAMES: Final = {
     "zh": "Chinese",
 }
 
-_SCRIPTS: Final = {"CYRILLIC": "ru", "BENGALI": "bn", "HANGUL": "ko", "CJK": "zh"}
-"""The first word of a letter's Unicode name, where that script belongs to one of the demo's languages alone."""
+_LATIN: Final = "LATIN"
+_KANA: Final = {"HIRAGANA", "KATAKANA"}
+_WRITTEN_IN: Final = {
+    "ARABIC": "ar fa ku ug ur",
+    "ARMENIAN": "hy",
+    "BENGALI": "as bn",
+    "CJK": "ja zh",
+    "CYRILLIC": "be bg kk ky mk mn ru sr tg uk",
+    "DEVANAGARI": "hi mr ne sa",
+    "ETHIOPIC": "am ti",
+    "GEORGIAN": "ka",
+    "GREEK": "el",
+    "GUJARATI": "gu",
+    "GURMUKHI": "pa",
+    "HANGUL": "ko",
+    "HEBREW": "he yi",
+    "KANNADA": "kn",
+    "KHMER": "km",
+    "LAO": "lo",
+    "MALAYALAM": "ml",
+    "MYANMAR": "my",
+    "ORIYA": "or",
+    "SINHALA": "si",
+    "TAMIL": "ta",
+    "TELUGU": "te",
+    "THAI": "th",
+    "TIBETAN": "bo",
+}
+"""Languages by the first word of their letters' Unicode names; any other is written in Latin letters."""
+_SCRIPT_OF: Final = {code: script for script, codes in _WRITTEN_IN.items() for code in codes.split()}
+
+_MALAY: Final = {"id": "ms"}
+"""What `eldc` calls a language where it has another name for it: it does not tell Indonesian and Malay apart."""
 
 
-def detect(text: str) -> str:
-    """The one demo language written in the script of most of the letters of `text`; `AUTO` where several are.
+def detect(text: str, among: Sequence[str] = DEMO_LANGUAGES) -> str:
+    """The one of the languages `among` that `text` is in; `AUTO` where nothing shows.
 
-    Latin letters say nothing here: four of the eight languages are written in them.
+    By the script of most of its letters where one of the languages alone is written in it, else by its words.
     """
     scripts = Counter(unicodedata.name(letter, "").split(" ")[0] for letter in text if letter.isalpha())
-    if not scripts or "HIRAGANA" in scripts or "KATAKANA" in scripts:  # Japanese is not Chinese
+    if not scripts:
         return AUTO
-    return _SCRIPTS.get(scripts.most_common(1)[0][0], AUTO)
+    if scripts.keys() & _KANA:  # beside Chinese characters, which then are Japanese
+        return "ja" if "ja" in among else AUTO
+    script = scripts.most_common(1)[0][0]
+    written = tuple(code for code in among if _SCRIPT_OF.get(code, _LATIN) == script)
+    return written[0] if len(written) == 1 else _tell_apart(written)(text) if written else AUTO
+
+
+@lru_cache
+def _tell_apart(languages: Sequence[str]) -> Callable[[str], str]:
+    """Tells languages of one script apart by pieces of words: 3 microseconds a text, loaded at once."""
+    import eldc
+
+    eldc.init()
+    named = {_MALAY.get(code, code): code for code in languages}
+    detector = eldc.instance()
+    detector.set_languages([name for name in named if name in eldc.LANGUAGES])
+    return lambda text: named.get(detector.detect(text.encode(errors="ignore").decode()), AUTO)

@@ -14,9 +14,9 @@ def test_one_text_a_line(tmp_path: Path):
     file.write_bytes("\ufeffa red star\r\n\n  красная звезда \n   \na red star\none with \u2028 in it".encode())
     found = find_texts(file)
     assert list(found.languages.items()) == [
-        ("a red star", "auto"),
+        ("a red star", "en"),
         ("красная звезда", "ru"),
-        ("one with \u2028 in it", "auto"),
+        ("one with \u2028 in it", "en"),
     ]
     assert found.wrong == {}
 

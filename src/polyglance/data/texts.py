@@ -4,6 +4,7 @@ FILE.jsonl   captions as `data/captions.py` reads them, of which the pictures ar
 any other    UTF-8, one text a line
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -12,7 +13,7 @@ from typing import Final
 
 from polyglance.data.captions import captions_of
 from polyglance.data.lines import decoded, row_of, try_lines
-from polyglance.languages import detect
+from polyglance.languages import DEMO_LANGUAGES, detect
 from polyglance.query import usable_text
 
 _OF_TEXT: Final = "text:"
@@ -27,12 +28,13 @@ class FoundTexts:
     wrong: dict[int, str]
 
 
-def find_texts(path: Path) -> FoundTexts:
+def find_texts(path: Path, among: Sequence[str] = DEMO_LANGUAGES) -> FoundTexts:
     """The texts of a file, in its order; empty lines are skipped, and a text that comes again counts once.
 
+    among: the languages that a text may be in where the file does not say it.
     Raises DataError for a file that cannot be read.
     """
-    parse = partial(_captions, path) if path.suffix == ".jsonl" else _text
+    parse = partial(_captions, path) if path.suffix == ".jsonl" else partial(_text, among)
     parsed, wrong = try_lines(path, "texts, one a line,", parse)
     languages: dict[str, str] = {}
     for texts in parsed.values():
@@ -55,9 +57,9 @@ def is_of_text(content: str) -> bool:
     return content.startswith(_OF_TEXT)
 
 
-def _text(line: bytes) -> list[tuple[str, str]]:
+def _text(among: Sequence[str], line: bytes) -> list[tuple[str, str]]:
     text = usable_text(decoded(line), "text")
-    return [(text, detect(text))]
+    return [(text, detect(text, among))]
 
 
 def _captions(path: Path, line: bytes) -> list[tuple[str, str]]:
