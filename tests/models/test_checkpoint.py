@@ -20,13 +20,13 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert load_model(str(folder)).name == "tiny"
 
 
-def test_a_calibration_is_kept_and_makes_no_other_model_of_it(tmp_path: Path) -> None:
+def test_what_was_measured_of_a_model_is_kept_and_makes_no_other_model_of_it(tmp_path: Path) -> None:
     """Libraries of the model stay its own: neither vectors nor states depend on it."""
     model = load_folder(save_tiny_model(tmp_path / "tiny"))
-    model.config = replace(model.config, calibration=(0.5, -1.5))
+    model.config = replace(model.config, calibration=(0.5, -1.5), recall_by_depth=(91.5,))
     save_model(model, tmp_path / "again")
     again = load_folder(tmp_path / "again")
-    assert again.calibration == (0.5, -1.5)
+    assert (again.calibration, again.recall_by_depth) == ((0.5, -1.5), (91.5,))
     assert again.fingerprint == model.fingerprint
     model.config = replace(model.config, temperature=0.5)
     save_model(model, tmp_path / "other")
@@ -52,7 +52,7 @@ def test_a_missing_or_torn_file_is_named(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"family": "dual-tower"}, {"widht": 3}, {"width": 32}, {"layers": 3}, {"calibration": [1]}, {"calibration": 1}],
+    [{"family": "dual-tower"}, {"widht": 3}, {"width": 32}, {"layers": 3}, {"calibration": [1]}, {"calibration": 1}, {"recall_by_depth": 1}],
 )
 def test_a_description_that_does_not_fit_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     folder = save_tiny_model(tmp_path)

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
+from polyglance.adapters.config import AdapterConfig
 from polyglance.errors import ConfigurationError
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.protocol import ImageBatch
@@ -60,6 +63,37 @@ def test_below_the_cut_a_modality_sees_itself_alone_and_above_it_both(model: Sin
     assert not torch.allclose(model.answer(text, one), model.answer(text, other))
 
 
+def adapted(model: SingleStreamModel) -> SingleStreamModel:
+    """With three joint layers, and adapters that do something there."""
+    torch.manual_seed(2)
+    config = replace(model.config, layers=4, task_adapters=AdapterConfig(reduction_factor=2))
+    made = SingleStreamModel(config, model.tokenizer).eval()
+    for weights in made.task_adapters.parameters():
+        nn.init.normal_(weights, std=0.3)
+    return made
+
+
+@pytest.mark.parametrize("depth", range(4))
+def test_a_match_at_a_depth_is_one_with_the_lower_adapters_gone(model: SingleStreamModel, depth: int) -> None:
+    whole = adapted(model)
+    texts, images = whole.read_text(whole.tokenize(TEXTS)), whole.read_images(pictures(4))
+    without = deepcopy(whole)
+    adapter = without.task_adapters.adapters["match"]
+    with torch.no_grad():
+        for weights in (adapter.up, adapter.up_bias):  # what an adapter adds is nothing without these
+            weights[:depth] = 0
+    matched = whole.match(texts, images, depth)
+    torch.testing.assert_close(matched, without.match(texts, images), atol=1e-5, rtol=1e-5)
+    assert (matched - whole.match(texts, images)).abs().max() > 1e-3 or depth == 0
+
+
+def test_a_depth_that_a_model_does_not_have_is_refused(model: SingleStreamModel) -> None:
+    for without_or_with, depth in ((model, 1), (adapted(model), 4), (adapted(model), -1)):
+        texts, images = model.read_text(model.tokenize(TEXTS[:1])), model.read_images(pictures(1))
+        with pytest.raises(ConfigurationError, match="depth of 0"):
+            without_or_with.match(texts, images, depth)
+
+
 def test_stored_states_give_nearly_the_same_scores(model: SingleStreamModel) -> None:
     texts, images = model.read_text(model.tokenize(TEXTS)), model.read_images(pictures(4))
     stored = TokenStates.load(images.store(), "image")
@@ -99,6 +133,8 @@ def test_a_text_over_the_limit_is_cut(model: SingleStreamModel) -> None:
         ({"heads": 3}, "multiple"),
         ({"calibration": (0.0, 1.0)}, "slope above 0"),
         ({"calibration": (1.0, float("nan"))}, "slope above 0"),
+        ({"recall_by_depth": (90.0, 91.0)}, "at most 1 depths"),
+        ({"recall_by_depth": (-1.0,)}, "percentages"),
     ],
 )
 def test_a_configuration_that_cannot_be_built_is_refused(
