@@ -52,7 +52,15 @@ def test_a_missing_or_torn_file_is_named(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"family": "dual-tower"}, {"widht": 3}, {"width": 32}, {"layers": 3}, {"calibration": [1]}, {"calibration": 1}, {"recall_by_depth": 1}],
+    [
+        {"family": "dual-tower"},
+        {"widht": 3},
+        {"width": 32},
+        {"layers": 3},
+        {"calibration": [1]},
+        {"calibration": 1},
+        {"recall_by_depth": 1},
+    ],
 )
 def test_a_description_that_does_not_fit_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     folder = save_tiny_model(tmp_path)

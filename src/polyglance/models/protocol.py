@@ -78,8 +78,8 @@ class JointModel(Protocol):
     def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
         """The logit that text i is true of picture i.
 
-        depth: how many of the lowest joint layers run without an adapter for matching, which takes less time (AdapterDrop,
-        arXiv:2010.11918). Raises ConfigurationError for one that the model does not have; all have 0.
+        depth: how many of the lowest joint layers run without an adapter for matching, which takes less time
+        (AdapterDrop, arXiv:2010.11918). Raises ConfigurationError for one that the model does not have; all have 0.
         """
         ...
 

@@ -88,7 +88,9 @@ def train_retrieval(
         )
     if epochs:
         losses.load_state_dict(load_file(epochs.best))
-    model.config = replace(model.config, temperature=1 / losses.scale.exp().item(), calibration=(1.0, 0.0), recall_by_depth=())
+    model.config = replace(
+        model.config, temperature=1 / losses.scale.exp().item(), calibration=(1.0, 0.0), recall_by_depth=()
+    )
     rows = list(read_log(folder / f"{STAGE}.jsonl"))
     last = rows[-steps_an_epoch:]
     done = RetrievalReport(
