@@ -94,8 +94,8 @@ class CaptionSource:
         return torch.tensor(list(grouped))
 
 
-def texts_too_long(captions: Sequence[Caption], tokenizer: Tokenizer, max_tokens: int) -> int:
-    """How many captions have more tokens than a model reads; it reads their beginning.
+def texts_too_long(captions: Sequence[Caption], tokenizer: Tokenizer, max_tokens: int, what: str = "captions") -> int:
+    """How many captions have more tokens than a model reads; it reads their beginning. what: they are called.
 
     Raises DataError that names the languages whose letters the tokenizer does not know, with a caption of each.
     """
@@ -110,7 +110,7 @@ def texts_too_long(captions: Sequence[Caption], tokenizer: Tokenizer, max_tokens
         shown = [next(one.caption for one in captions if one.language == language) for language in unknown]
         examples = named([f"{language} ({short(text)})" for language, text in zip(unknown, shown, strict=True)])
         raise DataError(
-            f"the model's tokenizer cannot spell captions in {examples}: leave them out, or take a model that knows "
+            f"the model's tokenizer cannot spell {what} in {examples}: leave them out, or take a model that knows "
             "the script"
         )
     return sum(length > max_tokens for length in lengths)

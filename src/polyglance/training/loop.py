@@ -173,6 +173,13 @@ def _kept(checkpoint: Path) -> str:
     return f"{kept}: lower the learning rate"
 
 
+def hold_statistics(module: nn.Module) -> None:
+    """Batch norms keep the statistics that they have: those of small batches differ from what will be read later."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eval()
+
+
 def read_log(path: Path) -> Iterator[dict[str, float]]:
     """The rows of a stage's log, one a step."""
     with path.open() as lines:

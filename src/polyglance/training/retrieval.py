@@ -1,24 +1,25 @@
 """A joint model trained for retrieval on captions (arXiv:2103.11920), resumable, the best validation kept."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
-from typing import Final, cast
+from typing import Final
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError
 from polyglance.models.single_stream import SingleStreamModel
+from polyglance.training.beginning import check_beginning, remade
 from polyglance.training.caption_source import CaptionSource, texts_too_long
 from polyglance.training.loop import Report, Schedule, fit, read_log
 from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
 from polyglance.training.state_cache import KeptStates
+from polyglance.training.validations import Validations
 
 STAGE: Final = "retrieval"
 
@@ -68,12 +69,20 @@ def train_retrieval(
     model = _prepared(model, settings)
     cut = texts_too_long(captions, model.tokenizer, model.config.max_text_tokens)
     source = CaptionSource(captions, settings.batch, settings.seed, settings.accumulate)
-    _check_beginning(folder, settings, source, model.fingerprint, teacher.fingerprint if teacher else "")
+    beginning = {
+        **asdict(settings),
+        "model": model.fingerprint,
+        "teacher": teacher.fingerprint if teacher else "",
+        "captions": sha256(repr(source.captions).encode(errors="surrogateescape")).hexdigest()[:16],
+    }
+    check_beginning(folder / "settings.json", beginning, {**asdict(RetrievalSettings()), "teacher": ""})
     losses = RetrievalLosses(model, source, settings, folder / "states", report, kept, teacher)
     steps_an_epoch = source.batches_an_epoch // settings.accumulate
     steps = settings.epochs * steps_an_epoch
     schedule = Schedule(steps, settings.learning_rate, max(1, steps // 20))
-    epochs = _Validations(folder, losses, validate, settings.patience) if validate else None
+    epochs = (
+        Validations(folder, losses, partial(_on_cpu, losses.model, validate), settings.patience) if validate else None
+    )
     if not (epochs and epochs.ended):
         fit(
             STAGE,
@@ -87,7 +96,7 @@ def train_retrieval(
             engine=losses.devices,
         )
     if epochs:
-        losses.load_state_dict(load_file(epochs.best))
+        losses.load_state_dict(load_file(epochs.weights))
     model.config = replace(
         model.config, temperature=1 / losses.scale.exp().item(), calibration=(1.0, 0.0), recall_by_depth=()
     )
@@ -98,42 +107,11 @@ def train_retrieval(
         pictures=len(source.images),
         steps=len(rows),
         losses={name: fmean(row[name] for row in last) for name in last[0] if name not in ("step", "seconds")},
-        validation=tuple(epochs.recalls) if epochs else (),
-        best_epoch=epochs.best_epoch if epochs else settings.epochs,
+        validation=tuple(epochs.values) if epochs else (),
+        best_epoch=epochs.best if epochs else settings.epochs,
         cut=cut,
     )
     return model.cpu().eval().requires_grad_(False), done
-
-
-class _Validations:
-    """R@1 after each epoch, beside the weights and the temperature of the best one. Called by the loop, ends it when
-    nothing is gained."""
-
-    def __init__(self, folder: Path, losses: RetrievalLosses, validate: Validate, patience: int) -> None:
-        self.losses, self.validate, self.patience = losses, validate, patience
-        self.log, self.best = folder / "validation.json", folder / "best.safetensors"
-
-    @property
-    def recalls(self) -> list[float]:
-        return cast("list[float]", json.loads(self.log.read_text())) if self.log.exists() else []
-
-    @property
-    def best_epoch(self) -> int:
-        return 1 + self.recalls.index(max(self.recalls))
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.patience and self.recalls) and len(self.recalls) - self.best_epoch >= self.patience
-
-    def __call__(self, number: int) -> bool:
-        """number: of the epoch, from 1. A run that goes on forgets what its checkpoint knows nothing of."""
-        model, device = self.losses.model, self.losses.model.device
-        recalls = [*self.recalls[: number - 1], self.validate(model.cpu())]
-        model.to(device)
-        if recalls.index(max(recalls)) == number - 1:
-            save_file({name: value.contiguous() for name, value in self.losses.state_dict().items()}, self.best)
-        self.log.write_text(json.dumps(recalls) + "\n")
-        return self.ended
 
 
 def _prepared(model: SingleStreamModel, settings: RetrievalSettings) -> SingleStreamModel:
@@ -145,33 +123,11 @@ def _prepared(model: SingleStreamModel, settings: RetrievalSettings) -> SingleSt
         )
     if not settings.adapters or model.config.task_adapters:
         return model.float()
-    config = replace(model.config, task_adapters=AdapterConfig(depth=settings.depth))
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        made = SingleStreamModel(config, model.tokenizer, model.name).to(model.device)
-    made.load_state_dict(model.state_dict(), strict=False)
-    made.fingerprint = model.fingerprint
-    return made.float()
+    return remade(model, settings.seed, task_adapters=AdapterConfig(depth=settings.depth))
 
 
-def _check_beginning(
-    folder: Path, settings: RetrievalSettings, source: CaptionSource, fingerprint: str, teacher: str
-) -> None:
-    """A checkpoint belongs to one beginning: another would take it up unseen."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "settings.json"
-    beginning = {
-        **asdict(settings),
-        "model": fingerprint,
-        "teacher": teacher,
-        "captions": sha256(repr(source.captions).encode(errors="surrogateescape")).hexdigest()[:16],
-    }
-    defaults = {**asdict(RetrievalSettings()), "teacher": ""}  # of options that a folder may be older than
-    before = {**defaults, **json.loads(path.read_text())} if path.exists() else beginning
-    if before != beginning:
-        changed = sorted(name for name, value in beginning.items() if before.get(name) != value)
-        raise ConfigurationError(
-            f"{folder} holds a training with another {', '.join(changed)}: name another, or empty it"
-        )
-    if not path.exists():
-        path.write_text(json.dumps(beginning, indent=1) + "\n")
+def _on_cpu(model: SingleStreamModel, validate: Validate) -> float:
+    device = model.device
+    value = validate(model.cpu())
+    model.to(device)
+    return value

@@ -18,7 +18,7 @@ from polyglance.nn.states import TokenStates
 from polyglance.training.caption_source import CaptionBatch, CaptionSource
 from polyglance.training.devices import Devices, Precision
 from polyglance.training.kept_pictures import LOWER, PictureInputs, read_pixels
-from polyglance.training.loop import Losses, Report
+from polyglance.training.loop import Losses, Report, hold_statistics
 from polyglance.training.losses import (
     binary_match,
     hard_negatives,
@@ -150,11 +150,8 @@ class RetrievalLosses(nn.Module):
         self._ahead: tuple[int, Future[tuple[CaptionBatch, Tensor | None]]] | None = None
 
     def train(self, mode: bool = True) -> "RetrievalLosses":
-        """Batch norms keep the statistics that they have: those of small batches differ from what will be searched."""
         super().train(mode)
-        for module in self.model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+        hold_statistics(self.model)
         return self
 
     def step(self, number: int) -> Losses:

@@ -3,7 +3,6 @@
 Both read the first token of the last layer, and start at the first layer where an adapter acts, from kept states.
 """
 
-import json
 import statistics
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -26,6 +25,7 @@ from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.errors import ConfigurationError
 from polyglance.models.checkpoint import native_dtype
 from polyglance.nn.encoder import Encoder
+from polyglance.training.beginning import check_beginning
 from polyglance.training.loop import Losses, Report, Schedule, fit, read_log
 from polyglance.training.state_cache import KeptStates, hash_of
 
@@ -233,9 +233,9 @@ class _Run:
         states, labels = self.examples.states, self.examples.labels
         states.encoder.requires_grad_(False).eval()
         examples = {"states": states.key, "labels": hash_of({"labels": labels}).hex()[:16]}
-        _check_beginning(folder / f"{stage}.json", {**asdict(self.settings), **examples, **beginning})
+        check_beginning(folder / f"{stage}.json", {**asdict(self.settings), **examples, **beginning})
         depths = self.depths
-        rows_of = _Shuffled(len(states), self.settings.batch, self.settings.seed)
+        rows_of = Shuffled(len(states), self.settings.batch, self.settings.seed)
 
         def losses(step: int) -> Losses:
             rows = rows_of(step)
@@ -269,11 +269,11 @@ class _Run:
         )
 
 
-class _Shuffled:
-    """The examples of each step; each epoch in an order of its own."""
+class Shuffled:
+    """The examples of each step; each epoch in an order of its own. group_of: those of one group stand together."""
 
-    def __init__(self, examples: int, batch: int, seed: int) -> None:
-        self.examples, self.batch, self.seed = examples, batch, seed
+    def __init__(self, examples: int, batch: int, seed: int, group_of: Int[Tensor, " examples"] | None = None) -> None:
+        self.examples, self.batch, self.seed, self.group_of = examples, batch, seed, group_of
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def __call__(self, step: int) -> Int[Tensor, " rows"]:
@@ -281,6 +281,9 @@ class _Shuffled:
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(self.seed << 32 | epoch)
             self._epoch, self._order = epoch, torch.randperm(self.examples, generator=generator)
+            if self.group_of is not None:
+                place = torch.randperm(int(self.group_of.max()) + 1, generator=generator)
+                self._order = place[self.group_of].argsort(stable=True)
         return self._order[number * self.batch : (number + 1) * self.batch]
 
 
@@ -304,18 +307,6 @@ def first_layer(source: AdapterSource, composition: Composition) -> int:
     """The lowest layer in which an adapter acts; the last if none does."""
     acting = [leaf for path in paths(composition) for leaf in leaves(path)]
     return min((max(leaf.depth, source.config(leaf.name).depth) for leaf in acting), default=source.layers - 1)
-
-
-def _check_beginning(path: Path, beginning: Mapping[str, object]) -> None:
-    """A checkpoint belongs to one beginning: another would take it up unseen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(beginning, indent=1)
-    if path.exists() and (before := json.loads(path.read_text())) != json.loads(text):
-        changed = sorted(name for name, value in json.loads(text).items() if before.get(name) != value)
-        raise ConfigurationError(
-            f"{path.parent} holds a training with another {', '.join(changed)}: name another folder, or empty it"
-        )
-    path.write_text(text + "\n")
 
 
 def _head(width: int, classes: int, encoder: Encoder) -> nn.Linear:

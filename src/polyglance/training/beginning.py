@@ -1,0 +1,44 @@
+"""Where a training begins: the model that it starts from, and the folder that belongs to one beginning alone."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polyglance.errors import ConfigurationError
+from polyglance.models.single_stream import SingleStreamModel
+
+
+def remade(model: SingleStreamModel, seed: int, **changed: Any) -> SingleStreamModel:
+    """The model in another shape, float32: what it had it keeps, what is new is drawn by the seed; its fingerprint
+    stays that of what it was made from. changed: fields of its configuration; other answers have a head of their own.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made = SingleStreamModel(replace(model.config, **changed), model.tokenizer, model.name).to(model.device)
+    kept = model.state_dict()
+    if "answers" in changed:
+        kept = {name: value for name, value in kept.items() if not name.startswith("answer_head")}
+    made.load_state_dict(kept, strict=False)
+    made.fingerprint = model.fingerprint
+    return made.float()
+
+
+def check_beginning(path: Path, beginning: Mapping[str, object], defaults: Mapping[str, object] | None = None) -> None:
+    """A checkpoint belongs to one beginning, which stands in `path`: another would take it up unseen.
+
+    defaults: of options that the file may be older than. Raises ConfigurationError for another beginning.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    now = json.loads(json.dumps(beginning))
+    before = {**(defaults or {}), **json.loads(path.read_text())} if path.exists() else now
+    if before != now:
+        changed = sorted(name for name, value in now.items() if before.get(name) != value)
+        raise ConfigurationError(
+            f"{path.parent} holds a training with another {', '.join(changed)}: name another folder, or empty it"
+        )
+    if not path.exists():
+        path.write_text(json.dumps(now, indent=1) + "\n")
