@@ -13,6 +13,7 @@ from polyglance.scenes import meaning as m
 from polyglance.scenes import world
 from polyglance.scenes.grammar import codes, grammar, grammars
 from polyglance.scenes.meaning import Phrase
+from polyglance.scenes.questions import ANSWERS
 
 Meaning = m.Caption | m.Fragment | m.Question
 
@@ -152,3 +153,29 @@ def test_unknown_language_names_the_known_ones() -> None:
 def test_a_language_beyond_the_demo_is_there_by_asking_alone() -> None:
     assert list(grammars()) == sorted(DEMO_LANGUAGES)
     assert "fr" in codes()
+
+
+@LANGUAGES
+def test_every_answer_but_a_number_has_a_word_of_its_own(code: str) -> None:
+    words = grammar(code).answers
+    assert set(words) == (set() if code == "en" else {answer for answer in ANSWERS if not answer.isdigit()})
+    assert len(set(words.values())) == len(words)
+    assert all(word == word.strip() for word in words.values())
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("de", "Fisch rot klein links darüber Wiese ja"),
+        ("pt", "peixe vermelho pequeno à esquerda acima campo sim"),
+        ("ru", "рыба красный маленький слева сверху луг да"),
+        ("id", "ikan merah kecil di sebelah kiri di atas padang rumput ya"),
+        ("bn", "মাছ লাল ছোট বাঁ দিকে উপরে ঘাসের মাঠ হ্যাঁ"),
+        ("ko", "물고기 빨간색 작습니다 왼쪽 위쪽 풀밭 예"),
+        ("zh", "鱼 红色 小 左边 上方 草地 是"),
+        ("fr", "poisson rouge petit à gauche au-dessus prairie oui"),
+    ],
+)
+def test_answers_as_they_stand_alone(code: str, said: str) -> None:
+    answers = ("fish", "red", "small", "left", "above", "meadow", "yes")
+    assert " ".join(grammar(code).answers[answer] for answer in answers) == said

@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 from polyglance.scenes import meaning as m
@@ -17,6 +18,9 @@ class Grammar(ABC):
     """ISO 639-1."""
     comma: ClassVar[str] = ", "
     full_stop: ClassVar[str] = "."
+    answers: ClassVar[Mapping[str, str]] = {}
+    """The words for `scenes.questions.ANSWERS` as they stand alone, adjectives in the masculine; none where the answer
+    is a word of this language already."""
 
     def caption(self, caption: m.Caption) -> str:
         """`A dog to the left of a cat, two apples, at night.`"""

@@ -75,8 +75,16 @@ def plate_under(phrase: m.Phrase) -> str:
     return f"{of_the(phrase)} নিচের প্লেটটি"
 
 
+ANSWERS: Final = {
+    **NOUNS,
+    **COLOURS, **SIZES, **RELATIONS, **BACKGROUNDS,
+    "yes": "হ্যাঁ", "no": "না", "orange": "কমলা",
+}  # fmt: skip
+
+
 class Bengali(Grammar):
     code = "bn"
+    answers = ANSWERS
     full_stop = "।"
 
     def shows(self, f: m.Shows) -> str:

@@ -130,8 +130,17 @@ def related_to(relation: str, other: m.Phrase) -> str:
     return f"{relation} {the(other, 'dat')}".replace("von dem ", "vom ")
 
 
+ANSWERS: Final = {
+    **{name: singular for name, (_, singular, _) in LEXICON.items()},
+    **COLOURS, **SIZES,
+    "yes": "ja", "no": "nein", "left": "links", "right": "rechts", "above": "darüber", "below": "darunter",
+    "meadow": "Wiese", "sea": "Meer", "night": "Nachthimmel", "desert": "Wüste",
+}  # fmt: skip
+
+
 class German(Grammar):
     code = "de"
+    answers = ANSWERS
 
     def shows(self, f: m.Shows) -> str:
         return a(f.thing)

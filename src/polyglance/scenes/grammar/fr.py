@@ -145,8 +145,17 @@ def capitalised(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
+ANSWERS: Final = {
+    **{name: singular for name, (_, singular, _) in LEXICON.items()},
+    **{name: forms["m"] for name, forms in ADJECTIVES.items()}, **RELATIONS,
+    "yes": "oui", "no": "non",
+    "meadow": "prairie", "sea": "mer", "night": "ciel nocturne", "desert": "désert",
+}  # fmt: skip
+
+
 class French(Grammar):
     code = "fr"
+    answers = ANSWERS
 
     def shows(self, f: m.Shows) -> str:
         return a(f.thing)

@@ -86,8 +86,16 @@ def under(phrase: m.Phrase) -> str:
     return f"piring di bawah {the(phrase)}"
 
 
+ANSWERS: Final = {
+    **NOUNS,
+    **COLOURS, **SIZES, **RELATIONS, **BACKGROUNDS,
+    "yes": "ya", "no": "tidak",
+}  # fmt: skip
+
+
 class Indonesian(Grammar):
     code = "id"
+    answers = ANSWERS
 
     def shows(self, f: m.Shows) -> str:
         return a(f.thing)

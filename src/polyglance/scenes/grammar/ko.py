@@ -92,8 +92,16 @@ def plate_under(phrase: m.Phrase) -> str:
     return f"{np(phrase)} 아래의 접시"
 
 
+ANSWERS: Final = {
+    **{name: word for name, (word, _) in NOUNS.items()},
+    **COLOUR_NOUNS, **RELATIONS, **BACKGROUNDS,
+    "yes": "예", "no": "아니요", "small": "작습니다", "large": "큽니다",
+}  # fmt: skip
+
+
 class Korean(Grammar):
     code = "ko"
+    answers = ANSWERS
 
     def shows(self, f: m.Shows) -> str:
         return np(f.thing)

@@ -109,8 +109,17 @@ def question(words: str) -> str:
     return words[0].upper() + words[1:] + "?"
 
 
+ANSWERS: Final = {
+    **{name: singular for name, (_, singular, _) in LEXICON.items()},
+    **{name: forms["m"] for name, forms in ADJECTIVES.items()}, **RELATIONS,
+    "yes": "sim", "no": "não",
+    "meadow": "campo", "sea": "mar", "night": "céu noturno", "desert": "deserto",
+}  # fmt: skip
+
+
 class Portuguese(Grammar):
     code = "pt"
+    answers = ANSWERS
 
     def shows(self, f: m.Shows) -> str:
         return a(f.thing)

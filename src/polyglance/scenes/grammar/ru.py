@@ -186,8 +186,16 @@ def question(text: str) -> str:
     return text[0].upper() + text[1:] + "?"
 
 
+ANSWERS: Final = {
+    **{name: noun.singular[NOMINATIVE] for name, noun in NOUNS.items()},
+    **{name: adjective(name, "m") for name in ADJECTIVES}, **BACKGROUNDS,
+    "yes": "да", "no": "нет", "left": "слева", "right": "справа", "above": "сверху", "below": "снизу",
+}  # fmt: skip
+
+
 class Russian(Grammar):
     code = "ru"
+    answers = ANSWERS
 
     def shows(self, f: m.Shows) -> str:
         return phrase(f.thing)

@@ -83,8 +83,16 @@ def plate_under(phrase: m.Phrase) -> str:
     return f"{the(phrase)}下面的盘子"
 
 
+ANSWERS: Final = {
+    **{name: word for name, (word, _) in NOUNS.items()},
+    **COLOURS, **SIZES, **RELATIONS, **BACKGROUNDS,
+    "yes": "是", "no": "否",
+}  # fmt: skip
+
+
 class Chinese(Grammar):
     code = "zh"
+    answers = ANSWERS
     comma = "，"
     full_stop = "。"
 
