@@ -65,14 +65,31 @@ def detect(text: str, among: Sequence[str] = DEMO_LANGUAGES) -> str:
 
     By the script of most of its letters where one of the languages alone is written in it, else by its words.
     """
-    scripts = Counter(unicodedata.name(letter, "").split(" ")[0] for letter in text if letter.isalpha())
+    scripts = _scripts(text)
     if not scripts:
         return AUTO
     if scripts.keys() & _KANA:  # beside Chinese characters, which then are Japanese
         return "ja" if "ja" in among else AUTO
-    script = scripts.most_common(1)[0][0]
-    written = tuple(code for code in among if _SCRIPT_OF.get(code, _LATIN) == script)
+    written = tuple(code for code in among if script_of(code) == scripts.most_common(1)[0][0])
     return written[0] if len(written) == 1 else _tell_apart(written)(text) if written else AUTO
+
+
+def script(text: str) -> str:
+    """The first word of the Unicode names of most letters, such as LATIN or HANGUL; CJK beside kana, as in Japanese;
+    nothing without letters."""
+    scripts = _scripts(text)
+    if scripts.keys() & _KANA:
+        return "CJK"
+    return scripts.most_common(1)[0][0] if scripts else ""
+
+
+def script_of(code: str) -> str:
+    """The one that a language is written in."""
+    return _SCRIPT_OF.get(code, _LATIN)
+
+
+def _scripts(text: str) -> Counter[str]:
+    return Counter(unicodedata.name(letter, "").split(" ")[0] for letter in text if letter.isalpha())
 
 
 @lru_cache

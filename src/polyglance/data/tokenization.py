@@ -24,7 +24,7 @@ class Tokenizer:
 
     def __init__(self, fast: "FastTokenizer") -> None:
         self._fast = fast
-        self.padding_id = SPECIAL_TOKENS.index(PADDING)
+        self.padding_id, self.mask_id = SPECIAL_TOKENS.index(PADDING), SPECIAL_TOKENS.index(MASK)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
@@ -70,16 +70,27 @@ class Tokenizer:
     def vocabulary(self) -> int:
         return int(self._fast.get_vocab_size())
 
+    def subwords(self) -> list[str]:
+        """What each id stands for, as it stands in a text; bytes that are no letter alone are lost."""
+        from tokenizers import decoders
+
+        decoder, names = decoders.ByteLevel(), {index: name for name, index in self._fast.get_vocab().items()}
+        return ["" if names[index] in SPECIAL_TOKENS else decoder.decode([names[index]]) for index in range(len(names))]
+
+    def spell(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text."""
+        return [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
+
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
-        return [len(encoding.ids) for encoding in self._fast.encode_batch(list(texts))]
+        return [len(ids) for ids in self.spell(texts)]
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding.
 
         Several texts are padded to a multiple of 8 tokens, so that the model meets few different lengths.
         """
-        rows = [encoding.ids[:max_tokens] or [self.padding_id] for encoding in self._fast.encode_batch(list(texts))]
+        rows = [ids[:max_tokens] or [self.padding_id] for ids in self.spell(texts)]
         longest = max(map(len, rows))
         if len(rows) > 1:
             longest += -longest % 8
