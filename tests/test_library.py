@@ -550,15 +550,30 @@ def test_a_budget_picks_candidates_by_what_was_measured_once(tmp_path: Path, pho
     library.calibrate(model.clock)
     before = model.seconds
     response = library.search("red", budget_ms=3.1)
-    assert response.picked == Picked(2, 3.0)
+    assert response.picked == Picked(2, 0, 3.0)
     assert [result.rerank_score is None for result in response.results] == [False, False, True]
     assert model.seconds - before == pytest.approx(0.003)
-    assert library.search("red", budget_ms=2.6).picked == Picked(0, 2.5)
+    assert library.search("red", budget_ms=2.6).picked == Picked(0, 0, 2.5)
     assert library.search("red").picked is None
     with pytest.raises(ConfigurationError, match=r"at least 2\.5 ms"):
         library.search("red", budget_ms=2)
     with pytest.raises(ConfigurationError, match=r"at least 2\.8 ms.*rerank 1"):
         library.search("red", budget_ms=2.6, min_score=0.5)
+
+
+def test_a_budget_picks_a_depth_that_the_model_allows_and_matches_at_it(tmp_path: Path, photos: Path):
+    """At a depth of 2 a candidate takes 0.15 ms here, and the model does not see where in a picture a colour is."""
+    model = TimedModel(recall_by_depth=(90, 80, 90))
+    library = Library.open(tmp_path / "library", model)
+    library.add([photos])
+    library.calibrate(model.clock)
+    tight = library.search("blue left", budget_ms=3.15)
+    assert tight.picked == Picked(4, 2, 3.1)
+    wide = library.search("blue left", budget_ms=1e3)
+    assert wide.picked == Picked(100, 0, 27.5)
+    scores = [{one.path: one.rerank_score for one in found.results} for found in (tight, wide)]
+    mixed = str(photos / "sub" / "mixed.png")
+    assert scores[0][mixed] > scores[1][mixed]
 
 
 def test_costs_are_measured_when_first_needed_and_for_texts_apart(library: Library, tmp_path: Path, captions: Path):
@@ -567,7 +582,7 @@ def test_costs_are_measured_when_first_needed_and_for_texts_apart(library: Libra
     known = file.read_bytes()
     library.search("blue", budget_ms=1e6)
     assert file.read_bytes() == known
-    assert library.search_texts("red", budget_ms=1e6).picked == Picked(0, 0.0)
+    assert library.search_texts("red", budget_ms=1e6).picked == Picked(0, 0, 0.0)
     library.add_texts(captions)
     library.search_texts("red", budget_ms=1e6)
     assert len(json.loads(file.read_bytes())) == 2

@@ -132,8 +132,8 @@ class Library:
 
         query: a text, or a sum of texts and pictures. candidates: 20 if None. language: of its texts, a code the model
         knows; `auto` is told by the script where that is possible. min_score: leaves out what was not found to fit with
-        this probability, which may be all. budget_ms: milliseconds for the search, by which the number of candidates is
-        picked from what searches take on this machine; that is measured when first needed.
+        this probability, which may be all. budget_ms: milliseconds for the search, by which candidates and the drop
+        depth of their matches are picked from what searches take on this machine; that is measured when first needed.
 
         Raises QueryError for a text or a sum that cannot be used, PictureError for a picture that cannot be read,
         ConfigurationError for a language or number that does not fit.
@@ -205,6 +205,7 @@ class Library:
             query,
             k=k,
             candidates=CANDIDATES if candidates is None else candidates,
+            depth=picked.depth if picked else 0,
             language=language,
             rerank=rerank,
             min_score=min_score,
@@ -213,7 +214,7 @@ class Library:
 
     def _pick(self, pipeline: SearchPipeline[AnyFacts, Result], query: Query, budget_ms: float, least: int) -> Picked:
         if not len(pipeline.items):
-            return Picked(0, 0.0)
+            return Picked(0, 0, 0.0)
         costs = self._costs.load(pipeline)
         if costs is None:
             costs = measure(pipeline)

@@ -53,9 +53,11 @@ Result = TypeVar("Result", SearchResult, TextResult)
 
 @dataclass(frozen=True)
 class Picked:
-    """What a budget of time allows: so many candidates, which the search is expected to take so long for."""
+    """What a budget of time allows: so many candidates, matched at a drop depth, for which the search is expected to
+    take so long."""
 
     candidates: int
+    depth: int
     expected_ms: float
 
 

@@ -113,9 +113,9 @@ def test_a_budget_says_what_it_picked(indexed):
     search = ("search", "a red star", "--library", "library", "--budget-ms")
     ended = polyglance(*search, "100000", "--json", cwd=indexed)
     assert (ended.status, ended.errors) == (0, "")
-    assert ended.json["picked"]["candidates"] == 100
+    assert (ended.json["picked"]["candidates"], ended.json["picked"]["depth"]) == (100, 0)
     assert 0 < ended.json["picked"]["expected_ms"] < 100_000
-    assert "reranked 100:" in polyglance(*search, "100000", cwd=indexed).output
+    assert "reranked 100 at drop depth 0:" in polyglance(*search, "100000", cwd=indexed).output
 
 
 def test_a_search_for_something_absent_may_find_nothing(indexed):

@@ -123,7 +123,7 @@ def search(
         int | None, typer.Option(min=1, metavar="N", help="How many are retrieved and reranked. [default: 20]")
     ] = None,
     budget_ms: Annotated[
-        float | None, typer.Option(metavar="MS", help="Rerank as many as can be done in so many milliseconds.")
+        float | None, typer.Option(metavar="MS", help="Rerank as many, as exactly, as so many milliseconds allow.")
     ] = None,
     language: Language = "auto",
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only: faster, less exact.")] = False,
@@ -326,7 +326,10 @@ def show_search(
     output.print(f"{response.model}, {response.language}: {times(response.milliseconds)}", style="dim")
     if response.picked:
         picked = response.picked
-        output.print(f"reranked {picked.candidates}: {picked.expected_ms:.1f} ms expected", style="dim")
+        output.print(
+            f"reranked {picked.candidates} at drop depth {picked.depth}: {picked.expected_ms:.1f} ms expected",
+            style="dim",
+        )
 
 
 def answer_table(answers: Sequence["Answer"], title: str | None = None) -> "Table":

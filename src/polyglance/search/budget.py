@@ -1,7 +1,8 @@
-"""How many candidates fit into a time: what the parts of a search take, measured once and kept with the library.
+"""How many candidates fit into a time, and at which drop depth: what the parts of a search take, measured once and kept
+with the library.
 
 The model of costs is linear: reading each part of the query, retrieving, and for each part that is matched a start and
-every candidate.
+every candidate, both by the depth. What a depth is worth the model says itself (`JointModel.recall_by_depth`).
 """
 
 import io
@@ -9,7 +10,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,66 +23,81 @@ import torch
 from PIL import Image
 
 from polyglance.errors import ConfigurationError
+from polyglance.models.protocol import JointModel
 from polyglance.query import Query
 from polyglance.search.pipeline import SearchPipeline
 from polyglance.search.reranker import Reranker
 from polyglance.search.retriever import Retriever
 from polyglance.search.terms import ReadTerm, matched, query_vector
+from polyglance.store.protocols import Hit
 from polyglance.types import Modality, Picked
 
 COUNTS: Final = (1, 5, 10, 20, 50, 100)
 """Candidates that are timed; the last is the most that a budget picks."""
 ROUNDS: Final = 5
 _TEXT: Final = "a red star to the left of a small dog on a white plate"
+TOLERATED: Final = 0.5
+"""Points of R@1 that a depth may lose to be picked."""
 _LIKE: Final = 2
 """A library that has grown or shrunk by more than this factor is measured anew."""
 
 
 @dataclass(frozen=True)
+class Matching:
+    """Milliseconds, medians, to match a part of the query at a drop depth: with any candidates, and with each."""
+
+    depth: int
+    start: float
+    pair: float
+
+    def expected(self, candidates: int) -> float:
+        return self.start + self.pair * candidates if candidates else 0.0
+
+
+@dataclass(frozen=True)
 class Costs:
-    """Milliseconds, medians. text, picture: to read one part of a query. retrieve: to find candidates. rerank, pair: to
-    match a part of the query with any candidates, and with each of them."""
+    """Milliseconds, medians. text, picture: to read one part of a query. retrieve: to find candidates. matching: by the
+    depths that may be picked, 0 and up."""
 
     text: float
     picture: float
     retrieve: float
-    rerank: float
-    pair: float
+    matching: tuple[Matching, ...]
 
-    def expected(self, query: Query, modality: Modality, candidates: int) -> float:
+    def expected(self, query: Query, modality: Modality, matching: Matching, candidates: int) -> float:
         """Of a search among items of this modality."""
         texts = sum(term.text is not None for term in query.terms)
-        pictures = len(query.terms) - texts
-        rerank = self.rerank + self.pair * candidates if candidates else 0.0
-        return texts * self.text + pictures * self.picture + self.retrieve + matched(query, modality) * rerank
+        read = texts * self.text + (len(query.terms) - texts) * self.picture
+        return read + self.retrieve + matched(query, modality) * matching.expected(candidates)
 
     def pick(self, query: Query, modality: Modality, budget_ms: float, least: int = 0) -> Picked:
-        """The most candidates that fit, and `least` of them at least; none is a search by vectors alone.
+        """The most candidates that fit at any depth, and of the depths at which they fit the lowest.
+
+        Candidates go first: a depth is among those measured only where it loses next to nothing, and a candidate that
+        is left out may be the right one. least: of the candidates; none is a search by vectors alone.
 
         Raises ConfigurationError where not even the least fits.
         """
         for candidates in range(COUNTS[-1], least - 1, -1):
-            milliseconds = self.expected(query, modality, candidates)
-            if milliseconds <= budget_ms:
-                return Picked(candidates, round(milliseconds, 2))
+            expected = {one.depth: self.expected(query, modality, one, candidates) for one in self.matching}
+            for depth, milliseconds in expected.items():
+                if milliseconds <= budget_ms:
+                    return Picked(candidates, depth, round(milliseconds, 2))
         raise ConfigurationError(
-            f"expected a budget of at least {milliseconds:.1f} ms, which it takes here to read the query, retrieve and "
-            f"rerank {least}; got {budget_ms:g}"
+            f"expected a budget of at least {min(expected.values()):.1f} ms, which it takes here to read the query, "
+            f"retrieve and rerank {least}; got {budget_ms:g}"
         )
+
+
+def depths(model: JointModel) -> list[int]:
+    """Those at which a match loses at most `TOLERATED`, as the model says; 0 alone where it does not say."""
+    recalls = model.recall_by_depth or (0.0,)
+    return [depth for depth, recall in enumerate(recalls) if recall >= recalls[0] - TOLERATED]
 
 
 def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = perf_counter) -> Costs:
     """What searches of a pipeline take, which holds something. clock: in seconds."""
     model, blank = pipeline.model, _blank_picture()
-
-    def milliseconds(run: Callable[[], object]) -> float:
-        run()
-        taken = []
-        for _ in range(ROUNDS):
-            started = clock()
-            run()
-            taken.append(1000 * (clock() - started))
-        return statistics.median(taken)
 
     def read_text() -> ReadTerm:
         return ReadTerm(model.read_text(model.tokenize([_TEXT])), 1.0)
@@ -90,18 +106,31 @@ def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = per
         return ReadTerm(pipeline.read_picture(blank), 1.0)
 
     asked = [read_text() if pipeline.modality == "image" else read_picture()]
-    retriever, reranker = Retriever(pipeline.items), Reranker(model, pipeline.states, pipeline.modality)
-    hits = retriever.retrieve(query_vector(model, asked), COUNTS[-1])
+
+    def retrieve() -> list[Hit[Any]]:
+        return Retriever(pipeline.items).retrieve(query_vector(model, asked), COUNTS[-1])
+
+    text, picture, retrieved = _medians([read_text, read_picture, retrieve], clock)
+    hits = retrieve()
     candidates = [[hits[number % len(hits)] for number in range(count)] for count in COUNTS]
-    reranked = [milliseconds(partial(reranker.rerank, asked, some)) for some in candidates]
-    pair, rerank = np.polyfit(COUNTS, reranked, 1).clip(0).tolist()
-    return Costs(
-        text=milliseconds(read_text),
-        picture=milliseconds(read_picture),
-        retrieve=milliseconds(lambda: retriever.retrieve(query_vector(model, asked), COUNTS[-1])),
-        rerank=rerank,
-        pair=pair,
-    )
+    rerankers = [Reranker(model, pipeline.states, pipeline.modality, depth) for depth in depths(model)]
+    taken = _medians([partial(one.rerank, asked, some) for some in candidates for one in rerankers], clock)
+    lines = np.polyfit(COUNTS, np.reshape(taken, (len(COUNTS), -1)), 1).clip(0).T.tolist()
+    matching = (Matching(one.depth, start, pair) for one, (pair, start) in zip(rerankers, lines, strict=True))
+    return Costs(text, picture, retrieved, tuple(matching))
+
+
+def _medians(runs: Sequence[Callable[[], object]], clock: Callable[[], float]) -> list[float]:
+    """Milliseconds of each. They take turns, so that a busy while of the machine is none of one alone; the first turn
+    does not count."""
+    taken: list[list[float]] = [[] for _ in runs]
+    for turn in range(ROUNDS + 1):
+        for run, times in zip(runs, taken, strict=True):
+            started = clock()
+            run()
+            if turn:
+                times.append(1000 * (clock() - started))
+    return list(map(statistics.median, taken))
 
 
 @dataclass(frozen=True)
@@ -114,13 +143,15 @@ class CostFile:
     path: Path
 
     def load(self, pipeline: SearchPipeline[Any, Any]) -> Costs | None:
-        """None where none were measured on this machine with this model and about as many items."""
+        """None where none were measured on this machine with this model, its depths and about as many items."""
         entry = self._entries().get(_place(pipeline), {})
         try:
             items = entry["items"] / len(pipeline.items)
             if entry["model"] != pipeline.model.fingerprint or not 1 / _LIKE <= items <= _LIKE:
                 return None
-            return Costs(**entry["costs"])
+            matching = tuple(Matching(**one) for one in entry["costs"]["matching"])
+            costs = Costs(**{**entry["costs"], "matching": matching})
+            return costs if [one.depth for one in matching] == depths(pipeline.model) else None
         except (KeyError, TypeError):
             return None
 

@@ -36,6 +36,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         *,
         k: int = 10,
         candidates: int = 20,
+        depth: int = 0,
         language: str = "auto",
         rerank: bool = True,
         min_score: float | None = None,
@@ -43,7 +44,8 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         """The k best. Of those retrieved, the first `candidates` are reranked and stand before the others.
 
         A query without a part of the other modality is not reranked: its vectors know all that there is to know.
-        min_score: leaves out what was not found to fit with this probability, and what was not reranked.
+        depth: as of `JointModel.match`. min_score: leaves out what was not found to fit with this probability, and what
+        was not reranked.
         """
         started = perf_counter()
         terms = self._read(query, language)
@@ -52,7 +54,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         hits = Retriever(self.items).retrieve(query_vector(self.model, terms), max(k, candidates) if rerank else k)
         retrieved = perf_counter()
         chosen = hits[:candidates] if rerank else []
-        ranked = Reranker(self.model, self.states, self.modality).rerank(terms, chosen)
+        ranked = Reranker(self.model, self.states, self.modality, depth).rerank(terms, chosen)
         found: list[tuple[Hit[AnyFacts], float, float | None]] = [(hit, score, score) for hit, score in ranked]
         found += [(hit, hit.score, None) for hit in hits[len(chosen) :]]
         if min_score is not None:

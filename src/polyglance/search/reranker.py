@@ -17,11 +17,13 @@ PAIRS_AT_ONCE: Final = 64
 
 @dataclass(frozen=True)
 class Reranker:
-    """The model as cross-encoder, over a store of token states: no picture is opened. modality: of the candidates."""
+    """The model as cross-encoder, over a store of token states: no picture is opened. modality: of the candidates.
+    depth: as of `JointModel.match`."""
 
     model: JointModel
     states: StateStore
     modality: Modality
+    depth: int = 0
 
     def rerank(self, terms: Sequence[ReadTerm], hits: Sequence[Hit[AnyFacts]]) -> list[tuple[Hit[AnyFacts], float]]:
         """Each hit with the probability that it and the query fit, best first; equals keep their order."""
@@ -32,5 +34,5 @@ class Reranker:
             items = TokenStates.load(
                 self.states.get([hit.facts.content for hit in some]), self.modality, read.dtype, str(read.device)
             )
-            scores += torch.sigmoid(log_odds(self.model, terms, items)).tolist()
+            scores += torch.sigmoid(log_odds(self.model, terms, items, self.depth)).tolist()
         return sorted(zip(hits, scores, strict=True), key=lambda pair: -pair[1])

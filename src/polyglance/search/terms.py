@@ -40,8 +40,10 @@ def query_vector(model: JointModel, terms: Sequence[ReadTerm]) -> NDArray[np.flo
     return vector
 
 
-def log_odds(model: JointModel, terms: Sequence[ReadTerm], items: TokenStates) -> Float[Tensor, " items"]:
-    """How well each item fits: the weighted sum over the terms.
+def log_odds(
+    model: JointModel, terms: Sequence[ReadTerm], items: TokenStates, depth: int = 0
+) -> Float[Tensor, " items"]:
+    """How well each item fits: the weighted sum over the terms. depth: as of `JointModel.match`.
 
     Of a text and a picture it is the cross-encoder's logit, calibrated. For two of a kind there is no cross-encoder:
     their cosine c stands for the probability (1 + c) / 2, so that a query of one picture keeps the order of the
@@ -54,7 +56,7 @@ def log_odds(model: JointModel, terms: Sequence[ReadTerm], items: TokenStates) -
         if term.is_matched(items.modality):
             asked = term.states[[0] * len(items)]
             pairs = (items, asked) if items.modality == "text" else (asked, items)
-            total += term.weight * (slope * model.match(*pairs).float() + offset)
+            total += term.weight * (slope * model.match(*pairs, depth=depth).float() + offset)
         else:
             vectors = model.embed(items).float() if vectors is None else vectors
             cosines = (vectors @ model.embed(term.states)[0].float()).clamp(-1 + 1e-6, 1 - 1e-6)
