@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.data.images import decode
 from polyglance.errors import ConfigurationError, PictureError, QueryError
@@ -131,7 +132,7 @@ class Library:
         """The k pictures that the query fits best; of those retrieved, the first `candidates` are reranked.
 
         query: a text, or a sum of texts and pictures. candidates: 20 if None. language: of its texts, a code the model
-        knows; `auto` is told by the script where that is possible. min_score: leaves out what was not found to fit with
+        knows; `auto` is told from them where they show it. min_score: leaves out what was not found to fit with
         this probability, which may be all. budget_ms: milliseconds for the search, by which candidates and the drop
         depth of their matches are picked from what searches take on this machine; that is measured when first needed.
 
@@ -221,13 +222,19 @@ class Library:
             self._costs.save(pipeline, costs)
         return costs.pick(query, pipeline.modality, budget_ms, least)
 
-    def ask(self, question: str, image: PathLike, language: str = AUTO, top: int = 5) -> AskResponse:
+    def ask(
+        self, question: str, image: PathLike, language: str = AUTO, top: int = 5, answer_language: str = AUTO
+    ) -> AskResponse:
         """The `top` most probable answers about one picture, from what was stored of it or else from the file.
+
+        answer_language: of the answers' words; `auto` is the question's where it is known and has some, else English.
 
         Raises QueryError and ConfigurationError as `search` does, and PictureError for a file that cannot be read.
         """
         return AskResponse(
-            *self._asked(question, image, language, top, lambda *asked: answer_question(self.model, *asked))
+            *self._asked(
+                question, image, language, top, answer_language, lambda *asked: answer_question(self.model, *asked)
+            )
         )
 
     def ask_tasks(
@@ -239,10 +246,11 @@ class Library:
         top: int = 5,
         depth: int | Literal["auto"] | None = None,
         budget: float | None = None,
+        answer_language: str = AUTO,
     ) -> AskTasksResponse:
         """What tasks that were trained in the library's model answer, all at once.
 
-        tasks: their folders. depth, budget: of each, as in `load_task`.
+        tasks: their folders. depth, budget: of each, as in `load_task`. answer_language: as of `ask`.
 
         Raises CheckpointError for a folder that is no task, or one of another model, ConfigurationError for a depth
         that it does not have; otherwise as `ask`.
@@ -251,7 +259,7 @@ class Library:
             raise ConfigurationError(f"expected a single-stream model to have tasks, got {self.model.name}")
         trained = TaskModel(self.model, [load_task(Path(folder), depth, budget) for folder in tasks])
         return AskTasksResponse(
-            *self._asked(question, image, language, top, lambda *asked: answer_tasks(trained, *asked))
+            *self._asked(question, image, language, top, answer_language, lambda *asked: answer_tasks(trained, *asked))
         )
 
     def _asked(
@@ -260,20 +268,22 @@ class Library:
         image: PathLike,
         language: str,
         top: int,
-        answer: Callable[[str, TokenStates, int], _Given],
-    ) -> tuple[str, str, _Given, dict[str, float]]:
-        """(the question, the picture's path, what `answer` gave, milliseconds)."""
+        answer_in: str,
+        answer: Callable[[str, str, TokenStates, int, str], _Given],
+    ) -> tuple[str, str, _Given, dict[str, float], str]:
+        """(the question, the picture's path, what `answer` gave, milliseconds, the language of the answers' words)."""
         text = usable_text(question, "question")
-        self._language(language, question)
+        language = self._language(language, question)
+        answer_in = words.answer_language(answer_in, language)
         _at_least(1, top, "top")
         path = absolute(image)
         started = perf_counter()
         picture = self._read(path)
         read = perf_counter()
-        answers = answer(text, picture, top)
+        answers = answer(text, language, picture, top, answer_in)
         ended = perf_counter()
         seconds = {"read": read - started, "answer": ended - read, "total": ended - started}
-        return text, path, answers, {stage: 1000 * spent for stage, spent in seconds.items()}
+        return text, path, answers, {stage: 1000 * spent for stage, spent in seconds.items()}, answer_in
 
     def _read_source(self, picture: PictureSource) -> TokenStates:
         if isinstance(picture, bytes):
@@ -296,8 +306,7 @@ class Library:
     def _language(self, code: str, text: str) -> str:
         """The code itself, or what stands for it in the response where it is `auto`."""
         if code == AUTO:
-            detected = detect(text)
-            return detected if detected in self.model.languages else AUTO
+            return detect(text, self.model.languages)
         if code not in self.model.languages:
             known = ", ".join(self.model.languages)
             raise ConfigurationError(f"expected a language that {self.model.name} knows, {known} or auto; got {code!r}")

@@ -75,18 +75,23 @@ class SearchResponse(Generic[Result]):
 
 @dataclass(frozen=True)
 class Answer:
+    """answer: as the model names it. word: the same in the language that was answered in."""
+
     answer: str
     probability: float
+    word: str
 
 
 @dataclass(frozen=True)
 class AskResponse:
-    """What a question gives: answers, most probable first. milliseconds: `read`, `answer`, `total`."""
+    """What a question gives: answers, most probable first. milliseconds: `read`, `answer`, `total`. answer_language: of
+    the answers' words."""
 
     question: str
     path: str
     answers: list[Answer]
     milliseconds: dict[str, float]
+    answer_language: str
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,14 @@ class TaskAnswers:
 class AskTasksResponse:
     """What a question to trained tasks gives, in the order in which they were named.
 
-    milliseconds: as of `AskResponse`.
+    milliseconds, answer_language: as of `AskResponse`.
     """
 
     question: str
     path: str
     tasks: list[TaskAnswers]
     milliseconds: dict[str, float]
+    answer_language: str
 
 
 @dataclass(frozen=True)

@@ -162,10 +162,25 @@ def test_ask_about_a_picture_in_json(indexed):
         "ask", "What colour is it?", "--image", "pictures/red.png", "--library", "library", "--json", cwd=indexed
     )
     assert (ended.status, ended.errors) == (0, "")
-    assert list(ended.json) == ["question", "path", "answers", "milliseconds"]
-    assert [set(answer) for answer in ended.json["answers"]] == [{"answer", "probability"}] * 5
+    assert list(ended.json) == ["question", "path", "answers", "milliseconds", "answer_language"]
+    assert [set(answer) for answer in ended.json["answers"]] == [{"answer", "probability", "word"}] * 5
+    assert all(answer["word"] == answer["answer"] for answer in ended.json["answers"])
     probabilities = [answer["probability"] for answer in ended.json["answers"]]
     assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_answers_in_the_language_asked_for(indexed):
+    ask = ("ask", "Какого цвета звезда?", "--image", "pictures/red.png", "--library", "library")
+    for more, language, red in (((), "ru", "красный"), (("--answer-language", "fr"), "fr", "rouge")):
+        ended = polyglance(*ask, *more, "--json", cwd=indexed)
+        assert ended.json["answer_language"] == language
+        assert {one["answer"]: one["word"] for one in ended.json["answers"]}.get("red", red) == red
+        shown = polyglance(*ask, *more, cwd=indexed)
+        assert all(one["word"] in shown.output for one in ended.json["answers"])
+    refused = polyglance(*ask, "--answer-language", "tlh", cwd=indexed)
+    assert (refused.status, refused.output) == (1, "")
+    assert "words for answers, bn, de, en, fr" in refused.errors
+    assert refused.errors.count("\n") == 1
 
 
 def test_ask_about_the_best_hit(indexed):

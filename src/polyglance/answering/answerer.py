@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyglance.answering.words import SOURCE, word_of
 from polyglance.models.protocol import JointModel
 from polyglance.models.tasks import TaskModel
 from polyglance.nn.states import TokenStates
@@ -13,27 +14,28 @@ from polyglance.types import Answer, TaskAnswers
 
 
 def answer_question(
-    model: JointModel, question: str, language: str, picture: TokenStates, top: int = 5
+    model: JointModel, question: str, language: str, picture: TokenStates, top: int = 5, answer_in: str = SOURCE
 ) -> list[Answer]:
-    """The `top` most probable of the model's answers, best first. picture: one row."""
+    """The `top` most probable of the model's answers, best first. picture: one row. answer_in: the language of their
+    words."""
     text = model.read_text(model.tokenize([question], [language]))
-    return _best(model.answers, model.answer(text, picture)[0], top)
+    return _best(model.answers, model.answer(text, picture)[0], top, answer_in)
 
 
 def answer_tasks(
-    tasks: TaskModel, question: str, language: str, picture: TokenStates, top: int = 5
+    tasks: TaskModel, question: str, language: str, picture: TokenStates, top: int = 5, answer_in: str = SOURCE
 ) -> list[TaskAnswers]:
     """The same for each of several trained tasks, at once."""
     text = tasks.model.read_text(tasks.model.tokenize([question], [language]))
     return [
-        TaskAnswers(task.name, _best(task.labels, logits[0], top))
+        TaskAnswers(task.name, _best(task.labels, logits[0], top, answer_in))
         for task, logits in zip(tasks.tasks, tasks.answer(text, picture), strict=True)
     ]
 
 
-def _best(answers: Sequence[str], logits: Float[Tensor, " answers"], top: int) -> list[Answer]:
+def _best(answers: Sequence[str], logits: Float[Tensor, " answers"], top: int, answer_in: str) -> list[Answer]:
     best = torch.softmax(logits.float(), dim=-1).topk(min(top, len(answers)))
     return [
-        Answer(answers[index], probability)
+        Answer(answers[index], probability, word_of(answers[index], answer_in))
         for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]

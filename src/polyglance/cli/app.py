@@ -188,6 +188,9 @@ def ask(
     ] = None,
     library: LibraryFolder = None,
     language: Language = "auto",
+    answer_language: Annotated[
+        str, typer.Option(metavar="CODE", help="Language of the answers; auto: that of the question, or else English.")
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Ask about a picture: a file, or the best hit of a search.
@@ -212,10 +215,12 @@ def ask(
             image = best_hit(opened.search(query or "", k=1, language=language))
         response: AskResponse | AskTasksResponse
         if task:
-            response = opened.ask_tasks(question, image, task, language, depth=chosen, budget=budget)
+            response = opened.ask_tasks(
+                question, image, task, language, depth=chosen, budget=budget, answer_language=answer_language
+            )
             shown = [answer_table(one.answers, one.task) for one in response.tasks]
         else:
-            response = opened.ask(question, image, language)
+            response = opened.ask(question, image, language, answer_language=answer_language)
             shown = [answer_table(response.answers)]
     if as_json:
         print_json(asdict(response))
@@ -335,5 +340,5 @@ def show_search(
 def answer_table(answers: Sequence["Answer"], title: str | None = None) -> "Table":
     found = table("answer", "", "probability", numbers=["probability"], title=title and one_line(title))
     for answer in answers:
-        found.add_row(one_line(answer.answer), bar(answer.probability), f"{answer.probability:.3f}")
+        found.add_row(one_line(answer.word), bar(answer.probability), f"{answer.probability:.3f}")
     return found

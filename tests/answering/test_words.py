@@ -1,0 +1,26 @@
+import pytest
+
+from polyglance.answering.words import answer_language, word_of
+from polyglance.errors import ConfigurationError
+from polyglance.languages import AUTO
+
+
+@pytest.mark.parametrize(
+    ("said", "question", "expected"),
+    [(AUTO, "de", "de"), (AUTO, AUTO, "en"), (AUTO, "tr", "en"), ("fr", "de", "fr"), ("en", "ko", "en")],
+)
+def test_answers_are_in_the_language_said_or_asked_in(said: str, question: str, expected: str) -> None:
+    assert answer_language(said, question) == expected
+
+
+def test_a_language_without_words_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"bn, de, en, fr, .* or auto; got 'tr'"):
+        answer_language("tr", "de")
+
+
+@pytest.mark.parametrize(
+    ("answer", "language", "word"),
+    [("dog", "de", "Hund"), ("3", "de", "3"), ("zeppelin", "de", "zeppelin"), ("dog", "en", "dog")],
+)
+def test_an_answer_without_a_word_stays_as_it_is(answer: str, language: str, word: str) -> None:
+    assert word_of(answer, language) == word
