@@ -90,21 +90,26 @@ def test_search_agrees_with_a_matrix_product(store: VectorStore[PictureFacts]):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     store.put([facts(f"/{row:03}") for row in range(300)], vectors)
     scores = vectors @ vectors[7]
-    hits = store.search(vectors[7], 20)
-    assert [hit.facts.path for hit in hits] == [f"/{row:03}" for row in np.argsort(-scores)[:20]]
-    assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[::-1][:20].tolist(), abs=1e-5)
+    for _ in range(3):
+        hits = store.search(vectors[7], 20)
+        assert [hit.facts.path for hit in hits] == [f"/{row:03}" for row in np.argsort(-scores)[:20]]
+        assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[::-1][:20].tolist(), abs=1e-5)
 
 
 def test_equal_scores_are_ordered_by_path(store: VectorStore[PictureFacts]):
     put(store, *((facts(f"/{name}"), unit(1)) for name in "dbca"))
-    assert [hit.facts.path for hit in store.search(unit(1), 4)] == ["/a", "/b", "/c", "/d"]
+    for _ in range(3):
+        assert [hit.facts.path for hit in store.search(unit(1), 4)] == ["/a", "/b", "/c", "/d"]
 
 
 def test_what_is_removed_is_gone(store: VectorStore[PictureFacts]):
     put(store, *((facts(f"/{name}"), unit(1)) for name in "abc"))
+    for _ in range(3):
+        assert len(store.search(unit(1), 5)) == 3
     store.remove(["/a", "/c", "/never there"])
     assert [row.path for row in store.facts()] == ["/b"]
-    assert [hit.facts.path for hit in store.search(unit(1), 5)] == ["/b"]
+    for _ in range(3):
+        assert [hit.facts.path for hit in store.search(unit(1), 5)] == ["/b"]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

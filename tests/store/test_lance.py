@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from polyglance.errors import ConfigurationError, LibraryDamaged, LibraryError, LibraryMismatch, LibraryMissing
-from polyglance.store.lance import LanceDatabase, Reader
-from polyglance.store.protocols import PictureFacts
+from polyglance.store.lance import ROWS_HELD, LanceDatabase, LanceVectorStore, Reader
+from polyglance.store.protocols import PictureFacts, TextFacts
 from polyglance.types import StoredStates
 
 READER = Reader("scenes-mini", "scenes-mini", "f" * 32)
@@ -104,6 +104,58 @@ def test_what_another_process_wrote_is_seen(database: LanceDatabase, folder: Pat
     put(LanceDatabase(folder), "/c")
     assert [row.path for row in database.pictures.facts()] == ["/a", "/b", "/c"]
     assert database.states.ids() == {"/a", "/b", "/c"}
+
+
+def test_from_the_second_search_on_the_rows_are_in_memory_and_stay_those_of_the_table(folder: Path):
+    """Cosines are as they were; what any process writes or removes is seen by the next search and by those after it."""
+    LanceDatabase.create(folder, 8, READER)
+    ours, theirs = LanceDatabase(folder).pictures, LanceDatabase(folder)
+    vectors = np.random.default_rng(0).normal(size=(320, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    there: dict[int, np.ndarray] = {}
+
+    def check() -> None:
+        for _ in range(3):
+            scores = sorted(((float(row @ vectors[0]), f"/{n}") for n, row in there.items()), reverse=True)[:10]
+            hits = ours.search(vectors[0], 10)
+            assert [hit.facts for hit in hits] == [facts(path) for _, path in scores]
+            assert [hit.score for hit in hits] == pytest.approx([score for score, _ in scores], abs=1e-6)
+
+    def write(store: LanceVectorStore, rows: range, of: np.ndarray) -> None:
+        store.put([facts(f"/{n}") for n in rows], of[rows.start : rows.stop])
+        there.update((n, of[n]) for n in rows)
+        check()
+
+    check()
+    write(ours, range(300), vectors)
+    write(theirs.pictures, range(300, 320), vectors)
+    write(theirs.pictures, range(20), -vectors)
+    gone = range(100, 140)
+    theirs.pictures.remove([f"/{n}" for n in gone])
+    there = {n: row for n, row in there.items() if n not in gone}
+    check()
+    theirs.tidy()
+    check()
+
+
+def test_a_table_that_is_too_large_is_not_held_in_memory(folder: Path):
+    LanceDatabase.create(folder, 2, READER)
+    store = LanceDatabase(folder).pictures
+    angles = np.linspace(0, 1, ROWS_HELD + 1)
+    store.put(
+        [facts(str(n)) for n in range(len(angles))], np.stack([np.cos(angles), np.sin(angles)], 1, dtype=np.float32)
+    )
+    for held in (False, True):
+        assert [store.search(np.eye(2, dtype=np.float32)[1], 1)[0].facts.path for _ in range(2)] == [str(ROWS_HELD)] * 2
+        assert (store._held is not None) == held
+        store.remove(["0"])
+
+
+def test_texts_are_held_in_memory_too(database: LanceDatabase):
+    database.make_texts().put([TextFacts("t", "c", "a star", "en", "/texts")], np.eye(4, dtype=np.float32)[:1])
+    for _ in range(3):
+        assert [hit.facts.text for hit in database.texts.search(np.ones(4, np.float32), 5)] == ["a star"]
+    assert database.texts is database.texts
 
 
 def test_there_is_one_writer_at_a_time(database: LanceDatabase, folder: Path):

@@ -1,7 +1,8 @@
 """Both stores in one LanceDB database, a folder on disk.
 
 Two traps of LanceDB are answered by `LanceDatabase`: every write leaves a version behind (`tidy`), and nothing is ever
-synced to the disk (`sync`). A search scans all vectors: under 100,000 rows that is as fast as an index, and exact.
+synced to the disk (`sync`). A first search scans all vectors on the disk; those that follow it in a process find them
+in memory, which under 100,000 rows is faster than an index, and exact.
 """
 
 import os
@@ -35,6 +36,8 @@ _LOCK: Final = "writer.lock"
 _KEPT_VERSIONS: Final = timedelta(minutes=1)
 """How long another process may take for one look-up that began before a write."""
 _KEYS_A_FILTER: Final = 1000
+ROWS_HELD: Final = 100_000
+"""A table of more is scanned on the disk by every search."""
 _STATES_SCHEMA: Final = pa.schema(
     [("id", pa.string()), ("tokens", pa.int32()), ("values", pa.binary()), ("scales", pa.binary())]
 )
@@ -91,6 +94,7 @@ class LanceDatabase:
             self._dim = schema.field("vector").type.list_size
         self._connection = connection
         self.pictures = LanceVectorStore(self._tables[PICTURES], folder, PictureFacts)
+        self._texts: LanceVectorStore[TextFacts] | None = None
         self.states = LanceStateStore(self._tables[STATES], folder)
 
     @property
@@ -98,10 +102,11 @@ class LanceDatabase:
         """Empty, and not to be written, where there is no table of texts: `make_texts` makes it."""
         if not _table_folder(self.folder, TEXTS).is_dir():
             return MemoryVectorStore(self._dim)
-        if TEXTS not in self._tables:
+        if self._texts is None:
             with _reading(self.folder):
                 self._tables[TEXTS] = self._connection.open_table(TEXTS)
-        return LanceVectorStore(self._tables[TEXTS], self.folder, TextFacts)
+            self._texts = LanceVectorStore(self._tables[TEXTS], self.folder, TextFacts)
+        return self._texts
 
     def make_texts(self) -> VectorStore[TextFacts]:
         """The table of texts, made whole or not at all where there is none; for the one `writer`."""
@@ -187,6 +192,8 @@ class LanceVectorStore(Generic[AnyFacts]):
         self._kind: type[AnyFacts] = kind
         self._columns = [field.name for field in fields(cast("Any", kind))]
         self._key = self._columns[0]
+        self._searched = -1
+        self._held: _Rows | None = None
 
     def __len__(self) -> int:
         with _reading(self._folder):
@@ -216,10 +223,49 @@ class LanceVectorStore(Generic[AnyFacts]):
 
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
         with _reading(self._folder):
-            query = cast("LanceVectorQueryBuilder", self._table.search(vector, vector_column_name="vector"))
-            rows = query.distance_type("dot").select([*self._columns, "_distance"]).limit(limit).to_list()
-        hits = [Hit(self._kind(**{name: row[name] for name in self._columns}), 1 - row["_distance"]) for row in rows]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.facts.key))
+            rows = self._rows()
+            found = rows.nearest(vector, limit) if rows else self._scan(vector, limit)
+        hits = [Hit(self._kind(**facts), score) for facts, score in found]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.facts.key))[:limit]
+
+    def _scan(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[tuple[dict[str, Any], float]]:
+        query = cast("LanceVectorQueryBuilder", self._table.search(vector, vector_column_name="vector"))
+        rows = query.distance_type("dot").select([*self._columns, "_distance"]).limit(limit).to_list()
+        return [(row, 1 - row.pop("_distance")) for row in rows]
+
+    def _rows(self) -> "_Rows | None":
+        """The table in memory; None in the first search since it was written to, by this process or another, so that a
+        single search does not wait for it."""
+        version, held = self._table.version, self._held
+        if held and held.version == version:
+            return held
+        self._held = None
+        if version == self._searched and len(self) <= ROWS_HELD:
+            self._held = _Rows.of(version, self._table.to_arrow())
+        self._searched = version
+        return self._held
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """What a table of vectors holds. version: of the table, or an earlier one."""
+
+    version: int
+    facts: pa.Table
+    vectors: Float32[np.ndarray, "rows dim"]
+
+    @classmethod
+    def of(cls, version: int, table: pa.Table) -> "_Rows":
+        vectors = table["vector"].combine_chunks().flatten().to_numpy()
+        dim = table.schema.field("vector").type.list_size
+        return cls(version, table.drop_columns("vector").combine_chunks(), vectors.reshape(-1, dim))
+
+    def nearest(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[tuple[dict[str, Any], float]]:
+        """Facts and cosines of the `limit` nearest, in no order, and of all that are as near as the last of these."""
+        scores = self.vectors @ vector
+        least = np.partition(scores, -limit)[-limit] if limit < len(scores) else -np.inf
+        places = np.flatnonzero(scores >= least)
+        return list(zip(self.facts.take(places).to_pylist(), scores[places].tolist(), strict=True))
 
 
 class LanceStateStore:
