@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from polyglance.data.questions import Question, read_questions
+from polyglance.data.questions import Question, Types, language_in_name, of_split, read_questions
 from polyglance.errors import DataError
+from polyglance.languages import DEMO_LANGUAGES
+from tests.shared_data import shared_data
 
 LINE = {"image": "a.png", "question": "What is it?", "answer": "a dog"}
 
@@ -25,8 +27,8 @@ def test_questions_are_read_in_order(folder: Path) -> None:
     more = {"language": "de", "split": "test", "types": {"structural": "query"}, "id": 7}
     path = write(folder, LINE, b"", {**LINE, **more, "answer": " zwei "})
     assert read_questions(path) == [
-        Question(folder / "a.png", "What is it?", "a dog", "en", "train"),
-        Question(folder / "a.png", "What is it?", "zwei", "de", "test"),
+        Question(folder / "a.png", "What is it?", "a dog", "en", "train", "1"),
+        Question(folder / "a.png", "What is it?", "zwei", "de", "test", "7", Types("query")),
     ]
 
 
@@ -40,7 +42,7 @@ WRONG = [
     (b"{torn", "no JSON"),
     (b'{"image": "\xff"}', "no valid UTF-8"),
     ([1, 2], r"expected an object, got \[1, 2\]"),
-    ({**LINE, "image": "b.png"}, "there is no picture 'b.png' beside the file"),
+    ({**LINE, "image": "b.png"}, "there is no picture 'b.png' in /"),
     ({**LINE, "image": ""}, "image is empty"),
     ({"image": "a.png", "answer": "x"}, "question is missing"),
     ({**LINE, "answer": 3}, "expected answer to be a text, got 3"),
@@ -48,6 +50,9 @@ WRONG = [
     ({**LINE, "question": " "}, "question is empty"),
     ({**LINE, "language": ["en"]}, "expected language to be a text"),
     ({**LINE, "split": "training"}, "expected split to be one of train, val, test, got 'training'"),
+    ({**LINE, "types": ["query"]}, r"expected types to be an object, got \['query'\]"),
+    ({**LINE, "types": {"semantic": 3}}, "expected semantic to be a text, got 3"),
+    ({**LINE, "id": 1.5}, "expected an id, a text or a whole number, got 1.5"),
 ]
 
 
@@ -71,3 +76,114 @@ def test_a_file_that_is_missing_or_empty_is_refused(folder: Path) -> None:
         read_questions(folder / "nowhere.jsonl")
     with pytest.raises(DataError, match="but there is none"):
         read_questions(write(folder, b"", b"  "))
+
+
+def test_pictures_may_lie_elsewhere_or_nowhere(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = write(tmp_path_factory.mktemp("elsewhere"), LINE)
+    assert read_questions(path, images=folder)[0].image == folder / "a.png"
+    assert read_questions(path, with_pictures=False)[0].image == path.parent / "a.png"
+
+
+def test_an_id_stands_once_a_language(folder: Path) -> None:
+    german = {**LINE, "language": "de"}
+    read_questions(write(folder, {**LINE, "id": "a"}, {**german, "id": "a"}, {**LINE, "id": 2}))
+    with pytest.raises(DataError, match=r"once a language, but these come again: en a; de 7$"):
+        read_questions(write(folder, *[{**LINE, "id": "a"}] * 3, *[{**german, "id": 7}] * 2, {**german, "id": "a"}))
+
+
+def test_a_split_that_is_not_there(folder: Path) -> None:
+    questions = read_questions(write(folder, LINE, {**LINE, "split": "val"}))
+    assert of_split(questions, "val") == questions[1:]
+    with pytest.raises(DataError, match="of the split test, but there are only those of train, val"):
+        of_split(questions, "test")
+
+
+GQA = {
+    "question": "What is it?",
+    "answer": "dog",
+    "imageId": "a",
+    "types": {"structural": "query", "semantic": "obj", "detailed": "directOf"},
+    "groups": {"global": "animal"},
+    "entailed": ["12", "11"],
+    "isBalanced": True,
+}
+IGLUE = {"question_id": 11, "img_id": "a", "label": {"cat": 0.3, "dog": 1.0}, "sent": "What is it?"}
+
+
+def document(folder: Path, content: object, name: str = "dev.json") -> Path:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_gqas_form(folder: Path) -> None:
+    found = read_questions(
+        document(folder, {"11": GQA, "12": {**GQA, "isBalanced": False, "groups": {"global": None}}})
+    )
+    types = Types("query", "obj", "directOf")
+    first = Question(
+        folder / "a.png", "What is it?", "dog", "en", "val", "11", types, group="animal", entailed=("12", "11")
+    )
+    assert found[0] == first
+    assert (found[1].id, found[1].balanced, found[1].group) == ("12", False, None)
+
+
+def test_iglues_form(folder: Path) -> None:
+    assert read_questions(document(folder, [IGLUE], "de/testdev.json"), images=folder) == [
+        Question(folder / "a.png", "What is it?", "dog", "de", "test", "11")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "split"),
+    [
+        ("dev.json", "en", "val"),
+        ("train_48.json", "en", "train"),
+        ("testdev_balanced_questions_id.json", "id", "test"),
+        ("gqa_testdev.json", "en", "test"),
+        ("zh/train_1.json", "zh", "train"),
+    ],
+)
+def test_names_say_language_and_split(folder: Path, name: str, code: str, split: str) -> None:
+    (one,) = read_questions(document(folder, {"1": GQA}, name), images=folder)
+    assert (one.language, one.split) == (code, split)
+    assert language_in_name(Path("uc2/test_de_0_result.json")) == "de"
+    assert language_in_name(Path("runs/answers.json")) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{torn", "no JSON"),
+        ("3", "expected questions, as GQA's object or IGLUE's list, got 3"),
+        ({}, "but there is none"),
+        ([], "but there is none"),
+        ({"1": GQA, "2": [1]}, r"question 2: expected an object, got \[1\]"),
+        ({"1": {**GQA, "imageId": "b"}}, "question 1: there is no picture 'b' in /"),
+        ({"1": {**GQA, "answer": None}}, "question 1: expected answer to be a text, got None"),
+        ({"1": {**GQA, "entailed": "2"}}, "question 1: expected entailed to be a list of ids, got '2'"),
+        ({"1": {**GQA, "groups": [1]}}, r"question 1: expected groups to be an object of texts, got \[1\]"),
+        ([IGLUE, {**IGLUE, "label": "dog"}], "question number 2: expected label to be an object"),
+        ([{**IGLUE, "question_id": None}], "question number 1: expected an id"),
+        ([IGLUE, IGLUE], "once a language, but these come again: en 11"),
+        ('{"1": {}, "2": {}, "1": {}}', "expected each key once in an object, but these come again: 1$"),
+    ],
+)
+def test_a_wrong_document_is_one_clear_line(folder: Path, content: object, reason: str) -> None:
+    with pytest.raises(DataError, match=rf"dev\.json: .*{reason}") as caught:
+        read_questions(document(folder, content))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("language", DEMO_LANGUAGES)
+def test_the_published_questions_are_read(language: str) -> None:
+    folder = shared_data() / "xgqa" / "few_shot" / language
+    dev, train = (read_questions(folder / f"{name}.json", with_pictures=False) for name in ("dev", "train_48"))
+    assert (len(dev), len({one.image for one in dev})) == (1422, 50)
+    assert (len(train), len({one.image for one in train})) == (1490, 48)
+    assert {one.types.structural for one in dev} == {"query", "verify", "logical", "choose", "compare"}
+    assert {one.types.semantic for one in dev} == {"rel", "attr", "cat", "obj", "global"}
+    assert {one.language for one in dev} == {language}
+    shots = [{one.id for one in read_questions(folder / f"train_{n}.json", with_pictures=False)} for n in (1, 5, 10)]
+    assert shots[0] < shots[1] < shots[2] < {one.id for one in train}

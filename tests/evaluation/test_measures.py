@@ -51,3 +51,24 @@ def test_a_difference_is_paired() -> None:
     assert not better.likely_noise
     assert difference(a.tolist(), a.tolist()).likely_noise
     assert difference(a.tolist(), rng.permutation(a).tolist()).likely_noise
+
+
+def test_clusters_are_drawn_with_all_of_their_queries() -> None:
+    """100 clusters of four queries that share an outcome are 100 trials, not 400: 50 +- 1.96 * 5."""
+    outcomes = [0.0, 1.0] * 50
+    values = [outcome for outcome in outcomes for _ in range(4)]
+    clusters = [f"picture {number}" for number in range(100) for _ in range(4)]
+    found = interval(values, clusters)
+    assert found.mean == 50
+    assert (found.low, found.high) == (pytest.approx(40.2, abs=1), pytest.approx(59.8, abs=1))
+    assert interval(values).high - interval(values).low == pytest.approx((found.high - found.low) / 2, rel=0.1)
+    assert interval(values, list(range(400))) == interval(values)
+    assert interval([1.0, 0.0, 0.0], ["a", "b", "b"]).high == 100
+
+
+def test_a_difference_is_clustered_as_well() -> None:
+    """B is right on twelve more queries: twelve trials make that sure, one picture does not."""
+    a, b = [0.0] * 100, [1.0] * 12 + [0.0] * 88
+    apart, together = list(range(100)), ["one"] * 12 + list(range(88))
+    assert not difference(a, b, apart).likely_noise
+    assert difference(a, b, together).likely_noise

@@ -1,4 +1,4 @@
-"""The commands that measure: models as retrieval systems, and runs made elsewhere."""
+"""The commands that measure: models as retrieval systems, runs made elsewhere, and answers."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polyglance.cli.options import Json
-from polyglance.cli.output import console, print_json, stages, table, times
+from polyglance.cli.evaluate_answers import vqa, xgqa
+from polyglance.cli.options import Json, Languages, Split, wanted_split
+from polyglance.cli.output import console, print_json, show_comparison, stages, table, times
 
 if TYPE_CHECKING:
     from polyglance.evaluation.pools import Pool
     from polyglance.evaluation.runs import Scores
 
-app = typer.Typer(help="Measure retrieval.", no_args_is_help=True)
+app = typer.Typer(help="Measure retrieval and answers.", no_args_is_help=True)
+app.command()(vqa)
+app.command()(xgqa)
 
 LANGUAGE = "{language}"
 
@@ -28,11 +31,6 @@ class SystemName(StrEnum):
 
 
 Data = Annotated[Path, typer.Option(metavar="PATH", help="Captions: a file or a folder, in any form that is read.")]
-Languages = Annotated[
-    list[str] | None,
-    typer.Option("--language", metavar="CODE", help="A language to measure. [default: all of the data]"),
-]
-Split = Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")]
 
 
 @app.command()
@@ -165,13 +163,9 @@ def wanted_pools(
     data: Path, split: str, languages: list[str], images: Path | None = None, with_pictures: bool = False
 ) -> tuple["Pool", ...]:
     from polyglance.data.captions import read_captions
-    from polyglance.data.lines import split_of
     from polyglance.evaluation.pools import pools
 
-    try:
-        chosen = split_of({"split": split})
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    chosen = wanted_split(split)
     return pools(read_captions(data, images, with_pictures), chosen, languages)
 
 
@@ -196,13 +190,3 @@ def show_report(report: dict[str, Any]) -> None:
         output.print(found, style="yellow")
     if report["milliseconds"]:
         output.print(f"a text at a time: {times(report['milliseconds'])}", style="dim")
-
-
-def show_comparison(report: dict[str, Any]) -> None:
-    shown = table("language", "measure", "B - A", "95 %", "", numbers=["B - A", "95 %"])
-    for language, measures in report.items():
-        for name, one in measures.items():
-            low, high = one["interval"]
-            verdict = "may be noise" if one["likely_noise"] else "more than noise"
-            shown.add_row(language, name, f"{one['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}", verdict)
-    console().print(shown)

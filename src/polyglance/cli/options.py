@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from polyglance.data.lines import Split as SplitName
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 LibraryFolder = Annotated[
@@ -12,6 +15,11 @@ LibraryFolder = Annotated[
     typer.Option("--library", metavar="DIR", help="The library's folder. [default: ~/.local/share/polyglance/library]"),
 ]
 Language = Annotated[str, typer.Option("--language", metavar="CODE", help="Language of the text, such as de or ko.")]
+Split = Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option("--language", metavar="CODE", help="A language to measure. [default: all of the data]"),
+]
 
 
 def library_folder(chosen: Path | None) -> Path:
@@ -20,3 +28,13 @@ def library_folder(chosen: Path | None) -> Path:
         return chosen
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "polyglance" / "library"
+
+
+def wanted_split(name: str) -> "SplitName":
+    """Raises BadParameter where there is no such split."""
+    from polyglance.data.lines import split_of
+
+    try:
+        return split_of({"split": name})
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error

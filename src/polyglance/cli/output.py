@@ -71,6 +71,17 @@ def bar(share: float, width: int = 12) -> str:
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
+def show_comparison(report: dict[str, Any]) -> None:
+    """B less A, a line a language and measure."""
+    shown = table("language", "measure", "B - A", "95 %", "", numbers=["B - A", "95 %"])
+    for language, measures in report.items():
+        for name, one in measures.items():
+            low, high = one["interval"]
+            verdict = "may be noise" if one["likely_noise"] else "more than noise"
+            shown.add_row(language, name, f"{one['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}", verdict)
+    console().print(shown)
+
+
 def times(milliseconds: dict[str, float]) -> str:
     """`12.3 ms (text 4.0, retrieve 0.3, rerank 8.0)`."""
     parts = ", ".join(f"{name} {value:.1f}" for name, value in milliseconds.items() if name != "total")

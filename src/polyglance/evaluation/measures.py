@@ -61,17 +61,21 @@ def percent(judged: Sequence[Judged]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean in percent, and where 95 of 100 samples of as many queries would have it."""
+    """A mean in percent, and where 95 of 100 samples of as many queries, or clusters of them, would have it."""
 
     mean: float
     low: float
     high: float
 
 
-def interval(values: Sequence[float], seed: int = 0) -> Interval:
-    """values: of one measure, a query each. By the percentile bootstrap over queries (Efron 1979)."""
+def interval(values: Sequence[float], clusters: Sequence[Hashable] | None = None, seed: int = 0) -> Interval:
+    """values: of one measure, a query each. By the percentile bootstrap over queries (Efron 1979).
+
+    clusters: of each query what it shares with others, such as its picture; these are drawn then, each with all of its
+    queries (Davison and Hinkley 1997, section 3.8).
+    """
     own = np.asarray(values, dtype=np.float64)
-    low, high = np.percentile(_resampled_means(own, seed), [2.5, 97.5])
+    low, high = np.percentile(_resampled_means(own, clusters, seed), [2.5, 97.5])
     return Interval(100 * float(own.mean()), 100 * float(low), 100 * float(high))
 
 
@@ -86,14 +90,24 @@ class Difference:
         return self.interval.low <= 0 <= self.interval.high
 
 
-def difference(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Difference:
+def difference(
+    a: Sequence[float], b: Sequence[float], clusters: Sequence[Hashable] | None = None, seed: int = 0
+) -> Difference:
     """Paired: the values of one measure for the same queries in the same order."""
-    return Difference(interval([y - x for x, y in zip(a, b, strict=True)], seed))
+    return Difference(interval([y - x for x, y in zip(a, b, strict=True)], clusters, seed))
 
 
-def _resampled_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def _resampled_means(
+    values: NDArray[np.float64], clusters: Sequence[Hashable] | None, seed: int
+) -> NDArray[np.float64]:
     rng = np.random.default_rng(seed)
-    parts = [
-        values[rng.integers(0, len(values), (_BATCH, len(values)))].mean(axis=1) for _ in range(RESAMPLES // _BATCH)
-    ]
+    sums, sizes = values, np.ones_like(values)
+    if clusters is not None:
+        number = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+        places = np.array([number[cluster] for cluster in clusters])
+        sums, sizes = (np.bincount(places, each).astype(np.float64) for each in (values, sizes))
+    parts = []
+    for _ in range(RESAMPLES // _BATCH):
+        drawn = rng.integers(0, len(sums), (_BATCH, len(sums)))
+        parts.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     return np.concatenate(parts)

@@ -1,0 +1,207 @@
+"""The commands that measure answers to questions: a model's, and those given elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from polyglance.cli.options import Json, Languages, Split, wanted_split
+from polyglance.cli.output import console, one_line, print_json, show_comparison, stages, table
+
+if TYPE_CHECKING:
+    from polyglance.data.questions import Question
+
+_QUESTIONS = "as JSON Lines, GQA's object or IGLUE's list"
+METRICS = ("consistency", "validity", "plausibility", "distribution")
+"""Beside accuracy, where they could be told."""
+
+
+def vqa(
+    data: Annotated[
+        list[Path], typer.Option(metavar="FILE", help=f"Questions, {_QUESTIONS}; name it again for further files.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of the pictures. [default: that of the questions]")
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
+    language: Languages = None,
+    split: Split = "test",
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Without pictures: by the words of the questions of the split train alone.")
+    ] = False,
+    predictions: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Also write the answers there; {language} in the name stands for each one."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model's answers, by language and by type of question, beside three controls.
+
+    The controls are the same model with the picture blanked, with the pictures shuffled, and the commonest answer to
+    each structural type in the split train, or else among the questions themselves. With --blind, a bag of the
+    question's subwords answers in the model's place: what any model with pictures must be better than.
+
+    \b
+    Examples:
+      polyglance evaluate vqa --data scenes/questions.jsonl --model my-model
+      polyglance evaluate vqa --data de/train_48.json --data de/dev.json --split val --blind
+    """
+    from polyglance.data.predictions import LANGUAGE, write_predictions
+    from polyglance.data.questions import check_ids, check_pictures, of_split, read_questions
+    from polyglance.evaluation.answers import by_language
+
+    chosen = wanted_split(split)
+    read = [question for path in data for question in read_questions(path, images, with_pictures=False)]
+    check_ids(read, ", ".join(map(str, data)))
+    asked = in_languages(of_split(read, chosen), language or [])
+    languages = by_language(asked)
+    if predictions is not None and len(languages) > 1 and LANGUAGE not in predictions:
+        raise typer.BadParameter(f"the questions are in {', '.join(languages)}: write {LANGUAGE} in the file's name")
+    if blind and chosen == "train":
+        raise typer.BadParameter("--blind learns from the split train: choose another one with --split")
+    train = [] if chosen == "train" else [question for question in read if question.split == "train"]
+    if not blind:
+        check_pictures(asked)
+    from polyglance.evaluation.blind import answer_blind
+    from polyglance.evaluation.controls import answer_questions, controlled_report, most_frequent, scores_by_language
+    from polyglance.models import load_model
+
+    loaded = load_model(model)
+    given: dict[str, Sequence[str] | None] = {}
+    if blind:
+        answers, known = answer_blind(loaded, of_split(read, "train"), asked), {one.answer for one in train}
+    else:
+        with stages() as report:
+            answered = answer_questions(loaded, asked, report)
+        answers, known = answered.own, set(loaded.answers)
+        given = {"blank": answered.blank, "shuffled": answered.shuffled}
+    given["most_frequent"] = most_frequent(asked, train or asked)
+    controls = {name: scores_by_language(asked, one) if one else None for name, one in given.items()}
+    scores = scores_by_language(asked, answers)
+    if predictions is not None:
+        for one in scores:
+            write_predictions(Path(predictions.replace(LANGUAGE, one.language)), one.given)
+    found = {
+        "model": None if blind else loaded.name,
+        "split": chosen,
+        **controlled_report(scores, controls, known),
+        "most_frequent_of": "train" if train else chosen,
+    }
+    print_json(found) if as_json else show_answers(found)
+
+
+def xgqa(
+    gold: Annotated[Path, typer.Option(metavar="FILE", help=f"The questions with their answers, {_QUESTIONS}.")],
+    predictions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE_OR_FOLDER",
+            help="Predictions in GQA's form, a file a language; {language} in the name stands for each one.",
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="A B", help="Two such: is B better than A, or is it noise?")
+    ] = None,
+    exclude: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Questions to leave out; name it again for more.")
+    ] = None,
+    choices: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="GQA's choices, for validity and plausibility.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="train, val or test. [default: all of the questions]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge answers that were given elsewhere, as xGQA and GQA do: by exact equality.
+
+    A question without a prediction counts as wrong. The answers of xGQA are the same in all languages: questions of one
+    language serve predictions in any. A file's language is that in its name, such as test_de_0_result.json, or that of
+    its folder.
+
+    \b
+    Examples:
+      polyglance evaluate xgqa --gold testdev.json --exclude dev.json --exclude train_48.json --predictions uc2
+      polyglance evaluate xgqa --gold de/dev.json --compare a/test_{language}.json b/test_{language}.json
+    """
+    from polyglance.data.questions import of_split, read_questions
+    from polyglance.evaluation.answers import answer_report, compare_answers, score_files
+    from polyglance.evaluation.gqa import gqa_metrics, read_choices, with_metrics
+    from polyglance.evaluation.report import comparison_report
+
+    if (predictions is None) == (compare is None):
+        raise typer.BadParameter("name predictions with --predictions, or two sets of them with --compare A B")
+    read = read_questions(gold, with_pictures=False)
+    asked = of_split(read, wanted_split(split)) if split else read
+    left_out = {one.id for path in exclude or [] for one in read_questions(path, with_pictures=False)}
+    chosen = read_choices(choices) if choices else None
+    if compare is not None:
+        a, b = (score_files(name, asked, left_out) for name in compare)
+        compared = comparison_report(compare_answers(a, b))
+        print_json(compared) if as_json else show_comparison(compared)
+        return
+    scores = score_files(predictions or "", asked, left_out)
+    found = with_metrics(answer_report(scores), {one.language: gqa_metrics(one, chosen) for one in scores})
+    print_json(found) if as_json else show_answers(found)
+
+
+def in_languages(questions: "Sequence[Question]", wanted: "Sequence[str]") -> "list[Question]":
+    """Those in these languages, or all where none is named. Raises DataError for a language without questions."""
+    from polyglance.errors import DataError
+
+    there = dict.fromkeys(question.language for question in questions)
+    if missing := [code for code in wanted if code not in there]:
+        raise DataError(f"expected questions in {', '.join(missing)}, but there are only those in {', '.join(there)}")
+    return [question for question in questions if question.language in (wanted or there)]
+
+
+def show_answers(report: dict[str, Any]) -> None:
+    """A line a language, its controls beside it; then types, what was missing, and what could not be told."""
+    output = console()
+    controls = list(report.get("controls", {}))
+    metrics = [name for name in METRICS if report.get(name) is not None]
+    numbers = ["questions", "accuracy", "95 %", *(name.replace("_", " ") for name in controls), *metrics]
+    shown = table("language", *numbers, numbers=numbers)
+    for language, one in report["by_language"].items():
+        low, high = one["interval"]
+        cells = [*(one.get("controls", {}).get(name) for name in controls), *(one[name] for name in metrics)]
+        shown.add_row(
+            one_line(language),
+            f"{one['questions']:,}",
+            cell(one["accuracy"]),
+            f"{low:.1f} to {high:.1f}",
+            *map(cell, cells),
+        )
+    if len(report["by_language"]) > 1:
+        cells = [*(report["controls"][name] for name in controls), *(report[name] for name in metrics)]
+        shown.add_row("all", f"{report['questions']:,}", cell(report["accuracy"]), "", *map(cell, cells))
+    output.print(shown)
+    if report["agreement"] is not None:
+        output.print(f"the same answer to a question in two languages: {report['agreement']:.2f}")
+    if report["mean_without_source"] is not None:
+        output.print(f"mean of the languages without English: {report['mean_without_source']:.2f}")
+    for kind in ("by_structural", "by_semantic"):
+        if report[kind]:
+            types = ", ".join(f"{one_line(name)} {value:.2f}" for name, value in report[kind].items())
+            output.print(f"{kind.replace('_', ' ')} type: {types}")
+    if report["missing"]:
+        first = ", ".join(f"{one['language']} {one_line(one['question'])}" for one in report["missing_questions"][:20])
+        output.print(
+            f"questions without a prediction, which count as wrong: {report['missing']:,} ({first})", style="yellow"
+        )
+    outside = report.get("outside_vocabulary", {"questions": 0})
+    if outside["questions"]:
+        first = ", ".join(map(one_line, outside["answers"][:20]))
+        output.print(
+            f"questions whose answer cannot be given, which count as wrong: {outside['questions']:,} ({first})",
+            style="yellow",
+        )
+    if "most_frequent_of" in report:
+        output.print(f"most frequent: of each structural type in the split {report['most_frequent_of']}", style="dim")
+    for name, needed in report["needs"].items():
+        output.print(f"{name.replace('_', ' ')} needs {needed}", style="dim")
+
+
+def cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

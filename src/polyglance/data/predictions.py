@@ -1,0 +1,79 @@
+"""Answers that were given elsewhere, in GQA's form: [{"questionId": "...", "prediction": "..."}], a file a language."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from glob import escape, glob
+from pathlib import Path
+from typing import Final
+
+from polyglance.data.lines import named, short
+from polyglance.data.questions import language_in_name, read_json
+from polyglance.errors import DataError
+
+LANGUAGE: Final = "{language}"
+"""Stands in a file's name for the code of each language."""
+_FORM: Final = '{"questionId": "...", "prediction": "..."}'
+
+
+def read_predictions(path: Path) -> dict[str, str]:
+    """The answers by the ids of their questions.
+
+    Raises DataError for a file of another form, and for questions that are answered twice; all of these are named
+    together.
+    """
+    document = read_json(path, "predictions")
+    if not isinstance(document, list):
+        raise DataError(f"{path}: expected a list of {_FORM}, got {short(document)}")
+    found: list[tuple[str, str]] = []
+    wrong = []
+    for place, row in enumerate(document, 1):
+        match row:
+            case {"questionId": str() | int() as key, "prediction": str(answer)}:
+                found.append((str(key), answer))
+            case _:
+                wrong.append(f"number {place}: expected {_FORM}, got {short(row)}")
+    if wrong:
+        raise DataError(f"{path}: {named(wrong)}")
+    answers = dict(found)
+    if len(answers) < len(found):
+        twice = [key for key, count in Counter(key for key, _ in found).items() if count > 1]
+        raise DataError(f"{path}: expected one prediction a question, but these have more: {named(twice)}")
+    return answers
+
+
+def write_predictions(path: Path, answers: Mapping[str, str]) -> None:
+    rows = [{"questionId": key, "prediction": answer} for key, answer in answers.items()]
+    path.write_text(json.dumps(rows, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def find_predictions(name: str) -> dict[str | None, Path]:
+    """The files by language: of a folder; of a name in which `{language}` stands for the codes; or one file.
+
+    The key is None where a file's name says no language. Raises DataError where there is none, and for a folder that
+    has several of one language.
+    """
+    path = Path(name)
+    if LANGUAGE in name:
+        pattern = re.compile(re.escape(name).replace(re.escape(LANGUAGE), "([a-z]{2,3})"))
+        there = [
+            (match[1], Path(file))
+            for file in glob(escape(name).replace(escape(LANGUAGE), "*"))
+            if (match := pattern.fullmatch(file))
+        ]
+    elif path.is_dir():
+        there = [(language_in_name(file), file) for file in path.glob("*.json")]
+    else:
+        return {language_in_name(path): path}
+    if not there:
+        raise DataError(f"expected predictions, a file of JSON a language, in {name}, but there is none")
+    found: dict[str | None, Path] = {}
+    for language, file in sorted(there, key=lambda one: one[1]):
+        if language in found:
+            raise DataError(
+                f"expected one file a language in {name}, got {found[language].name} and {file.name}: "
+                f"name them as {LANGUAGE} does in '{name}/test_{LANGUAGE}.json'"
+            )
+        found[language] = file
+    return found

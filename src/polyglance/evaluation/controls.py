@@ -1,0 +1,120 @@
+"""A model's answers to questions about pictures, and what they must be held against: the same model with the picture
+blanked, and with another picture of the questions', and the commonest answer to each type of question."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import torch
+from jaxtyping import Int
+from PIL import Image
+from torch import Tensor
+
+from polyglance.data.questions import Question
+from polyglance.evaluation.answers import AnswerScores, answer_report, by_language, overall_accuracy, score_answers
+from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.reading import read_pictures
+from polyglance.nn.states import TokenStates
+
+QUESTIONS: Final = 256
+"""A batch."""
+
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""Called with a stage's name, how many of its steps are done, of how many, and figures, of which there are none."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model answers to each of many questions. shuffled: None where there is but one picture."""
+
+    own: tuple[str, ...]
+    blank: tuple[str, ...]
+    shuffled: tuple[str, ...] | None
+
+
+def answer_questions(
+    model: JointModel, questions: Sequence[Question], report: Report | None = None, seed: int = 0
+) -> Answered:
+    """Each picture is read once, and kept in 8 bits as a library keeps it; each question is read once.
+
+    Raises DataError that names pictures that cannot be read.
+    """
+    paths = list(dict.fromkeys(question.image for question in questions))
+    pictures = _as_stored(read_pictures(model, paths, report and partial(_tell, report, "pictures")))
+    white = torch.from_numpy(model.preprocess(Image.new("RGB", (256, 256), "white"))[None])
+    blank = _as_stored(model.read_images(ImageBatch(white)))
+    row_of = {path: row for row, path in enumerate(paths)}
+    own = torch.tensor([row_of[question.image] for question in questions])
+    seen = [(pictures, own), (blank, torch.zeros_like(own))]
+    if len(paths) > 1:
+        seen.append((pictures, _others(len(paths), seed)[own]))
+    answered: list[list[int]] = [[] for _ in seen]
+    for start in range(0, len(questions), QUESTIONS):
+        asked = questions[start : start + QUESTIONS]
+        texts = model.read_text(model.tokenize([one.question for one in asked], [one.language for one in asked]))
+        for found, (states, rows) in zip(answered, seen, strict=True):
+            found += model.answer(texts, states[rows[start : start + QUESTIONS]]).argmax(dim=-1).tolist()
+        if report:
+            _tell(report, "questions", start + len(asked), len(questions))
+    said = [tuple(model.answers[index] for index in found) for found in answered]
+    return Answered(said[0], said[1], said[2] if len(said) > 2 else None)
+
+
+def most_frequent(questions: Sequence[Question], counted: Sequence[Question]) -> tuple[str, ...]:
+    """For each question the commonest answer of its structural type among those counted; of all of them where that
+    type is not there."""
+    answers: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+    for question in counted:
+        answers[question.types.structural][question.answer] += 1
+    overall = sum(answers.values(), Counter[str]())
+    commonest = {kind: counts.most_common(1)[0][0] for kind, counts in answers.items()}
+    return tuple(commonest.get(question.types.structural, overall.most_common(1)[0][0]) for question in questions)
+
+
+def scores_by_language(questions: Sequence[Question], answers: Sequence[str]) -> list[AnswerScores]:
+    """answers: one a question."""
+    given = {(one.language, one.id): answer for one, answer in zip(questions, answers, strict=True)}
+    return [
+        score_answers(language, asked, {one.id: given[language, one.id] for one in asked})
+        for language, asked in by_language(questions).items()
+    ]
+
+
+def controlled_report(
+    scores: Sequence[AnswerScores], controls: Mapping[str, Sequence[AnswerScores] | None], known: Collection[str]
+) -> dict[str, Any]:
+    """`answer_report` with the accuracies of the controls beside every accuracy, and with what cannot be said.
+
+    controls: by name, of the same questions; None for one that could not be made. known: what can be answered; any
+    other right answer is outside the vocabulary, and its questions count as wrong.
+    """
+    report = answer_report(scores)
+    for one in (report, *report["by_language"].values()):
+        one["controls"] = dict.fromkeys(controls)
+    for name, judged in controls.items():
+        if judged is not None:
+            report["controls"][name] = overall_accuracy(judged)
+            for control in judged:
+                report["by_language"][control.language]["controls"][name] = control.accuracy
+    outside = Counter(one.answer for language in scores for one in language.questions if one.answer not in known)
+    report["outside_vocabulary"] = {"questions": outside.total(), "answers": list(outside)}
+    return report
+
+
+def _tell(report: Report, stage: str, done: int, total: int) -> None:
+    report(stage, done, total, {})
+
+
+def _as_stored(states: TokenStates) -> TokenStates:
+    return TokenStates.load(states.store(), "image")
+
+
+def _others(pictures: int, seed: int) -> Int[Tensor, " pictures"]:
+    """For each picture another one, and each once: the next on a random way round."""
+    way = random.Random(seed).sample(range(pictures), pictures)
+    other = torch.empty(pictures, dtype=torch.long)
+    other[way] = torch.tensor([*way[1:], way[0]])
+    return other

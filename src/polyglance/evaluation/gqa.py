@@ -1,0 +1,117 @@
+"""GQA's metrics beside accuracy (arXiv:1902.09506, section 4.4), as its public scorer computes them.
+
+Each needs something of the question file or beside it, and is None where that is not there.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Final
+
+from polyglance.data.lines import named, short
+from polyglance.data.questions import Question, read_json
+from polyglance.errors import DataError
+from polyglance.evaluation.answers import AnswerScores
+
+_CHOICES: Final = "a file of choices (--choices), as GQA's val_choices.json"
+NEEDS: Final = {
+    "consistency": 'questions that say which others they entail ("entailed"), those among them, and right answers',
+    "validity": _CHOICES,
+    "plausibility": _CHOICES,
+    "distribution": 'questions that say what their answer is one of ("groups": {"global"})',
+}
+_COMMON: Final = ("color", "material", "shape")
+"""What may be said when it is asked what two things have in common."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What can be said to a question at all, and what makes sense in the world."""
+
+    valid: frozenset[str]
+    plausible: frozenset[str]
+
+
+def read_choices(path: Path) -> dict[str, Choices]:
+    """By question id: {"ID": {"valid": [...], "plausible": [...]}}. Raises DataError for a file of another form."""
+    document = read_json(path, "choices")
+    if not isinstance(document, dict):
+        raise DataError(f"{path}: expected an object of choices by question id, got {short(document)}")
+    found, wrong = {}, []
+    for key, row in document.items():
+        match row:
+            case {"valid": [*valid], "plausible": [*plausible]}:
+                found[key] = Choices(frozenset(map(str, valid)), frozenset(map(str, plausible)))
+            case _:
+                wrong.append(f'question {key}: expected lists "valid" and "plausible", got {short(row)}')
+    if wrong:
+        raise DataError(f"{path}: {named(wrong)}")
+    return found
+
+
+def gqa_metrics(scores: AnswerScores, choices: Mapping[str, Choices] | None = None) -> dict[str, float | None]:
+    """Percent, but for the distribution, of which less is better; None for what cannot be told."""
+    return {
+        "consistency": _consistency(scores),
+        "validity": _among(scores, choices, "valid"),
+        "plausibility": _among(scores, choices, "plausible"),
+        "distribution": _distribution(scores),
+    }
+
+
+def _consistency(scores: AnswerScores) -> float | None:
+    """Over the questions that are answered right and entail others: how many of those are answered right as well."""
+    shares = []
+    for question, right in zip(scores.questions, scores.right.tolist(), strict=True):
+        entailed = [key for key in question.entailed if key != question.id and key in scores.asked]
+        if right and entailed:
+            shares.append(fmean(scores.given.get(key) == scores.asked[key].answer for key in entailed))
+    return 100 * fmean(shares) if shares else None
+
+
+def _among(scores: AnswerScores, choices: Mapping[str, Choices] | None, kind: str) -> float | None:
+    """How many answers are among a question's choices. Raises DataError for questions without choices."""
+    if choices is None:
+        return None
+    if lost := [one.id for one in scores.questions if one.id not in choices]:
+        raise DataError(f"expected choices for every question, but there are none for {named(lost)}")
+    return 100 * fmean(scores.given.get(one.id) in _allowed(one, choices[one.id], kind) for one in scores.questions)
+
+
+def _allowed(question: Question, choices: Choices, kind: str) -> frozenset[str] | tuple[str, ...]:
+    if "Common" in (question.types.detailed or ""):
+        return _COMMON
+    allowed: frozenset[str] = getattr(choices, kind)
+    return allowed
+
+
+def _distribution(scores: AnswerScores) -> float | None:
+    """Chi-square of the answers given against the right ones in each group; the groups' mean by size, over 100."""
+    gold: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    given: defaultdict[str, Counter[str | None]] = defaultdict(Counter)
+    for question in scores.questions:
+        if question.group is not None:
+            gold[question.group][question.answer] += 1
+            given[question.group][scores.given.get(question.id)] += 1
+    if not gold:
+        return None
+    weighted = [
+        counts.total() * sum((given[group][answer] - count) ** 2 / count for answer, count in counts.items())
+        for group, counts in gold.items()
+    ]
+    return sum(weighted) / sum(counts.total() for counts in gold.values()) / 100
+
+
+def with_metrics(report: dict[str, Any], metrics: Mapping[str, Mapping[str, float | None]]) -> dict[str, Any]:
+    """The report of answers with these metrics, of each language and their means, and with what those need that are
+    None."""
+    for language, found in metrics.items():
+        report["by_language"][language] |= found
+    for name, needed in NEEDS.items():
+        values = [value for found in metrics.values() if (value := found[name]) is not None]
+        report[name] = fmean(values) if values else None
+        if not values:
+            report["needs"][name] = needed
+    return report

@@ -1,0 +1,74 @@
+"""A model's answers and the controls beside them: a model that sees nothing but colours, whose answers are known."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from polyglance.data.questions import Question, Types, check_pictures
+from polyglance.errors import DataError
+from polyglance.evaluation.controls import answer_questions, controlled_report, most_frequent, scores_by_language
+from tests.fakes import COLOURS, ColourModel
+
+NAMES = ("red", "green", "blue")
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> list[Question]:
+    """Two questions a picture, in two languages."""
+    for name in NAMES:
+        Image.new("RGB", (16, 16), COLOURS[name]).save(tmp_path / f"{name}.png")
+    types = Types("query", "attr")
+    return [
+        Question(tmp_path / f"{name}.png", "What colour?", name, language, "test", f"{name}{number}", types)
+        for language in ("en", "de")
+        for name in NAMES
+        for number in range(2)
+    ]
+
+
+def test_each_picture_is_read_once_however_many_questions_it_has(asked: list[Question]) -> None:
+    model = ColourModel()
+    answered = answer_questions(model, asked)
+    assert model.pictures_read == len(NAMES) + 1  # the blank one
+    assert answered.own == tuple(question.answer for question in asked)
+    assert set(answered.blank) == {"white"}
+    assert answered.shuffled is not None
+    for question, answer in zip(asked, answered.shuffled, strict=True):
+        assert answer in NAMES
+        assert answer != question.answer
+    assert answered == answer_questions(model, asked)
+
+
+def test_one_picture_cannot_be_shuffled(asked: list[Question]) -> None:
+    assert answer_questions(ColourModel(), asked[:2]).shuffled is None
+
+
+def test_pictures_that_are_not_there_are_named(asked: list[Question]) -> None:
+    asked[0].image.unlink()
+    with pytest.raises(DataError, match=r"1 pictures cannot be read: .*red\.png"):
+        answer_questions(ColourModel(), asked)
+    with pytest.raises(DataError, match=r"no picture .*red\.png: name their folder with --images, or .* --blind"):
+        check_pictures(asked)
+
+
+def test_the_commonest_answer_of_each_type() -> None:
+    kinds = [("query", "red"), ("query", "red"), ("query", "blue"), ("verify", "no"), (None, "five")]
+    counted = [Question(Path(), "?", answer, types=Types(kind)) for kind, answer in kinds]
+    wanted = [Question(Path(), "?", "?", types=Types(kind)) for kind in ("verify", "query", None, "choose")]
+    assert most_frequent(wanted, counted) == ("no", "red", "five", "red")
+
+
+def test_a_report_has_the_controls_beside_every_accuracy(asked: list[Question]) -> None:
+    answered = answer_questions(ColourModel(), asked)
+    controls = {
+        "blank": scores_by_language(asked, answered.blank),
+        "shuffled": None,
+        "most_frequent": scores_by_language(asked, most_frequent(asked, asked)),
+    }
+    report = controlled_report(scores_by_language(asked, answered.own), controls, {"red", "green"})
+    assert report["accuracy"] == 100
+    expected = {"blank": 0, "shuffled": None, "most_frequent": pytest.approx(100 / 3)}
+    assert report["controls"] == report["by_language"]["de"]["controls"] == expected
+    assert report["outside_vocabulary"] == {"questions": 4, "answers": ["blue"]}
+    assert report["by_structural"] == {"query": 100}
