@@ -119,7 +119,7 @@ def train_scenes_mini(
         questions=settings.questions,
     )
     if not start:
-        _train_texts(model, source, settings, folder, report)
+        train_texts(model, source, settings, folder, report)
     if not tasks_alone:
         losses = WordLosses(model, source, kept_pictures, kept_faces)
         schedule = Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4))
@@ -245,7 +245,7 @@ def _train_pictures(
 # -- the text side -----------------------------------------------------------------------------------------------------
 
 
-def _train_texts(
+def train_texts(
     model: SingleStreamModel, source: WordSource, settings: ScenesMiniSettings, folder: Path, report: Report | None
 ) -> None:
     """The third stage, in place."""

@@ -1,0 +1,198 @@
+"""The two bodies: one that learned pictures and English, and one that read eight languages and no picture."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from experiments.scenes_mini import read_scenes
+from experiments.xgqa.settings import Settings
+from polyglance.data.gallery import gallery
+from polyglance.data.tokenization import Tokenizer
+from polyglance.languages import DEMO_LANGUAGES
+from polyglance.models import load_model
+from polyglance.models.checkpoint import load_folder, save_model
+from polyglance.models.protocol import ImageBatch
+from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.nn.states import TokenStates
+from polyglance.scenes import meaning as m
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
+from polyglance.scenes.truth import SceneIndex
+from polyglance.training.languages import autocast, mask_tokens
+from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.meanings import sample_meaning
+from polyglance.training.pictures import draw_scenes, gallery_pixels
+from polyglance.training.scenes_mini import ScenesMiniSettings, train_texts
+from polyglance.training.word_source import WordSource
+from polyglance.training.words import PICTURE_PARTS, WordLosses
+
+SOURCE_LANGUAGE = "en"
+TEXT_PARTS = ("token_embedding", "text_position", "text_layers", "expand_text", "joint_layers", "token_head")
+TARGETS = tuple(code for code in DEMO_LANGUAGES if code != SOURCE_LANGUAGE)
+FIRST_SENTENCE = 100_000
+"""Sentences are said of scenes of the training range from here on, each language's of others: nothing is parallel."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What the bodies have in common. Pictures are read by the lower layers of the bundled model, which learned them
+    from scene graphs, without a word."""
+
+    settings: Settings
+    folder: Path
+    report: Report
+    seed: int
+
+    @cached_property
+    def scenes(self) -> list[Scene]:
+        return [sample_scene(seed) for seed in range(self.settings.scenes)]
+
+    @cached_property
+    def test_scenes(self) -> list[Scene]:
+        return [sample_scene(FIRST_SEED["test"] + number) for number in range(self.settings.pictures)]
+
+    @cached_property
+    def states(self) -> TokenStates:
+        """Of the training pictures, bfloat16."""
+        path = self.folder / "states.safetensors"
+        if not path.exists():
+            pixels = draw_scenes(range(self.settings.scenes), self.folder / "pictures.npy", _told(self.report, "draw"))
+            model = bundled()
+            parts = [model.read_images(ImageBatch(part)).hidden for part in pixels.split(250)]
+            save_file({"states": torch.cat(parts).bfloat16()}, path)
+        hidden = load_file(path)["states"]
+        return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
+
+    @cached_property
+    def test_states(self) -> TokenStates:
+        """As they come back from a library."""
+        return read_scenes(bundled(), self.test_scenes)
+
+    def sentences(self, code: str) -> list[str]:
+        """What is said of scenes in one language, captions and questions, all different from each other."""
+        rng = random.Random(f"sentences {code} {self.seed}")
+        said: dict[str, None] = {}
+        first = FIRST_SENTENCE * (1 + DEMO_LANGUAGES.index(code))
+        for seed in range(first, first + FIRST_SENTENCE):
+            if len(said) == self.settings.sentences:
+                break
+            said[say(code, sample_meaning(sample_scene(seed), rng))] = None
+        return list(said)
+
+
+def say(code: str, meaning: m.Caption | m.Question) -> str:
+    speaker = grammar(code)
+    return speaker.caption(meaning) if isinstance(meaning, tuple) else speaker.say(meaning)
+
+
+def bundled() -> SingleStreamModel:
+    model = load_model()
+    assert isinstance(model, SingleStreamModel)
+    return model
+
+
+def english_body(world: World) -> SingleStreamModel:
+    """Text layers and joint layers that learned English alone: its facts, pictures beside it, and its hidden words."""
+    folder = world.folder / f"english-{world.seed}"
+    if not (folder / "config.json").exists():
+        settings = world.settings
+        tokenizer = _tokenizer(world, [SOURCE_LANGUAGE], settings.vocabulary)
+        model = _untrained(tokenizer, (SOURCE_LANGUAGE,), world.seed)
+        named = [row for row, entry in enumerate(gallery()) if not entry.name_is_held_out(SOURCE_LANGUAGE)]
+        source = WordSource(
+            index=SceneIndex(world.scenes),
+            gallery=[gallery()[row] for row in named],
+            languages=(SOURCE_LANGUAGE,),
+            encode=model.tokenize,
+            seed=world.seed,
+            captions=settings.captions,
+            names=settings.names,
+            questions=settings.questions,
+        )
+        stages = ScenesMiniSettings(
+            seed=world.seed, text_steps=settings.fact_steps, texts=settings.texts, text_names=settings.names
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        train_texts(model, source, stages, folder, world.report)
+        faces = model.read_images(ImageBatch(gallery_pixels(model.preprocess)[named]))
+        words = WordLosses(model, source, world.states, faces)
+        tokens = TokensOf(model, world.sentences(SOURCE_LANGUAGE), world.seed, settings.captions)
+        fit(
+            "words",
+            words.trained,
+            lambda step: {**words(step), **tokens(step)},
+            Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4)),
+            folder,
+            world.report,
+        )
+        words.keep_temperature()
+        save_model(model.eval(), folder)
+    return load_folder(folder)
+
+
+def multilingual_body(world: World) -> SingleStreamModel:
+    """Text layers and joint layers that told hidden words in eight languages, and never saw a picture."""
+    folder = world.folder / f"multilingual-{world.seed}"
+    if not (folder / "config.json").exists():
+        tokenizer = _tokenizer(world, DEMO_LANGUAGES, world.settings.shared_vocabulary)
+        model = _untrained(tokenizer, DEMO_LANGUAGES, world.seed)
+        said = [sentence for code in DEMO_LANGUAGES for sentence in world.sentences(code)]
+        tokens = TokensOf(model, said, world.seed, 128)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.startswith(TEXT_PARTS))
+        folder.mkdir(parents=True, exist_ok=True)
+        steps = world.settings.token_steps
+        fit("tokens", model, tokens, Schedule(steps, 1.5e-3, warmup=min(200, steps // 4)), folder, world.report)
+        save_model(model.eval(), folder)
+    return load_folder(folder)
+
+
+class TokensOf:
+    """Masked-language modelling in a model's own subwords."""
+
+    def __init__(self, model: SingleStreamModel, sentences: list[str], seed: int, batch: int) -> None:
+        self.model, self.sentences, self.seed, self.batch = model, sentences, seed, batch
+
+    def __call__(self, step: int) -> Losses:
+        some = random.Random(f"tokens {self.seed} {step}").sample(self.sentences, min(self.batch, len(self.sentences)))
+        batch = self.model.tokenize(some)
+        generator = torch.Generator().manual_seed(self.seed << 32 | step)
+        masked, places = mask_tokens(batch, self.model.tokenizer, generator)
+        with autocast(self.model):
+            logits = self.model.predict_tokens(masked, places)[None]
+        return {"tokens": F.cross_entropy(logits.float(), batch.ids[places])}
+
+
+def _untrained(tokenizer: Tokenizer, languages: Sequence[str], seed: int) -> SingleStreamModel:
+    """Of the bundled model's shape, with its picture layers."""
+    pretrained = bundled().float()
+    torch.manual_seed(seed)
+    config = replace(
+        pretrained.config,
+        vocabulary=tokenizer.vocabulary,
+        languages=tuple(languages),
+        task_adapters=None,
+        predicts_tokens=True,
+        temperature=SingleStreamConfig.temperature,
+        calibration=SingleStreamConfig.calibration,
+        recall_by_depth=SingleStreamConfig.recall_by_depth,
+    )
+    model = SingleStreamModel(config, tokenizer, "untrained")
+    of_pictures = {name: value for name, value in pretrained.state_dict().items() if name.startswith(PICTURE_PARTS)}
+    model.load_state_dict(of_pictures, strict=False)
+    return model.eval()
+
+
+def _tokenizer(world: World, languages: Sequence[str], vocabulary: int) -> Tokenizer:
+    names = [entry.names[code] for code in languages for entry in gallery() if not entry.name_is_held_out(code)]
+    return Tokenizer.train([*(text for code in languages for text in world.sentences(code)), *names], vocabulary)
+
+
+def _told(report: Report, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: report(stage, done, total, {})
