@@ -186,6 +186,10 @@ def ask(
     budget: Annotated[
         float | None, typer.Option(metavar="MS", help="Milliseconds for an answer, by which auto chooses the depth.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A model's name or folder. [default: that of the library, or of the task]"),
+    ] = None,
     library: LibraryFolder = None,
     language: Language = "auto",
     answer_language: Annotated[
@@ -210,7 +214,7 @@ def ask(
     if not task and (depth is not None or budget is not None):
         raise typer.BadParameter("--depth and --budget are of tasks: name one with --task DIR")
     with TemporaryDirectory() as nowhere:
-        opened = library_to_ask(library, Path(nowhere), task or [], needed=image is None)
+        opened = library_to_ask(library, Path(nowhere), model, task or [], needed=image is None)
         if image is None:
             image = best_hit(opened.search(query or "", k=1, language=language))
         response: AskResponse | AskTasksResponse
@@ -264,19 +268,23 @@ def task_depth(depth: str | None) -> int | Literal["auto"] | None:
     return int(depth)
 
 
-def library_to_ask(chosen: Path | None, nowhere: Path, tasks: Sequence[Path], needed: bool) -> "Library":
-    """The library that was chosen, or the user's own; where there is none, or tasks ask for a model of theirs, an empty
-    one in the folder `nowhere`, unless it is needed to search in."""
+def library_to_ask(
+    chosen: Path | None, nowhere: Path, model: str | None, tasks: Sequence[Path], needed: bool
+) -> "Library":
+    """The library that was chosen, or the user's own; where there is none, or a model is named or tasks ask for one of
+    theirs, an empty one in the folder `nowhere`, unless it is needed to search in."""
     from polyglance.library import Library
 
     folder = library_folder(chosen)
+    if not needed and chosen is None and model:
+        return Library.open(nowhere, model=model)
     if not needed and chosen is None and tasks:
         from polyglance.models.tasks import load_task
 
         return Library.open(nowhere, model=load_task(tasks[0]).model)
     if not needed and chosen is None and not folder.exists():
         return Library.open(nowhere)
-    return Library.open(folder, create=False)
+    return Library.open(folder, model, create=False)
 
 
 def best_hit(response: "SearchResponse[SearchResult]") -> Path:

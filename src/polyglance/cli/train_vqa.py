@@ -1,0 +1,106 @@
+"""The command that trains a model to answer questions about one's own pictures."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from polyglance.cli.options import Json
+from polyglance.cli.output import console, one_line, print_json, stages
+
+if TYPE_CHECKING:
+    from polyglance.training.devices import Precision
+    from polyglance.training.vqa import VqaReport
+
+
+def vqa(
+    data: Annotated[
+        Path, typer.Option(metavar="FILE", help="JSON Lines with image, question, answer, language, split.")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the trained model is put; made when it is missing.")
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="The model to begin with: a name or a folder.")
+    ] = "scenes-mini",
+    adapters: Annotated[
+        bool, typer.Option("--adapters", help="Train the adapter and the head of answering in a frozen model.")
+    ] = False,
+    freeze_lower: Annotated[
+        bool,
+        typer.Option("--freeze-lower", help="Leave the layers that read pictures as they are; read pictures once."),
+    ] = False,
+    steps: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="How long. [default: ten epochs, or 300 if that is more]")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Questions a step.")] = 64,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="RATE", help="How far a step goes. [default: 5e-4, with --adapters 1e-3]"),
+    ] = None,
+    precision: Annotated[str, typer.Option(metavar="bf16|fp16|no", help="Of products; no: float32.")] = "bf16",
+    patience: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Of twenty validations so many without a gain, then it ends; 0: never."),
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of the order.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a model on the questions of the split train, in any words and about any pictures.
+
+    Its answers become those of these questions; what it knew of them it keeps. Questions of the split val, or of a
+    tenth of the pictures where there are none, tell twenty times how good it is; the best model is kept. The same
+    command goes on with a run that was stopped.
+
+    Use the model with --model DIR; a library is read anew with it. With --adapters it searches as well as before; else
+    that is not seen to, nor how it understands languages that are not among the questions.
+
+    \b
+    Example:
+      polyglance train vqa --data my-questions.jsonl --output my-model
+      polyglance ask "How many are there?" --image picture.jpg --model my-model
+    """
+    from polyglance.data.questions import read_questions
+    from polyglance.models import load_model, source_of
+    from polyglance.training.devices import is_first_process
+    from polyglance.training.plots import plot_losses
+    from polyglance.training.vqa import STAGE, VqaSettings, train_vqa
+
+    settings = VqaSettings(
+        adapters=adapters,
+        freeze_lower=freeze_lower,
+        steps=steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        precision=cast("Precision", precision),
+        patience=patience,
+        seed=seed,
+    )
+    questions = read_questions(data)
+    loaded = load_model(model)
+    with stages() as report:
+        done = train_vqa(loaded, source_of(model), questions, output, settings, report)
+    if is_first_process():
+        plot_losses(output / "training", (STAGE,))
+        show(done, output, as_json)
+
+
+def show(done: "VqaReport", folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(folder), **asdict(done)})
+        return
+    output = console()
+    output.print(
+        f"{done.questions:,} questions about {done.pictures:,} pictures, {done.answers:,} answers of which the model "
+        f"knew {done.known:,}; {done.steps:,} steps, loss {done.loss:.3f}; the model is in {one_line(str(folder))}",
+        soft_wrap=True,
+    )
+    if done.cut:
+        output.print(f"questions longer than the model reads, whose ends are not seen: {done.cut:,}", soft_wrap=True)
+    values = ", ".join(f"{value:.1f}" for value in done.validation)
+    what = "the split val" if done.own_split else "a tenth of the pictures, which were not trained on"
+    output.print(
+        f"right of {done.held_out:,} questions of {what}, in percent: {values}; kept: number {done.best}",
+        soft_wrap=True,
+    )

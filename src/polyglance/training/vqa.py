@@ -1,0 +1,316 @@
+"""A joint model trained to answer a user's own questions about their own pictures, resumable, the best validation kept.
+
+The answers are those of the user's questions; what the model knew of them, it keeps.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from statistics import fmean
+from typing import Final, get_args
+
+import torch
+from jaxtyping import Float, Int
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.adapters.config import AdapterConfig
+from polyglance.data.captions import Caption
+from polyglance.data.questions import Question
+from polyglance.errors import ConfigurationError, DataError
+from polyglance.models.checkpoint import save_model
+from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.reading import PICTURES
+from polyglance.models.single_stream import TASKS, SingleStreamModel
+from polyglance.nn.states import TokenStates
+from polyglance.training.beginning import check_beginning, remade
+from polyglance.training.caption_source import texts_too_long
+from polyglance.training.devices import Devices, Precision
+from polyglance.training.kept_pictures import PictureInputs, read_pixels
+from polyglance.training.loop import Losses, Report, Schedule, fit, hold_statistics, read_log
+from polyglance.training.state_cache import KeptStates, keep_states
+from polyglance.training.task import Shuffled
+from polyglance.training.validations import Validations
+
+STAGE: Final = "vqa"
+VALIDATIONS: Final = 20
+"""How often a training is validated, however long it is."""
+EPOCHS: Final = 10
+LEAST_STEPS: Final = 300
+"""A training has so many steps, or what makes so many epochs if that is more, where nobody says otherwise."""
+
+OF_PICTURES: Final = ("stem", "image_position", "image_layers", "compressor")
+"""What reads a picture. Where it is frozen, pictures are read once."""
+OF_OTHER_TASKS: Final = ("embed_head", "match_head")
+
+
+@dataclass(frozen=True)
+class VqaSettings:
+    """How a model is trained.
+
+    adapters: train the adapter and the head of answering alone, in a frozen body. freeze_lower: what reads a picture
+    stays as it is, the compressor included, so that its states stay the same. steps: None for ten epochs, and no fewer
+    than 300. learning_rate: None for 5e-4, with adapters 1e-3; after a linear warm-up over a twentieth of the steps it
+    falls along a cosine. patience: of twenty validations so many without a gain, then it ends; 0 never. precision: of
+    products, bf16, fp16 or no (float32).
+    """
+
+    adapters: bool = False
+    freeze_lower: bool = False
+    steps: int | None = None
+    batch: int = 64
+    learning_rate: float | None = None
+    precision: Precision = "bf16"
+    patience: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or (self.steps is not None and self.steps < 1):
+            raise ConfigurationError(
+                f"expected 1 or more steps and questions a step, got {self.steps} and {self.batch}"
+            )
+        if self.precision not in get_args(Precision):
+            raise ConfigurationError(
+                f"expected precision to be one of {', '.join(get_args(Precision))}, got {self.precision!r}"
+            )
+
+    @property
+    def freezes(self) -> bool:
+        """Whether pictures are read once."""
+        return self.adapters or self.freeze_lower
+
+    def schedule(self, questions: int) -> Schedule:
+        steps = self.steps or max(LEAST_STEPS, EPOCHS * -(-questions // self.batch))
+        rate = self.learning_rate or (1e-3 if self.adapters else 5e-4)
+        return Schedule(steps, rate, max(1, steps // 20))
+
+
+@dataclass(frozen=True)
+class VqaReport:
+    """What a training came to.
+
+    model: what it began with. questions, pictures: that it was trained on. answers: that it can give; known: of which
+    it knew so many. loss: the mean over the last twentieth. held_out: questions of the validation, of the split val or
+    else of a tenth of the training's pictures (`own_split` is False). validation: percent of them that are right,
+    after each twentieth of the steps; best: that of the weights that were kept, from 1. cut: questions that are longer
+    than the model reads.
+    """
+
+    model: str
+    questions: int
+    pictures: int
+    answers: int
+    known: int
+    steps: int
+    loss: float
+    held_out: int
+    own_split: bool
+    validation: tuple[float, ...]
+    best: int
+    cut: int
+
+
+def train_vqa(
+    model: SingleStreamModel,
+    source: str,
+    questions: Sequence[Question],
+    output: Path,
+    settings: VqaSettings | None = None,
+    report: Report | None = None,
+) -> VqaReport:
+    """Trains on the questions of the split train and leaves the model in `output`, with the log and the checkpoint of
+    its training in `output/training`, from where a killed run goes on to the same end. What is validated on has the
+    best answers; questions of the split test are left aside.
+
+    source: what loads the model again.
+
+    Raises:
+        DataError: there is nothing to train on, two answers to tell apart included, in letters that the tokenizer
+            knows; or pictures cannot be read.
+        TrainingError: a loss is no number any more; the last checkpoint stays.
+        ConfigurationError: the folder holds another training, or the model has languages that were added to it.
+    """
+    settings = settings or VqaSettings()
+    if added := [code for code in model.languages if code not in model.config.languages]:
+        raise ConfigurationError(
+            f"expected a model to which no language was added, got {model.name} with {', '.join(added)}: "
+            "train the model that it was added to, and add it to that"
+        )
+    own_split = any(question.split == "val" for question in questions)
+    trained_on, held_out = parted(questions, settings.seed)
+    answers = vocabulary(questions)
+    cut = texts_too_long(
+        [Caption(one.image, one.question, one.language) for one in (*trained_on, *held_out)],
+        model.tokenizer,
+        model.config.max_text_tokens,
+        "questions",
+    )
+    folder = output / "training"
+    asked = sha256(repr((trained_on, held_out)).encode(errors="surrogateescape")).hexdigest()[:16]
+    check_beginning(folder / "settings.json", {**asdict(settings), "model": model.fingerprint, "questions": asked})
+    known = sum(answer in model.answers for answer in answers)
+    learner = VqaLosses(answering(model, answers, settings), trained_on, held_out, settings, folder / "states", report)
+    schedule = settings.schedule(len(trained_on))
+    every = -(-schedule.steps // VALIDATIONS)
+    validations = Validations(folder, learner, learner.accuracy, settings.patience)
+    if not validations.ended:
+        fit(
+            STAGE,
+            learner,
+            learner.step,
+            schedule,
+            folder,
+            report,
+            check=validations,
+            check_every=every,
+            engine=learner.devices,
+        )
+    learner.load_state_dict(load_file(validations.weights))
+    trained = learner.model.cpu().eval().requires_grad_(False)
+    trained.name = output.resolve().name
+    if learner.devices.first:
+        save_model(trained, output)
+    rows = list(read_log(folder / f"{STAGE}.jsonl"))
+    return VqaReport(
+        model=source,
+        questions=len(trained_on),
+        pictures=len({question.image for question in trained_on}),
+        answers=len(answers),
+        known=known,
+        steps=len(rows),
+        loss=fmean(row["loss"] for row in rows[-every:]),
+        held_out=len(held_out),
+        own_split=own_split,
+        validation=tuple(validations.values),
+        best=validations.best,
+        cut=cut,
+    )
+
+
+def parted(questions: Sequence[Question], seed: int) -> tuple[list[Question], list[Question]]:
+    """(what is trained on, what is validated on): the splits train and val; without a split val, all questions of a
+    tenth of the pictures of the split train, drawn by the seed, are validated on instead.
+
+    Raises DataError without questions of the split train, and where their only picture would be held out.
+    """
+    train, val = ([one for one in questions if one.split == split] for split in ("train", "val"))
+    if not train:
+        there = sorted({one.split for one in questions})
+        raise DataError(f"expected questions of the split train, but there are only those of {', '.join(there)}")
+    if val:
+        return train, val
+    images = list(dict.fromkeys(one.image for one in train))
+    if len(images) < 2:
+        raise DataError("expected questions of the split val, or two pictures or more to hold one out, got one picture")
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).tolist()
+    aside = {images[row] for row in order[: max(1, len(images) // 10)]}
+    return [one for one in train if one.image not in aside], [one for one in train if one.image in aside]
+
+
+def vocabulary(questions: Sequence[Question]) -> tuple[str, ...]:
+    """The answers of the split train, the most frequent first, and of those as frequent by name.
+
+    Raises DataError for fewer than two.
+    """
+    counts = Counter(question.answer for question in questions if question.split == "train")
+    if len(counts) < 2:
+        raise DataError(f"expected questions of the split train with two different answers or more, got {len(counts)}")
+    return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer)))
+
+
+def answering(model: SingleStreamModel, answers: Sequence[str], settings: VqaSettings) -> SingleStreamModel:
+    """The model with these answers in float32: the head's rows of those that it knew are taken over, the others drawn.
+    With adapters for the tasks where these are to be trained and there are none."""
+    shape = model.config.task_adapters or (AdapterConfig() if settings.adapters else None)
+    made = remade(model, settings.seed, answers=tuple(answers), task_adapters=shape)
+    rows = {answer: row for row, answer in enumerate(model.answers)}
+    with torch.no_grad():
+        for row, answer in enumerate(answers):
+            if answer in rows:
+                made.answer_head.weight[row] = model.answer_head.weight[rows[answer]].float()
+                made.answer_head.bias[row] = model.answer_head.bias[rows[answer]].float()
+    return made
+
+
+class VqaLosses(nn.Module):
+    """The loss of a step, and the accuracy on what is held out.
+
+    folder: where what frozen layers make of the pictures is kept, to be mapped; None keeps it in memory.
+    """
+
+    def __init__(
+        self,
+        model: SingleStreamModel,
+        trained_on: Sequence[Question],
+        held_out: Sequence[Question],
+        settings: VqaSettings,
+        folder: Path | None = None,
+        report: Report | None = None,
+    ) -> None:
+        super().__init__()
+        self.devices = Devices(settings.precision)
+        self.model, self._report = model.to(self.devices.device), report
+        asked = (*trained_on, *held_out)
+        self.images = tuple(dict.fromkeys(question.image for question in asked))
+        row_of, label_of = ({one: row for row, one in enumerate(there)} for there in (self.images, model.answers))
+        self.picture_of = torch.tensor([row_of[question.image] for question in asked])
+        self.labels = torch.tensor([label_of.get(question.answer, -1) for question in asked])
+        self.texts = model.tokenize([question.question for question in asked])
+        self.trained_on = len(trained_on)
+        together = None if settings.freezes else self.picture_of[: len(trained_on)]
+        self._rows = Shuffled(len(trained_on), settings.batch, settings.seed, together)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(_is_trained(name, settings))
+        if model.task_adapters:
+            for task in TASKS:
+                model.task_adapters.adapters[task].requires_grad_(task == "answer")
+        self._kept: KeptStates | None = None
+        if settings.freezes:
+            with self.devices.first_alone():
+                inputs = PictureInputs(model.eval(), self.images, compressed=True)
+                self._kept = keep_states(inputs, folder=folder, report=report)
+
+    def train(self, mode: bool = True) -> "VqaLosses":
+        super().train(mode)
+        hold_statistics(self.model)
+        return self
+
+    def step(self, number: int) -> Losses:
+        """Processes share the questions of a batch, and each has the loss of the whole."""
+        rows = self._rows(number)
+        with self.devices.autocast():
+            logits = self.devices.together(self._logits(rows[self.devices.share(len(rows))]), len(rows))
+        return {"loss": F.cross_entropy(logits, self.labels[rows].to(logits.device))}
+
+    @torch.no_grad()
+    def accuracy(self) -> float:
+        """Percent of what is held out; an answer that the model does not have is never given."""
+        rows = torch.arange(self.trained_on, len(self.labels))
+        with self.devices.autocast():
+            given = torch.cat([self._logits(part).argmax(dim=1).cpu() for part in rows.split(PICTURES)])
+        return round(100 * (given == self.labels[rows]).float().mean().item(), 4)
+
+    def _logits(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows answers"]:
+        there = rows.to(self.model.device)
+        longest = int(self.texts.mask[there].sum(dim=1).max())
+        texts = TextBatch(self.texts.ids[there, :longest], self.texts.mask[there, :longest])
+        return self.model.answer(self.model.read_text(texts), self._pictures(self.picture_of[rows]))
+
+    def _pictures(self, rows: Int[Tensor, " rows"]) -> TokenStates:
+        """Where pictures are read anew, each is once, however many of the questions are about it."""
+        if self._kept is not None:
+            hidden, mask = self._kept.before(0, rows)
+            return TokenStates(hidden, mask, "image")
+        different, place = rows.unique(return_inverse=True)
+        pixels = read_pixels(self.model, [self.images[row] for row in different.tolist()])
+        return self.model.read_images(ImageBatch(pixels))[place.to(self.model.device)]
+
+
+def _is_trained(name: str, settings: VqaSettings) -> bool:
+    if settings.adapters:
+        return name.startswith(("answer_head", "task_adapters"))
+    frozen = (*OF_OTHER_TASKS, *OF_PICTURES) if settings.freeze_lower else OF_OTHER_TASKS
+    return not name.startswith(frozen)
