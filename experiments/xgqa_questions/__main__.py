@@ -1,0 +1,190 @@
+"""What xGQA's 2,912 real questions tell without their pictures, in eight languages.
+
+    python -m experiments.xgqa_questions [--data FOLDER] [--model NAME_OR_FOLDER ...] [--output FOLDER]
+
+How a model's tokenizer spells them; how well their language is told by all and by their first words; how often one
+published model (UC2, IGLUE's runs) gives the same answer to a question in two languages; and how far the words of a
+question go by themselves, trained on train_48 and tested on dev, beside that model with pictures on the same questions.
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from experiments.results import RESULTS, Row, write_results
+from polyglance.data.predictions import LANGUAGE
+from polyglance.data.questions import Question, read_questions
+from polyglance.data.tokenization import Tokenizer
+from polyglance.evaluation.answers import AnswerScores, agreement, answer_report, score_files
+from polyglance.evaluation.blind import answer_blind
+from polyglance.evaluation.controls import controlled_report, most_frequent, scores_by_language
+from polyglance.languages import AUTO, DEMO_LANGUAGES, detect
+from polyglance.models import load_model
+from polyglance.models.protocol import JointModel
+
+MORE_LANGUAGES = ("fr", "es")
+"""That a user may have added; no question is in them."""
+WORDS = (1, 2, 3, None)
+_BROKEN = "\ufffd"
+"""In what a subword of bytes that are no whole letter decodes to."""
+SHOTS = {0: "zero_shot", 48: "few_shot"}
+
+
+def spelling_row(name: str, tokenizer: Tokenizer, language: str, questions: Sequence[Question]) -> Row:
+    """Words as they stand within a sentence; in Chinese each character is one.
+
+    unknown: in percent, words with a letter that is broken into bytes, where other tokenizers say [UNK]. by_letters:
+    words of two letters or more of which no two make a subword, so that nothing is known of them but their letters.
+    """
+    words = list(chain.from_iterable(_words(question.question, language) for question in questions))
+    subwords = [subword.strip() for subword in tokenizer.subwords()]
+    spelled = [
+        [subwords[index] for index in ids]
+        for ids in tokenizer.spell(words if language == "zh" else [f" {word}" for word in words])
+    ]
+    unknown = sum(any(_BROKEN in subword for subword in word) for word in spelled)
+    letters = sum(len(word) > 1 and all(len(subword) == 1 for subword in word) for word in spelled)
+    return {
+        "part": "spelling",
+        "tokenizer": name,
+        "language": language,
+        "words": len(words),
+        "subwords_a_word": round(sum(map(len, spelled)) / len(words), 3),
+        "unknown": round(100 * unknown / len(words), 2),
+        "by_letters": None if language == "zh" else round(100 * letters / len(words), 2),
+    }
+
+
+def detection_rows(language: str, questions: Sequence[Question], among: Sequence[str]) -> Iterator[Row]:
+    """By the first words, in percent. A Chinese word is taken for two characters."""
+    for words in WORDS:
+        begun = [_begin(question.question, language, words) for question in questions]
+        told = [detect(text, among) for text in begun]
+        yield {
+            "part": "detection",
+            "among": len(among),
+            "words": words or "all",
+            "language": language,
+            "right": round(100 * told.count(language) / len(told), 2),
+            "not_told": round(100 * told.count(AUTO) / len(told), 2),
+        }
+
+
+def detection_times(questions: Sequence[Question]) -> Row:
+    """first_ms: with what is imported for it; call_us: the mean of a question's."""
+    started = time.perf_counter()
+    detect("ein roter Stern")
+    first = time.perf_counter()
+    for question in questions:
+        detect(question.question)
+    ended = time.perf_counter()
+    return {
+        "part": "detection times",
+        "first_ms": round(1000 * (first - started), 2),
+        "call_us": round(1e6 * (ended - first) / len(questions), 1),
+    }
+
+
+def agreement_rows(shots: int, scores: Sequence[AnswerScores]) -> Iterator[Row]:
+    """In percent of the questions, without a look at what is right."""
+    alike = agreement(scores)
+    (english,) = (one for one in scores if one.language == "en")
+    for one in scores:
+        yield {
+            "part": "agreement",
+            "shots": shots,
+            "language": one.language,
+            "questions": len(one.questions),
+            "with_others": round(alike[one.language], 2),
+            "with_english": None if one is english else round(agreement([english, one])["en"], 2),
+            "accuracy": round(one.accuracy, 2),
+        }
+
+
+def blind_rows(
+    model: JointModel, train: Sequence[Question], dev: Sequence[Question], seeing: dict[int, list[AnswerScores]]
+) -> Iterator[Row]:
+    """seeing: of the published model, by shots."""
+    controls = {"most_frequent": scores_by_language(dev, most_frequent(dev, train))}
+    blind = scores_by_language(dev, answer_blind(model, train, dev))
+    report = controlled_report(blind, controls, {question.answer for question in train})
+    published = {shots: answer_report(scores)["by_language"] for shots, scores in seeing.items()}
+    outside = report["outside_vocabulary"]["questions"] / len(report["by_language"])
+    for language, found in report["by_language"].items():
+        low, high = found["interval"]
+        yield {
+            "part": "blind",
+            "language": language,
+            "questions": found["questions"],
+            "accuracy": round(found["accuracy"], 2),
+            "interval": [round(low, 2), round(high, 2)],
+            "by_structural": {name: round(value, 2) for name, value in found["by_structural"].items()},
+            "most_frequent": round(found["controls"]["most_frequent"], 2),
+            "outside_vocabulary": round(100 * outside / found["questions"], 2),
+            "published": {str(shots): round(there[language]["accuracy"], 2) for shots, there in published.items()},
+        }
+
+
+def _words(text: str, language: str) -> list[str]:
+    """Of letters, marks and digits; in Chinese each character."""
+    found = re.findall(r"[\w\u0980-\u09FF\u200c\u200d]+", text)
+    return list("".join(found)) if language == "zh" else found
+
+
+def _begin(text: str, language: str, words: int | None) -> str:
+    if words is None:
+        return text
+    return text[: 2 * words] if language == "zh" else " ".join(text.split()[:words])
+
+
+def _read(folder: Path, name: str) -> list[Question]:
+    """In all languages."""
+    files = (folder / "xgqa" / "few_shot" / language / f"{name}.json" for language in DEMO_LANGUAGES)
+    return [question for file in files for question in read_questions(file, with_pictures=False)]
+
+
+def _published(folder: Path, shots: int, gold: Sequence[Question], left_out: set[str]) -> list[AnswerScores]:
+    """UC2's answers to the questions of test-dev but those left out, in the order of the languages."""
+    name = f"{folder}/iglue/xgqa/{SHOTS[shots]}/uc2/test_{LANGUAGE}_{shots}_result.json"
+    scores = {one.language: one for one in score_files(name, gold, left_out)}
+    return [scores[language] for language in DEMO_LANGUAGES]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    here = Path(__file__).parents[3] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("POLYGLANCE_SHARED_DATA", here)))
+    parser.add_argument("--model", action="append", help="whose tokenizer is measured; the first counts words blindly")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    started = time.time()
+    train, dev = (_read(arguments.data, name) for name in ("train_48", "dev"))
+    testdev = read_questions(arguments.data / "iglue" / "gqa_testdev.json", with_pictures=False)
+    dev_ids, train_ids = ({question.id for question in questions} for questions in (dev, train))
+    asked = {code: [one for one in (*train, *dev) if one.language == code] for code in DEMO_LANGUAGES}
+
+    rows: list[Row] = [detection_times(asked["de"])]
+    for among in (DEMO_LANGUAGES, (*DEMO_LANGUAGES, *MORE_LANGUAGES)):
+        for language, questions in asked.items():
+            rows += detection_rows(language, questions, among)
+    models = {name: load_model(name) for name in arguments.model or ["scenes-mini"]}
+    for name, model in models.items():
+        rows += [spelling_row(name, model.tokenizer, language, questions) for language, questions in asked.items()]
+    for shots in SHOTS:
+        rows += agreement_rows(shots, _published(arguments.data, shots, testdev, dev_ids | train_ids))
+    elsewhere = {question.id for question in testdev} - dev_ids
+    english = [question for question in testdev if question.id in dev_ids]
+    seeing = {shots: _published(arguments.data, shots, english, elsewhere) for shots in SHOTS}
+    rows += blind_rows(next(iter(models.values())), train, dev, seeing)
+    for row in rows:
+        print(*(f"{key}={value}" for key, value in row.items()), file=sys.stderr)
+    print(f"wrote {write_results('xgqa_questions', rows, 0, started, arguments.output)}")
+
+
+if __name__ == "__main__":
+    main()
