@@ -20,9 +20,10 @@ from experiments.results import RESULTS, Row, write_results
 from polyglance.data.predictions import LANGUAGE
 from polyglance.data.questions import Question, read_questions
 from polyglance.data.tokenization import Tokenizer
-from polyglance.evaluation.answers import AnswerScores, agreement, answer_report, score_files
+from polyglance.evaluation.answers import AnswerScores, agreement, compare_answers, score_files
 from polyglance.evaluation.blind import answer_blind
 from polyglance.evaluation.controls import controlled_report, most_frequent, scores_by_language
+from polyglance.evaluation.measures import Difference
 from polyglance.languages import AUTO, DEMO_LANGUAGES, detect
 from polyglance.models import load_model
 from polyglance.models.protocol import JointModel
@@ -113,7 +114,7 @@ def blind_rows(
     controls = {"most_frequent": scores_by_language(dev, most_frequent(dev, train))}
     blind = scores_by_language(dev, answer_blind(model, train, dev))
     report = controlled_report(blind, controls, {question.answer for question in train})
-    published = {shots: answer_report(scores)["by_language"] for shots, scores in seeing.items()}
+    gains = {shots: compare_answers(blind, scores) for shots, scores in seeing.items()}
     outside = report["outside_vocabulary"]["questions"] / len(report["by_language"])
     for language, found in report["by_language"].items():
         low, high = found["interval"]
@@ -126,8 +127,19 @@ def blind_rows(
             "by_structural": {name: round(value, 2) for name, value in found["by_structural"].items()},
             "most_frequent": round(found["controls"]["most_frequent"], 2),
             "outside_vocabulary": round(100 * outside / found["questions"], 2),
-            "published": {str(shots): round(there[language]["accuracy"], 2) for shots, there in published.items()},
+            "published": {
+                str(shots): {"accuracy": round(one.accuracy, 2), **_gain(gains[shots][language]["accuracy"])}
+                for shots, scores in seeing.items()
+                for one in scores
+                if one.language == language
+            },
         }
+
+
+def _gain(found: Difference) -> Row:
+    """Over words alone, in points."""
+    one = found.interval
+    return {"gain": round(one.mean, 2), "gain_interval": [round(one.low, 2), round(one.high, 2)]}
 
 
 def _words(text: str, language: str) -> list[str]:

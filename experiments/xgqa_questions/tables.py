@@ -51,11 +51,17 @@ def blind(rows: Rows) -> str:
     found = _part(rows, "blind")
     columns: list[tuple[str, Callable[[Row], str]]] = [
         ("words alone", lambda row: f"{row['accuracy']:.1f}"),
-        ("- 95 % of that", lambda row: f"{row['interval'][0]:.0f} to {row['interval'][1]:.0f}"),
+        ("- 95 % of that", lambda row: _range(row["interval"])),
         *((f"- {kind}", lambda row, k=kind: f"{row['by_structural'][k]:.1f}") for kind in found[0]["by_structural"]),
         ("each type's commonest answer", lambda row: f"{row['most_frequent']:.1f}"),
-        ("UC2, 0 pictures of the language", lambda row: f"{row['published']['0']:.1f}"),
-        ("UC2, 48 pictures", lambda row: f"{row['published']['48']:.1f}"),
+        *(
+            line
+            for shots in found[0]["published"]
+            for line in (
+                (f"UC2, {shots} pictures", lambda row, n=shots: f"{row['published'][n]['accuracy']:.1f}"),
+                ("- 95 % of what it is better", lambda row, n=shots: _range(row["published"][n]["gain_interval"])),
+            )
+        ),
     ]
     return table(["%", *_languages(found)], ([name, *map(cell, found)] for name, cell in columns))
 
@@ -74,6 +80,10 @@ def _part(rows: Rows, part: str) -> list[Row]:
 
 def _languages(rows: Rows) -> list[str]:
     return list(dict.fromkeys(row["language"] for row in rows))
+
+
+def _range(interval: Sequence[float]) -> str:
+    return f"{interval[0]:.0f} to {interval[1]:.0f}"
 
 
 def _percent(value: float | None) -> str:
