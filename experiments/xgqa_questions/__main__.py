@@ -49,7 +49,7 @@ def spelling_row(name: str, tokenizer: Tokenizer, language: str, questions: Sequ
         for ids in tokenizer.spell(words if language == "zh" else [f" {word}" for word in words])
     ]
     unknown = sum(any(_BROKEN in subword for subword in word) for word in spelled)
-    letters = sum(len(word) > 1 and all(len(subword) == 1 for subword in word) for word in spelled)
+    letters = sum(len(word) > 1 and all(len(subword) <= 1 for subword in word) for word in spelled)
     return {
         "part": "spelling",
         "tokenizer": name,

@@ -83,7 +83,7 @@ def _languages(rows: Rows) -> list[str]:
 
 
 def _range(interval: Sequence[float]) -> str:
-    return f"{interval[0]:.0f} to {interval[1]:.0f}"
+    return f"{interval[0]:.1f} to {interval[1]:.1f}"
 
 
 def _percent(value: float | None) -> str:

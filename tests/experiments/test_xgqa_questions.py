@@ -1,0 +1,50 @@
+"""What is measured of real questions without their pictures: words by hand, and tables from rows."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.xgqa_questions.__main__ import detection_rows, spelling_row
+from experiments.xgqa_questions.tables import TABLES
+from polyglance.data.questions import Question
+from polyglance.data.tokenization import Tokenizer
+from polyglance.languages import DEMO_LANGUAGES
+
+
+def asked(*texts: str) -> list[Question]:
+    return [Question(Path(), text, "yes") for text in texts]
+
+
+def test_words_are_counted_as_they_are_spelled() -> None:
+    tokenizer = Tokenizer.train(["a red star"] * 3, 300)
+    row = spelling_row("tiny", tokenizer, "en", asked("Red star, qpx?", "Звезда red"))
+    assert row["words"] == 5
+    assert row["by_letters"] == 40  # qpx, and звезда, of which no letter is a subword either
+    assert row["unknown"] == 20
+    assert row["subwords_a_word"] == pytest.approx((1 + 1 + 4 + 13 + 1) / 5)
+    chinese = spelling_row("tiny", tokenizer, "zh", asked("红色?"))
+    assert (chinese["words"], chinese["unknown"], chinese["by_letters"]) == (2, 100, None)
+
+
+def test_first_words() -> None:
+    rows = list(detection_rows("de", asked("was ist das für ein Stern"), DEMO_LANGUAGES))
+    assert [row["words"] for row in rows] == [1, 2, 3, "all"]
+    assert rows[-1]["right"] == 100
+    assert [row["right"] for row in detection_rows("zh", asked("红色的星星"), DEMO_LANGUAGES)] == [100] * 4
+
+
+def test_tables_have_a_column_a_language() -> None:
+    common = {"language": "de", "tokenizer": "tiny", "among": 8, "words": 1, "shots": 0}
+    published = {"0": {"accuracy": 30.0, "gain": 1.0, "gain_interval": [-1.0, 2.0]}}
+    rows = [
+        {"part": "spelling", **common, "subwords_a_word": 1.5, "unknown": 0.0, "by_letters": None},
+        {"part": "detection", **common, "right": 85.7},
+        {"part": "agreement", **common, "with_others": 40.0, "with_english": None, "accuracy": 30.0},
+        {"part": "blind", **common, "accuracy": 29.0, "interval": [27.0, 31.0], "by_structural": {"query": 12.0}}
+        | {"most_frequent": 21.0, "published": published},
+    ]
+    for draw in TABLES.values():
+        head, _, *lines = draw(rows).splitlines()
+        assert head.endswith("| de |")
+        assert lines
+    assert "| UC2, 0 pictures | 30.0 |\n| - 95 % of what it is better | -1.0 to 2.0 |" in TABLES["xgqa_blind"](rows)
