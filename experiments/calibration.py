@@ -1,10 +1,13 @@
-"""Whether a search's scores are probabilities, and the line that makes them so.
+"""Whether a search's scores are probabilities, and the line that makes them so; and what each drop depth of the matches
+is worth.
 
     python -m experiments.calibration [--model NAME_OR_FOLDER] [--pictures 2000] [--queries 500] [--output FOLDER]
 
 Searches in a pool of validation scenes, each in one of the model's languages: half of them for a scene of the pool, by
 a caption that fits no other, half for a scene that is not there, by a caption that fits none. Every one of the 20
-candidates is a pair of a logit and a truth. The line is fitted on one pool and judged on another, of other scenes.
+candidates is a pair of a logit and a truth. The line is fitted on one pool and judged on another, of other scenes. At
+each drop depth (arXiv:2010.11918) the same candidates are matched again: R@1 of both pools' searches for a scene that
+is there is what the model's `recall_by_depth` says.
 """
 
 import argparse
@@ -23,8 +26,8 @@ from experiments.scenes_mini import CANDIDATES, read_scenes
 from polyglance.evaluation.calibration import calibration_error, fit_calibration, reliability
 from polyglance.evaluation.retrieval import match, retrieve
 from polyglance.models import load_model
-from polyglance.models.protocol import JointModel
 from polyglance.models.reading import embed_all, read_texts
+from polyglance.models.single_stream import SingleStreamModel
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import scene_captions
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
@@ -34,18 +37,26 @@ IMAGES = RESULTS.parent / "images"
 APART = 100_000
 """Between the seeds of the two pools."""
 LEAST = 0.5
+ROUNDS = 50
+TEXT = "a red star to the left of a small dog on a white plate"
 
 
 @dataclass(frozen=True)
 class Searches:
-    """Logits of the candidates, and which of them are true: (queries, candidates). present: (queries,)."""
+    """by_depth: logits of the candidates at every drop depth, (depths, queries, candidates). true: which of them are,
+    (queries, candidates). present: (queries,)."""
 
-    logits: NDArray[np.float64]
+    by_depth: NDArray[np.float64]
     true: NDArray[np.bool_]
     present: NDArray[np.bool_]
 
+    @property
+    def logits(self) -> NDArray[np.float64]:
+        """(queries, candidates), as they are where nothing is dropped."""
+        return self.by_depth[0]
 
-def search_scenes(model: JointModel, seed: int, pictures: int, queries: int) -> Searches:
+
+def search_scenes(model: SingleStreamModel, seed: int, pictures: int, queries: int) -> Searches:
     """Of a pool of `pictures` scenes from `seed` on; `queries` for scenes in it, as many for the scenes behind it."""
     scenes = [sample_scene(seed + number) for number in range(pictures + queries + queries // 4)]
     index = SceneIndex(scenes)
@@ -57,9 +68,10 @@ def search_scenes(model: JointModel, seed: int, pictures: int, queries: int) -> 
     texts = read_texts(model, [said.caption(captions[row]) for said, row in zip(words, rows, strict=True)])
     states = read_scenes(model, scenes[:pictures])
     found, _ = retrieve(embed_all(model, texts), embed_all(model, states), CANDIDATES)
-    logits = match(model, texts, states, found.order, queries_are_text=True)
+    depths = range(1 + len(model.joint_layers.layers) if model.task_adapters else 1)
+    logits = [match(model, texts, states, found.order, queries_are_text=True, depth=depth) for depth in depths]
     true = found.order == torch.tensor(rows)[:, None]
-    return Searches(logits.double().numpy(), true.numpy(), np.array(rows) < pictures)
+    return Searches(torch.stack(logits).double().numpy(), true.numpy(), np.array(rows) < pictures)
 
 
 def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
@@ -80,6 +92,39 @@ def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
         "results_a_present_search": round(float(left[searches.present].sum(axis=1).mean()), 2),
         "bins": [vars(one) for one in reliability(probabilities.ravel(), searches.true.ravel())],
     }
+
+
+def depth_rows(pools: Sequence[Searches], line: tuple[float, float], shares: Sequence[float]) -> list[Row]:
+    """What a search loses and gains at each depth. line: fitted at depth 0. shares: of the time that depth 0 takes."""
+    logits = np.concatenate([one.by_depth for one in pools], axis=1)
+    true = np.concatenate([one.true for one in pools])
+    present = np.concatenate([one.present for one in pools])
+    best = logits.argmax(axis=2)
+    probabilities = 1 / (1 + np.exp(-(line[0] * logits + line[1])))
+    return [
+        {
+            "depth": depth,
+            "queries": int(present.sum()),
+            "R@1": _percent(np.take_along_axis(true, best[depth, :, None], axis=1)[present]),
+            "same_best": _percent((best[depth] == best[0])[present]),
+            "calibration_error": round(100 * calibration_error(probabilities[depth].ravel(), true.ravel()), 2),
+            "time": round(100 * share, 1),
+        }
+        for depth, share in enumerate(shares)
+    ]
+
+
+def time_shares(model: SingleStreamModel, depths: int) -> list[float]:
+    """Of a match of 20 candidates at each depth, of the time at depth 0: medians of the shares of `ROUNDS` turns."""
+    text = model.read_text(model.tokenize([TEXT]))[[0] * CANDIDATES]
+    states = read_scenes(model, [sample_scene(FIRST_SEED["val"] + number) for number in range(CANDIDATES)])
+    taken = np.empty((ROUNDS, depths))
+    for turn, depth in np.ndindex(taken.shape):
+        started = time.perf_counter()
+        model.match(text, states, depth)
+        taken[turn, depth] = time.perf_counter() - started
+    shares: list[float] = np.median(taken / taken[:, :1], axis=0).tolist()
+    return shares
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
@@ -114,12 +159,14 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.time()
     model = load_model(arguments.model)
-    line = _line(search_scenes(model, arguments.seed, arguments.pictures, arguments.queries))
+    fitted = search_scenes(model, arguments.seed, arguments.pictures, arguments.queries)
+    line = _line(fitted)
     judged = search_scenes(model, arguments.seed + APART, arguments.pictures, arguments.queries)
     rows = [judged_row("the match's own", judged, (1.0, 0.0)), judged_row("calibrated", judged, line)]
-    path = write_results("calibration", rows, arguments.seed, started, arguments.output)
+    depths = depth_rows([fitted, judged], line, time_shares(model, len(judged.by_depth)))
+    path = write_results("calibration", rows + depths, arguments.seed, started, arguments.output)
     draw(rows, arguments.images / "calibration.png")
-    for row in rows:
+    for row in rows + depths:
         print(*(f"{key}={value}" for key, value in row.items() if key != "bins"))
     print(f"wrote {path}")
 

@@ -39,15 +39,17 @@ def match(
     pool: TokenStates,
     chosen: Int[Tensor, "queries candidates"],
     queries_are_text: bool,
+    depth: int = 0,
 ) -> Float[Tensor, "queries candidates"]:
-    """The cross-encoder's logit of each query with each of its candidates."""
+    """The cross-encoder's logit of each query with each of its candidates. depth: as of `JointModel.match`."""
     rows, columns = chosen.shape
     scores = []
     for q, i in zip(
         torch.arange(rows).repeat_interleave(columns).split(PAIRS), chosen.flatten().split(PAIRS), strict=True
     ):
         asking, asked = queries[q].trimmed(), pool[i].trimmed()
-        scores.append((model.match(asking, asked) if queries_are_text else model.match(asked, asking)).float())
+        pairs = (asking, asked) if queries_are_text else (asked, asking)
+        scores.append(model.match(*pairs, depth=depth).float())
     return torch.cat(scores).view(rows, columns)
 
 
