@@ -159,7 +159,7 @@ def rerank() -> str:
 
 def calibration() -> str:
     """A line before and one after."""
-    rows = results("calibration")
+    rows = [row for row in results("calibration") if "scores" in row]
     columns: list[tuple[str, Callable[[Row], str]]] = [
         ("slope, offset", lambda row: f"{row['slope']:g}, {row['offset']:g}"),
         ("calibration error", lambda row: f"{row['calibration_error']:.2f}"),
@@ -170,6 +170,21 @@ def calibration() -> str:
     return table(
         ["%", *(name for name, _ in columns)], ([row["scores"], *(of(row) for _, of in columns)] for row in rows)
     )
+
+
+def drop_depths() -> str:
+    """A drop depth a line: what it costs and is worth."""
+    lines = (
+        [
+            str(row["depth"]),
+            *(f"{row[name]:.1f}" for name in ("R@1", "same_best")),
+            f"{row['calibration_error']:.2f}",
+            f"{row['time']:.0f}",
+        ]
+        for row in results("calibration")
+        if "depth" in row
+    )
+    return table(["drop depth", "R@1, %", "the same best, %", "calibration error, %", "time of depth 0, %"], lines)
 
 
 def _of(experiment: str, draw: Callable[[list[Row]], str]) -> str:
@@ -185,6 +200,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "rerank": rerank,
     "calibration": calibration,
+    "drop_depths": drop_depths,
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},
 }

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from polyglance.cli.app import show_search
 from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table
+from polyglance.types import Picked, SearchResponse
 from tests.cli.command import SOURCE
 
 
@@ -88,3 +90,9 @@ def test_progress_shows_on_a_terminal_and_not_on_standard_output(tmp_path):
     assert json.loads(done.stdout)["pictures"] == 20
     assert b"Drawing scenes" in os.read(ours, 100_000)
     os.close(ours)
+
+
+def test_a_search_with_a_budget_says_what_was_picked(capsys):
+    times = {"text": 1.0, "retrieve": 2.0, "rerank": 3.0, "total": 6.0}
+    show_search(SearchResponse("a star", "en", "m", [], times, Picked(42, 3, 24.96)), "pictures", None)
+    assert "reranked 42 at drop depth 3: 25.0 ms expected\n" in capsys.readouterr().out

@@ -4,21 +4,41 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from experiments.results import RESULTS
+from polyglance.adapters.config import AdapterConfig
+from polyglance.models import load_model
+from polyglance.models.checkpoint import load_folder, save_model
+from polyglance.models.single_stream import SingleStreamModel
 from tests.journeys.tiny import save_tiny_model
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def test_a_small_run(tmp_path: Path):
-    command = [sys.executable, "-m", "experiments.calibration", "--model", str(save_tiny_model(tmp_path / "tiny"))]
+    model = load_folder(save_tiny_model(tmp_path / "tiny", joint_layers=2))
+    config = replace(model.config, task_adapters=AdapterConfig(reduction_factor=2))
+    save_model(SingleStreamModel(config, model.tokenizer, "tiny"), tmp_path / "adapted")
+    command = [sys.executable, "-m", "experiments.calibration", "--model", str(tmp_path / "adapted")]
     command += ["--pictures", "30", "--queries", "8", "--output", str(tmp_path), "--images", str(tmp_path)]
     subprocess.run(command, check=True, cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True)
-    own, calibrated = json.loads((tmp_path / "calibration.json").read_text())["rows"]
+    own, calibrated, *depths = json.loads((tmp_path / "calibration.json").read_text())["rows"]
     assert (own["slope"], own["offset"], own["queries"], own["pairs"]) == (1, 0, 16, 320)
     assert 0 < own["true"] == calibrated["true"] <= 8
     assert calibrated["calibration_error"] < own["calibration_error"]
     assert sum(one["count"] for one in calibrated["bins"]) == 320
     assert calibrated["absent_found_nothing"] == 100
     assert (tmp_path / "calibration.png").stat().st_size > 1_000
+    assert [one["depth"] for one in depths] == [0, 1, 2]
+    assert (depths[0]["same_best"], depths[0]["time"], depths[0]["queries"]) == (100, 100, 16)
+    assert all(0 <= one["R@1"] <= 100 >= one["same_best"] > 0 < one["time"] for one in depths)
+
+
+def test_the_bundled_model_carries_what_was_measured_of_it():
+    rows = json.loads((RESULTS / "calibration.json").read_text())["rows"]
+    model = load_model()
+    line = next((row["slope"], row["offset"]) for row in rows if row.get("scores") == "calibrated")
+    assert model.calibration == line
+    assert model.recall_by_depth == tuple(row["R@1"] for row in rows if "depth" in row)
