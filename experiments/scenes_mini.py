@@ -58,7 +58,7 @@ def retrieval_rows(
     pictures = all_pictures[: len(states)]
     rows: list[Row] = []
     for code in languages:
-        texts = read_texts(model, [grammar(code).caption(caption) for _, caption in found])
+        texts = read_texts(model, [grammar(code).caption(caption) for _, caption in found], [code] * len(found))
         vectors = embed_all(model, texts)
         to_image, _ = retrieve(vectors, pictures, CANDIDATES)
         to_text, _ = retrieve(pictures[right], vectors, CANDIDATES)
@@ -100,7 +100,7 @@ def answer_rows(model: JointModel, scenes: Sequence[Scene], states: TokenStates,
     guess = 100 * _commonest([(type(question), answer) for _, question, answer in asked])
     rows: list[Row] = []
     for code in languages:
-        texts = read_texts(model, [grammar(code).say(question) for _, question, _ in asked])
+        texts = read_texts(model, [grammar(code).say(question) for _, question, _ in asked], [code] * len(asked))
         correct = _answers(model, texts, states, pictures) == right
         shuffled = _answers(model, texts, states, pictures.roll(len(pictures) // 2)) == right
         blind = _answers(model, texts, blank, torch.zeros_like(pictures)) == right

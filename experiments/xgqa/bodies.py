@@ -17,7 +17,7 @@ from polyglance.data.tokenization import Tokenizer
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
-from polyglance.models.protocol import ImageBatch
+from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.scenes import meaning as m
@@ -32,7 +32,7 @@ from polyglance.training.scenes_mini import ScenesMiniSettings, train_texts
 from polyglance.training.word_source import WordSource
 from polyglance.training.words import PICTURE_PARTS, WordLosses
 
-SOURCE_LANGUAGE = "en"
+SOURCE_LANGUAGE, NINTH = "en", "fr"
 TEXT_PARTS = ("token_embedding", "text_position", "text_layers", "expand_text", "joint_layers", "token_head")
 TARGETS = tuple(code for code in DEMO_LANGUAGES if code != SOURCE_LANGUAGE)
 FIRST_SENTENCE = 100_000
@@ -78,7 +78,7 @@ class World:
         """What is said of scenes in one language, captions and questions, all different from each other."""
         rng = random.Random(f"sentences {code} {self.seed}")
         said: dict[str, None] = {}
-        first = FIRST_SENTENCE * (1 + DEMO_LANGUAGES.index(code))
+        first = FIRST_SENTENCE * (1 + (*DEMO_LANGUAGES, NINTH).index(code))
         for seed in range(first, first + FIRST_SENTENCE):
             if len(said) == self.settings.sentences:
                 break
@@ -104,23 +104,12 @@ def english_body(world: World) -> SingleStreamModel:
         settings = world.settings
         tokenizer = _tokenizer(world, [SOURCE_LANGUAGE], settings.vocabulary)
         model = _untrained(tokenizer, (SOURCE_LANGUAGE,), world.seed)
-        named = [row for row, entry in enumerate(gallery()) if not entry.name_is_held_out(SOURCE_LANGUAGE)]
-        source = WordSource(
-            index=SceneIndex(world.scenes),
-            gallery=[gallery()[row] for row in named],
-            languages=(SOURCE_LANGUAGE,),
-            encode=model.tokenize,
-            seed=world.seed,
-            captions=settings.captions,
-            names=settings.names,
-            questions=settings.questions,
-        )
+        source, faces = english_source(world, model, model.tokenize)
         stages = ScenesMiniSettings(
             seed=world.seed, text_steps=settings.fact_steps, texts=settings.texts, text_names=settings.names
         )
         folder.mkdir(parents=True, exist_ok=True)
         train_texts(model, source, stages, folder, world.report)
-        faces = model.read_images(ImageBatch(gallery_pixels(model.preprocess)[named]))
         words = WordLosses(model, source, world.states, faces)
         tokens = TokensOf(model, world.sentences(SOURCE_LANGUAGE), world.seed, settings.captions)
         fit(
@@ -136,12 +125,32 @@ def english_body(world: World) -> SingleStreamModel:
     return load_folder(folder)
 
 
+def english_source(
+    world: World, model: SingleStreamModel, encode: Callable[[Sequence[str]], TextBatch]
+) -> tuple[WordSource, TokenStates]:
+    """Captions, names and questions in English, and the states of the gallery's pictures that the names belong to."""
+    named = [row for row, entry in enumerate(gallery()) if not entry.name_is_held_out(SOURCE_LANGUAGE)]
+    settings = world.settings
+    source = WordSource(
+        index=SceneIndex(world.scenes),
+        gallery=[gallery()[row] for row in named],
+        languages=(SOURCE_LANGUAGE,),
+        encode=encode,
+        seed=world.seed,
+        captions=settings.captions,
+        names=settings.names,
+        questions=settings.questions,
+    )
+    return source, bundled().read_images(ImageBatch(gallery_pixels(model.preprocess)[named]))
+
+
 def multilingual_body(world: World) -> SingleStreamModel:
-    """Text layers and joint layers that told hidden words in eight languages, and never saw a picture."""
+    """Text layers and joint layers that told hidden words in eight languages, and never saw a picture; what it knows a
+    language by is added to it."""
     folder = world.folder / f"multilingual-{world.seed}"
     if not (folder / "config.json").exists():
         tokenizer = _tokenizer(world, DEMO_LANGUAGES, world.settings.shared_vocabulary)
-        model = _untrained(tokenizer, DEMO_LANGUAGES, world.seed)
+        model = _untrained(tokenizer, (), world.seed)
         said = [sentence for code in DEMO_LANGUAGES for sentence in world.sentences(code)]
         tokens = TokensOf(model, said, world.seed, 128)
         for name, parameter in model.named_parameters():

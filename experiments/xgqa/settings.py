@@ -18,7 +18,7 @@ class Settings:
     pictures: int = 1000
     vocabulary: int = 2000
     shared_vocabulary: int = 6000
-    fact_steps: int = 500
+    fact_steps: int = 1200
     word_steps: int = 3000
     captions: int = 64
     names: int = 16

@@ -1,0 +1,85 @@
+"""Visual questions in languages that a model was not trained in (xGQA, arXiv:2109.06082), on the scene world.
+
+    python -m experiments.xgqa [--parts zero,few,ninth] [--seeds 0] [--languages de,ko] [--ways adapters,translations]
+                               [--shots 1,48] [--folder runs/xgqa] [--small]
+
+A body and its task are trained on English pictures and questions; a language is given to it by each of several ways,
+from sentences of its own, and in our ways from a few hundred translations, and the same questions are asked in it. Each
+figure is a row of docs/results/xgqa.json, written as soon as it is there: a stopped run goes on with what is missing.
+"""
+
+import argparse
+from copy import deepcopy
+from pathlib import Path
+
+from experiments.results import RESULTS, Results, open_folder, report
+from experiments.xgqa.bodies import SOURCE_LANGUAGE, TARGETS, World
+from experiments.xgqa.few_shot import Shots, few_shot
+from experiments.xgqa.measures import answers, recall
+from experiments.xgqa.ninth import ninth_rows
+from experiments.xgqa.settings import SMALL, Settings
+from experiments.xgqa.ways import WAYS, Bodies, Way, learned
+
+NAME = "xgqa"
+PARTS = ("zero", "few", "ninth")
+
+
+def run_zero(bodies: Bodies, way: Way, code: str, results: Results) -> None:
+    """What a way gives without a question in the language; and English, as the body of the way answers it."""
+    world = bodies.world
+    named = {"part": "zero", "way": way.name, "language": code, "seed": world.seed}
+    if results.has(**named):
+        return
+    model, costs = bodies.of(way), {}
+    if code != SOURCE_LANGUAGE:
+        language, done = learned(bodies, way, code)
+        model = deepcopy(model)
+        model.add_language(language)
+        if done:
+            costs = {"perplexity": done.perplexity, "minutes": round(done.minutes, 2), "bytes": done.bytes}
+    results.add([{**named, **costs, **answers(model, world, code), **recall(model, world, code, not way.multilingual)}])
+
+
+def run_few(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, results: Results) -> None:
+    world = bodies.world
+    named = {"part": "few", "way": way.name, "language": code, "shots": shots, "seed": world.seed}
+    if not results.has(**named):
+        model = few_shot(bodies, way, code, shots, examples, world.seed)
+        results.add([{**named, **answers(model, world, code)}])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--languages", default=",".join(TARGETS))
+    parser.add_argument("--ways", default=",".join(way.name for way in WAYS))
+    parser.add_argument("--shots", default="")
+    parser.add_argument("--folder", type=Path, default=Path("runs/xgqa"))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--small", action="store_true", help="everything, in seconds, to see that it runs")
+    arguments = parser.parse_args()
+    settings = SMALL if arguments.small else Settings()
+    parts, codes, names = (value.split(",") for value in (arguments.parts, arguments.languages, arguments.ways))
+    shots = [int(one) for one in arguments.shots.split(",")] if arguments.shots else settings.shots
+    ways = [way for way in WAYS if way.name in names]
+    open_folder(arguments.folder, settings)
+    results = Results(NAME, arguments.output, 0)
+    for seed in map(int, arguments.seeds.split(",")):
+        bodies = Bodies(World(settings, arguments.folder, report, seed))
+        if "zero" in parts:
+            for way in ways:
+                for code in (SOURCE_LANGUAGE, *codes):
+                    run_zero(bodies, way, code, results)
+        if "few" in parts:
+            examples = Shots(bodies.world)
+            for way in ways:
+                for code in codes:
+                    for count in shots:
+                        run_few(bodies, way, code, count, examples, results)
+        if "ninth" in parts and not results.has(part="ninth", seed=seed):
+            results.add(ninth_rows(bodies.world))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The multilingual body made multimodal (mBERTAda, arXiv:2109.06082, section 4.2), on English and pictures."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from experiments.xgqa.bodies import SOURCE_LANGUAGE, World, english_source
+from polyglance.adapters.composition import Stack
+from polyglance.adapters.config import AdapterConfig, Modality
+from polyglance.adapters.modules import Adapter
+from polyglance.adapters.routing import MODALITIES, TEXT, Adaptation
+from polyglance.adapters.trainable import TrainableAdapters
+from polyglance.models.languages import Language
+from polyglance.models.single_stream import SingleStreamModel, Task
+from polyglance.nn.states import TokenStates
+from polyglance.training.languages import autocast
+from polyglance.training.loop import Losses, Schedule, fit
+from polyglance.training.losses import info_nce
+
+PARTS: Mapping[str, Modality | None] = {"text": "text", "image": "image", "align": None}
+"""The adapters of a task: of text tokens, of image tokens, and over both the alignment adapter."""
+TASKS: tuple[Task, ...] = ("embed", "answer")
+TRAINED = ("expand_image", "kept_position", "task_token", "embed_head", "answer_head", "of_tasks")
+
+
+class AlignedModel(SingleStreamModel):
+    """In its joint layers a task has three adapters, one above the other."""
+
+    @classmethod
+    def of(cls, body: SingleStreamModel, seed: int) -> "AlignedModel":
+        """The body in float32, with new adapters."""
+        torch.manual_seed(seed)
+        model = cls(body.config, body.tokenizer, "aligned")
+        model.load_state_dict(body.float().state_dict())
+        width, layers = body.config.width, len(body.joint_layers.layers)
+        model.of_tasks = TrainableAdapters(
+            {
+                f"{task}/{part}": Adapter(AdapterConfig(reduction_factor=4, modality=modality), width, layers)
+                for task in TASKS
+                for part, modality in PARTS.items()
+            }
+        )
+        return model
+
+    def joint(
+        self, task: Task, *states: TokenStates
+    ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
+        x, mask = self.join(task, *states)
+        read = [torch.full(one.mask.shape, MODALITIES[one.modality]) for one in states]
+        modality = torch.cat([torch.full((len(x), 1), TEXT), *read], dim=1)
+        stack = Stack(*(f"{task}/{part}" for part in PARTS))
+        return self.joint_layers.first(x, mask, Adaptation(self.of_tasks, [stack] * len(x), modality))
+
+
+def aligned_model(world: World, body: SingleStreamModel, english: Language) -> AlignedModel:
+    """Trained to answer and to embed, with nothing of the body changed and English's language adapter in its place."""
+    model = AlignedModel.of(body, world.seed)
+    model.add_language(english)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(TRAINED))
+    english.requires_grad_(False)
+    losses = _Losses(world, model)
+    folder = world.folder / f"aligned-{world.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = world.settings.task_steps
+    fit("tasks", losses.trained, losses, Schedule(steps, 1e-3, warmup=min(150, steps // 4)), folder, world.report)
+    return model.eval()
+
+
+class _Losses:
+    """Of questions about pictures, and of captions and pictures told apart."""
+
+    def __init__(self, world: World, model: AlignedModel) -> None:
+        self.model = model
+        self.source, faces = english_source(
+            world, model, lambda texts: model.tokenize(texts, [SOURCE_LANGUAGE] * len(texts))
+        )
+        hidden = torch.cat([world.states.hidden, faces.hidden.to(world.states.hidden.dtype)])
+        self.states = TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
+        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature)))
+
+    @property
+    def trained(self) -> nn.Module:
+        trained = nn.ModuleDict({"model": self.model})
+        trained.register_parameter("scale", self.scale)
+        return trained
+
+    def __call__(self, step: int) -> Losses:
+        model, batch = self.model, self.source(step)
+        pairs = len(batch.rows)
+        with autocast(model):
+            of_texts = model.embed(model.read_text(batch.texts))
+            of_pictures = model.embed(self.states[batch.rows])
+            asked, _ = model.joint("answer", model.read_text(batch.questions), self.states[batch.question_rows])
+            answers = model.answer_head(asked).float()
+        scale = self.scale.exp().clamp(max=100)
+        return {
+            "embed": info_nce(of_texts[:pairs], of_pictures, scale, batch.also_true, of_texts[pairs:]),
+            "answer": F.cross_entropy(answers, batch.answers),
+        }

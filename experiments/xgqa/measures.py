@@ -1,0 +1,34 @@
+"""What a model answers and finds in one language, on pictures of the test range."""
+
+import torch
+
+from experiments.results import Row
+from experiments.scenes_mini import CANDIDATES, answer_rows
+from experiments.xgqa.bodies import World
+from polyglance.evaluation.retrieval import rerank, retrieve
+from polyglance.models.protocol import JointModel
+from polyglance.models.reading import embed_all, read_texts
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.make import scene_captions
+from polyglance.scenes.truth import SceneIndex
+
+
+def answers(model: JointModel, world: World, code: str) -> Row:
+    """Accuracy, by type, and three controls."""
+    (row,) = answer_rows(model, world.test_scenes, world.test_states, [code])
+    return {name: row[name] for name in ("questions", "accuracy", "controls", "by_structural", "by_semantic")}
+
+
+def recall(model: JointModel, world: World, code: str, matches: bool) -> Row:
+    """R@1 of text to image, of the twin encoder, and where the model matches of the reranked candidates."""
+    index = SceneIndex(world.test_scenes)
+    captions = [scene_captions(index, row, unique=True) for row in range(len(world.test_scenes))]
+    asked = [(row, said[0]) for row, said in enumerate(captions) if said]
+    right = torch.tensor([row for row, _ in asked])
+    texts = read_texts(model, [grammar(code).caption(said) for _, said in asked], [code] * len(asked))
+    found, _ = retrieve(embed_all(model, texts), embed_all(model, world.test_states), CANDIDATES)
+    row: Row = {"queries": len(asked), "twin_R@1": round(found.recall(right, 1), 2)}
+    if matches:
+        reranked = rerank(model, texts, world.test_states, found, queries_are_text=True)
+        row["coop_R@1"] = round(reranked.recall(right, 1), 2)
+    return row
