@@ -10,6 +10,7 @@ from polyglance.errors import ConfigurationError
 from polyglance.models import load_model
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.single_stream import SingleStreamModel
+from polyglance.training.beginning import remade
 from polyglance.training.languages import LanguageSettings, mask_tokens, train_language
 from tests.journeys.tiny import save_tiny_model
 
@@ -52,7 +53,6 @@ def test_sentences_come_to_mean_what_their_translations_mean(folder: Path, tmp_p
 def test_masked_subwords_are_told_better_than_before(folder: Path, tmp_path: Path) -> None:
     model = load_model(str(folder))
     report = train_language(model, str(folder), "fr", CORPUS, tmp_path / "fr", replace(SETTINGS, epochs=80))
-    assert report.perplexity is not None
     before, after = report.perplexity
     assert after < before / 2
     assert (report.code, report.sentences, report.translations) == ("fr", 30, 0)
@@ -99,9 +99,15 @@ def test_embeddings_begin_as_what_the_model_reads_in_their_place(folder: Path, t
 
 
 def test_the_models_own_subwords_serve_where_none_are_wanted(folder: Path, tmp_path: Path) -> None:
-    model = trained(folder, tmp_path / "fr", replace(SETTINGS, vocabulary=0), translations=PAIRS)
+    model, settings = remade(load_model(str(folder)), 0, predicts_tokens=True), replace(SETTINGS, vocabulary=0)
+    train_language(model, str(folder), "fr", CORPUS, tmp_path / "fr", settings, PAIRS)
     assert not (tmp_path / "fr" / "tokenizer.json").exists()
     assert likeness(model) > 0.9
+
+
+def test_the_models_own_subwords_need_a_head_that_predicts_them(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no head that predicts tokens of its own subwords"):
+        trained(folder, tmp_path / "fr", replace(SETTINGS, vocabulary=0))
 
 
 def test_masks_hide_some_tokens_and_no_padding(folder: Path) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from polyglance.cli.options import Json
 from polyglance.cli.output import console, one_line, print_json, stages, table
+from polyglance.cli.train_language import language
 from polyglance.cli.train_vqa import vqa
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from polyglance.training.retrieval_losses import MatchLoss, Mode, TwinLoss
     from polyglance.training.task import TaskSettings
 
-app = typer.Typer(help="Train tasks or a model on your own questions, or a model on captions.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train tasks or a model on your own questions, a model on captions, or a language.", no_args_is_help=True
+)
+app.command()(language)
 app.command()(vqa)
 
 Questions = Annotated[

@@ -40,6 +40,7 @@ from polyglance.training.loop import Losses, Report, Schedule, fit
 _Item = TypeVar("_Item")
 
 ADAPTER: Final = AdapterConfig(reduction_factor=2, invertible=True)
+TOKENS, MEANINGS = "tokens", "meanings"
 MASKED: Final = 0.15
 HELD_OUT: Final = 500
 """Sentences, or a tenth of them if that is fewer, on which perplexity is measured."""
@@ -71,13 +72,14 @@ class LanguageSettings:
 @dataclass(frozen=True)
 class LanguageReport:
     """What learning a language came to. perplexity: of a masked subword of held-out sentences, before and after the
-    first stage. bytes: of the files that stay."""
+    first stage. stages: that were trained. bytes: of the files that stay."""
 
     code: str
     sentences: int
     translations: int
     subwords: int
-    perplexity: tuple[float, float] | None
+    perplexity: tuple[float, float]
+    stages: tuple[str, ...]
     minutes: float
     bytes: int
 
@@ -99,7 +101,8 @@ def train_language(
     pictures: states of any pictures, of which the joint layers are asked; without any, texts are all that they read.
 
     Raises:
-        ConfigurationError: the model began with this language, or the folder holds another training.
+        ConfigurationError: the model began with this language, the folder holds another training, or the model's own
+            subwords are to serve and it has no head that predicts them.
         TrainingError: a loss is no number any more; the last checkpoint stays.
     """
     if code in model.config.languages:
@@ -116,13 +119,11 @@ def train_language(
     check_beginning(folder / "settings.json", beginning)
     held_out = min(HELD_OUT, len(corpus) // 10)
     language = new_language(model, code, corpus[held_out:], folder / "tokenizer.json", settings)
-    perplexity = None
     with frozen(model):
         tokens = TokenLosses(model, language, corpus[held_out:], settings)
-        if language.head is not None or model.token_head is not None:
-            before = tokens.perplexity(corpus[:held_out])
-            tokens.fit(folder, report)
-            perplexity = (before, tokens.perplexity(corpus[:held_out]))
+        before = tokens.perplexity(corpus[:held_out])
+        tokens.fit(folder, report)
+        perplexity = (before, tokens.perplexity(corpus[:held_out]))
         if translations:
             MeaningLosses(model, language, translations, pictures, settings).fit(folder, report)
     scores = {"sentences": len(corpus), "translations": len(translations), "perplexity": perplexity}
@@ -133,6 +134,7 @@ def train_language(
         len(translations),
         language.tokenizer.vocabulary if language.tokenizer else 0,
         perplexity,
+        (TOKENS, MEANINGS) if translations else (TOKENS,),
         (time.monotonic() - started) / 60,
         sum(path.stat().st_size for path in output.iterdir() if path.is_file()),
     )
@@ -204,7 +206,7 @@ class TokenLosses:
     def fit(self, folder: Path, report: Report | None) -> None:
         steps = self.settings.epochs * max(1, len(self.corpus) // self.settings.batch)
         schedule = Schedule(steps, self.settings.learning_rate, min(100, steps // 10))
-        fit("tokens", self.language, self, schedule, folder, report)
+        fit(TOKENS, self.language, self, schedule, folder, report)
 
     def __call__(self, step: int) -> Losses:
         some = _drawn(self.corpus, self.settings, f"tokens {step}")
@@ -256,7 +258,7 @@ class MeaningLosses:
 
     def fit(self, folder: Path, report: Report | None) -> None:
         schedule = Schedule(self.settings.steps, self.settings.learning_rate, min(50, self.settings.steps // 10))
-        fit("meanings", self.language, self, schedule, folder, report)
+        fit(MEANINGS, self.language, self, schedule, folder, report)
 
     def __call__(self, step: int) -> Losses:
         some = _drawn(self.translations, self.settings, f"meanings {step}")

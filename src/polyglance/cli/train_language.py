@@ -1,0 +1,85 @@
+"""The command that teaches a model a language."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from polyglance.cli.options import Json
+from polyglance.cli.output import console, one_line, print_json, stages
+
+if TYPE_CHECKING:
+    from polyglance.training.languages import LanguageReport
+
+
+def language(
+    language: Annotated[str, typer.Option(metavar="CODE", help="The language to learn: its ISO 639-1 code.")],
+    corpus: Annotated[
+        Path, typer.Option(metavar="FILE", help="Its sentences: a text, one a line, or captions as .jsonl.")
+    ],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the language is put; made when it is missing.")],
+    translations: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help='JSON Lines such as {"en": "A dog.", "fr": "Un chien."}, some hundred.'),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Any pictures: translations are to be judged alike beside them."),
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model to teach: a name or a folder.")] = "scenes-mini",
+    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each sentence is seen.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Batches of translations.")] = 600,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of the order.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Teach a model a language; nothing of the model changes.
+
+    From sentences alone it learns which words go together; what they mean it learns from translations into a language
+    that the model knows: a few hundred suffice. The folder is a model with one more language: use it with --model. The
+    same command goes on with a run that was stopped.
+
+    \b
+    Example:
+      polyglance train language --language fr --corpus french.txt --translations pairs.jsonl --output french
+      polyglance search "une étoile rouge" --model french
+    """
+    from polyglance.data.corpora import read_corpus, read_translations
+    from polyglance.data.images import find_pictures
+    from polyglance.models import load_model, source_of
+    from polyglance.models.reading import read_pictures
+    from polyglance.training.languages import LanguageSettings, train_language
+    from polyglance.training.plots import plot_losses
+
+    settings = LanguageSettings(epochs=epochs, steps=steps, seed=seed)
+    sentences = read_corpus(corpus, language)
+    loaded = load_model(model)
+    pairs = read_translations(translations, language, loaded.languages) if translations else []
+    with stages() as report:
+        found = [Path(path) for path in find_pictures(images).paths] if images else []
+        progress = (lambda done, total: report("pictures", done, total, {})) if report else None
+        pictures = read_pictures(loaded, found, progress) if found else None
+        done = train_language(loaded, source_of(model), language, sentences, output, settings, pairs, pictures, report)
+    plot_losses(output / "training", done.stages)
+    show(done, output, as_json)
+
+
+def show(done: "LanguageReport", folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(folder), **asdict(done)})
+        return
+    output = console()
+    before, after = done.perplexity
+    output.print(
+        f"{done.code}: {done.sentences:,} sentences, {done.translations:,} translations, {done.subwords:,} subwords, "
+        f"{done.minutes:.1f} minutes; perplexity of a hidden subword {before:,.1f} before, {after:,.1f} after; "
+        f"{done.bytes / 1e6:.1f} MB in {one_line(str(folder))}",
+        soft_wrap=True,
+    )
+    if not done.translations:
+        output.print(
+            "without translations its words have no meaning that is held to what the model knows: "
+            "name some hundred with --translations",
+            style="yellow",
+            soft_wrap=True,
+        )
