@@ -13,11 +13,15 @@ from typing import Any
 from docs.markdown import table
 from experiments.adapterdrop import tables as adapterdrop
 from experiments.retrieval import tables as retrieval
+from experiments.xgqa_questions import tables as xgqa_questions
 
 DOCS = Path(__file__).parent
 PAGES = (
     DOCS.parent / "README.md",
-    *(DOCS / f"{page}.md" for page in ("scenes-mini", "adapters", "adapterdrop", "retrieval", "retrieve-rerank")),
+    *(
+        DOCS / f"{page}.md"
+        for page in ("scenes-mini", "adapters", "adapterdrop", "retrieval", "retrieve-rerank", "questions")
+    ),
 )
 
 Row = dict[str, Any]
@@ -203,6 +207,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "drop_depths": drop_depths,
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},
+    **{name: partial(_of, "xgqa_questions", draw) for name, draw in xgqa_questions.TABLES.items()},
 }
 
 
