@@ -5,12 +5,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from polyglance.languages import AUTO, DEMO_LANGUAGES, NAMES, detect
+from polyglance.languages import AUTO, DEMO_LANGUAGES, NAMES, detect, nearest, script, script_of
 from tests.shared_data import shared_data
 
 
 def test_every_demo_language_has_a_name():
     assert tuple(NAMES) == DEMO_LANGUAGES
+
+
+@pytest.mark.parametrize(
+    ("code", "near"), [("it", "pt"), ("nl", "en"), ("uk", "ru"), ("hi", "bn"), ("ja", "zh"), ("vi", "en"), ("el", "en")]
+)
+def test_the_nearest_language_is_of_its_family_or_else_of_its_script(code: str, near: str):
+    assert nearest(code, DEMO_LANGUAGES) == near
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("une étoile", "fr"), ("звезда star", "ru"), ("星とさくら", "ja"), ("별", "ko"), ("星", "zh")]
+)
+def test_the_script_of_most_letters(text: str, code: str):
+    assert script(text) == script_of(code)
+
+
+def test_without_letters_there_is_no_script():
+    assert script("1 + 2") == ""
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,19 @@ _WRITTEN_IN: Final = {
 """Languages by the first word of their letters' Unicode names; any other is written in Latin letters."""
 _SCRIPT_OF: Final = {code: script for script, codes in _WRITTEN_IN.items() for code in codes.split()}
 
+_FAMILIES: Final = (
+    "af da de en is lb nb nl nn no sv yi",
+    "ca es fr gl it pt ro",
+    "be bg bs cs hr mk pl ru sk sl sr uk",
+    "as bn gu hi mr ne or pa si ur",
+    "id jv ms su tl",
+    "kn ml ta te",
+    "ar he mt am ti",
+    "az kk ky tr ug uz",
+    "et fi hu",
+)
+"""Languages that have much in common."""
+
 _MALAY: Final = {"id": "ms"}
 """What `eldc` calls a language where it has another name for it: it does not tell Indonesian and Malay apart."""
 
@@ -86,6 +99,13 @@ def script(text: str) -> str:
 def script_of(code: str) -> str:
     """The one that a language is written in."""
     return _SCRIPT_OF.get(code, _LATIN)
+
+
+def nearest(code: str, among: Sequence[str]) -> str:
+    """Of these languages one of the family of `code`, else one in its script, else the first."""
+    family = next((family.split() for family in _FAMILIES if code in family.split()), [])
+    alike = [other for other in among if other in family]
+    return next(iter([*alike, *(other for other in among if script_of(other) == script_of(code)), *among]))
 
 
 def _scripts(text: str) -> Counter[str]:

@@ -24,7 +24,7 @@ from polyglance.data.images import decode
 from polyglance.errors import ConfigurationError, PictureError, QueryError
 from polyglance.indexing.pictures import PathLike, PictureRun, Progress, absolute, has_changed
 from polyglance.indexing.texts import TextRun
-from polyglance.languages import AUTO, detect
+from polyglance.languages import AUTO, detect, nearest
 from polyglance.models import BUNDLED, load_model, source_of
 from polyglance.models.protocol import ImageBatch, JointModel
 from polyglance.models.single_stream import SingleStreamModel
@@ -309,7 +309,10 @@ class Library:
             return detect(text, self.model.languages)
         if code not in self.model.languages:
             known = ", ".join(self.model.languages)
-            raise ConfigurationError(f"expected a language that {self.model.name} knows, {known} or auto; got {code!r}")
+            raise ConfigurationError(
+                f"expected a language that {self.model.name} knows, {known} or auto; got {code!r}: the nearest is "
+                f"{nearest(code, self.model.languages)!r}; polyglance train language adds another"
+            )
         return code
 
 

@@ -118,6 +118,10 @@ def search(
     without: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="And not this.")] = None,
     texts: Annotated[bool, typer.Option("--texts", help="Find texts of the library instead of pictures.")] = False,
     library: LibraryFolder = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The library's model with a language added. [default: the library's]"),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many results.")] = 10,
     candidates: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="How many are retrieved and reranked. [default: 20]")
@@ -151,7 +155,7 @@ def search(
     if not wanted:
         raise typer.BadParameter("describe what to search for, or show it with --image PATH")
     asked = Query.sum([*wanted, *(-Query.text(text) for text in without or [])])
-    opened = Library.open(library_folder(library), create=False)
+    opened = Library.open(library_folder(library), model=model, create=False)
     find = opened.search_texts if texts else opened.search
     response: SearchResponse[Any] = find(
         asked,
