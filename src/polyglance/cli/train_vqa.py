@@ -27,9 +27,11 @@ def vqa(
     adapters: Annotated[
         bool, typer.Option("--adapters", help="Train the adapter and the head of answering in a frozen model.")
     ] = False,
-    freeze_lower: Annotated[
+    all_weights: Annotated[
         bool,
-        typer.Option("--freeze-lower", help="Leave the layers that read pictures as they are; read pictures once."),
+        typer.Option(
+            "--all-weights", help="Train what reads pictures too: better answers, and an end to its searches."
+        ),
     ] = False,
     steps: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="How long. [default: ten epochs, or 300 if that is more]")
@@ -53,8 +55,8 @@ def vqa(
     tenth of the pictures where there are none, tell twenty times how good it is; the best model is kept. The same
     command goes on with a run that was stopped.
 
-    Use the model with --model DIR; a library is read anew with it. With --adapters it searches as well as before; else
-    that is not seen to, nor how it understands languages that are not among the questions.
+    Use the model with --model DIR; a library is read anew with it. It searches nearly as well as before, as well with
+    --adapters, and not at all with --all-weights; languages that are not among the questions it may forget.
 
     \b
     Example:
@@ -69,7 +71,7 @@ def vqa(
 
     settings = VqaSettings(
         adapters=adapters,
-        freeze_lower=freeze_lower,
+        all_weights=all_weights,
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,

@@ -51,15 +51,16 @@ OF_OTHER_TASKS: Final = ("embed_head", "match_head")
 class VqaSettings:
     """How a model is trained.
 
-    adapters: train the adapter and the head of answering alone, in a frozen body. freeze_lower: what reads a picture
-    stays as it is, the compressor included, so that its states stay the same. steps: None for ten epochs, and no fewer
+    Either what reads a picture stays as it is, the compressor included, so that its states stay the same and searches
+    go on; or all_weights are trained, which answers better and searches no more (docs/vqa.md); or adapters: those of
+    answering and its head alone, in a frozen body. steps: None for ten epochs, and no fewer
     than 300. learning_rate: None for 5e-4, with adapters 1e-3; after a linear warm-up over a twentieth of the steps it
     falls along a cosine. patience: of twenty validations so many without a gain, then it ends; 0 never. precision: of
     products, bf16, fp16 or no (float32).
     """
 
     adapters: bool = False
-    freeze_lower: bool = False
+    all_weights: bool = False
     steps: int | None = None
     batch: int = 64
     learning_rate: float | None = None
@@ -72,15 +73,12 @@ class VqaSettings:
             raise ConfigurationError(
                 f"expected 1 or more steps and questions a step, got {self.steps} and {self.batch}"
             )
+        if self.adapters and self.all_weights:
+            raise ConfigurationError("expected adapters to train, or all weights: leave one of the two out")
         if self.precision not in get_args(Precision):
             raise ConfigurationError(
                 f"expected precision to be one of {', '.join(get_args(Precision))}, got {self.precision!r}"
             )
-
-    @property
-    def freezes(self) -> bool:
-        """Whether pictures are read once."""
-        return self.adapters or self.freeze_lower
 
     def schedule(self, questions: int) -> Schedule:
         steps = self.steps or max(LEAST_STEPS, EPOCHS * -(-questions // self.batch))
@@ -260,7 +258,7 @@ class VqaLosses(nn.Module):
         self.labels = torch.tensor([label_of.get(question.answer, -1) for question in asked])
         self.texts = model.tokenize([question.question for question in asked])
         self.trained_on = len(trained_on)
-        together = None if settings.freezes else self.picture_of[: len(trained_on)]
+        together = self.picture_of[: len(trained_on)] if settings.all_weights else None
         self._rows = Shuffled(len(trained_on), settings.batch, settings.seed, together)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(_is_trained(name, settings))
@@ -268,7 +266,7 @@ class VqaLosses(nn.Module):
             for task in TASKS:
                 model.task_adapters.adapters[task].requires_grad_(task == "answer")
         self._kept: KeptStates | None = None
-        if settings.freezes:
+        if not settings.all_weights:
             with self.devices.first_alone():
                 inputs = PictureInputs(model.eval(), self.images, compressed=True)
                 self._kept = keep_states(inputs, folder=folder, report=report)
@@ -312,5 +310,5 @@ class VqaLosses(nn.Module):
 def _is_trained(name: str, settings: VqaSettings) -> bool:
     if settings.adapters:
         return name.startswith(("answer_head", "task_adapters"))
-    frozen = (*OF_OTHER_TASKS, *OF_PICTURES) if settings.freeze_lower else OF_OTHER_TASKS
+    frozen = OF_OTHER_TASKS if settings.all_weights else (*OF_OTHER_TASKS, *OF_PICTURES)
     return not name.startswith(frozen)
