@@ -20,7 +20,7 @@ PAGES = (
     DOCS.parent / "README.md",
     *(
         DOCS / f"{page}.md"
-        for page in ("scenes-mini", "adapters", "adapterdrop", "retrieval", "retrieve-rerank", "questions")
+        for page in ("scenes-mini", "adapters", "adapterdrop", "retrieval", "retrieve-rerank", "questions", "vqa")
     ),
 )
 
@@ -161,6 +161,20 @@ def rerank() -> str:
     return table(["20 pictures for one text, two cores", "bytes a picture (at most)", *times, "to reach"], lines)
 
 
+def emoji_questions() -> str:
+    """A line a way; the kinds of question across."""
+    rows = results("emoji_questions")
+    kinds = list(rows[0]["by_kind"])
+    lines = []
+    for row in rows:
+        low, high = row.get("interval", ("", ""))
+        found = f"{row['accuracy']:.1f}" + (f" ({low:.1f} to {high:.1f})" if "interval" in row else "")
+        cells = [f"{row[name]:.1f}" if name in row else "" for name in ("blank", "shuffled", "scenes")]
+        times = [f"{row['seconds']:,.0f}" if "seconds" in row else ""]
+        lines.append([row["system"], found, *cells, *(f"{row['by_kind'][kind]:.1f}" for kind in kinds), *times])
+    return table(["%", "accuracy (95 %)", "blank picture", "another picture", "scenes R@1", *kinds, "seconds"], lines)
+
+
 def calibration() -> str:
     """A line before and one after."""
     rows = [row for row in results("calibration") if "scores" in row]
@@ -204,6 +218,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "rerank": rerank,
     "calibration": calibration,
+    "emoji_questions": emoji_questions,
     "drop_depths": drop_depths,
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},
