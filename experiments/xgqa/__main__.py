@@ -12,32 +12,40 @@ import argparse
 from copy import deepcopy
 from pathlib import Path
 
-from experiments.results import RESULTS, Results, open_folder, report
-from experiments.xgqa.bodies import SOURCE_LANGUAGE, TARGETS, World
+from experiments.results import RESULTS, Results, Row, open_folder, report
+from experiments.xgqa.bodies import ENGLISH, SOURCE_LANGUAGE, TARGETS, World
 from experiments.xgqa.few_shot import Shots, few_shot
 from experiments.xgqa.measures import answers, recall
 from experiments.xgqa.ninth import ninth_rows
+from experiments.xgqa.plots import draw
 from experiments.xgqa.settings import SMALL, Settings
+from experiments.xgqa.tables import tables
 from experiments.xgqa.ways import WAYS, Bodies, Way, learned
+from polyglance.models.single_stream import SingleStreamModel
 
 NAME = "xgqa"
 PARTS = ("zero", "few", "ninth")
 
 
+def run_body(bodies: Bodies, way: Way, results: Results) -> None:
+    """English, as the body of the way answers it."""
+    named = {"part": "body", "body": way.body, "language": SOURCE_LANGUAGE, "seed": bodies.world.seed}
+    if not results.has(**named):
+        results.add([{**named, **_measured(bodies, way, bodies.of(way), SOURCE_LANGUAGE)}])
+
+
 def run_zero(bodies: Bodies, way: Way, code: str, results: Results) -> None:
-    """What a way gives without a question in the language; and English, as the body of the way answers it."""
-    world = bodies.world
-    named = {"part": "zero", "way": way.name, "language": code, "seed": world.seed}
-    if results.has(**named):
-        return
-    model, costs = bodies.of(way), {}
-    if code != SOURCE_LANGUAGE:
-        language, done = learned(bodies, way, code)
-        model = deepcopy(model)
+    """What a way gives without a question in the language."""
+    named = {"part": "zero", "way": way.name, "body": way.body, "language": code, "seed": bodies.world.seed}
+    if not results.has(**named):
+        language, scores, size = learned(bodies, way, code)
+        model = deepcopy(bodies.of(way))
         model.add_language(language)
-        if done:
-            costs = {"perplexity": done.perplexity, "minutes": round(done.minutes, 2), "bytes": done.bytes}
-    results.add([{**named, **costs, **answers(model, world, code), **recall(model, world, code, not way.multilingual)}])
+        results.add([{**named, **scores, "bytes": size, **_measured(bodies, way, model, code)}])
+
+
+def _measured(bodies: Bodies, way: Way, model: SingleStreamModel, code: str) -> Row:
+    return {**answers(model, bodies.world, code), **recall(model, bodies.world, code, matches=way.body == ENGLISH)}
 
 
 def run_few(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, results: Results) -> None:
@@ -69,7 +77,8 @@ def main() -> None:
         bodies = Bodies(World(settings, arguments.folder, report, seed))
         if "zero" in parts:
             for way in ways:
-                for code in (SOURCE_LANGUAGE, *codes):
+                run_body(bodies, way, results)
+                for code in codes:
                     run_zero(bodies, way, code, results)
         if "few" in parts:
             examples = Shots(bodies.world)
@@ -79,6 +88,8 @@ def main() -> None:
                         run_few(bodies, way, code, count, examples, results)
         if "ninth" in parts and not results.has(part="ninth", seed=seed):
             results.add(ninth_rows(bodies.world))
+    print(tables(results.rows))
+    draw(results.rows, arguments.output.parent / "images" if arguments.output == RESULTS else arguments.output)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from polyglance.training.word_source import WordSource
 from polyglance.training.words import PICTURE_PARTS, WordLosses
 
 SOURCE_LANGUAGE, NINTH = "en", "fr"
+ENGLISH, MULTILINGUAL = "english", "multilingual"
 TEXT_PARTS = ("token_embedding", "text_position", "text_layers", "expand_text", "joint_layers", "token_head")
 TARGETS = tuple(code for code in DEMO_LANGUAGES if code != SOURCE_LANGUAGE)
 FIRST_SENTENCE = 100_000
@@ -99,7 +100,7 @@ def bundled() -> SingleStreamModel:
 
 def english_body(world: World) -> SingleStreamModel:
     """Text layers and joint layers that learned English alone: its facts, pictures beside it, and its hidden words."""
-    folder = world.folder / f"english-{world.seed}"
+    folder = world.folder / f"{ENGLISH}-{world.seed}"
     if not (folder / "config.json").exists():
         settings = world.settings
         tokenizer = _tokenizer(world, [SOURCE_LANGUAGE], settings.vocabulary)
@@ -147,7 +148,7 @@ def english_source(
 def multilingual_body(world: World) -> SingleStreamModel:
     """Text layers and joint layers that told hidden words in eight languages, and never saw a picture; what it knows a
     language by is added to it."""
-    folder = world.folder / f"multilingual-{world.seed}"
+    folder = world.folder / f"{MULTILINGUAL}-{world.seed}"
     if not (folder / "config.json").exists():
         tokenizer = _tokenizer(world, DEMO_LANGUAGES, world.settings.shared_vocabulary)
         model = _untrained(tokenizer, (), world.seed)

@@ -44,7 +44,7 @@ class Shots:
 def few_shot(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, seed: int) -> SingleStreamModel:
     """The way's model with its language trained on; in a way that has translations these are learned from as well."""
     world = bodies.world
-    language, _ = learned(bodies, way, code)
+    language, _, _ = learned(bodies, way, code)
     model = deepcopy(bodies.of(way))
     model.add_language(language)
     folder = world.folder / "few-shot" / f"{way.name.replace(' ', '-')}-{code}-{shots}-{seed}"

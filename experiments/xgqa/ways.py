@@ -5,13 +5,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
+from experiments.results import Row
 from experiments.xgqa.aligned import AlignedModel, aligned_model
-from experiments.xgqa.bodies import SOURCE_LANGUAGE, World, english_body, multilingual_body, say
+from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL, SOURCE_LANGUAGE, World, english_body, multilingual_body, say
 from polyglance.data.corpora import Translation
-from polyglance.models.languages import Language, load_language
+from polyglance.models.languages import Language, load_facts, load_language
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.scenes.sampling import sample_scene
-from polyglance.training.languages import ADAPTER, LanguageReport, LanguageSettings, train_language
+from polyglance.training.languages import ADAPTER, LanguageSettings, train_language
 from polyglance.training.meanings import sample_meaning
 
 TRANSLATED = 50_000
@@ -21,19 +22,19 @@ TRANSLATED = 50_000
 @dataclass(frozen=True)
 class Way:
     """adapter: whether there is one beside the embeddings. translated: whether translations are learned from; pictured:
-    and whether they are held beside pictures. tokens: whether hidden words are told first. multilingual: on the
-    multilingual body, whose subwords serve."""
+    and whether they are held beside pictures. tokens: whether hidden words are told first. body: on the
+    multilingual one its own subwords serve."""
 
     name: str
     adapter: bool = True
     translated: bool = False
     pictured: bool = False
     tokens: bool = True
-    multilingual: bool = False
+    body: str = ENGLISH
 
 
-MULTILINGUAL = Way("multilingual", multilingual=True)
-PAPER = (Way("embeddings", adapter=False), Way("adapters"), MULTILINGUAL)
+ALIGNED = Way("multilingual", body=MULTILINGUAL)
+PAPER = (Way("embeddings", adapter=False), Way("adapters"), ALIGNED)
 """OSCAR+Emb, OSCAR+Ada, mBERTAda."""
 OURS = (
     Way("translations", translated=True),
@@ -60,29 +61,28 @@ class Bodies:
     @cached_property
     def aligned(self) -> AlignedModel:
         """With English in it."""
-        english, _ = learned(self, MULTILINGUAL, SOURCE_LANGUAGE)
+        english, _, _ = learned(self, ALIGNED, SOURCE_LANGUAGE)
         return aligned_model(self.world, deepcopy(self.multilingual), english)
 
     def of(self, way: Way) -> SingleStreamModel:
         """The model that answers, to which the way's languages are added."""
-        return self.aligned if way.multilingual else self.english
+        return self.english if way.body == ENGLISH else self.aligned
 
 
-def learned(bodies: Bodies, way: Way, code: str) -> tuple[Language, LanguageReport | None]:
-    """The language by a way, and what its training came to if it was trained now."""
+def learned(bodies: Bodies, way: Way, code: str) -> tuple[Language, Row, int]:
+    """The language by a way, what its training came to, and the bytes of its files."""
     world, settings = bodies.world, bodies.world.settings
-    body = bodies.multilingual if way.multilingual else bodies.english
+    body = bodies.english if way.body == ENGLISH else bodies.multilingual
     folder = world.folder / "languages" / f"{way.name.replace(' ', '-')}-{code}-{world.seed}"
-    report = None
     if not (folder / "language.json").exists():
-        report = train_language(
+        train_language(
             deepcopy(body),
-            str(world.folder / f"{'multilingual' if way.multilingual else 'english'}-{world.seed}"),
+            str(world.folder / f"{way.body}-{world.seed}"),
             code,
             world.sentences(code),
             folder,
             LanguageSettings(
-                vocabulary=0 if way.multilingual else settings.vocabulary,
+                vocabulary=settings.vocabulary if way.body == ENGLISH else 0,
                 adapter=ADAPTER if way.adapter else None,
                 epochs=settings.epochs if way.tokens else 0,
                 steps=settings.meaning_steps,
@@ -92,7 +92,10 @@ def learned(bodies: Bodies, way: Way, code: str) -> tuple[Language, LanguageRepo
             world.states if way.pictured else None,
             world.report,
         )
-    return load_language(folder, body.config.width, body.config.first_joint_layer), report
+    language = load_language(folder, body.config.width, body.config.first_joint_layer)
+    _, facts = load_facts(folder)
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return language, dict(facts.scores), size
 
 
 def translations(world: World, code: str) -> list[Translation]:

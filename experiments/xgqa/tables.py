@@ -1,0 +1,144 @@
+"""The experiment's tables in Markdown, from its rows. A mean stands only where every language of it was measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from docs.markdown import table
+from experiments.xgqa.bodies import SOURCE_LANGUAGE, TARGETS
+
+Rows = Sequence[dict[str, Any]]
+LANGUAGES = (SOURCE_LANGUAGE, *TARGETS)
+
+
+def tables(rows: Rows) -> str:
+    """All tables for which there are rows."""
+    return "\n\n".join(text for draw in TABLES.values() if (text := draw(rows)))
+
+
+def zero_shot(rows: Rows) -> str:
+    """Ways down, languages across: accuracy without a question in the language."""
+    return _by_language(rows, lambda row: row["accuracy"])
+
+
+def controls(rows: Rows) -> str:
+    """What the same models answer with a blank picture or another one; the mean of the languages but English."""
+    lines = []
+    for way, by_code in _ways(_of(rows, "zero")).items():
+        there = [row for some in by_code.values() for row in some]
+        if there:
+            means = [fmean(row["controls"][name] for row in there) for name in ("blank", "shuffled", "most_frequent")]
+            lines.append([way, f"{fmean(row['accuracy'] for row in there):.1f}", *(f"{mean:.1f}" for mean in means)])
+    head = ["%, mean of the languages measured", "accuracy", "blank picture", "another picture", "commonest answer"]
+    return table(head, lines) if lines else ""
+
+
+def structural(rows: Rows) -> str:
+    """Ways down, structural types across; the mean of the languages but English."""
+    lines = []
+    rows = _of(rows, "zero")
+    kinds = sorted({kind for row in rows for kind in row["by_structural"]})
+    for way, by_code in _ways(rows).items():
+        there = [row for some in by_code.values() for row in some]
+        if there:
+            lines.append([way, *(f"{fmean(row['by_structural'][kind] for row in there):.1f}" for kind in kinds)])
+    return table(["%, mean of the languages measured", *kinds], lines) if lines else ""
+
+
+def recall(rows: Rows) -> str:
+    """Ways down, languages across: R@1 of text to image, by the twin encoder."""
+    return _by_language(rows, lambda row: row["twin_R@1"])
+
+
+def coop(rows: Rows) -> str:
+    """The same, the best 20 reranked."""
+    return _by_language([row for row in rows if "coop_R@1" in row], lambda row: row["coop_R@1"])
+
+
+def few_shot(rows: Rows) -> str:
+    """Ways down, shots across; the mean of the languages that all shots of a way were measured in."""
+    counts = sorted({row["shots"] for row in _of(rows, "few")})
+    lines = []
+    for way, by_code in _ways(_of(rows, "few")).items():
+        codes = [code for code, some in by_code.items() if {row["shots"] for row in some} == set(counts)]
+        zero = _ways(_of(rows, "zero")).get(way, {})
+        if not codes or any(code not in zero for code in codes):
+            continue
+        means = [fmean(row["accuracy"] for code in codes for row in zero[code])]
+        means += [
+            fmean(row["accuracy"] for code in codes for row in by_code[code] if row["shots"] == count)
+            for count in counts
+        ]
+        lines.append([way, ", ".join(codes), *(f"{mean:.1f}" for mean in means)])
+    return table(["%, by pictures", "languages", "0", *map(str, counts)], lines) if lines else ""
+
+
+def costs(rows: Rows) -> str:
+    """Ways down: what a language takes."""
+    lines = []
+    for way, by_code in _ways(_of(rows, "zero")).items():
+        there = [row for some in by_code.values() for row in some if "bytes" in row]
+        if there:
+            size = max(row["bytes"] for row in there) / 1e6
+            before, after = (fmean(row["perplexity"][place] for row in there) for place in (0, 1))
+            lines.append([way, f"{size:.1f}", f"{before:,.0f}", f"{after:,.1f}"])
+    head = ["", "MB a language, at most", "perplexity of a hidden subword before", "after"]
+    return table(head, lines) if lines else ""
+
+
+def ninth(rows: Rows) -> str:
+    """A line each: what the language was learned from."""
+    lines = []
+    for row in _of(rows, "ninth"):
+        before, after = row.get("perplexity", (None, None))
+        told = f"{before:,.0f}, {after:,.1f}" if before else ""
+        size = f"{row['bytes'] / 1e6:.1f}" if "bytes" in row else ""
+        minutes = f"{row['minutes']:.1f}" if "minutes" in row else ""
+        found = [row["accuracy"], row["controls"]["blank"], row["twin_R@1"], row["coop_R@1"]]
+        lines.append([f"{row['language']}, {row['way']}", *(f"{value:.1f}" for value in found), told, minutes, size])
+    head = ["scenes-mini", "accuracy, %", "blank picture, %", "twin R@1, %", "coop R@1, %"]
+    return table([*head, "perplexity before, after", "minutes", "MB"], lines) if lines else ""
+
+
+def _of(rows: Rows, part: str) -> Rows:
+    return [row for row in rows if row["part"] == part]
+
+
+def _ways(rows: Rows) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """By way and language the rows of all seeds."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in rows:
+        found.setdefault(row["way"], {}).setdefault(row["language"], []).append(row)
+    return found
+
+
+def _by_language(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:
+    """English is that of the body."""
+    english: dict[str, list[float]] = {}
+    for row in _of(rows, "body"):
+        english.setdefault(row["body"], []).append(value(row))
+    lines = []
+    for way, by_code in _ways(_of(rows, "zero")).items():
+        body = next(row["body"] for some in by_code.values() for row in some)
+        means = {SOURCE_LANGUAGE: fmean(english[body])} if body in english else {}
+        means |= {code: fmean(value(row) for row in some) for code, some in by_code.items()}
+        mean = drop = ""
+        if set(LANGUAGES) <= means.keys():
+            others = fmean(means[code] for code in TARGETS)
+            mean, drop = f"{others:.1f}", f"{means[SOURCE_LANGUAGE] - others:.1f}"
+        cells = [f"{means[code]:.1f}" if code in means else "" for code in LANGUAGES]
+        lines.append([way, *cells, mean, drop])
+    return table(["%", *LANGUAGES, "mean without en", "drop from en"], lines) if lines else ""
+
+
+TABLES: Mapping[str, Callable[[Rows], str]] = {
+    "xgqa_zero_shot": zero_shot,
+    "xgqa_controls": controls,
+    "xgqa_structural": structural,
+    "xgqa_recall": recall,
+    "xgqa_coop": coop,
+    "xgqa_few_shot": few_shot,
+    "xgqa_costs": costs,
+    "xgqa_ninth": ninth,
+}
+"""By the names under which the documentation has them."""
