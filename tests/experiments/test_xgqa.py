@@ -1,0 +1,105 @@
+"""The experiment at a thousandth of its size, and what makes its figures mean what they say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.results import open_folder
+from experiments.xgqa.aligned import PARTS, AlignedModel
+from experiments.xgqa.bodies import NINTH, SOURCE_LANGUAGE, TARGETS, World, bundled
+from experiments.xgqa.settings import SMALL
+from experiments.xgqa.tables import TABLES, tables
+from experiments.xgqa.ways import TRANSLATED, translations
+from polyglance.adapters.routing import Adaptation
+from polyglance.models.protocol import ImageBatch
+from polyglance.training.meanings import sample_meaning
+
+LANGUAGES = (SOURCE_LANGUAGE, *TARGETS, NINTH)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("xgqa")
+    open_folder(folder, SMALL)
+    return World(SMALL, folder, lambda *told: None, 0)
+
+
+def test_sentences_of_two_languages_are_of_different_scenes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    said_of: dict[str, set[int]] = {}
+    for code in LANGUAGES:
+        seeds = said_of.setdefault(code, set())
+        monkeypatch.setattr(
+            "experiments.xgqa.bodies.sample_meaning",
+            lambda scene, rng, seeds=seeds: seeds.add(scene.seed) or sample_meaning(scene, rng),
+        )
+        sentences = world.sentences(code)
+        assert len(sentences) == len(set(sentences)) == SMALL.sentences
+    everyone = [seed for seeds in said_of.values() for seed in seeds]
+    assert len(everyone) == len(set(everyone))
+    assert min(everyone) >= TRANSLATED + SMALL.translations
+    assert max(everyone) < 1_000_000
+
+
+def test_translations_say_one_thing_and_are_at_most_so_many(world: World) -> None:
+    german, french = translations(world, "de"), translations(world, NINTH)
+    assert len(german) == SMALL.translations <= 500
+    assert [one.known for one in german] == [one.known for one in french]
+    assert all(one.language == SOURCE_LANGUAGE for one in german)
+
+
+def test_of_its_three_adapters_each_acts_on_its_own_tokens() -> None:
+    model = AlignedModel.of(bundled(), 0)
+    text = model.read_text(model.tokenize(["a red star"]))
+    picture = model.read_images(ImageBatch(torch.full((1, 3, 256, 256), 200, dtype=torch.uint8)))
+    seen: list[tuple[Adaptation, torch.Tensor]] = []
+    first = model.joint_layers.first
+
+    def watched(x: torch.Tensor, mask: torch.Tensor, adaptation: Adaptation):
+        seen.append((adaptation, x))
+        return first(x, mask, adaptation)
+
+    model.joint_layers.first = watched
+    model.joint("answer", text, picture)
+    (adaptation, x) = seen[0]
+    assert adaptation.modality is not None
+    assert adaptation.modality.tolist() == [[0] * (1 + text.mask.shape[1]) + [1] * picture.mask.shape[1]]
+    assert x.shape[1] == adaptation.modality.shape[1]
+    assert [config.modality for config in (model.of_tasks.config(f"answer/{part}") for part in PARTS)] == [
+        "text",
+        "image",
+        None,
+    ]
+
+
+def test_it_runs_whole_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "experiments.xgqa", "--small", "--folder", str(tmp_path / "run")]
+    command += ["--output", str(tmp_path / "out"), "--languages", "de", "--shots", "1", "--parts", "zero,few"]
+
+    def run(ways: str) -> list[dict]:
+        subprocess.run([*command, "--ways", ways], check=True, capture_output=True)
+        return json.loads((tmp_path / "out" / "xgqa.json").read_text())["rows"]
+
+    rows = run("adapters,translations beside pictures")
+    assert [(row["part"], row.get("way")) for row in rows] == [
+        ("body", None),
+        ("zero", "adapters"),
+        ("zero", "translations beside pictures"),
+        ("few", "adapters"),
+        ("few", "translations beside pictures"),
+    ]
+    again = run("adapters,multilingual")
+    assert again[: len(rows)] == rows
+    assert [(row["part"], row.get("way", row.get("body"))) for row in again[len(rows) :]] == [
+        ("body", "multilingual"),
+        ("zero", "multilingual"),
+        ("few", "multilingual"),
+    ]
+    for row in again:
+        assert set(row["controls"]) == {"blank", "shuffled", "most_frequent"}
+    assert all(row["bytes"] <= 3_000_000 for row in again if "bytes" in row)
+    assert tables(again).count("| multilingual |") >= len(TABLES) - 2
+    assert (tmp_path / "out" / "xgqa.png").stat().st_size > 1000
