@@ -27,6 +27,15 @@ def remade(model: SingleStreamModel, seed: int, **changed: Any) -> SingleStreamM
     return made.float()
 
 
+def require_no_added_language(model: SingleStreamModel) -> None:
+    """A language belongs to the very weights that it was added to. Raises ConfigurationError where there is one."""
+    if added := [code for code in model.languages if code not in model.config.languages]:
+        raise ConfigurationError(
+            f"expected a model to which no language was added, got {model.name} with {', '.join(added)}: "
+            "train the model that it was added to, and add it to that"
+        )
+
+
 def check_beginning(path: Path, beginning: Mapping[str, object], defaults: Mapping[str, object] | None = None) -> None:
     """A checkpoint belongs to one beginning, which stands in `path`: another would take it up unseen.
 

@@ -30,6 +30,7 @@ from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TOKEN, FusedAdapters, Task, folded, require_model, save_task
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.states import TokenStates
+from polyglance.training.beginning import require_no_added_language
 from polyglance.training.loop import Report
 from polyglance.training.pruning import Keep, fusion_use, most_used
 from polyglance.training.state_cache import keep_states
@@ -127,7 +128,8 @@ def train_question_task(
 
     Raises:
         DataError: there is nothing to train on, or pictures cannot be read.
-        ConfigurationError: a depth that is no joint layer, or a folder that holds another training.
+        ConfigurationError: a depth that is no joint layer, a folder that holds another training, or a model to which
+            a language was added.
     """
     folder = output / "training"
     depths = settings.depths(len(model.joint_layers.layers))
@@ -251,6 +253,7 @@ class _Data:
         labels: tuple[str, ...] | None = None,
     ) -> "_Data":
         """labels: None for the answers of the split train."""
+        require_no_added_language(model)
         parts = {split: [q for q in questions if q.split == split] for split in ("train", *HELD_OUT)}
         answers = {question.answer for question in parts["train"]}
         if len(answers) < 2:

@@ -14,7 +14,7 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError
 from polyglance.models.single_stream import SingleStreamModel
-from polyglance.training.beginning import check_beginning, remade
+from polyglance.training.beginning import check_beginning, remade, require_no_added_language
 from polyglance.training.caption_source import CaptionSource, texts_too_long
 from polyglance.training.loop import Report, Schedule, fit, read_log
 from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
@@ -64,8 +64,10 @@ def train_retrieval(
         DataError: captions of fewer than two pictures or in letters that the tokenizer does not know, or pictures that
             cannot be read.
         TrainingError: a loss is no number any more; the last checkpoint stays.
-        ConfigurationError: the folder holds another training, or there is a depth for adapters that are there already.
+        ConfigurationError: the folder holds another training, there is a depth for adapters that are there already, or
+            a language was added to the model.
     """
+    require_no_added_language(model)
     model = _prepared(model, settings)
     cut = texts_too_long(captions, model.tokenizer, model.config.max_text_tokens)
     source = CaptionSource(captions, settings.batch, settings.seed, settings.accumulate)

@@ -26,7 +26,7 @@ from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.reading import PICTURES
 from polyglance.models.single_stream import TASKS, SingleStreamModel
 from polyglance.nn.states import TokenStates
-from polyglance.training.beginning import check_beginning, remade
+from polyglance.training.beginning import check_beginning, remade, require_no_added_language
 from polyglance.training.caption_source import texts_too_long
 from polyglance.training.devices import Devices, Precision
 from polyglance.training.kept_pictures import PictureInputs, read_pixels
@@ -132,11 +132,7 @@ def train_vqa(
         ConfigurationError: the folder holds another training, or the model has languages that were added to it.
     """
     settings = settings or VqaSettings()
-    if added := [code for code in model.languages if code not in model.config.languages]:
-        raise ConfigurationError(
-            f"expected a model to which no language was added, got {model.name} with {', '.join(added)}: "
-            "train the model that it was added to, and add it to that"
-        )
+    require_no_added_language(model)
     own_split = any(question.split == "val" for question in questions)
     trained_on, held_out = parted(questions, settings.seed)
     answers = vocabulary(questions)
