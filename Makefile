@@ -22,11 +22,12 @@ $(PEERS): benchmarks/peers.lock
 demo: setup
 	$(BIN)/polyglance demo
 
+# Two tests at a time, a thread each; those of a file stay together, for what they share
 test: setup $(PEERS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 # Every comparison of benchmarks/, or one of them: make bench-NAME
 bench: $(patsubst benchmarks/%.py,bench-%,$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
