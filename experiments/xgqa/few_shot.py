@@ -46,13 +46,14 @@ def few_shot(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, s
     world = bodies.world
     language, _, _ = learned(bodies, way, code)
     model = deepcopy(bodies.of(way))
-    model.add_language(language)
     folder = world.folder / "few-shot" / f"{way.name.replace(' ', '-')}-{code}-{shots}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     steps = world.settings.shot_steps
     with frozen(model):
+        model.add_language(language)
         losses = _Losses(world, model, language, way, examples, shots, seed)
         fit("answers", language, losses, Schedule(steps, 5e-4, warmup=min(10, steps // 4)), folder, world.report)
+    model.add_language(language)
     return model
 
 

@@ -157,7 +157,8 @@ class SingleStreamModel(nn.Module):
         return self.kept_position.device
 
     def add_language(self, language: Language) -> None:
-        """Texts in this language are from now on read with its subwords and its adapter.
+        """Texts in this language are from now on read with its subwords and its adapter. Its weights are no part of the
+        model's, and take on the device and the precision that the model has now.
 
         Raises ConfigurationError for one of another width or number of text layers.
         """

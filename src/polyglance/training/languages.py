@@ -118,8 +118,8 @@ def train_language(
     }
     check_beginning(folder / "settings.json", beginning)
     held_out = min(HELD_OUT, len(corpus) // 10)
-    language = new_language(model, code, corpus[held_out:], folder / "tokenizer.json", settings)
     with frozen(model):
+        language = new_language(model, code, corpus[held_out:], folder / "tokenizer.json", settings)
         tokens = TokenLosses(model, language, corpus[held_out:], settings)
         before = tokens.perplexity(corpus[:held_out])
         tokens.fit(folder, report)
@@ -128,6 +128,7 @@ def train_language(
             MeaningLosses(model, language, translations, pictures, settings).fit(folder, report)
     scores = {"sentences": len(corpus), "translations": len(translations), "perplexity": perplexity}
     save_language(language, output, LanguageFacts(source, model.fingerprint, scores))
+    model.add_language(language)
     return LanguageReport(
         code,
         len(corpus),
@@ -182,7 +183,8 @@ def _spelled(model: SingleStreamModel, own: Tokenizer) -> Float[Tensor, "vocabul
 
 @contextmanager
 def frozen(model: SingleStreamModel) -> Iterator[None]:
-    """Gradients go through the model, in float32, and to nothing of it; then it is as before."""
+    """Gradients go through the model, in float32, and to nothing of it; then it is as before. A language that is to be
+    trained is added inside."""
     dtype = model.kept_position.dtype
     wanted = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     model.float().train().requires_grad_(False)
