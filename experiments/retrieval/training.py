@@ -34,7 +34,8 @@ def beginning(seed: int, **shape: Any) -> SingleStreamModel:
     over what that form allows (`_restored`); where the cut is another, layers move to its other side (`_recut`).
     """
     pretrained = bundled().float()
-    config = replace(pretrained.config, task_adapters=None, temperature=SingleStreamConfig.temperature, **shape)
+    alone = replace(pretrained.config, task_adapters=None, recall_by_depth=())
+    config = replace(alone, temperature=SingleStreamConfig.temperature, **shape)
     torch.manual_seed(seed)
     model = SingleStreamModel(config, pretrained.tokenizer, "beginning")
     weights = _recut(pretrained.state_dict(), pretrained.config.first_joint_layer, config.first_joint_layer)
