@@ -13,6 +13,7 @@ from typing import Any
 from docs.markdown import table
 from experiments.adapterdrop import tables as adapterdrop
 from experiments.retrieval import tables as retrieval
+from experiments.xgqa import tables as xgqa
 from experiments.xgqa_questions import tables as xgqa_questions
 
 DOCS = Path(__file__).parent
@@ -20,7 +21,16 @@ PAGES = (
     DOCS.parent / "README.md",
     *(
         DOCS / f"{page}.md"
-        for page in ("scenes-mini", "adapters", "adapterdrop", "retrieval", "retrieve-rerank", "questions", "vqa")
+        for page in (
+            "scenes-mini",
+            "adapters",
+            "adapterdrop",
+            "retrieval",
+            "retrieve-rerank",
+            "languages",
+            "questions",
+            "vqa",
+        )
     ),
 )
 
@@ -222,6 +232,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "drop_depths": drop_depths,
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},
+    **{name: partial(_of, "xgqa", draw) for name, draw in xgqa.TABLES.items()},
     **{name: partial(_of, "xgqa_questions", draw) for name, draw in xgqa_questions.TABLES.items()},
 }
 
