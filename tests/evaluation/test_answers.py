@@ -14,9 +14,11 @@ from polyglance.languages import DEMO_LANGUAGES
 from tests.shared_data import shared_data
 
 
-def question(key: str, answer: str, structural: str | None = None, language: str = "en", **more: object) -> Question:
+def question(
+    key: str, answer: str, structural: str | None = None, language: str = "en", balanced: bool = True
+) -> Question:
     types = Types(structural, structural and "obj")
-    return Question(Path(f"{key[0]}.png"), "What?", answer, language, "test", key, types, **more)  # type: ignore[arg-type]
+    return Question(Path(f"{key[0]}.png"), "What?", answer, language, "test", key, types, balanced=balanced)
 
 
 ASKED = [question("a1", "red", "query"), question("a2", "yes", "verify"), question("b1", "no", "verify")]

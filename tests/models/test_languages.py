@@ -139,6 +139,16 @@ def test_a_language_that_was_added_to_another_model_is_refused(folder: Path, tmp
         load_model(str(save(folder, tmp_path / "fr", "0123456789abcdef")))
 
 
+def test_a_language_that_was_added_to_itself_is_refused(folder: Path, tmp_path: Path) -> None:
+    first, second = save(folder, tmp_path / "fr"), tmp_path / "es"
+    facts = LanguageFacts(str(first), load_model(str(folder)).fingerprint, {})
+    save_language(made("es", [SPANISH], 2), second, facts)
+    fields = json.loads((first / "language.json").read_text())
+    (first / "language.json").write_text(json.dumps({**fields, "model": str(second)}))
+    with pytest.raises(CheckpointError, match="added to itself"):
+        load_model(str(second))
+
+
 def torn_weights(folder: Path) -> None:
     path = folder / "language.safetensors"
     path.write_bytes(path.read_bytes()[:100])

@@ -35,23 +35,33 @@ def load_model(name: str = BUNDLED) -> "SingleStreamModel":
         ConfigurationError: there is no model of that name.
         CheckpointError: its files cannot be used, or a language was added to another model.
     """
+    from polyglance.models.checkpoint import load_folder
+    from polyglance.models.languages import FILE, load_facts, load_language
+
+    folder, added = _folder(name), list[Path]()
+    while (folder / FILE).exists():
+        if folder in added:
+            raise CheckpointError(f"the language in {folder} says that it was added to itself: train it again")
+        added.append(folder)
+        folder = _folder(load_facts(folder)[1].model)
+    model = load_folder(folder)
+    for language in reversed(added):
+        code, facts = load_facts(language)
+        if model.fingerprint != facts.fingerprint:
+            raise CheckpointError(
+                f"the language {code!r} in {language} was added to {facts.model} ({facts.fingerprint}), "
+                f"which now is another model ({model.fingerprint}): train the language in this one"
+            )
+        model.add_language(load_language(language, model.config.width, model.config.first_joint_layer))
+        model.name = f"{model.name}+{code}"
+    return model
+
+
+def _folder(name: str) -> Path:
+    """Raises ConfigurationError where there is no model of that name."""
     folder = bundled_folder() if name == BUNDLED else Path(name)
     if not folder.is_dir():
         raise ConfigurationError(
             f"no model {name!r}: expected {BUNDLED!r}, the bundled one, or a folder with a model in it"
         )
-    from polyglance.models.checkpoint import load_folder
-    from polyglance.models.languages import FILE, load_facts, load_language
-
-    if not (folder / FILE).exists():
-        return load_folder(folder)
-    code, facts = load_facts(folder)
-    model = load_model(facts.model)
-    if model.fingerprint != facts.fingerprint:
-        raise CheckpointError(
-            f"the language {code!r} in {folder} was added to {facts.model} ({facts.fingerprint}), "
-            f"which now is another model ({model.fingerprint}): train the language in this one"
-        )
-    model.add_language(load_language(folder, model.config.width, model.config.first_joint_layer))
-    model.name = f"{model.name}+{code}"
-    return model
+    return folder
