@@ -13,6 +13,7 @@ from torch import Tensor
 
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.states import TokenStates
+from polyglance.types import Task
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 128, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 _GERMAN = {"rot": "red", "grün": "green", "blau": "blue", "weiß": "white"}
@@ -30,6 +31,7 @@ class ColourModel:
 
     name: str = "colours"
     fingerprint: str = "colours-1"
+    tasks: tuple[Task, ...] = ("embed", "match", "answer")
     pictures_read: int = 0
     batches_read: list[int] = field(default_factory=list)
     embedding_dim: int = len(COLOURS)

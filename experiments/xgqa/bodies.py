@@ -30,7 +30,7 @@ from polyglance.training.meanings import sample_meaning
 from polyglance.training.pictures import draw_scenes, gallery_pixels
 from polyglance.training.scenes_mini import ScenesMiniSettings, train_texts
 from polyglance.training.word_source import WordSource
-from polyglance.training.words import PICTURE_PARTS, WordLosses
+from polyglance.training.words import WordLosses
 
 SOURCE_LANGUAGE, NINTH = "en", "fr"
 ENGLISH, MULTILINGUAL = "english", "multilingual"
@@ -194,8 +194,8 @@ def _untrained(tokenizer: Tokenizer, languages: Sequence[str], seed: int) -> Sin
         recall_by_depth=SingleStreamConfig.recall_by_depth,
     )
     model = SingleStreamModel(config, tokenizer, "untrained")
-    of_pictures = {name: value for name, value in pretrained.state_dict().items() if name.startswith(PICTURE_PARTS)}
-    model.load_state_dict(of_pictures, strict=False)
+    there = pretrained.state_dict().items()
+    model.load_state_dict({name: value for name, value in there if name.startswith(model.of_pictures)}, strict=False)
     return model.eval()
 
 

@@ -7,21 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 Modality = Literal["text", "image"]
+Task = Literal["embed", "match", "answer"]
+"""What a model can do with what it has read."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredStates:
     """Token states of one picture or text as a library keeps them: 8 bits a value, one scale a token.
 
-    values: (tokens, width) int8. scales: (tokens,) float16; the states are `values * scales[:, None]`.
+    values: (tokens, width) int8. scales: (tokens,) float16; the states are `values * scales[:, None]`. vector:
+    (embedding_dim,), of a model that embeds before it compresses.
     """
 
     values: NDArray[np.int8]
     scales: NDArray[np.float16]
+    vector: NDArray[np.float32] | None = None
 
     @property
     def nbytes(self) -> int:
-        return self.values.nbytes + self.scales.nbytes
+        return self.values.nbytes + self.scales.nbytes + (0 if self.vector is None else self.vector.nbytes)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def test_a_configuration_that_cannot_be_built_is_refused(
 
 
 def test_sizes_follow_from_the_stem() -> None:
-    assert SingleStreamConfig(10, ("yes",), ("en",)).image_grid == 8
+    assert SingleStreamConfig(vocabulary=10, answers=("yes",), languages=("en",)).image_grid == 8
 
 
 def test_the_same_folder_gives_the_same_model(tmp_path: Path) -> None:

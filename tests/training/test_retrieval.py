@@ -20,7 +20,6 @@ from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.reading import read_pictures, read_texts
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.training.caption_source import CaptionSource
-from polyglance.training.kept_pictures import LOWER
 from polyglance.training.loop import read_log
 from polyglance.training.mining import NEAREST
 from polyglance.training.retrieval import train_retrieval
@@ -156,11 +155,11 @@ def test_frozen_lower_layers_stay_and_the_rest_learns_as_without(tiny, captions,
     model, _ = train_retrieval(load_model(str(tiny)), captions, tmp_path, settings)
     moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved >= {"compressor", "kept_position", "expand_text", "expand_image", "joint_layers", "task_token"}
-    assert not moved & {*LOWER, "answer_head"}
+    assert not moved & {*SingleStreamModel.below, "answer_head"}
     source = CaptionSource(captions, 4, seed=0)
     ours = gradients(RetrievalLosses(load_model(str(tiny)).float(), source, settings))
     whole = gradients(RetrievalLosses(load_model(str(tiny)).float(), source, replace(settings, freeze_lower=False)))
-    assert {name for name in whole if not name.removeprefix("model.").startswith(LOWER)} == set(ours)
+    assert {name for name in whole if not name.removeprefix("model.").startswith(SingleStreamModel.below)} == set(ours)
     for name, value in ours.items():
         assert (value - whole[name]).norm() <= 0.02 * whole[name].norm() + 1e-6, name
 

@@ -16,7 +16,7 @@ from polyglance.models.languages import Language
 from polyglance.models.reading import embed_all, read_pictures, read_texts
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.training.loop import read_log
-from polyglance.training.vqa import OF_PICTURES, VqaSettings, answering, parted, train_vqa, vocabulary
+from polyglance.training.vqa import VqaSettings, answering, parted, train_vqa, vocabulary
 from tests.journeys.tiny import save_tiny_model
 
 NAMES = ("red", "white", "black", "blue")
@@ -77,7 +77,7 @@ def test_a_model_learns_its_questions_and_trains_what_it_should(tiny, questions,
         "compressor",
     }
     expected = {"adapters": set(), "all_weights": everything}
-    assert moved & everything == expected.get(next(iter(more), ""), everything - {*OF_PICTURES})
+    assert moved & everything == expected.get(next(iter(more), ""), everything - {*SingleStreamModel.of_pictures})
     assert not moved & {"embed_head", "match_head"}
 
 

@@ -14,7 +14,7 @@ from polyglance.cli.train_vqa import vqa
 if TYPE_CHECKING:
     from polyglance.data.captions import Caption
     from polyglance.evaluation.systems import Evaluation
-    from polyglance.models.single_stream import SingleStreamModel
+    from polyglance.models.cut_model import CutModel
     from polyglance.training.devices import Precision
     from polyglance.training.question_tasks import QuestionReport
     from polyglance.training.retrieval import RetrievalReport, Validate
@@ -225,13 +225,13 @@ def validation(captions: "list[Caption]", mode: "Mode") -> "Validate | None":
     """R@1 over the captions held out: the mean of both directions and of all languages."""
     from statistics import fmean
 
-    def validate(model: "SingleStreamModel") -> float:
+    def validate(model: "CutModel") -> float:
         return round(fmean(one.percent["R@1"] for one in evaluation(model, captions, mode).scores()), 4)
 
     return validate if captions else None
 
 
-def calibrate(model: "SingleStreamModel", captions: "list[Caption]", mode: "Mode") -> None:
+def calibrate(model: "CutModel", captions: "list[Caption]", mode: "Mode") -> None:
     """Makes the match's logits log-odds by the captions held out, where these tell true from false."""
     from polyglance.evaluation.calibration import calibrated
 
@@ -239,7 +239,7 @@ def calibrate(model: "SingleStreamModel", captions: "list[Caption]", mode: "Mode
         model.config = replace(model.config, calibration=line)
 
 
-def evaluation(model: "SingleStreamModel", captions: "list[Caption]", mode: "Mode") -> "Evaluation":
+def evaluation(model: "CutModel", captions: "list[Caption]", mode: "Mode") -> "Evaluation":
     """Of the captions held out, by the stages that were trained."""
     from polyglance.evaluation.pools import pools
     from polyglance.evaluation.systems import Evaluation, System

@@ -14,15 +14,15 @@ from safetensors.torch import load_file, save_file
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, PolyglanceError
+from polyglance.models.cut_model import CutModel
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
 
-FAMILY = "single-stream"
 _MEASURED = {"calibration", "recall_by_depth"}
 """What is known of a model, and no part of it: what a library holds does not depend on these."""
 
 
-def save_model(model: SingleStreamModel, folder: Path) -> None:
-    """Writes the three files; weights as bfloat16, two bytes each."""
+def save_model(model: CutModel, folder: Path) -> None:
+    """Writes the files of a model; weights as bfloat16, two bytes each."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
         name: value.detach().to("cpu", torch.bfloat16).contiguous() for name, value in model.state_dict().items()
@@ -30,9 +30,9 @@ def save_model(model: SingleStreamModel, folder: Path) -> None:
     save_file(
         {name: value for name, value in weights.items() if "num_batches" not in name}, folder / "model.safetensors"
     )
-    config = {"family": FAMILY, "name": model.name, **asdict(model.config)}
+    config = {"family": model.family, "name": model.name, **asdict(model.config)}
     (folder / "config.json").write_text(_written(config), encoding="utf-8")
-    model.tokenizer.save(folder / "tokenizer.json")
+    model.save_readers(folder)
 
 
 def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamModel:
@@ -56,8 +56,10 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
         raise CheckpointError(f"{folder} holds no model: expected a file config.json in it") from error
     except (ValueError, KeyError, TypeError, PolyglanceError) as error:
         raise CheckpointError(f"{config_path} does not describe a model of this project: {error}") from error
-    if family != FAMILY:
-        raise CheckpointError(f"{config_path} describes a model of the family {family!r}; known is {FAMILY!r}")
+    if family != SingleStreamModel.family:
+        raise CheckpointError(
+            f"{config_path} describes a model of the family {family!r}; known is {SingleStreamModel.family!r}"
+        )
     model = SingleStreamModel(config, Tokenizer.load(folder / "tokenizer.json"), name)
     try:
         missing, unexpected = model.load_state_dict(load_file(weights_path), strict=False)

@@ -11,6 +11,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from polyglance.nn.states import TokenStates
+from polyglance.types import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +39,16 @@ class JointModel(Protocol):
 
     The readers see one modality at a time and no task; the askers start from what was read. All of them run without
     gradients unless the model is in training mode. `fingerprint` is a hash of weights and configuration, but for
-    `calibration` and `recall_by_depth`.
+    `calibration` and `recall_by_depth`. `tasks` are those that its weights were trained for; what it gives for another
+    means nothing.
     """
 
     @property
     def name(self) -> str: ...
     @property
     def fingerprint(self) -> str: ...
+    @property
+    def tasks(self) -> tuple[Task, ...]: ...
     @property
     def embedding_dim(self) -> int: ...
     @property

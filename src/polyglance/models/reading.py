@@ -59,4 +59,5 @@ def together(parts: Sequence[TokenStates]) -> TokenStates:
     tokens = max(part.mask.shape[1] for part in parts)
     hidden = torch.cat([F.pad(part.hidden, (0, 0, 0, tokens - part.mask.shape[1])) for part in parts])
     mask = torch.cat([F.pad(part.mask, (0, tokens - part.mask.shape[1])) for part in parts])
-    return TokenStates(hidden, mask, parts[0].modality)
+    vectors = [part.vector for part in parts if part.vector is not None]
+    return TokenStates(hidden, mask, parts[0].modality, torch.cat(vectors) if vectors else None)

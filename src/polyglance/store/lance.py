@@ -41,7 +41,13 @@ _KEYS_A_FILTER: Final = 1000
 ROWS_HELD: Final = 100_000
 """A table of more is scanned on the disk by every search."""
 _STATES_SCHEMA: Final = pa.schema(
-    [("id", pa.string()), ("tokens", pa.int32()), ("values", pa.binary()), ("scales", pa.binary())]
+    [
+        ("id", pa.string()),
+        ("tokens", pa.int32()),
+        ("values", pa.binary()),
+        ("scales", pa.binary()),
+        ("vector", pa.binary()),
+    ]
 )
 
 
@@ -292,6 +298,7 @@ class LanceStateStore:
             [len(row.scales) for row in states.values()],
             [row.values.tobytes() for row in states.values()],
             [row.scales.tobytes() for row in states.values()],
+            [None if row.vector is None else row.vector.tobytes() for row in states.values()],
         ]
         with _writing(self._folder):
             rows = pa.table(dict(zip(_STATES_SCHEMA.names, columns, strict=True)), schema=_STATES_SCHEMA)
@@ -302,7 +309,7 @@ class LanceStateStore:
         with _reading(self._folder):
             for chunk in _chunks(ids):
                 rows = self._table.search().where(col("id").isin(chunk)).limit(None).to_arrow()
-                columns = (rows["tokens"].to_pylist(), rows["values"], rows["scales"])
+                columns = (rows["tokens"].to_pylist(), rows["values"], rows["scales"], rows["vector"])
                 found |= zip(rows["id"].to_pylist(), map(_states, *columns), strict=True)
         missing = set(ids) - found.keys()
         if missing:
@@ -332,10 +339,12 @@ def _delete(table: Table, key: str, values: Collection[str]) -> None:
         table.delete(col(key).isin(chunk))
 
 
-def _states(tokens: int, values: pa.Scalar, scales: pa.Scalar) -> StoredStates:
+def _states(tokens: int, values: pa.Scalar, scales: pa.Scalar, vector: pa.Scalar) -> StoredStates:
     """Views of the memory that LanceDB answered with."""
     return StoredStates(
-        np.frombuffer(values.as_buffer(), np.int8).reshape(tokens, -1), np.frombuffer(scales.as_buffer(), np.float16)
+        np.frombuffer(values.as_buffer(), np.int8).reshape(tokens, -1),
+        np.frombuffer(scales.as_buffer(), np.float16),
+        np.frombuffer(vector.as_buffer(), np.float32) if vector.is_valid else None,
     )
 
 

@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from polyglance.errors import ConfigurationError
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.cut_model import CutModel
+
+AnyCutModel = TypeVar("AnyCutModel", bound=CutModel)
 
 
-def remade(model: SingleStreamModel, seed: int, **changed: Any) -> SingleStreamModel:
+def remade(model: AnyCutModel, seed: int, **changed: Any) -> AnyCutModel:
     """The model in another shape, float32: what it had it keeps, what is new is drawn by the seed; its fingerprint
     stays that of what it was made from. changed: fields of its configuration; other answers have a head of their own.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        made = SingleStreamModel(replace(model.config, **changed), model.tokenizer, model.name).to(model.device)
+        made = model.in_shape(**changed).to(model.device)
     kept = model.state_dict()
     if "answers" in changed:
         kept = {name: value for name, value in kept.items() if not name.startswith("answer_head")}
@@ -27,7 +28,7 @@ def remade(model: SingleStreamModel, seed: int, **changed: Any) -> SingleStreamM
     return made.float()
 
 
-def require_no_added_language(model: SingleStreamModel) -> None:
+def require_no_added_language(model: CutModel) -> None:
     """A language belongs to the very weights that it was added to. Raises ConfigurationError where there is one."""
     if added := [code for code in model.languages if code not in model.config.languages]:
         raise ConfigurationError(

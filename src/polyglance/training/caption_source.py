@@ -13,8 +13,8 @@ from torch import Tensor
 
 from polyglance.data.captions import Caption
 from polyglance.data.lines import named, short
-from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import DataError
+from polyglance.models.cut_model import Spelling
 
 SPELLED_IN_BYTES: Final = 1.75
 """Tokens a character. A language that the tokenizer learned takes 0.4 to 1.5; letters it never saw take their bytes,
@@ -94,7 +94,7 @@ class CaptionSource:
         return torch.tensor(list(grouped))
 
 
-def texts_too_long(captions: Sequence[Caption], tokenizer: Tokenizer, max_tokens: int, what: str = "captions") -> int:
+def texts_too_long(captions: Sequence[Caption], tokenizer: Spelling, max_tokens: int, what: str = "captions") -> int:
     """How many captions have more tokens than a model reads; it reads their beginning. what: they are called.
 
     Raises DataError that names the languages whose letters the tokenizer does not know, with a caption of each.

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
@@ -15,16 +14,13 @@ from torch import Tensor
 from polyglance.data.images import decode
 from polyglance.data.lines import named
 from polyglance.errors import DataError, PictureError
+from polyglance.models.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.encoder import Encoder
 from polyglance.training.state_cache import hash_of
 
-LOWER: Final = ("token_embedding", "text_position", "text_layers", "stem", "image_position", "image_layers")
-"""What a model has below the cut, but for the compressor."""
 
-
-def read_pixels(model: SingleStreamModel, paths: Sequence[Path]) -> UInt8[Tensor, "pictures 3 height width"]:
+def read_pixels(model: CutModel, paths: Sequence[Path]) -> UInt8[Tensor, "pictures 3 height width"]:
     """Raises DataError that names all that cannot be read."""
     pixels, failed = [], []
     for path in paths:
@@ -37,9 +33,9 @@ def read_pixels(model: SingleStreamModel, paths: Sequence[Path]) -> UInt8[Tensor
     return torch.from_numpy(np.stack(pixels))
 
 
-def fingerprint_below(model: SingleStreamModel, compressed: bool = False) -> str:
+def fingerprint_below(model: CutModel, compressed: bool = False) -> str:
     """Of the weights below the cut; of the compressor's as well if `compressed`."""
-    below = (*LOWER, "compressor") if compressed else LOWER
+    below = (*model.below, "compressor") if compressed else model.below
     return hash_of({name: value for name, value in model.state_dict().items() if name.startswith(below)}).hex()[:16]
 
 
@@ -48,7 +44,7 @@ class PictureInputs:
     """`Inputs` of picture files, read as a training in bfloat16 reads them: what `see` gives, or what is stored if they
     are compressed as well."""
 
-    model: SingleStreamModel
+    model: CutModel
     images: tuple[Path, ...]
     compressed: bool
 

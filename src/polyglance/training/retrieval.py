@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.cut_model import CutModel
 from polyglance.training.beginning import check_beginning, remade, require_no_added_language
 from polyglance.training.caption_source import CaptionSource, texts_too_long
 from polyglance.training.loop import Report, Schedule, fit, read_log
@@ -23,7 +23,7 @@ from polyglance.training.validations import Validations
 
 STAGE: Final = "retrieval"
 
-Validate = Callable[[SingleStreamModel], float]
+Validate = Callable[[CutModel], float]
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class RetrievalReport:
 
 
 def train_retrieval(
-    model: SingleStreamModel,
+    model: CutModel,
     captions: Sequence[Caption],
     folder: Path,
     settings: RetrievalSettings,
     validate: Validate | None = None,
     report: Report | None = None,
     kept: KeptStates | None = None,
-    teacher: SingleStreamModel | None = None,
-) -> tuple[SingleStreamModel, RetrievalReport]:
+    teacher: CutModel | None = None,
+) -> tuple[CutModel, RetrievalReport]:
     """The trained model, in float32 on the CPU, with the weights of the best validation. In several processes
     (`training.devices`) each gets it. Its matches are not calibrated.
 
@@ -116,7 +116,7 @@ def train_retrieval(
     return model.cpu().eval().requires_grad_(False), done
 
 
-def _prepared(model: SingleStreamModel, settings: RetrievalSettings) -> SingleStreamModel:
+def _prepared(model: CutModel, settings: RetrievalSettings) -> CutModel:
     """In float32; with adapters for the tasks where these are to be trained and there are none."""
     if settings.depth and model.config.task_adapters:
         raise ConfigurationError(
@@ -128,7 +128,7 @@ def _prepared(model: SingleStreamModel, settings: RetrievalSettings) -> SingleSt
     return remade(model, settings.seed, task_adapters=AdapterConfig(depth=settings.depth))
 
 
-def _on_cpu(model: SingleStreamModel, validate: Validate) -> float:
+def _on_cpu(model: CutModel, validate: Validate) -> float:
     device = model.device
     value = validate(model.cpu())
     model.to(device)

@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from polyglance.errors import ConfigurationError
+from polyglance.models.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.reading import PICTURES, TEXTS
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.caption_source import CaptionBatch, CaptionSource
 from polyglance.training.devices import Devices, Precision
-from polyglance.training.kept_pictures import LOWER, PictureInputs, read_pixels
+from polyglance.training.kept_pictures import PictureInputs, read_pixels
 from polyglance.training.loop import Losses, Report, hold_statistics
 from polyglance.training.losses import (
     binary_match,
@@ -35,8 +35,6 @@ from polyglance.training.teacher import Teacher
 MARGIN: Final = 0.1
 SHARPNESS: Final = 15.0
 """How far hard negatives are drawn by the twin encoder's similarity."""
-OF_TASKS: Final = ("task_adapters", "embed_head", "match_head")
-"""What is trained beside a frozen body."""
 
 Mode = Literal["twin", "cross", "joint"]
 TwinLoss = Literal["info_nce", "sigmoid", "triplet"]
@@ -117,13 +115,13 @@ class RetrievalLosses(nn.Module):
 
     def __init__(
         self,
-        model: SingleStreamModel,
+        model: CutModel,
         source: CaptionSource,
         settings: RetrievalSettings,
         folder: Path | None = None,
         report: Report | None = None,
         kept: KeptStates | None = None,
-        teacher: SingleStreamModel | None = None,
+        teacher: CutModel | None = None,
     ) -> None:
         super().__init__()
         self.devices = Devices(settings.precision, settings.accumulate)
@@ -132,7 +130,7 @@ class RetrievalLosses(nn.Module):
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
         for name, parameter in model.named_parameters():
-            frozen = not name.startswith(OF_TASKS) if settings.adapters else name.startswith(LOWER)
+            frozen = not name.startswith(model.of_tasks) if settings.adapters else name.startswith(model.below)
             parameter.requires_grad_(not (frozen and settings.freezes))
         self._kept = kept
         self.teacher: Teacher | None = None

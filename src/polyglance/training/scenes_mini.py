@@ -93,7 +93,9 @@ def train_scenes_mini(
     _check_beginning(folder / "begun_from.txt", start.fingerprint if start else "nothing")
     tokenizer = start.tokenizer if start else _tokenizer(settings, folder / "tokenizer.json")
     torch.manual_seed(settings.seed)
-    config = SingleStreamConfig(tokenizer.vocabulary, ANSWERS, DEMO_LANGUAGES, layers=7, first_joint_layer=2)
+    config = SingleStreamConfig(
+        vocabulary=tokenizer.vocabulary, answers=ANSWERS, languages=DEMO_LANGUAGES, layers=7, first_joint_layer=2
+    )
     if start and start.config.layers == config.layers:
         config = replace(config, task_adapters=start.config.task_adapters, temperature=start.config.temperature)
     model = SingleStreamModel(config, tokenizer, "scenes-mini").to(settings.device)

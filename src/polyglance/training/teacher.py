@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.cut_model import CutModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.kept_pictures import PictureInputs
 from polyglance.training.loop import Report
@@ -20,13 +20,11 @@ from polyglance.training.state_cache import KeptStates, keep_states
 class Teacher:
     """It reads texts and pictures by itself, pictures once."""
 
-    model: SingleStreamModel
+    model: CutModel
     pictures: KeptStates
 
     @classmethod
-    def read(
-        cls, model: SingleStreamModel, images: tuple[Path, ...], folder: Path | None, report: Report | None
-    ) -> Self:
+    def read(cls, model: CutModel, images: tuple[Path, ...], folder: Path | None, report: Report | None) -> Self:
         """folder: where what it makes of the pictures is kept, to be mapped; None keeps it in memory."""
         model = model.float().eval().requires_grad_(False)
         return cls(model, keep_states(PictureInputs(model, images, compressed=True), folder=folder, report=report))

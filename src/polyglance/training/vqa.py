@@ -22,9 +22,9 @@ from polyglance.data.captions import Caption
 from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.checkpoint import save_model
+from polyglance.models.cut_model import TASKS, CutModel
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.reading import PICTURES
-from polyglance.models.single_stream import TASKS, SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.beginning import check_beginning, remade, require_no_added_language
 from polyglance.training.caption_source import texts_too_long
@@ -42,8 +42,6 @@ EPOCHS: Final = 10
 LEAST_STEPS: Final = 300
 """A training has so many steps, or what makes so many epochs if that is more, where nobody says otherwise."""
 
-OF_PICTURES: Final = ("stem", "image_position", "image_layers", "compressor")
-"""What reads a picture. Where it is frozen, pictures are read once."""
 OF_OTHER_TASKS: Final = ("embed_head", "match_head")
 
 
@@ -112,7 +110,7 @@ class VqaReport:
 
 
 def train_vqa(
-    model: SingleStreamModel,
+    model: CutModel,
     source: str,
     questions: Sequence[Question],
     output: Path,
@@ -215,7 +213,7 @@ def vocabulary(questions: Sequence[Question]) -> tuple[str, ...]:
     return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer)))
 
 
-def answering(model: SingleStreamModel, answers: Sequence[str], settings: VqaSettings) -> SingleStreamModel:
+def answering(model: CutModel, answers: Sequence[str], settings: VqaSettings) -> CutModel:
     """The model with these answers in float32: the head's rows of those that it knew are taken over, the others drawn.
     With adapters for the tasks where these are to be trained and there are none."""
     shape = model.config.task_adapters or (AdapterConfig() if settings.adapters else None)
@@ -237,7 +235,7 @@ class VqaLosses(nn.Module):
 
     def __init__(
         self,
-        model: SingleStreamModel,
+        model: CutModel,
         trained_on: Sequence[Question],
         held_out: Sequence[Question],
         settings: VqaSettings,
@@ -257,7 +255,7 @@ class VqaLosses(nn.Module):
         together = self.picture_of[: len(trained_on)] if settings.all_weights else None
         self._rows = Shuffled(len(trained_on), settings.batch, settings.seed, together)
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(_is_trained(name, settings))
+            parameter.requires_grad_(_is_trained(name, model, settings))
         if model.task_adapters:
             for task in TASKS:
                 model.task_adapters.adapters[task].requires_grad_(task == "answer")
@@ -303,8 +301,8 @@ class VqaLosses(nn.Module):
         return self.model.read_images(ImageBatch(pixels))[place.to(self.model.device)]
 
 
-def _is_trained(name: str, settings: VqaSettings) -> bool:
+def _is_trained(name: str, model: CutModel, settings: VqaSettings) -> bool:
     if settings.adapters:
         return name.startswith(("answer_head", "task_adapters"))
-    frozen = OF_OTHER_TASKS if settings.all_weights else (*OF_OTHER_TASKS, *OF_PICTURES)
+    frozen = OF_OTHER_TASKS if settings.all_weights else (*OF_OTHER_TASKS, *model.of_pictures)
     return not name.startswith(frozen)

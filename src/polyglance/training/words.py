@@ -16,7 +16,6 @@ from polyglance.training.loop import Losses
 from polyglance.training.losses import hard_negatives, info_nce
 from polyglance.training.word_source import WordBatch, WordSource
 
-PICTURE_PARTS = ("stem", "image_position", "image_layers", "compressor")
 TASK_PARTS = ("task_adapters", "embed_head", "match_head", "answer_head")
 
 
@@ -45,7 +44,7 @@ class WordLosses:
     def trained(self) -> nn.Module:
         """What this stage trains: all but the picture layers, or the tasks' adapters and heads; and the temperature."""
         for name, parameter in self.model.named_parameters():
-            of_tasks, of_pictures = name.startswith(TASK_PARTS), name.startswith(PICTURE_PARTS)
+            of_tasks, of_pictures = name.startswith(TASK_PARTS), name.startswith(self.model.of_pictures)
             parameter.requires_grad_(of_tasks if self.tasks_alone else not of_pictures)
         trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
         trained.register_parameter("scale", self.scale)
