@@ -15,20 +15,23 @@ from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import MODALITIES, TEXT, Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.models.languages import Language
-from polyglance.models.single_stream import SingleStreamModel, Task
+from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.languages import autocast
 from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.losses import info_nce
+from polyglance.types import Task
 
 PARTS: Mapping[str, Modality | None] = {"text": "text", "image": "image", "align": None}
 """The adapters of a task: of text tokens, of image tokens, and over both the alignment adapter."""
 TASKS: tuple[Task, ...] = ("embed", "answer")
-TRAINED = ("expand_image", "kept_position", "task_token", "embed_head", "answer_head", "of_tasks")
+TRAINED = ("expand_image", "kept_position", "task_token", "embed_head", "answer_head", "adapters_of_tasks")
 
 
 class AlignedModel(SingleStreamModel):
     """In its joint layers a task has three adapters, one above the other."""
+
+    adapters_of_tasks: TrainableAdapters
 
     @classmethod
     def of(cls, body: SingleStreamModel, seed: int) -> "AlignedModel":
@@ -37,7 +40,7 @@ class AlignedModel(SingleStreamModel):
         model = cls(body.config, body.tokenizer, "aligned")
         model.load_state_dict(body.float().state_dict())
         width, layers = body.config.width, len(body.joint_layers.layers)
-        model.of_tasks = TrainableAdapters(
+        model.adapters_of_tasks = TrainableAdapters(
             {
                 f"{task}/{part}": Adapter(AdapterConfig(reduction_factor=4, modality=modality), width, layers)
                 for task in TASKS
@@ -53,7 +56,7 @@ class AlignedModel(SingleStreamModel):
         read = [torch.full(one.mask.shape, MODALITIES[one.modality]) for one in states]
         modality = torch.cat([torch.full((len(x), 1), TEXT), *read], dim=1)
         stack = Stack(*(f"{task}/{part}" for part in PARTS))
-        return self.joint_layers.first(x, mask, Adaptation(self.of_tasks, [stack] * len(x), modality))
+        return self.joint_layers.first(x, mask, Adaptation(self.adapters_of_tasks, [stack] * len(x), modality))
 
 
 def aligned_model(world: World, body: SingleStreamModel, english: Language) -> AlignedModel:

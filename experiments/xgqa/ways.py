@@ -4,15 +4,20 @@ import random
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from experiments.results import Row
 from experiments.xgqa.aligned import AlignedModel, aligned_model
+from experiments.xgqa.asked import AnswerLosses, of_training_pictures
 from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL, SOURCE_LANGUAGE, World, english_body, multilingual_body, say
+from experiments.xgqa.dictionary import dictionary, switched
 from polyglance.data.corpora import Translation
-from polyglance.models.languages import Language, load_facts, load_language
+from polyglance.models.languages import Language, LanguageFacts, load_facts, load_language, save_language
 from polyglance.models.single_stream import SingleStreamModel
+from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import sample_scene
-from polyglance.training.languages import ADAPTER, LanguageSettings, train_language
+from polyglance.training.languages import ADAPTER, LanguageSettings, frozen, train_language
+from polyglance.training.loop import Schedule, fit
 from polyglance.training.meanings import sample_meaning
 
 TRANSLATED = 50_000
@@ -22,24 +27,29 @@ TRANSLATED = 50_000
 @dataclass(frozen=True)
 class Way:
     """adapter: whether there is one beside the embeddings. translated: whether translations are learned from; pictured:
-    and whether they are held beside pictures. tokens: whether hidden words are told first. body: on the
-    multilingual one its own subwords serve."""
+    and whether they are held beside pictures; switched: and whether English with words of theirs in it is, too. asked:
+    whether the answers to those translations that are questions are learned from, and nothing else of them. tokens:
+    whether hidden words are told first. body: on the multilingual one its own subwords serve."""
 
     name: str
     adapter: bool = True
     translated: bool = False
     pictured: bool = False
+    switched: bool = False
+    asked: bool = False
     tokens: bool = True
     body: str = ENGLISH
 
 
-ALIGNED = Way("multilingual", body=MULTILINGUAL)
-PAPER = (Way("embeddings", adapter=False), Way("adapters"), ALIGNED)
+ADAPTERS, ALIGNED = Way("adapters"), Way("multilingual", body=MULTILINGUAL)
+PAPER = (Way("embeddings", adapter=False), ADAPTERS, ALIGNED)
 """OSCAR+Emb, OSCAR+Ada, mBERTAda."""
 OURS = (
     Way("translations", translated=True),
     Way("translations alone", translated=True, tokens=False),
     Way("translations beside pictures", translated=True, pictured=True),
+    Way("code-switched", translated=True, switched=True),
+    Way("translate-train", asked=True),
 )
 WAYS = (*PAPER, *OURS)
 
@@ -71,35 +81,90 @@ class Bodies:
 
 def learned(bodies: Bodies, way: Way, code: str) -> tuple[Language, Row, int]:
     """The language by a way, what its training came to, and the bytes of its files."""
-    world, settings = bodies.world, bodies.world.settings
-    body = bodies.english if way.body == ENGLISH else bodies.multilingual
-    folder = world.folder / "languages" / f"{way.name.replace(' ', '-')}-{code}-{world.seed}"
+    world, body = bodies.world, _text_body(bodies, way)
+    folder = _folder(world, way, code)
     if not (folder / "language.json").exists():
-        train_language(
-            deepcopy(body),
-            str(world.folder / f"{way.body}-{world.seed}"),
-            code,
-            world.sentences(code),
-            folder,
-            LanguageSettings(
-                vocabulary=settings.vocabulary if way.body == ENGLISH else 0,
-                adapter=ADAPTER if way.adapter else None,
-                epochs=settings.epochs if way.tokens else 0,
-                steps=settings.meaning_steps,
-                seed=world.seed,
-            ),
-            translations(world, code) if way.translated else (),
-            world.states if way.pictured else None,
-            world.report,
-        )
+        (_by_answers if way.asked else _by_text)(bodies, way, code, folder)
     language = load_language(folder, body.config.width, body.config.first_joint_layer)
     _, facts = load_facts(folder)
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    return language, dict(facts.scores), size
+    scores: Row = dict(facts.scores)
+    if way.switched:  # what was made of the translations is no more of them
+        scores["translations"] = world.settings.translations
+    return language, scores, size
+
+
+def _folder(world: World, way: Way, code: str) -> Path:
+    return world.folder / "languages" / f"{way.name.replace(' ', '-')}-{code}-{world.seed}"
+
+
+def _text_body(bodies: Bodies, way: Way) -> SingleStreamModel:
+    return bodies.english if way.body == ENGLISH else bodies.multilingual
+
+
+def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
+    world, settings = bodies.world, bodies.world.settings
+    train_language(
+        deepcopy(_text_body(bodies, way)),
+        str(world.folder / f"{way.body}-{world.seed}"),
+        code,
+        world.sentences(code),
+        folder,
+        LanguageSettings(
+            vocabulary=settings.vocabulary if way.body == ENGLISH else 0,
+            adapter=ADAPTER if way.adapter else None,
+            epochs=settings.epochs if way.tokens else 0,
+            steps=settings.meaning_steps,
+            seed=world.seed,
+        ),
+        beside_english(world, way, code),
+        world.states if way.pictured else None,
+        world.report,
+    )
+
+
+def _by_answers(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
+    """The language that hidden words taught goes on with the translated questions."""
+    world, steps = bodies.world, bodies.world.settings.meaning_steps
+    language, _, _ = learned(bodies, ADAPTERS, code)
+    _, facts = load_facts(_folder(world, ADAPTERS, code))
+    asked = {seed: one for seed, one in _translated(world).items() if not isinstance(one, tuple)}
+    model = deepcopy(bodies.of(way))
+    training = folder / "training"
+    training.mkdir(parents=True, exist_ok=True)
+    with frozen(model):
+        model.add_language(language)
+        losses = AnswerLosses(model, code, of_training_pictures(world, asked), world.seed)
+        fit("answers", language, losses, Schedule(steps, 2e-3, warmup=min(50, steps // 10)), training, world.report)
+    scores = {**facts.scores, "translations": len(asked)}
+    save_language(language, folder, LanguageFacts(facts.model, facts.fingerprint, scores))
+
+
+def beside_english(world: World, way: Way, code: str) -> list[Translation]:
+    """The sentences of which a way learns what the body makes of their English.
+
+    English with some of its words in the language is said of the training pictures, once of each of as many as there
+    are sentences; the translations come again until half of the list is of either kind.
+    """
+    pairs = translations(world, code) if way.translated else []
+    if way.switched:
+        words, rng = dictionary(pairs), random.Random(f"switched {world.seed}")
+        count = world.settings.sentences
+        said = [say(SOURCE_LANGUAGE, sample_meaning(sample_scene(seed), rng)) for seed in range(count)]
+        mixed = [Translation(switched(one, words, rng), one, SOURCE_LANGUAGE) for one in said]
+        pairs = pairs * (count // len(pairs)) + mixed
+    return pairs
 
 
 def translations(world: World, code: str) -> list[Translation]:
     """Sentences in a language beside what they say in English."""
+    return [
+        Translation(say(code, one), say(SOURCE_LANGUAGE, one), SOURCE_LANGUAGE) for one in _translated(world).values()
+    ]
+
+
+def _translated(world: World) -> dict[int, m.Caption | m.Question]:
+    """What the translated sentences say, by the seeds of their scenes."""
     rng = random.Random(f"translations {world.seed}")
-    meanings = [sample_meaning(sample_scene(TRANSLATED + number), rng) for number in range(world.settings.translations)]
-    return [Translation(say(code, one), say(SOURCE_LANGUAGE, one), SOURCE_LANGUAGE) for one in meanings]
+    seeds = range(TRANSLATED, TRANSLATED + world.settings.translations)
+    return {seed: sample_meaning(sample_scene(seed), rng) for seed in seeds}

@@ -1,8 +1,11 @@
 """The experiment at a thousandth of its size, and what makes its figures mean what they say."""
 
 import json
+import random
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +13,18 @@ import torch
 
 from experiments.results import open_folder
 from experiments.xgqa.aligned import PARTS, AlignedModel
+from experiments.xgqa.asked import EACH, of_training_pictures
 from experiments.xgqa.bodies import NINTH, SOURCE_LANGUAGE, TARGETS, World, bundled
+from experiments.xgqa.dictionary import dictionary, switched
 from experiments.xgqa.settings import SMALL
 from experiments.xgqa.tables import TABLES, tables
-from experiments.xgqa.ways import TRANSLATED, translations
+from experiments.xgqa.ways import TRANSLATED, WAYS, beside_english, translations
 from polyglance.adapters.routing import Adaptation
+from polyglance.data.corpora import Translation
 from polyglance.models.protocol import ImageBatch
+from polyglance.scenes import meaning as m
+from polyglance.scenes.questions import answer
+from polyglance.scenes.sampling import sample_scene
 from polyglance.training.meanings import sample_meaning
 
 LANGUAGES = (SOURCE_LANGUAGE, *TARGETS, NINTH)
@@ -51,6 +60,53 @@ def test_translations_say_one_thing_and_are_at_most_so_many(world: World) -> Non
     assert all(one.language == SOURCE_LANGUAGE for one in german)
 
 
+def test_words_are_aligned_by_what_they_come_with() -> None:
+    """Each noun with each colour: what stands beside it everywhere is no translation of it. `Mond` comes once."""
+    nouns, colours = {"star": "Stern", "dog": "Hund", "cat": "Katze"}, {"red": "rot", "blue": "blau", "green": "grün"}
+    pairs = [
+        Translation(f"Ein {noun}, {colour}er Art.", f"A {said} {known}.", "en")
+        for known, noun in nouns.items()
+        for said, colour in colours.items()
+    ]
+    found = dictionary([*pairs, Translation("Der Mond über dem Meer.", "The moon above the sea.", "en")])
+    best = {known: max(words, key=words.__getitem__) for known, words in found.items() if words}
+    expected = {**{known: noun.lower() for known, noun in nouns.items()}, "red": "roter", "blue": "blauer"}
+    assert expected.items() <= best.items()
+    assert "mond" not in (word for words in found.values() for word in words)
+    mixed = {switched("A red star.", found, random.Random(seed)) for seed in range(40)}
+    assert "A red star." in mixed
+    assert any("roter" in one and "star" in one for one in mixed)
+    assert any("red" in one and "stern" in one for one in mixed)
+    assert dictionary([Translation("两只红色的狗", "two red dogs", "en"), Translation("一只狗", "a dog", "en")])
+
+
+def test_half_of_what_is_held_beside_english_is_english_with_words_in_it(world: World) -> None:
+    by_name = {way.name: way for way in WAYS}
+    assert beside_english(world, by_name["adapters"], "de") == []
+    assert beside_english(world, by_name["translate-train"], "de") == []
+    known = translations(world, "de")
+    assert beside_english(world, by_name["translations beside pictures"], "de") == known
+    mixed = Counter(beside_english(world, by_name["code-switched"], "de"))
+    times = SMALL.sentences // len(known)
+    assert all(mixed.pop(one) == times * known.count(one) for one in set(known))
+    assert mixed.total() == SMALL.sentences
+    assert any(one.sentence != one.known for one in mixed)
+
+
+def test_translated_questions_are_asked_of_pictures_that_answer_them(world: World) -> None:
+    few = World(replace(SMALL, scenes=30), world.folder, world.report, 0)
+    seed = next(seed for seed in range(99) if sample_scene(seed).background == "sea")
+    asked = {seed: m.WhatBackground(), TRANSLATED: m.HowMany("animal")}
+    found = of_training_pictures(few, asked)
+    scenes = [sample_scene(one) for one in (*asked, *range(30))]
+    assert len(found.states) == len(scenes) == 32
+    assert all(answer(scenes[row], question) == right for row, question, right in found.rows)
+    counts = Counter((question, right) for _, question, right in found.rows)
+    assert counts[m.WhatBackground(), "sea"] >= 1
+    assert max(counts.values()) == EACH
+    assert {question for question, _ in counts} == set(asked.values())
+
+
 def test_of_its_three_adapters_each_acts_on_its_own_tokens() -> None:
     model = AlignedModel.of(bundled(), 0)
     text = model.read_text(model.tokenize(["a red star"]))
@@ -68,7 +124,7 @@ def test_of_its_three_adapters_each_acts_on_its_own_tokens() -> None:
     assert adaptation.modality is not None
     assert adaptation.modality.tolist() == [[0] * (1 + text.mask.shape[1]) + [1] * picture.mask.shape[1]]
     assert x.shape[1] == adaptation.modality.shape[1]
-    assert [config.modality for config in (model.of_tasks.config(f"answer/{part}") for part in PARTS)] == [
+    assert [config.modality for config in (model.adapters_of_tasks.config(f"answer/{part}") for part in PARTS)] == [
         "text",
         "image",
         None,
@@ -91,13 +147,20 @@ def test_it_runs_whole_and_goes_on_where_it_was(tmp_path: Path) -> None:
         ("few", "adapters"),
         ("few", "translations beside pictures"),
     ]
-    again = run("adapters,multilingual")
+    again = run("adapters,multilingual,code-switched,translate-train")
     assert again[: len(rows)] == rows
     assert [(row["part"], row.get("way", row.get("body"))) for row in again[len(rows) :]] == [
         ("body", "multilingual"),
         ("zero", "multilingual"),
+        ("zero", "code-switched"),
+        ("zero", "translate-train"),
         ("few", "multilingual"),
+        ("few", "code-switched"),
+        ("few", "translate-train"),
     ]
+    by_way = {row["way"]: row for row in again if row["part"] == "zero"}
+    assert by_way["code-switched"]["translations"] == SMALL.translations
+    assert 0 < by_way["translate-train"]["translations"] < SMALL.translations
     for row in again:
         assert set(row["controls"]) == {"blank", "shuffled", "most_frequent"}
     assert all(row["bytes"] <= 3_000_000 for row in again if "bytes" in row)
