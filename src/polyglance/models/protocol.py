@@ -90,3 +90,14 @@ class JointModel(Protocol):
     def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
         """Logits over `answers` for question i about picture i."""
         ...
+
+
+class PairScorer(Protocol):
+    """A cross-encoder that reads both sides anew: it starts from pixels, and from no states."""
+
+    @property
+    def name(self) -> str: ...
+
+    def score(self, texts: Sequence[str], images: Sequence[Image]) -> Float[Tensor, " pairs"]:
+        """The log-odds that text i is true of picture i, float32. images: decoded, RGB."""
+        ...

@@ -1,0 +1,63 @@
+"""Cross-encoders from pixels: any model that matches, behind `PairScorer`."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL.Image import Image
+from torch import Tensor
+
+from polyglance.errors import ConfigurationError
+from polyglance.models import load_model
+from polyglance.models.protocol import ImageBatch, JointModel, PairScorer
+
+
+@dataclass(frozen=True)
+class JointScorer:
+    """A joint model as a `PairScorer`. A text or picture that stands in several pairs is read once.
+
+    Raises ConfigurationError for a model that was not trained to match.
+    """
+
+    model: JointModel
+
+    def __post_init__(self) -> None:
+        if "match" not in self.model.tasks:
+            raise ConfigurationError(
+                f"expected a model that matches a text with a picture, got {self.model.name}, "
+                f"which was trained to {' and '.join(self.model.tasks)} alone: name another to rerank with"
+            )
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    def score(self, texts: Sequence[str], images: Sequence[Image]) -> Float[Tensor, " pairs"]:
+        first_texts, text_rows = _distinct(texts)
+        first_images, image_rows = _distinct([id(image) for image in images])
+        read = self.model.read_text(self.model.tokenize([texts[row] for row in first_texts]))
+        pixels = np.stack([self.model.preprocess(images[row]) for row in first_images])
+        seen = self.model.read_images(ImageBatch(torch.from_numpy(pixels)))
+        slope, offset = self.model.calibration
+        return slope * self.model.match(read[text_rows], seen[image_rows]).float() + offset
+
+
+def _distinct(items: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """(the first row of each item, for each row the item's place among these)."""
+    place: dict[Hashable, int] = {}
+    rows = [place.setdefault(item, len(place)) for item in items]
+    return [rows.index(item) for item in place.values()], rows
+
+
+def load_reranker(name: str) -> PairScorer:
+    """A cross-encoder ready to use.
+
+    name: a model's, as `load_model` takes it, or `st:NAME`, a cross-encoder of sentence-transformers.
+
+    Raises:
+        ConfigurationError: there is no model of that name, or it does not match texts with pictures.
+        CheckpointError: its files cannot be used.
+    """
+    return JointScorer(load_model(name))
