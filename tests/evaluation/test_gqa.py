@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from polyglance.data.questions import Question, Types
+from polyglance.data.scene_graphs import SceneGraph
 from polyglance.errors import DataError
 from polyglance.evaluation.answers import AnswerScores, answer_report, score_answers
 from polyglance.evaluation.gqa import NEEDS, gqa_metrics, read_choices, with_metrics
@@ -63,12 +64,35 @@ def test_groups_weigh_by_their_size() -> None:
     assert gqa_metrics(scores)["distribution"] == pytest.approx(5 / 3 / 100)
 
 
+def test_open_answers_are_looked_for_in_the_picture() -> None:
+    """Of 1, 4 and 5; 2 and 3 ask for yes or no. Right are red, blue, color, of which the picture has the first two."""
+    graphs = {"a": SceneGraph(frozenset({"red", "blue", "dog"}), frozenset({"to the left of"}))}
+    found = gqa_metrics(scored(q1="dog", q2="dog", q4="left"), graphs=graphs)["in_picture"]
+    assert found == {"answers": pytest.approx(200 / 3), "right_answers": pytest.approx(200 / 3)}
+    found = gqa_metrics(scored(q1="cat", q3="dog"), graphs=graphs)["in_picture"]
+    assert found == {"answers": 0, "right_answers": pytest.approx(200 / 3)}
+    assert gqa_metrics(scored(q1="dog"))["in_picture"] is None
+    closed = score_answers("en", [replace(RED, id="1", answer="3"), replace(RED, id="2", answer="no")], {"1": "red"})
+    assert gqa_metrics(closed, graphs={})["in_picture"] is None
+    with pytest.raises(DataError, match=r"a scene graph of every picture, but there is none of a$"):
+        gqa_metrics(scored(q1="dog"), graphs={"b": graphs["a"]})
+
+
 def test_a_report_says_what_is_needed_and_never_nought() -> None:
     scores = score_answers("en", [replace(RED, group=None, entailed=())], {"1": "red"})
     report = with_metrics(answer_report([scores]), {"en": gqa_metrics(scores)})
-    assert [report[name] for name in NEEDS] == [None] * 4
+    assert [report[name] for name in NEEDS] == [None] * 5
     assert report["needs"].keys() >= NEEDS.keys()
     told = scored(q1="red", q2="yes", q3="yes")
     report = with_metrics(answer_report([told]), {"en": gqa_metrics(told)})
     assert report["consistency"] == report["by_language"]["en"]["consistency"] == pytest.approx(75)
     assert "consistency" not in report["needs"]
+
+
+def test_a_report_has_the_mean_of_the_languages() -> None:
+    graphs = {"a": SceneGraph(frozenset({"red", "blue"}), frozenset())}
+    scores = [score_answers(code, ASKED, given) for code, given in (("de", {"1": "red", "4": "red"}), ("ko", {}))]
+    report = with_metrics(answer_report(scores), {one.language: gqa_metrics(one, graphs=graphs) for one in scores})
+    assert report["in_picture"] == {"answers": pytest.approx(100 / 3), "right_answers": pytest.approx(200 / 3)}
+    assert report["by_language"]["ko"]["in_picture"]["answers"] == 0
+    assert "in_picture" not in report["needs"]

@@ -58,6 +58,23 @@ def test_a_table_for_people(user: Path) -> None:
     assert "structural type: query 33.33" in ended.output
 
 
+def test_what_a_picture_does_not_show_is_told_by_its_scene_graph(user: Path) -> None:
+    """Right are dog, cat and dog, answered are dog twice and nothing; the picture has a dog alone."""
+    graph = {"objects": {"1": {"name": "dog", "attributes": ["brown"], "relations": []}}}
+    (user / "graphs.json").write_text(json.dumps({"a": graph}))
+    given = ("--gold", "gold.json", "--predictions", "answers_de.json", "--json")
+    report = xgqa(*given, "--scene-graphs", "graphs.json", cwd=user).json
+    assert report["in_picture"] == report["by_language"]["de"]["in_picture"]
+    assert report["in_picture"] == {"answers": pytest.approx(200 / 3), "right_answers": pytest.approx(200 / 3)}
+    report = xgqa(*given, cwd=user).json
+    assert report["in_picture"] is None
+    assert "--scene-graphs" in report["needs"]["in_picture"]
+    (user / "graphs.json").write_text(json.dumps({"b": graph, "c": {}}))
+    assert_refused(xgqa(*given, "--scene-graphs", "graphs.json", cwd=user), "graphs.json: picture c: expected")
+    (user / "graphs.json").write_text(json.dumps({"b": graph}))
+    assert_refused(xgqa(*given, "--scene-graphs", "graphs.json", cwd=user), "there is none of a")
+
+
 def assert_refused(ended: Ended, *words: str, status: int = 1) -> None:
     assert (ended.status, ended.output) == (status, "")
     shown = " ".join(ended.errors.replace("│", " ").split())
@@ -111,6 +128,11 @@ def test_a_model_is_measured_beside_its_controls(scenes: Path) -> None:
     )
     assert judged.json["accuracy"] == report["accuracy"]
     assert judged.json["by_structural"] == report["by_structural"]
+    graphs = ("--scene-graphs", "scene_graphs.json")
+    judged = xgqa("--gold", "questions.jsonl", "--predictions", "answers_{language}.json", *graphs, cwd=scenes)
+    assert (judged.status, judged.errors) == (0, "")
+    assert "in picture" in judged.output
+    assert "the scene graphs show: 100.00" in judged.output
     shown = polyglance(*asked, "--language", "de", cwd=scenes)
     assert "whose answer cannot be given" in shown.output
     assert "each structural type in the split train" in shown.output

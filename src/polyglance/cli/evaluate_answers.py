@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from polyglance.data.questions import Question
 
 _QUESTIONS = "as JSON Lines, GQA's object or IGLUE's list"
-METRICS = ("consistency", "validity", "plausibility", "distribution")
+METRICS = ("consistency", "validity", "plausibility", "distribution", "in_picture")
 """Beside accuracy, where they could be told."""
 
 
@@ -109,6 +109,10 @@ def xgqa(
     choices: Annotated[
         Path | None, typer.Option(metavar="FILE", help="GQA's choices, for validity and plausibility.")
     ] = None,
+    scene_graphs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="GQA's scene graphs, for answers that the picture does not show."),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="train, val or test. [default: all of the questions]")
     ] = None,
@@ -126,6 +130,7 @@ def xgqa(
       polyglance evaluate xgqa --gold de/dev.json --compare a/test_{language}.json b/test_{language}.json
     """
     from polyglance.data.questions import of_split, read_questions
+    from polyglance.data.scene_graphs import read_scene_graphs
     from polyglance.evaluation.answers import answer_report, compare_answers, score_files
     from polyglance.evaluation.gqa import gqa_metrics, read_choices, with_metrics
     from polyglance.evaluation.report import comparison_report
@@ -136,13 +141,14 @@ def xgqa(
     asked = of_split(read, wanted_split(split)) if split else read
     left_out = {one.id for path in exclude or [] for one in read_questions(path, with_pictures=False)}
     chosen = read_choices(choices) if choices else None
+    graphs = read_scene_graphs(scene_graphs) if scene_graphs else None
     if compare is not None:
         a, b = (score_files(name, asked, left_out) for name in compare)
         compared = comparison_report(compare_answers(a, b))
         print_json(compared) if as_json else show_comparison(compared)
         return
     scores = score_files(predictions or "", asked, left_out)
-    found = with_metrics(answer_report(scores), {one.language: gqa_metrics(one, chosen) for one in scores})
+    found = with_metrics(answer_report(scores), {one.language: gqa_metrics(one, chosen, graphs) for one in scores})
     print_json(found) if as_json else show_answers(found)
 
 
@@ -161,7 +167,7 @@ def show_answers(report: dict[str, Any]) -> None:
     output = console()
     controls = list(report.get("controls", {}))
     metrics = [name for name in METRICS if report.get(name) is not None]
-    numbers = ["questions", "accuracy", "95 %", *(name.replace("_", " ") for name in controls), *metrics]
+    numbers = ["questions", "accuracy", "95 %", *(name.replace("_", " ") for name in (*controls, *metrics))]
     shown = table("language", *numbers, numbers=numbers)
     for language, one in report["by_language"].items():
         low, high = one["interval"]
@@ -177,6 +183,9 @@ def show_answers(report: dict[str, Any]) -> None:
         cells = [*(report["controls"][name] for name in controls), *(report[name] for name in metrics)]
         shown.add_row("all", f"{report['questions']:,}", cell(report["accuracy"]), "", *map(cell, cells))
     output.print(shown)
+    if report.get("in_picture") is not None:
+        right = report["in_picture"]["right_answers"]
+        output.print(f"right answers to open questions that the scene graphs show: {right:.2f}")
     if report["agreement"] is not None:
         output.print(f"the same answer to a question in two languages: {report['agreement']:.2f}")
     if report["mean_without_source"] is not None:
@@ -203,5 +212,8 @@ def show_answers(report: dict[str, Any]) -> None:
         output.print(f"{name.replace('_', ' ')} needs {needed}", style="dim")
 
 
-def cell(value: float | None) -> str:
+def cell(value: float | dict[str, float] | None) -> str:
+    """A figure; of one that stands beside that of the right answers, the one of the answers given."""
+    if isinstance(value, dict):
+        value = value["answers"]
     return "" if value is None else f"{value:.2f}"

@@ -1,10 +1,11 @@
-"""GQA's metrics beside accuracy (arXiv:1902.09506, section 4.4), as its public scorer computes them.
+"""GQA's metrics beside accuracy (arXiv:1902.09506, section 4.4), as its public scorer computes them; and what its scene
+graphs tell of answers.
 
 Each needs something of the question file or beside it, and is None where that is not there.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from polyglance.data.lines import named, short
 from polyglance.data.questions import Question, read_json
+from polyglance.data.scene_graphs import SceneGraph
 from polyglance.errors import DataError
 from polyglance.evaluation.answers import AnswerScores
 
@@ -21,9 +23,12 @@ NEEDS: Final = {
     "validity": _CHOICES,
     "plausibility": _CHOICES,
     "distribution": 'questions that say what their answer is one of ("groups": {"global"})',
+    "in_picture": "a file of scene graphs (--scene-graphs), as GQA's val_sceneGraphs.json, and open questions",
 }
 _COMMON: Final = ("color", "material", "shape")
 """What may be said when it is asked what two things have in common."""
+
+Metric = float | dict[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,18 @@ def read_choices(path: Path) -> dict[str, Choices]:
     return found
 
 
-def gqa_metrics(scores: AnswerScores, choices: Mapping[str, Choices] | None = None) -> dict[str, float | None]:
+def gqa_metrics(
+    scores: AnswerScores,
+    choices: Mapping[str, Choices] | None = None,
+    graphs: Mapping[str, SceneGraph] | None = None,
+) -> dict[str, Metric]:
     """Percent, but for the distribution, of which less is better; None for what cannot be told."""
     return {
         "consistency": _consistency(scores),
         "validity": _among(scores, choices, "valid"),
         "plausibility": _among(scores, choices, "plausible"),
         "distribution": _distribution(scores),
+        "in_picture": _in_picture(scores, graphs),
     }
 
 
@@ -104,14 +114,38 @@ def _distribution(scores: AnswerScores) -> float | None:
     return sum(weighted) / sum(counts.total() for counts in gold.values()) / 100
 
 
-def with_metrics(report: dict[str, Any], metrics: Mapping[str, Mapping[str, float | None]]) -> dict[str, Any]:
+def _in_picture(scores: AnswerScores, graphs: Mapping[str, SceneGraph] | None) -> dict[str, float] | None:
+    """How many of the answers given to open questions, and how many of the right ones, name what the picture shows.
+
+    A question is open where its right answer is neither yes or no nor a number. Raises DataError for pictures without a
+    scene graph.
+    """
+    asked = [one for one in scores.questions if one.answer not in ("yes", "no") and not one.answer.isdigit()]
+    if graphs is None or not asked:
+        return None
+    if lost := [name for name in dict.fromkeys(one.image.stem for one in asked) if name not in graphs]:
+        raise DataError(f"expected a scene graph of every picture, but there is none of {named(lost)}")
+    return {
+        "answers": 100 * fmean(graphs[one.image.stem].shows(scores.given.get(one.id, "")) for one in asked),
+        "right_answers": 100 * fmean(graphs[one.image.stem].shows(one.answer) for one in asked),
+    }
+
+
+def with_metrics(report: dict[str, Any], metrics: Mapping[str, Mapping[str, Metric]]) -> dict[str, Any]:
     """The report of answers with these metrics, of each language and their means, and with what those need that are
     None."""
     for language, found in metrics.items():
         report["by_language"][language] |= found
     for name, needed in NEEDS.items():
-        values = [value for found in metrics.values() if (value := found[name]) is not None]
-        report[name] = fmean(values) if values else None
-        if not values:
+        report[name] = _mean([value for found in metrics.values() if (value := found[name]) is not None])
+        if report[name] is None:
             report["needs"][name] = needed
     return report
+
+
+def _mean(values: Sequence[float | dict[str, float]]) -> Metric:
+    """Of each figure where there are several by name; None of nothing."""
+    rows = [value for value in values if isinstance(value, dict)]
+    if rows:
+        return {name: fmean(row[name] for row in rows) for name in rows[0]}
+    return fmean(value for value in values if not isinstance(value, dict)) if values else None
