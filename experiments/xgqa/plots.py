@@ -1,34 +1,87 @@
 """The experiment's picture, from its results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.xgqa.bodies import TARGETS
+from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL, TARGETS
+
+Rows = Sequence[dict[str, Any]]
+COLUMNS = 4
+BODIES = {ENGLISH: "--", MULTILINGUAL: "-."}
+CONTROLS = {
+    "blank": ("blank picture", "--"),
+    "shuffled": ("another picture", "-."),
+    "most_frequent": ("commonest answer", ":"),
+}
 
 
-def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Writes `xgqa.png`: accuracy over the pictures of the few-shot training, a line a way; the mean of the languages
-    measured at that number."""
-    if not any(row["part"] == "zero" for row in rows):
+def draw(rows: Rows, folder: Path) -> None:
+    """Writes `xgqa.png`: accuracy over the pictures of the few-shot training, a line a way, a panel for each of the
+    languages that were measured at most numbers of pictures; none where none was."""
+    shots = {code: _shots(row for row in rows if row["part"] == "few" and row["language"] == code) for code in TARGETS}
+    most = max(map(len, shots.values()))
+    if not most:
         return
+    codes = [code for code, there in shots.items() if len(there) == most]
     folder.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axis = figure.add_subplot()
-    answered = [row for row in rows if row["part"] in ("zero", "few") and row["language"] in TARGETS]
-    for way in dict.fromkeys(row["way"] for row in answered):
-        there: dict[int, list[float]] = {}
-        for row in answered:
-            if row["way"] == way:
-                there.setdefault(row.get("shots", 0), []).append(row["accuracy"])
-        shots = sorted(there)
-        axis.plot(shots, [fmean(there[count]) for count in shots], marker="o", label=way, linewidth=1.2)
-    guess = fmean(row["controls"]["most_frequent"] for row in answered)
-    axis.axhline(guess, color="grey", linestyle=":", label="commonest answer")
-    axis.set(xlabel="pictures with questions in the language", ylabel="accuracy, %", ylim=(0, 100))
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    across = min(len(codes), COLUMNS)
+    down = -(-len(codes) // across)
+    figure = Figure(figsize=(2 + 3.2 * across, 3.4 * down), layout="constrained")
+    panels = figure.subplots(down, across, sharey=True, squeeze=False).flatten()
+    ways = [*dict.fromkeys(row["way"] for row in rows if row["part"] == "few")]
+    for code, panel in zip(codes, panels, strict=False):
+        _panel(panel, rows, code, ways)
+    for panel in panels[len(codes) :]:
+        panel.remove()
+    labels: dict[str, Artist] = {}
+    for panel in figure.axes:
+        lines, names = panel.get_legend_handles_labels()
+        labels |= dict(zip(names, lines, strict=True))
+    figure.legend([*labels.values()], [*labels], loc="outside right center", fontsize=8, frameon=False)
+    figure.supxlabel("pictures with questions in the language", fontsize=9)
+    figure.supylabel("accuracy, %", fontsize=9)
     figure.savefig(folder / "xgqa.png", dpi=110)
+
+
+def _panel(axis: Axes, rows: Rows, code: str, ways: Sequence[str]) -> None:
+    """Beside the ways: English, asked without any such picture, and what the way that ends highest says of no
+    picture or of another one."""
+    there = [row for row in rows if row["part"] in ("zero", "few") and row["language"] == code]
+    bodies = {row["body"] for row in there if "body" in row and row["way"] in ways}
+    for body, dashes in BODIES.items():
+        english = [row["accuracy"] for row in rows if row["part"] == "body" and row["body"] == body]
+        if english and body in bodies:
+            axis.axhline(fmean(english), color="black", linestyle=dashes, linewidth=1, label=f"English, {body} body")
+    ends = {}
+    for number, way in enumerate(ways):
+        if line := _line([row for row in there if row["way"] == way], "accuracy"):
+            axis.plot(*zip(*line, strict=True), marker="o", markersize=3, color=f"C{number}", linewidth=1.2, label=way)
+            ends[way] = line[-1]
+    best = max(ends, key=ends.__getitem__)
+    for control, (name, dashes) in CONTROLS.items():
+        line = _line([{**row, **row["controls"]} for row in there if row["way"] == best], control)
+        axis.plot(*zip(*line, strict=True), color="grey", linestyle=dashes, linewidth=1, label=name)
+    shots = [0, *sorted(_shots(there))]
+    names = [str(one) if one >= 1.5 * before else "" for before, one in zip([0, *shots], shots, strict=False)]
+    axis.set_xscale("symlog", linthresh=1)
+    axis.set(title=code, xticks=shots, xticklabels=names, ylim=(0, 100))
+    axis.minorticks_off()
+    axis.grid(alpha=0.3)
+
+
+def _line(rows: Rows, value: str) -> list[tuple[int, float]]:
+    """By number of pictures, the mean of the seeds."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        found.setdefault(row.get("shots", 0), []).append(row[value])
+    return [(shots, fmean(values)) for shots, values in sorted(found.items())]
+
+
+def _shots(rows: Iterable[dict[str, Any]]) -> set[int]:
+    return {row["shots"] for row in rows if "shots" in row}

@@ -1,6 +1,7 @@
 """The experiment's tables in Markdown, from its rows. A mean stands only where every language of it was measured."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
@@ -18,7 +19,7 @@ def tables(rows: Rows) -> str:
 
 def zero_shot(rows: Rows) -> str:
     """Ways down, languages across: accuracy without a question in the language."""
-    return _by_language(rows, lambda row: row["accuracy"])
+    return _by_language(rows, _accuracy)
 
 
 def controls(rows: Rows) -> str:
@@ -56,21 +57,30 @@ def coop(rows: Rows) -> str:
 
 
 def few_shot(rows: Rows) -> str:
-    """Ways down, shots across; the mean of the languages that all shots of a way were measured in."""
-    counts = sorted({row["shots"] for row in _of(rows, "few")})
+    """Ways down, pictures across. Of each way the mean of the languages that were measured at most numbers of them, and
+    where every language was at some, the mean of them all; nothing where one of them is missing."""
+    counts = [0, *sorted({row["shots"] for row in _of(rows, "few")})]
+    zero, english = _ways(_of(rows, "zero")), _english(rows, _accuracy)
     lines = []
     for way, by_code in _ways(_of(rows, "few")).items():
-        codes = [code for code, some in by_code.items() if {row["shots"] for row in some} == set(counts)]
-        zero = _ways(_of(rows, "zero")).get(way, {})
-        if not codes or any(code not in zero for code in codes):
-            continue
-        means = [fmean(row["accuracy"] for code in codes for row in zero[code])]
-        means += [
-            fmean(row["accuracy"] for code in codes for row in by_code[code] if row["shots"] == count)
-            for count in counts
-        ]
-        lines.append([way, ", ".join(codes), *(f"{mean:.1f}" for mean in means)])
-    return table(["%, by pictures", "languages", "0", *map(str, counts)], lines) if lines else ""
+        measured = {code: {row["shots"] for row in by_code[code]} for code in TARGETS if code in by_code}
+        most = max(map(len, measured.values()))
+        told = {tuple(code for code, shots in measured.items() if len(shots) == most)}
+        if len(measured) == len(TARGETS):
+            told.add(TARGETS)
+        there = [*chain(*by_code.values(), *zero.get(way, {}).values())]
+        body = next((row["body"] for row in there if "body" in row), "")
+        for codes in sorted(told, key=len):
+            cells = [_mean_of(codes, [row for row in there if row.get("shots", 0) == count]) for count in counts]
+            names = "all" if codes == TARGETS else ", ".join(codes)
+            lines.append([way, names, *cells, f"{english[body]:.1f}" if body in english else ""])
+    return table(["%, by pictures", "languages", *map(str, counts), "en, 0"], lines) if lines else ""
+
+
+def _mean_of(codes: Sequence[str], rows: Rows) -> str:
+    """The mean accuracy over these languages; empty where one has none."""
+    found = [[row["accuracy"] for row in rows if row["language"] == code] for code in codes]
+    return f"{fmean(map(fmean, found)):.1f}" if all(found) else ""
 
 
 def costs(rows: Rows) -> str:
@@ -100,6 +110,11 @@ def ninth(rows: Rows) -> str:
     return table([*head, "perplexity before, after", "minutes", "MB"], lines) if lines else ""
 
 
+def _accuracy(row: dict[str, Any]) -> float:
+    accuracy: float = row["accuracy"]
+    return accuracy
+
+
 def _of(rows: Rows, part: str) -> Rows:
     return [row for row in rows if row["part"] == part]
 
@@ -114,13 +129,11 @@ def _ways(rows: Rows) -> dict[str, dict[str, list[dict[str, Any]]]]:
 
 def _by_language(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:
     """English is that of the body."""
-    english: dict[str, list[float]] = {}
-    for row in _of(rows, "body"):
-        english.setdefault(row["body"], []).append(value(row))
+    english = _english(rows, value)
     lines = []
     for way, by_code in _ways(_of(rows, "zero")).items():
         body = next(row["body"] for some in by_code.values() for row in some)
-        means = {SOURCE_LANGUAGE: fmean(english[body])} if body in english else {}
+        means = {SOURCE_LANGUAGE: english[body]} if body in english else {}
         means |= {code: fmean(value(row) for row in some) for code, some in by_code.items()}
         mean = drop = ""
         if set(LANGUAGES) <= means.keys():
@@ -129,6 +142,14 @@ def _by_language(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:
         cells = [f"{means[code]:.1f}" if code in means else "" for code in LANGUAGES]
         lines.append([way, *cells, mean, drop])
     return table(["%", *LANGUAGES, "mean without en", "drop from en"], lines) if lines else ""
+
+
+def _english(rows: Rows, value: Callable[[dict[str, Any]], float]) -> dict[str, float]:
+    """By body, the mean of the seeds."""
+    found: dict[str, list[float]] = {}
+    for row in _of(rows, "body"):
+        found.setdefault(row["body"], []).append(value(row))
+    return {body: fmean(values) for body, values in found.items()}
 
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {

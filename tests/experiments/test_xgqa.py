@@ -16,8 +16,9 @@ from experiments.xgqa.aligned import PARTS, AlignedModel
 from experiments.xgqa.asked import EACH, of_training_pictures
 from experiments.xgqa.bodies import NINTH, SOURCE_LANGUAGE, TARGETS, World, bundled
 from experiments.xgqa.dictionary import dictionary, switched
+from experiments.xgqa.plots import draw
 from experiments.xgqa.settings import SMALL
-from experiments.xgqa.tables import TABLES, tables
+from experiments.xgqa.tables import TABLES, few_shot, tables
 from experiments.xgqa.ways import TRANSLATED, WAYS, beside_english, translations
 from polyglance.adapters.routing import Adaptation
 from polyglance.data.corpora import Translation
@@ -129,6 +130,34 @@ def test_of_its_three_adapters_each_acts_on_its_own_tokens() -> None:
         "image",
         None,
     ]
+
+
+def measured(part: str, way: str, code: str, accuracy: float, **more: object) -> dict:
+    controls = {"blank": 30.0, "shuffled": 31.0, "most_frequent": 32.0}
+    return {"part": part, "way": way, "language": code, "accuracy": accuracy, "controls": controls, **more}
+
+
+def test_few_shot_is_told_of_the_languages_that_were_measured(tmp_path: Path) -> None:
+    """Two languages at all numbers of pictures, the others at 48 alone; one way lacks a cell, and one any language
+    without a picture."""
+    rows = [{"part": "body", "body": "english", "language": "en", "accuracy": 90.0}]
+    rows += [measured("zero", "a", code, 40.0, body="english") for code in TARGETS]
+    rows += [measured("few", "a", code, 50.0 + place, shots=48) for place, code in enumerate(TARGETS)]
+    rows += [measured("few", "a", code, 44.0, shots=1) for code in ("ko", "de")]
+    rows += [measured("few", "a", "ko", 46.0, shots=1, seed=1)]
+    rows += [measured("few", "b", "ko", 20.0, shots=1), measured("few", "b", "de", 10.0, shots=48)]
+    head, _, *lines = few_shot(rows).splitlines()
+    assert head == "| %, by pictures | languages | 0 | 1 | 48 | en, 0 |"
+    assert lines == [
+        "| a | de, ko | 40.0 | 44.5 | 52.5 | 90.0 |",
+        "| a | all | 40.0 |  | 53.0 | 90.0 |",
+        "| b | de, ko |  |  |  |  |",
+    ]
+    assert few_shot([row for row in rows if row["part"] != "few"]) == ""
+    draw(rows, tmp_path / "some")
+    assert (tmp_path / "some" / "xgqa.png").stat().st_size > 1000
+    draw(rows[: 1 + len(TARGETS)], tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_it_runs_whole_and_goes_on_where_it_was(tmp_path: Path) -> None:
