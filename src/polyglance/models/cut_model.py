@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, get_args
@@ -31,6 +31,10 @@ from polyglance.types import Task
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
+def in_order(tasks: Collection[Task]) -> tuple[Task, ...]:
+    return tuple(task for task in TASKS if task in tasks)
+
+
 class Spelling(Protocol):
     """What a model's tokenizer tells of texts."""
 
@@ -43,9 +47,9 @@ class Spelling(Protocol):
 class CutConfig:
     """The shape of a model at the cut and above it.
 
-    languages: that it began with. width, heads, feed_forward, norm: of the joint layers. kept_grid: image tokens a side
-    that are kept at the cut, and compression how they are made (see `nn.vision.compressor`). state_width: values a
-    stored image token.
+    languages: that it began with. width, heads, feed_forward, norm, eps: of the joint layers. kept_grid: image tokens a
+    side that are kept at the cut, and compression how they are made (see `nn.vision.compressor`). state_width: values
+    a stored image token.
     task_adapters: the shape of an adapter for each task in the joint layers; None for a model without any.
     tasks: for which the weights were trained.
     temperature: of the contrast that the twin encoder was trained by, where further training begins.
@@ -58,6 +62,7 @@ class CutConfig:
     heads: int = 6
     feed_forward: int = 768
     norm: NormPlacement = "pre"
+    eps: float = 1e-5
     kept_grid: int = 4
     compression: Compression = "merge"
     state_width: int = 128
@@ -120,7 +125,7 @@ class CutModel(nn.Module, ABC):
         self.expand_image = nn.Linear(c.state_width, c.width)
         self.kept_position = nn.Parameter(torch.zeros(c.kept_grid**2, c.width))
         self.task_token = nn.Embedding(len(TASKS), c.width)
-        self.joint_layers = Encoder(c.joint_depth, c.width, c.heads, c.feed_forward, c.norm)
+        self.joint_layers = Encoder(c.joint_depth, c.width, c.heads, c.feed_forward, c.norm, c.eps)
         self.task_adapters = _task_adapters(c.task_adapters, c) if c.task_adapters else None
         self.match_head = nn.Linear(c.width, 1)
         self.answer_head = nn.Linear(c.width, len(c.answers))

@@ -13,15 +13,22 @@ from safetensors.torch import load_file
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError
-from polyglance.models.cut_model import CutModel
+from polyglance.models.cut_model import CutModel, in_order
 from polyglance.training.beginning import check_beginning, remade, require_no_added_language
 from polyglance.training.caption_source import CaptionSource, texts_too_long
 from polyglance.training.loop import Report, Schedule, fit, read_log
-from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
+from polyglance.training.retrieval_losses import Mode, RetrievalLosses, RetrievalSettings
 from polyglance.training.state_cache import KeptStates
 from polyglance.training.validations import Validations
+from polyglance.types import Task
 
 STAGE: Final = "retrieval"
+
+TRAINED: Final[dict[Mode, tuple[Task, ...]]] = {
+    "twin": ("embed",),
+    "cross": ("match",),
+    "joint": ("embed", "match"),
+}
 
 Validate = Callable[[CutModel], float]
 
@@ -100,7 +107,11 @@ def train_retrieval(
     if epochs:
         losses.load_state_dict(load_file(epochs.weights))
     model.config = replace(
-        model.config, temperature=1 / losses.scale.exp().item(), calibration=(1.0, 0.0), recall_by_depth=()
+        model.config,
+        tasks=in_order({*model.tasks, *TRAINED[settings.mode]}),
+        temperature=1 / losses.scale.exp().item(),
+        calibration=(1.0, 0.0),
+        recall_by_depth=(),
     )
     rows = list(read_log(folder / f"{STAGE}.jsonl"))
     last = rows[-steps_an_epoch:]

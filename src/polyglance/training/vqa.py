@@ -5,7 +5,7 @@ The answers are those of the user's questions; what the model knew of them, it k
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
@@ -22,7 +22,7 @@ from polyglance.data.captions import Caption
 from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.checkpoint import save_model
-from polyglance.models.cut_model import TASKS, CutModel
+from polyglance.models.cut_model import TASKS, CutModel, in_order
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.reading import PICTURES
 from polyglance.nn.states import TokenStates
@@ -163,6 +163,7 @@ def train_vqa(
     learner.load_state_dict(load_file(validations.weights))
     trained = learner.model.cpu().eval().requires_grad_(False)
     trained.name = output.resolve().name
+    trained.config = replace(trained.config, tasks=in_order({*trained.tasks, "answer"}))
     if learner.devices.first:
         save_model(trained, output)
     rows = list(read_log(folder / f"{STAGE}.jsonl"))
