@@ -1,0 +1,153 @@
+"""What checkpoints in the Hugging Face layout have in common: weights, tokenizer, preprocessor, fingerprint."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from polyglance.errors import CheckpointError
+from polyglance.models.protocol import TextBatch
+
+WHAT_COUNTS: Final = (".json", ".safetensors", ".txt", ".model")
+"""Suffixes of the files that a model is loaded from."""
+_LONGEST: Final = 64
+"""How many times as long as wide a picture may be where its shorter side is scaled to a length."""
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What config.json says. Raises CheckpointError."""
+    path = folder / "config.json"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} does not describe a model: {error}") from error
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{path} does not describe a model: expected an object")
+    return fields
+
+
+def fingerprint(folder: Path) -> str:
+    """16 hexadecimal digits that name the contents of all files that a model is loaded from, wherever they lie."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in WHAT_COUNTS and path.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
+    return whole.hexdigest()[:16]
+
+
+def load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A model of transformers, of the class `kind`, ready to use.
+
+    Raises CheckpointError for a file that is torn, and for weights that are missing, left over or of another shape.
+    """
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        network, info = kind.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True
+        )
+    except Exception as error:  # a torn file or a wrong field raises anything: SafetensorError, KeyError, TypeError ...
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{folder} cannot be used: {reason}; copy the checkpoint's folder again") from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+    wrong = {
+        "missing": sorted(info["missing_keys"]),
+        "left over": sorted(info["unexpected_keys"]),
+        "of another shape": sorted(name for name, *_ in info["mismatched_keys"]),
+    }
+    if any(wrong.values()):
+        told = "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in wrong.items() if names)
+        raise CheckpointError(f"{folder}: expected the weights of {kind.__name__}, and there are {told}")
+    return network.eval()
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+class Wording:
+    """A checkpoint's own tokenizer. rows: of the embedding that its subwords are looked up in.
+
+    Raises CheckpointError where there is none, or one of more subwords than the embedding has.
+    """
+
+    def __init__(self, folder: Path, rows: int, max_tokens: int) -> None:
+        from transformers import AutoTokenizer
+
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # as of `load_network`
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(f"{folder} holds no tokenizer that can be used: {reason}") from error
+        if self._tokenizer.vocab_size > rows:
+            raise CheckpointError(
+                f"{folder}: expected a tokenizer of at most {rows} subwords, as the embedding has, "
+                f"got one of {self._tokenizer.vocab_size}: copy the tokenizer's files of this checkpoint"
+            )
+        self._rows, self._max_tokens = rows, max_tokens
+
+    def encode(self, texts: Sequence[str], device: torch.device) -> TextBatch:
+        """Padded to the longest text; a text over the limit is cut there."""
+        coded = self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
+        )
+        ids = coded["input_ids"]
+        # Tokens that a processor added behind the vocabulary stand for pictures, and have no row
+        known = ids.where(ids < self._rows, self._tokenizer.unk_token_id)
+        return TextBatch(known.to(device), coded["attention_mask"].bool().to(device))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return text.strip()
+
+
+class Pixels:
+    """A checkpoint's own preprocessor in two halves: what is done to 8 bits, in threads, and what to floats.
+
+    Raises CheckpointError where there is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoImageProcessor
+
+        try:
+            self._processor: Any = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+        except Exception as error:  # as of `load_network`
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(f"{folder} holds no preprocessor that can be used: {reason}") from error
+
+    def fit(self, image: Image.Image) -> NDArray[np.uint8]:
+        """One RGB picture -> (3, height, width) uint8, of the size that the checkpoint says."""
+        width, height = image.size
+        if max(width, height) > _LONGEST * min(width, height) and self._processor.do_center_crop:
+            image = ImageOps.fit(image, (min(width, _LONGEST * height), min(height, _LONGEST * width)))
+        made = self._processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+        fitted: NDArray[np.uint8] = np.ascontiguousarray(made, np.uint8)
+        return fitted
+
+    def normalised(
+        self, pixels: UInt8[Tensor, "batch 3 height width"], dtype: torch.dtype
+    ) -> Float[Tensor, "batch 3 height width"]:
+        p = self._processor
+        x = pixels.float()
+        if p.do_rescale:
+            x = x * p.rescale_factor
+        if p.do_normalize:
+            mean, std = (torch.tensor(of, device=x.device).view(-1, 1, 1) for of in (p.image_mean, p.image_std))
+            x = (x - mean) / std
+        return x.to(dtype)
