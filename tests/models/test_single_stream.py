@@ -129,7 +129,7 @@ def test_a_text_over_the_limit_is_cut(model: SingleStreamModel) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"first_joint_layer": 2}, "between 1 and"),
+        ({"first_joint_layer": 2}, "between 0 and"),
         ({"heads": 3}, "multiple"),
         ({"calibration": (0.0, 1.0)}, "slope above 0"),
         ({"calibration": (1.0, float("nan"))}, "slope above 0"),

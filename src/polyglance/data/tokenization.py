@@ -1,4 +1,4 @@
-"""One subword tokenizer for all languages: byte-level BPE within words, each Han character apart."""
+"""Subword tokenizers: one of our own for all languages, byte-level BPE within words, and those of published models."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,19 +16,36 @@ PADDING: Final = "[PAD]"
 MASK: Final = "[MASK]"
 SPECIAL_TOKENS: Final = (PADDING, MASK)
 """The second is there for masked-language modelling on top of a finished model."""
+_PADDINGS: Final = (PADDING, "<pad>")
+_MASKS: Final = (MASK, "<mask>")
+"""As they are called in published models as well."""
 _WORD: Final = r" ?[^\s\p{P}\p{S}\p{Han}]+| ?[\p{P}\p{S}]|\p{Han}"
 
 
 class Tokenizer:
-    """Texts to token ids. Text is NFKC-normalised and lower-cased; no script is unknown, bytes are the last resort."""
+    """Texts to token ids, with the tokens that a model wants around a text, such as [CLS] and [SEP]."""
 
     def __init__(self, fast: "FastTokenizer") -> None:
+        """Raises CheckpointError for one without tokens for padding and masks."""
         self._fast = fast
-        self.padding_id, self.mask_id = SPECIAL_TOKENS.index(PADDING), SPECIAL_TOKENS.index(MASK)
+        fast.no_padding()
+        fast.no_truncation()
+        self.padding_id, self.mask_id = (self._id(names) for names in (_PADDINGS, _MASKS))
+        around = fast.encode("a").special_tokens_mask
+        self._behind = next((count for count, special in enumerate(reversed(around)) if not special), len(around))
+
+    def _id(self, names: Sequence[str]) -> int:
+        found = next((index for name in names if (index := self._fast.token_to_id(name)) is not None), None)
+        if found is None:
+            raise CheckpointError(f"expected a tokenizer with a token {' or '.join(names)}, got one without")
+        return found
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
-        """Learns at most `vocabulary` subwords from the texts (BPE: Sennrich et al., arXiv:1508.07909)."""
+        """Learns at most `vocabulary` subwords from the texts (BPE: Sennrich et al., arXiv:1508.07909).
+
+        Text is NFKC-normalised and lower-cased; no script is unknown, bytes are the last resort.
+        """
         from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
         from tokenizers import Tokenizer as FastTokenizer
 
@@ -51,7 +68,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Reads what `save` wrote.
+        """Reads what `save` wrote, or the `tokenizer.json` of a published model.
 
         Raises:
             CheckpointError: there is no such file or it is no tokenizer.
@@ -59,16 +76,21 @@ class Tokenizer:
         from tokenizers import Tokenizer as FastTokenizer
 
         try:
-            return cls(FastTokenizer.from_file(str(path)))
+            fast = FastTokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
             raise CheckpointError(f"{path} is not a tokenizer file: {error}") from error
+        try:
+            return cls(fast)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
 
     def save(self, path: Path) -> None:
         self._fast.save(str(path))
 
     @property
     def vocabulary(self) -> int:
-        return int(self._fast.get_vocab_size())
+        """How many rows a table of embeddings needs."""
+        return int(max(self._fast.get_vocab().values(), default=-1)) + 1
 
     def subwords(self) -> list[str]:
         """What each id stands for, as it stands in a text; bytes that are no letter alone are lost."""
@@ -78,25 +100,32 @@ class Tokenizer:
         return ["" if names[index] in SPECIAL_TOKENS else decoder.decode([names[index]]) for index in range(len(names))]
 
     def spell(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text."""
-        return [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
+        """The ids of each text, without tokens around it."""
+        return [encoding.ids for encoding in self._fast.encode_batch(list(texts), add_special_tokens=False)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text."""
-        return [len(ids) for ids in self.spell(texts)]
+        """Tokens of each text, with those around it."""
+        return [len(ids) for ids in self._framed(texts)]
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding.
 
-        Several texts are padded to a multiple of 8 tokens, so that the model meets few different lengths.
+        What is cut keeps the tokens behind it. Several texts are padded to a multiple of 8 tokens, so that the model
+        meets few different lengths.
         """
-        rows = [ids[:max_tokens] or [self.padding_id] for ids in self.spell(texts)]
+        rows = [self._cut(ids, max_tokens) or [self.padding_id] for ids in self._framed(texts)]
         longest = max(map(len, rows))
         if len(rows) > 1:
-            longest += -longest % 8
+            longest = min(longest + -longest % 8, max_tokens)
         ids = np.full((len(rows), longest), self.padding_id, np.int64)
         mask = np.zeros(ids.shape, np.bool_)
         for i, row in enumerate(rows):
             ids[i, : len(row)] = row
             mask[i, : len(row)] = True
         return ids, mask
+
+    def _framed(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
+
+    def _cut(self, ids: list[int], most: int) -> list[int]:
+        return ids if len(ids) <= most else [*ids[: most - self._behind], *ids[len(ids) - self._behind :]]

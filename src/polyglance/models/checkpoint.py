@@ -21,12 +21,10 @@ _MEASURED = {"calibration", "recall_by_depth"}
 """What is known of a model, and no part of it: what a library holds does not depend on these."""
 
 
-def save_model(model: CutModel, folder: Path) -> None:
-    """Writes the files of a model; weights as bfloat16, two bytes each."""
+def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Writes the files of a model; weights as bfloat16, two bytes each, unless another type is asked for."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: value.detach().to("cpu", torch.bfloat16).contiguous() for name, value in model.state_dict().items()
-    }
+    weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     save_file(
         {name: value for name, value in weights.items() if "num_batches" not in name}, folder / "model.safetensors"
     )

@@ -1,9 +1,14 @@
 """Where the files of a published checkpoint are: in a folder, or under a name on the Hugging Face hub."""
 
+import json
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from polyglance.errors import CheckpointError, ConfigurationError
 
@@ -11,6 +16,8 @@ DESCRIPTION: Final = "config.json"
 _WANTED: Final = ["*.safetensors", "*.json", "*.txt"]
 _ELSEWHERE: Final = ["*/*"]
 """Copies for other engines lie in folders of their own."""
+WEIGHTS: Final = "model.safetensors"
+_INDEX: Final = "model.safetensors.index.json"
 _PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -81,3 +88,39 @@ def _checked(folder: Path, name: str) -> Path:
         f"{name}: expected weights as safetensors, but {there}; where you trust the source, load it with transformers "
         "and write it anew with `save_pretrained(FOLDER)`"
     )
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """One of a checkpoint's descriptions. Raises CheckpointError where it is missing or no object."""
+    path = folder / name
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(f"{folder} holds no checkpoint: expected a file {name} in it") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: expected an object, got {found!r}")
+    return found
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """All tensors of `model.safetensors`, or of the files that its index names, by the names that the hub's files have
+    today: norms once had a gamma and a beta. Raises CheckpointError for a file that is missing or cut short."""
+    names = [WEIGHTS]
+    if not (folder / WEIGHTS).exists() and (folder / _INDEX).exists():
+        index = read_json(folder, _INDEX).get("weight_map")
+        if not (isinstance(index, dict) and all(isinstance(name, str) for name in index.values())):
+            raise CheckpointError(f"{folder / _INDEX} has no weight_map of file names")
+        names = sorted({Path(name).name for name in index.values()})
+    weights: dict[str, Tensor] = {}
+    for name in names:
+        try:
+            weights |= load_file(folder / name)
+        except (OSError, SafetensorError) as error:
+            reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
+            raise CheckpointError(
+                f"{folder / name} cannot be used: {reason}; expected the model's weights as safetensors"
+            ) from error
+    renamed = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
+    return {name.replace(*renamed[0]).replace(*renamed[1]): value for name, value in weights.items()}

@@ -34,6 +34,15 @@ class ImageBatch:
     pixels: UInt8[Tensor, "batch 3 height width"]
 
 
+@dataclass(frozen=True, eq=False)
+class RegionBatch:
+    """Pictures as what a detector saw in them. features: (batch, regions, width). mask: (batch, regions), True for a
+    region, False for the padding behind."""
+
+    features: Float[Tensor, "batch regions width"]
+    mask: Bool[Tensor, "batch regions"]
+
+
 class JointModel(Protocol):
     """A text-image model cut into readers and askers.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -19,32 +19,68 @@ from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
 from polyglance.models.cut_model import CutConfig, CutModel, read_off
 from polyglance.models.languages import Language
-from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.protocol import ImageBatch, RegionBatch, TextBatch
 from polyglance.nn.encoder import Encoder, unit
 from polyglance.nn.states import TokenStates
 from polyglance.nn.token_head import TokenHead
-from polyglance.nn.vision import ConvStem
+from polyglance.nn.vision import ConvStem, PatchStem, is_real, on_canvas
+from polyglance.types import Task
+
+Sight = Literal["convolutions", "patches", "regions"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SingleStreamConfig(CutConfig):
     """The shape of a `SingleStreamModel`.
 
-    layers: all of them; the first `first_joint_layer` read one modality alone. stem: channels of the convolutions over
-    the pixels. predicts_tokens: whether there is a head that masked-language modelling has trained.
+    layers: all of them; the first `first_joint_layer` read one modality alone.
+    sight: what pictures come in as. Of convolutions, `stem` is their channels and `image_size` the side of the square
+    that pictures are fitted into. Of patches, `patch` is their side in pixels, `image_size` that of the square of which
+    there are positions, and `shorter_side` a picture's. Of regions, `region_width` is the values of one.
+    predicts_tokens: whether there is a head that masked-language modelling has trained.
+
+    What models from elsewhere have: text_eps, image_eps: of a norm that the embeddings of
+    texts and pictures end in; None for none. norms_at_cut: whether the layers below the cut end in a norm of their own
+    (of pre-norm layers). pools: whether a match and an answer are read at the first token of the text, by a projection
+    and a tanh, and not at a token of the task. answer_width: of a hidden layer before the answers; None for none.
     """
 
     vocabulary: int
     layers: int = 7
     first_joint_layer: int = 3
+    sight: Sight = "convolutions"
     stem: tuple[int, ...] = (48, 96, 192, 192)
     image_size: int = 256
+    patch: int = 32
+    shorter_side: int = 384
+    region_width: int = 2054
     predicts_tokens: bool = False
+    text_eps: float | None = None
+    image_eps: float | None = None
+    norms_at_cut: bool = True
+    pools: bool = False
+    answer_width: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.first_joint_layer < self.layers:
+        if not 0 <= self.first_joint_layer < self.layers:
             raise ConfigurationError(
-                f"first_joint_layer must lie between 1 and layers - 1 = {self.layers - 1}, not {self.first_joint_layer}"
+                f"first_joint_layer must lie between 0 and layers - 1 = {self.layers - 1}, not {self.first_joint_layer}"
+            )
+        if self.sight not in get_args(Sight):
+            raise ConfigurationError(f"expected sight to be {', '.join(get_args(Sight))}, got {self.sight!r}")
+        if self.sight == "patches" and (self.image_size % self.patch or self.shorter_side < self.patch):
+            raise ConfigurationError(
+                f"expected patches of {self.patch} pixels to divide image_size {self.image_size}, and shorter_side "
+                f"{self.shorter_side} to hold one"
+            )
+        if self.sight != "convolutions" and self.compression not in ("queries", "none"):
+            raise ConfigurationError(
+                f"expected the compression queries or none for {self.sight}, whose number differs, "
+                f"got {self.compression}"
+            )
+        if self.compression == "none" and self.state_width != self.width:
+            raise ConfigurationError(
+                f"expected state_width to be the width {self.width} without a compression, got {self.state_width}"
             )
         super().__post_init__()
 
@@ -54,9 +90,15 @@ class SingleStreamConfig(CutConfig):
 
     @property
     def image_grid(self) -> int:
-        """Image tokens a side before compression."""
-        stride: int = 4 * 2 ** (len(self.stem) - 1)
-        return self.image_size // stride
+        """Positions a side of image tokens before compression; regions have none."""
+        match self.sight:
+            case "convolutions":
+                stride: int = 4 * 2 ** (len(self.stem) - 1)
+                return self.image_size // stride
+            case "patches":
+                return self.image_size // self.patch
+            case "regions":
+                return 0
 
 
 class SingleStreamModel(CutModel):
@@ -67,8 +109,11 @@ class SingleStreamModel(CutModel):
     """
 
     family = "single-stream"
-    below = ("token_embedding", "text_position", "text_layers", "stem", "image_position", "image_layers")
-    of_pictures = ("stem", "image_position", "image_layers", "compressor")
+    below = (
+        *("token_embedding", "text_position", "text_norm", "text_layers"),
+        *("stem", "image_position", "image_norm", "image_layers"),
+    )
+    of_pictures = ("stem", "image_position", "image_norm", "image_layers", "compressor")
     config: SingleStreamConfig
     tokenizer: Tokenizer
 
@@ -78,12 +123,20 @@ class SingleStreamModel(CutModel):
         self.tokenizer = tokenizer
         self.token_embedding = nn.Embedding(c.vocabulary, c.width)
         self.text_position = nn.Embedding(c.max_text_tokens, c.width)
-        self.text_layers = Encoder(c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm)
-        self.stem = ConvStem((*c.stem[:-1], c.width))
+        self.text_norm = nn.LayerNorm(c.width, c.text_eps) if c.text_eps else nn.Identity()
+        self.text_layers = _lower_layers(c)
+        self.stem = _stem(c)
         self.image_position = nn.Parameter(torch.zeros(c.image_grid**2, c.width))
-        self.image_layers = Encoder(c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm)
+        self.image_norm = nn.LayerNorm(c.width, c.image_eps) if c.image_eps else nn.Identity()
+        self.image_layers = _lower_layers(c)
         self.embed_head = nn.Linear(c.width, c.embedding_dim)
-        self.token_head = TokenHead(c.width, c.vocabulary) if c.predicts_tokens else None
+        self.pooler = nn.Sequential(nn.Linear(c.width, c.width), nn.Tanh()) if c.pools else None
+        if c.answer_width:
+            self.answer_hidden = nn.Sequential(
+                nn.Linear(c.width, c.answer_width), nn.LayerNorm(c.answer_width), nn.GELU()
+            )
+            self.answer_head = nn.Linear(c.answer_width, len(c.answers))
+        self.token_head = TokenHead(c.width, c.vocabulary, c.eps) if c.predicts_tokens else None
         self._added: dict[str, Language] = {}
         self.apply(_initialise)
         for position in (self.image_position, self.kept_position):
@@ -137,7 +190,12 @@ class SingleStreamModel(CutModel):
         return (self._added[code].tokenizer if code else None) or self.tokenizer
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
-        """One RGB picture -> (3, image_size, image_size) uint8: scaled to fit, centred on white."""
+        """One RGB picture -> (3, image_size, image_size) uint8: scaled to fit, centred on white; for patches as
+        `nn.vision.on_canvas` makes it. Raises ConfigurationError where pictures come as regions."""
+        if self.config.sight == "regions":
+            raise ConfigurationError(f"{self.name} reads regions that a detector found, and no pixels")
+        if self.config.sight == "patches":
+            return on_canvas(image, self.config.shorter_side, self.config.patch)
         side = self.config.image_size
         scale = side / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -154,7 +212,7 @@ class SingleStreamModel(CutModel):
         """Lower layers over each text alone; states of `width` values."""
         with self._gradients():
             positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)
-            x = self._embedded(batch) + self.text_position(positions)
+            x = self.text_norm(self._embedded(batch) + self.text_position(positions))
             return TokenStates(self.text_layers(x, batch.mask, self._language(batch)), batch.mask, "text")
 
     def _embedded(self, batch: TextBatch) -> Float[Tensor, "batch tokens width"]:
@@ -201,17 +259,83 @@ class SingleStreamModel(CutModel):
                 found[code] = head(x[rows][places[rows]], self.embeddings(code), inverse)
             return found
 
-    def see(self, batch: ImageBatch) -> Float[Tensor, "batch tokens width"]:
+    def read_images(self, batch: ImageBatch | RegionBatch) -> TokenStates:
+        """Lower layers over each picture alone, compressed."""
+        return self.compress(self.see(batch))
+
+    def see(self, batch: ImageBatch | RegionBatch) -> Float[Tensor, "batch tokens width"]:
+        """The first half of `read_images`: all image tokens, zeros behind those of a picture that has fewer.
+
+        Raises ConfigurationError for pixels where the model reads regions, or the other way round.
+        """
         with self._gradients():
-            x = self.stem(batch.pixels.to(self.device)) + self.image_position
-            tokens: Tensor = self.image_layers(x, torch.ones(x.shape[:2], dtype=torch.bool, device=x.device))
+            x = self._looked_at(batch)
+            mask = batch.mask.to(self.device) if isinstance(batch, RegionBatch) else is_real(x)
+            tokens: Tensor = self.image_layers(self.image_norm(x), mask)
             return tokens
+
+    def _looked_at(self, batch: ImageBatch | RegionBatch) -> Float[Tensor, "batch tokens width"]:
+        """What the lowest layer reads of pictures, but for a norm."""
+        if isinstance(batch, RegionBatch) != (self.config.sight == "regions"):
+            raise ConfigurationError(f"{self.name} reads {self.config.sight}, got a {type(batch).__name__}")
+        x: Tensor
+        if isinstance(batch, RegionBatch):
+            x = self.stem(batch.features.to(self.device, self.kept_position.dtype))
+        elif self.config.sight == "patches":
+            x = self.stem(batch.pixels.to(self.device), self.image_position)
+        else:
+            x = self.stem(batch.pixels.to(self.device)) + self.image_position
+        return x
+
+    def compress(self, tokens: Float[Tensor, "batch tokens width"]) -> TokenStates:
+        if self.config.compression == "none":
+            return TokenStates(tokens.to(self.kept_position.dtype), is_real(tokens), "image")
+        return super().compress(tokens)
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         with self._gradients():
             return unit(read_off(self.embed_head, self.joint("embed", states)[0]))
+
+    def joint(
+        self, task: Task, *states: TokenStates, depth: int = 0
+    ) -> tuple[Float[Tensor, "batch read"], Float[Tensor, "batch tokens width"]]:
+        """As of `CutModel.joint`; the first of the two is what the task's head reads."""
+        result, halfway = super().joint(task, *states, depth=depth)
+        if self.pooler and task != "embed":
+            result = self.pooler(result)
+        if self.config.answer_width and task == "answer":
+            result = self.answer_hidden(result)
+        return result, halfway
+
+    def join(
+        self, task: Task, *states: TokenStates
+    ) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
+        """As of `CutModel.join`; a model that pools reads a match and an answer without a token of the task."""
+        x, mask = super().join(task, *states)
+        return (x[:, 1:], mask[:, 1:]) if self.pooler and task != "embed" else (x, mask)
+
+    def _expand(self, states: TokenStates) -> Float[Tensor, "batch tokens width"]:
+        if states.modality == "image" and self.config.compression == "none":
+            image: Tensor = self.expand_image(states.hidden.to(self.expand_image.weight.dtype))
+            return image
+        return super()._expand(states)
+
+
+def _stem(config: SingleStreamConfig) -> nn.Module:
+    match config.sight:
+        case "convolutions":
+            return ConvStem((*config.stem[:-1], config.width))
+        case "patches":
+            return PatchStem(config.patch, config.width)
+        case "regions":
+            return nn.Linear(config.region_width, config.width)
+
+
+def _lower_layers(config: SingleStreamConfig) -> Encoder:
+    c = config
+    return Encoder(c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm, c.eps, c.norms_at_cut)
 
 
 def _grouped(languages: Sequence[str | None]) -> list[tuple[str | None, list[int]]]:

@@ -1,6 +1,5 @@
 """Text encoders of the BERT and RoBERTa families, read from the files that the Hugging Face hub keeps."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +7,13 @@ from typing import Any, Final, Literal, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from polyglance.adapters.checkpoint import unfilled
 from polyglance.adapters.routing import Adaptation
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.checkpoint import native_dtype
+from polyglance.models.hub import DESCRIPTION, read_json, read_weights
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.token_head import TokenHead
 
@@ -40,13 +38,14 @@ _FIXED: Final = {
 }
 """Settings of `config.json` that have one value here; it is the one of a file that does not name them."""
 
-_EMBEDDINGS: Final = {
+# What the hub's files call the parts here
+EMBEDDINGS: Final = {
     "token_embedding": "word_embeddings",
     "position_embedding": "position_embeddings",
     "type_embedding": "token_type_embeddings",
     "embedding_norm": "LayerNorm",
 }
-_LAYER: Final = {
+LAYER: Final = {
     "attention.project_in": ("attention.self.query", "attention.self.key", "attention.self.value"),
     "attention.project_out": ("attention.output.dense",),
     "attention_norm": ("attention.output.LayerNorm",),
@@ -54,7 +53,7 @@ _LAYER: Final = {
     "feed_forward.2": ("output.dense",),
     "feed_forward_norm": ("output.LayerNorm",),
 }
-_HEAD: Final[dict[Family, dict[str, str]]] = {
+HEAD: Final[dict[Family, dict[str, str]]] = {
     "bert": {
         "head": "cls.predictions",
         "head.dense": "cls.predictions.transform.dense",
@@ -181,12 +180,12 @@ def load_text_encoder(folder: Path, dtype: torch.dtype | None = None) -> TextEnc
     Raises:
         CheckpointError: a file is missing or cut short, or the model is not of one of the families.
     """
-    settings, weights = _read_json(folder, "config.json"), _read_weights(folder)
+    settings, weights = read_json(folder, DESCRIPTION), read_weights(folder)
     try:
         with unfilled():
             model = TextEncoder(TextEncoderConfig.from_hub(settings, any(map(_of_head, weights))))
     except (TypeError, ValueError, RuntimeError, ConfigurationError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} describes no text encoder that is known: {error}") from error
+        raise CheckpointError(f"{folder / DESCRIPTION} describes no text encoder that is known: {error}") from error
     prefix = f"{model.config.family}."
     sources = _sources(model, prefix if any(name.startswith(prefix) for name in weights) else "")
     _require_fit(folder, model, weights, sources)
@@ -194,40 +193,6 @@ def load_text_encoder(folder: Path, dtype: torch.dtype | None = None) -> TextEnc
     kept = dtype or native_dtype()
     model.load_state_dict({name: value.to(kept) for name, value in found.items()}, assign=True)
     return model.eval()
-
-
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise CheckpointError(f"{folder} holds no text encoder: expected a file {name} in it") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path}: expected an object, got {found!r}")
-    return found
-
-
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors, by the names that the hub's files have today: norms once had a gamma and a beta."""
-    names = ["model.safetensors"]
-    if not (folder / names[0]).exists() and (folder / "model.safetensors.index.json").exists():
-        index = _read_json(folder, "model.safetensors.index.json").get("weight_map")
-        if not (isinstance(index, dict) and all(isinstance(name, str) for name in index.values())):
-            raise CheckpointError(f"{folder / 'model.safetensors.index.json'} has no weight_map of file names")
-        names = sorted({Path(name).name for name in index.values()})
-    weights: dict[str, Tensor] = {}
-    for name in names:
-        try:
-            weights |= load_file(folder / name)
-        except (OSError, SafetensorError) as error:
-            reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
-            raise CheckpointError(
-                f"{folder / name} cannot be used: {reason}; expected the model's weights as safetensors"
-            ) from error
-    renamed = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
-    return {name.replace(*renamed[0]).replace(*renamed[1]): value for name, value in weights.items()}
 
 
 def _of_head(name: str) -> bool:
@@ -240,12 +205,12 @@ def _sources(model: TextEncoder, prefix: str) -> dict[str, list[str]]:
     for name in model.state_dict():
         module, _, kind = name.rpartition(".")
         if module.startswith("head"):
-            theirs = [_HEAD[model.config.family][module]]
+            theirs = [HEAD[model.config.family][module]]
         elif module.startswith("encoder.layers."):
             _, _, layer, part = module.split(".", 3)
-            theirs = [f"{prefix}encoder.layer.{layer}.{one}" for one in _LAYER[part]]
+            theirs = [f"{prefix}encoder.layer.{layer}.{one}" for one in LAYER[part]]
         else:
-            theirs = [f"{prefix}embeddings.{_EMBEDDINGS[module]}"]
+            theirs = [f"{prefix}embeddings.{EMBEDDINGS[module]}"]
         found[name] = [f"{one}.{kind}" for one in theirs]
     return found
 

@@ -20,7 +20,7 @@ being asked of the system anew. What that saves differs from run to run (`benchm
 
 
 class Encoder(nn.Module):
-    """A stack of layers; pre-norm stacks end in a norm of their own."""
+    """A stack of layers; pre-norm stacks end in a norm of their own, unless they are the lower part of a stack."""
 
     def __init__(
         self,
@@ -30,11 +30,12 @@ class Encoder(nn.Module):
         feed_forward: int,
         norm: NormPlacement = "pre",
         eps: float = 1e-5,
+        last_norm: bool = True,
     ) -> None:
         super().__init__()
         self.widest = max(3 * width, feed_forward)
         self.layers = nn.ModuleList(EncoderLayer(width, heads, feed_forward, norm, eps) for _ in range(layers))
-        self.last_norm = nn.LayerNorm(width, eps) if norm == "pre" else nn.Identity()
+        self.last_norm = nn.LayerNorm(width, eps) if norm == "pre" and last_norm else nn.Identity()
 
     def forward(
         self,

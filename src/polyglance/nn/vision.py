@@ -1,17 +1,30 @@
-"""From pixels to image tokens, and from image tokens to the few that are stored."""
+"""From pixels to image tokens, and from image tokens to the few that are stored.
+
+Where pictures of a batch have different numbers of tokens, padding stands behind them and is zero throughout.
+"""
 
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from polyglance.errors import ConfigurationError
 from polyglance.kernels.attention import attention
+from polyglance.nn.attention import attention_bias
 
-Compression = Literal["merge", "mean", "queries"]
+Compression = Literal["merge", "mean", "queries", "none"]
+
+
+def is_real(tokens: Float[Tensor, "batch tokens width"]) -> Bool[Tensor, "batch tokens"]:
+    """Where there is a token, and no padding."""
+    return tokens.detach().any(dim=-1)
 
 
 class ConvStem(nn.Module):
@@ -33,11 +46,57 @@ class ConvStem(nn.Module):
         return x.flatten(2).transpose(1, 2)
 
 
+class PatchStem(nn.Module):
+    """Pixels to tokens by one projection of each patch, as ViLT reads them (arXiv:2102.03334): a picture keeps its
+    shape, positions are those of a square grid, scaled to it, and a token for the whole picture stands in front."""
+
+    def __init__(self, patch: int, width: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.project = nn.Conv2d(3, width, patch, patch)
+        self.whole = nn.Parameter(torch.zeros(width))
+
+    def forward(
+        self, canvas: UInt8[Tensor, "batch 3 height width"], position: Float[Tensor, "grid_squared channels"]
+    ) -> Float[Tensor, "batch tokens channels"]:
+        """canvas: what `on_canvas` made. position: of the square grid."""
+        sizes = canvas[:, :2, -1, 0].long()
+        high, wide = (self.patch * side for side in sizes.amax(dim=0).tolist())
+        x = self.project(canvas[:, :, :high, :wide].to(self.whole.dtype) / 127.5 - 1)
+        square = position.T.unflatten(1, (round(len(position) ** 0.5), -1))[None]
+        rows = []
+        for picture, (high, wide) in zip(x, sizes.tolist(), strict=True):
+            scaled = F.interpolate(square, (high, wide), mode="bilinear", align_corners=True)[0]
+            tokens = (picture[:, :high, :wide] + scaled).flatten(1).T
+            rows.append(torch.cat([self.whole[None], tokens]))
+        return pad_sequence(rows, batch_first=True)
+
+
+def on_canvas(image: Image.Image, shorter: int, patch: int) -> NDArray[np.uint8]:
+    """A picture in the upper left of a square that any picture fits on: (3, side + 1, side).
+
+    Its shorter side is scaled to `shorter` pixels, unless the longer one would come to more than 5/3 of that, and both
+    are then cut down to multiples of `patch`. The last row says how many patches high (first channel) and wide (second)
+    the picture is: padding could be part of a picture as well, whatever its colour.
+    """
+    longest = int(1333 / 800 * shorter)
+    scale = min(shorter / min(image.size), longest / max(image.size))
+    wide, high = (max(1, int(side * scale + 0.5) // patch) for side in image.size)
+    side = longest // patch * patch
+    canvas = np.zeros((3, side + 1, side), np.uint8)
+    size = (wide * patch, high * patch)
+    scaled = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+    canvas[:, : size[1], : size[0]] = np.asarray(scaled).transpose(2, 0, 1)
+    canvas[0, -1], canvas[1, -1] = high, wide
+    return canvas
+
+
 def compressor(kind: Compression, grid: int, kept_grid: int, width: int, state_width: int, heads: int) -> nn.Module:
     """What makes `kept_grid`² states of `state_width` values of `grid`² image tokens of `width` values.
 
     merge: each square of neighbouring tokens, side by side, is projected. mean: so is the mean of each part of the
-    grid. queries: so is what a learned query for each state finds in all tokens. heads: of the queries.
+    grid. queries: so is what a learned query for each state finds in all tokens. heads: of the queries. none: all
+    tokens are kept as they are.
 
     Raises ConfigurationError for squares that do not fill the grid.
     """
@@ -48,6 +107,8 @@ def compressor(kind: Compression, grid: int, kept_grid: int, width: int, state_w
             return MeanCompressor(kept_grid, width, state_width)
         case "queries":
             return QueryCompressor(kept_grid, width, state_width, heads)
+        case "none":
+            return nn.Identity()
 
 
 class MergeCompressor(nn.Module):
@@ -103,5 +164,7 @@ class QueryCompressor(nn.Module):
     def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch kept state_width"]:
         k, v = self.key_value(x).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
         q = self.query.to(k.dtype).unflatten(-1, (self.heads, -1)).transpose(0, 1).expand(len(x), -1, -1, -1)
-        out: Tensor = self.norm(self.project(attention(q, k, v, None).transpose(1, 2).flatten(2)))
+        mask = is_real(x)
+        bias = None if mask.all() else attention_bias(mask)
+        out: Tensor = self.norm(self.project(attention(q, k, v, bias).transpose(1, 2).flatten(2)))
         return out

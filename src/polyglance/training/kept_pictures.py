@@ -17,6 +17,7 @@ from polyglance.errors import DataError, PictureError
 from polyglance.models.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.nn.encoder import Encoder
+from polyglance.nn.vision import is_real
 from polyglance.training.state_cache import hash_of
 
 
@@ -71,5 +72,7 @@ class PictureInputs:
         pixels = read_pixels(self.model, [self.images[row] for row in rows.tolist()])
         with torch.autocast(self.model.device.type, torch.bfloat16):
             seen = self.model.see(ImageBatch(pixels))
-            hidden = self.model.compress(seen).hidden if self.compressed else seen
-        return hidden, torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
+            if not self.compressed:
+                return seen, is_real(seen)
+            states = self.model.compress(seen)
+        return states.hidden, states.mask
