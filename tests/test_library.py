@@ -26,6 +26,7 @@ from polyglance.errors import (
     QueryError,
 )
 from polyglance.library import Library
+from polyglance.models.scoring import JointScorer
 from polyglance.query import MAX_CHARACTERS, Query
 from polyglance.types import IndexReport, Picked, TextReport
 from tests.fakes import COLOURS, ColourModel, TimedModel
@@ -457,6 +458,45 @@ def test_a_search_needs_no_picture(library: Library, photos: Path, model: Colour
 def test_reranking_can_be_left_out(library: Library):
     assert all(result.rerank_score is None for result in library.search("red", rerank=False).results)
     assert all(result.rerank_score is not None for result in library.search("red").results)
+
+
+def test_a_model_that_was_not_trained_to_match_retrieves_alone(tmp_path: Path, photos: Path):
+    library = Library.open(tmp_path / "library", ColourModel(tasks=("embed",)))
+    library.add([photos])
+    assert not library.reranks
+    assert [result.rerank_score for result in library.search("red left").results] == [None] * 3
+    with pytest.raises(ConfigurationError, match="trained to match, got colours, which was trained to embed"):
+        library.search("red", budget_ms=50)
+    with pytest.raises(ConfigurationError, match="expected reranking with min_score"):
+        library.search("red", min_score=0.5)
+    with pytest.raises(ConfigurationError, match=r"trained to answer.*polyglance train vqa"):
+        library.ask("What colour is it?", photos / "red.png")
+
+
+def test_a_model_that_was_trained_for_nothing_reads_no_library(tmp_path: Path, photos: Path, captions: Path):
+    library = Library.open(tmp_path / "library", ColourModel(tasks=()))
+    for use in (lambda: library.add([photos]), lambda: library.add_texts(captions), lambda: library.search("red")):
+        with pytest.raises(ConfigurationError, match="trained to embed, got colours, which was trained to nothing yet"):
+            use()
+    assert len(library) == 0
+
+
+def test_another_reranker_opens_the_candidates_and_has_the_last_word(tmp_path: Path, photos: Path):
+    model = ColourModel(tasks=("embed",))
+    Library.open(tmp_path / "library", model).add([photos])
+    library = Library.open(tmp_path / "library", model, reranker=JointScorer(ColourModel(name="judge")))
+    assert library.reranks
+    found = library.search("blue right", candidates=3).results
+    assert [Path(result.path).name for result in found] == ["blue.png", "mixed.png", "red.png"]
+    assert found[0].rerank_score == found[1].rerank_score > found[2].rerank_score
+    (photos / "red.png").unlink()  # what cannot be looked at follows as it was retrieved
+    write(photos / "sub" / "mixed.png", "blue", "red")
+    again = library.search(Query.text("blue right") - 0.5 * Query.picture(photos / "sub" / "mixed.png")).results
+    assert [Path(result.path).name for result in again] == ["blue.png", "mixed.png", "red.png"]
+    assert again[0].rerank_score > again[1].rerank_score
+    assert again[2].rerank_score is None
+    with pytest.raises(ConfigurationError, match="another reranks"):
+        library.search("blue", budget_ms=50)
 
 
 def test_an_empty_library_finds_nothing(tmp_path: Path, model: ColourModel):

@@ -26,13 +26,15 @@ from polyglance.indexing.pictures import PathLike, PictureRun, Progress, absolut
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, nearest
 from polyglance.models import BUNDLED, load_model, source_of
-from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.protocol import ImageBatch, JointModel, PairScorer
+from polyglance.models.scoring import load_reranker
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query, is_utf8, printable, usable_text
 from polyglance.search.budget import CostFile, measure
 from polyglance.search.pipeline import SearchPipeline, picture_result, text_result
+from polyglance.search.reranker import PixelReranker
 from polyglance.search.terms import matched
 from polyglance.store.lance import LanceDatabase, Reader
 from polyglance.store.protocols import AnyFacts, PictureFacts, TextFacts
@@ -44,6 +46,7 @@ from polyglance.types import (
     Result,
     SearchResponse,
     SearchResult,
+    Task,
     TextReport,
     TextResult,
 )
@@ -51,22 +54,35 @@ from polyglance.types import (
 CANDIDATES: Final = 20
 """Retrieved and reranked where nobody says otherwise."""
 
+TRAINS: Final[dict[Task, str]] = {"embed": "retrieval", "match": "retrieval", "answer": "vqa"}
+"""The training that teaches a task."""
+
 _Given = TypeVar("_Given")
 
 
 class Library:
     """Pictures and texts that one model has read. Make or open one with `Library.open`."""
 
-    def __init__(self, database: LanceDatabase, model: JointModel) -> None:
+    def __init__(self, database: LanceDatabase, model: JointModel, reranker: PairScorer | None = None) -> None:
         self.model = model
+        self.reranker = reranker
         self._database = database
 
     @classmethod
-    def open(cls, path: PathLike, model: str | JointModel | None = None, *, create: bool = True) -> Self:
+    def open(
+        cls,
+        path: PathLike,
+        model: str | JointModel | None = None,
+        *,
+        reranker: str | PairScorer | None = None,
+        create: bool = True,
+    ) -> Self:
         """The library in the folder `path`, made there when there is none and `create` says so.
 
         model: a model, or the name or folder of one. None is the one that made the library, and for a new library
             `scenes-mini`.
+        reranker: what puts retrieved pictures in order instead of the model: one that matches, by its name or folder,
+            or `st:NAME`, a cross-encoder of sentence-transformers. It opens the candidates' files in every search.
 
         Raises:
             LibraryMissing: there is none, and `create` is False.
@@ -83,7 +99,7 @@ class Library:
             LanceDatabase.create(folder, loaded.embedding_dim, reader)
         database = LanceDatabase(folder)
         database.check(reader)
-        return cls(database, loaded)
+        return cls(database, loaded, load_reranker(reranker) if isinstance(reranker, str) else reranker)
 
     def __len__(self) -> int:
         """Picture files in the library."""
@@ -103,6 +119,7 @@ class Library:
 
         Raises DataError for a folder that does not exist, LibraryError when another run is adding or the disk is full.
         """
+        self._require("embed")
         named = [folders] if isinstance(folders, str | os.PathLike) else folders
         with self._database.writer():
             return PictureRun(self.model, self._database, named).run(progress or (lambda done, total: None))
@@ -115,6 +132,7 @@ class Library:
 
         Raises DataError for a file that cannot be read, LibraryError as `add` does.
         """
+        self._require("embed")
         named = [files] if isinstance(files, str | os.PathLike) else files
         with self._database.writer():
             return TextRun(self.model, self._database, named).run(progress or (lambda done, total: None))
@@ -137,7 +155,8 @@ class Library:
         depth of their matches are picked from what searches take on this machine; that is measured when first needed.
 
         Raises QueryError for a text or a sum that cannot be used, PictureError for a picture that cannot be read,
-        ConfigurationError for a language or number that does not fit.
+        ConfigurationError for a language or number that does not fit, or a model that was not trained to embed. Where
+        nothing can match, what was retrieved is given as it is.
         """
         return self._searched(self._pictures, query, k, candidates, language, rerank, min_score, budget_ms)
 
@@ -165,13 +184,21 @@ class Library:
                 self._costs.save(pipeline, measure(pipeline, clock))
 
     @property
+    def reranks(self) -> bool:
+        """Whether searches for pictures have a second stage: a model that was trained to match, or another reranker."""
+        return self._pictures.reranks
+
+    @property
     def _costs(self) -> CostFile:
         return CostFile(self._database.folder / "costs.json")
 
     @property
     def _pictures(self) -> SearchPipeline[PictureFacts, SearchResult]:
         stores = self._database
-        return SearchPipeline(self.model, stores.pictures, "image", picture_result, stores.states, self._read_source)
+        reranker = PixelReranker(self.reranker, self.model, stores.states) if self.reranker else None
+        return SearchPipeline(
+            self.model, stores.pictures, "image", picture_result, stores.states, self._read_source, reranker
+        )
 
     @property
     def _texts(self) -> SearchPipeline[TextFacts, TextResult]:
@@ -189,17 +216,25 @@ class Library:
         min_score: float | None,
         budget_ms: float | None,
     ) -> SearchResponse[Result]:
+        self._require("embed")
         query = (Query.text(query) if isinstance(query, str) else query).usable()
         texts = " ".join(term.text for term in query.terms if term.text is not None)
         language = self._language(language, texts)
         _at_least(1, k, "k")
         _at_least(0, candidates or 0, "candidates")
         if min_score is not None:
-            _check_min_score(min_score, rerank and candidates != 0, matched(query, pipeline.modality) > 0)
+            reranked = rerank and pipeline.reranks and candidates != 0
+            _check_min_score(min_score, reranked, matched(query, pipeline.modality) > 0)
         picked = None
         if budget_ms is not None:
             if candidates is not None or not rerank:
                 raise ConfigurationError("expected a budget, or a number of candidates, or no reranking: one of them")
+            if pipeline.reranker:
+                raise ConfigurationError(
+                    "expected a budget of time for the library's own model, but another reranks: "
+                    "name a number of candidates instead"
+                )
+            self._require("match")
             picked = self._pick(pipeline, query, budget_ms, least=0 if min_score is None else 1)
             candidates = picked.candidates
         response = pipeline.search(
@@ -272,6 +307,7 @@ class Library:
         answer: Callable[[str, str, TokenStates, int, str], _Given],
     ) -> tuple[str, str, _Given, dict[str, float], str]:
         """(the question, the picture's path, what `answer` gave, milliseconds, the language of the answers' words)."""
+        self._require("answer")
         text = usable_text(question, "question")
         language = self._language(language, question)
         answer_in = words.answer_language(answer_in, language)
@@ -302,6 +338,15 @@ class Library:
 
     def _read_pixels(self, pixels: NDArray[np.uint8]) -> TokenStates:
         return self.model.read_images(ImageBatch(torch.from_numpy(pixels[None])))
+
+    def _require(self, task: Task) -> None:
+        """Raises ConfigurationError for a model that was not trained for it: what it gave would mean nothing."""
+        if task not in self.model.tasks:
+            known = " and ".join(self.model.tasks) or "nothing yet"
+            raise ConfigurationError(
+                f"expected a model that was trained to {task}, got {self.model.name}, which was trained to {known}: "
+                f"polyglance train {TRAINS[task]} trains it, or name another model"
+            )
 
     def _language(self, code: str, text: str) -> str:
         """The code itself, or what stands for it in the response where it is `auto`."""

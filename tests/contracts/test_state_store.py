@@ -1,5 +1,6 @@
 """What every state store does, run over each of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,18 @@ def states(seed: int, tokens: int = 3, width: int = 5) -> StoredStates:
     )
 
 
+def with_vector(seed: int) -> StoredStates:
+    return replace(states(seed), vector=np.random.default_rng(seed).normal(size=4).astype(np.float32))
+
+
 def same(left: StoredStates, right: StoredStates) -> bool:
     return (
         left.values.dtype == right.values.dtype == np.int8
         and left.scales.dtype == right.scales.dtype == np.float16
         and np.array_equal(left.values, right.values)
         and np.array_equal(left.scales, right.scales)
+        and (left.vector is None) == (right.vector is None)
+        and (left.vector is None or np.array_equal(left.vector, right.vector))
     )
 
 
@@ -43,11 +50,11 @@ def test_an_empty_store_holds_nothing(store: StateStore):
 
 
 def test_states_come_back_to_the_bit_in_the_order_asked(store: StateStore):
-    kept = {"a": states(0), "b": states(1, tokens=1), "c": states(2, tokens=7)}
+    kept = {"a": states(0), "b": states(1, tokens=1), "c": states(2, tokens=7), "d": with_vector(3)}
     store.put(kept)
-    asked = ["c", "a", "b", "a"]
+    asked = ["c", "a", "d", "b", "a"]
     assert all(same(got, kept[key]) for key, got in zip(asked, store.get(asked), strict=True))
-    assert store.ids() == {"a", "b", "c"}
+    assert store.ids() == {"a", "b", "c", "d"}
 
 
 def test_an_id_that_is_held_keeps_what_it_has(store: StateStore):

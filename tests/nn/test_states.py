@@ -26,6 +26,14 @@ def test_rows_may_be_taken_in_any_order_and_twice() -> None:
     assert states[torch.tensor([2, 0, 2])].hidden.flatten().tolist() == [2, 0, 2]
 
 
+def test_a_vector_stays_as_it_is_beside_states_in_eight_bits() -> None:
+    torch.manual_seed(0)
+    states = TokenStates(torch.randn(3, 2, 4), torch.ones(3, 2, dtype=torch.bool), "image", torch.randn(3, 5))
+    back = TokenStates.load(states[[2, 0]].trimmed().store(), "image")
+    assert torch.equal(back.vector, states.vector[[2, 0]])
+    assert back.store()[0].nbytes == 2 * 4 + 2 * 2 + 5 * 4
+
+
 def test_columns_that_are_padding_in_every_row_go() -> None:
     mask = torch.tensor([[True, False, False, False], [True, True, False, False]])
     states = TokenStates(torch.randn(2, 4, 3), mask, "text").trimmed()

@@ -13,7 +13,7 @@ from polyglance.models.protocol import ImageBatch
 from polyglance.nn.states import TokenStates
 from polyglance.query import Query
 from polyglance.search.pipeline import SearchPipeline, picture_result, text_result
-from polyglance.search.reranker import Reranker
+from polyglance.search.reranker import StateReranker
 from polyglance.search.retriever import Retriever
 from polyglance.search.terms import ReadTerm, query_vector
 from polyglance.store.memory import MemoryStateStore, MemoryVectorStore
@@ -138,7 +138,7 @@ def test_the_reranker_scores_many_pictures_in_parts():
     many = pipeline({f"{share:03}": Image.new("RGB", (16, 16), COLOURS["red"]) for share in range(150)})
     terms = [ReadTerm(many.model.read_text(many.model.tokenize(["red"])), 1.0)]
     hits = Retriever(many.items).retrieve(query_vector(many.model, terms), 150)
-    ranked = Reranker(many.model, many.states, "image").rerank(terms, hits)
+    ranked = StateReranker(many.model, many.states, "image").rerank(terms, hits)
     assert [hit for hit, _ in ranked] == hits
     assert len({round(score, 4) for _, score in ranked}) == 1
 

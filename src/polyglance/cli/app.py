@@ -131,6 +131,13 @@ def search(
     ] = None,
     language: Language = "auto",
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only: faster, less exact.")] = False,
+    reranker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another model, or st:NAME, to rerank by; it opens picture files. [default: the model]",
+        ),
+    ] = None,
     min_score: Annotated[
         float | None,
         typer.Option(min=0, max=1, metavar="S", help="Leave out what does not fit with this probability."),
@@ -155,7 +162,9 @@ def search(
     if not wanted:
         raise typer.BadParameter("describe what to search for, or show it with --image PATH")
     asked = Query.sum([*wanted, *(-Query.text(text) for text in without or [])])
-    opened = Library.open(library_folder(library), model=model, create=False)
+    if reranker and (no_rerank or texts):
+        raise typer.BadParameter("--reranker reorders pictures: leave out --no-rerank and --texts, or the reranker")
+    opened = Library.open(library_folder(library), model=model, reranker=reranker, create=False)
     find = opened.search_texts if texts else opened.search
     response: SearchResponse[Any] = find(
         asked,
@@ -170,6 +179,13 @@ def search(
         print_json(asdict(response))
     else:
         show_search(response, "texts" if texts else "pictures", min_score)
+        if not (opened.reranks or no_rerank):
+            console().print(
+                f"in the order of their vectors: {one_line(response.model)} was not trained to match; "
+                "`polyglance train retrieval` trains it, --reranker names another model",
+                style="dim",
+                soft_wrap=True,
+            )
 
 
 @app.command()

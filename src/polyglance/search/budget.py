@@ -26,7 +26,7 @@ from polyglance.errors import ConfigurationError
 from polyglance.models.protocol import JointModel
 from polyglance.query import Query
 from polyglance.search.pipeline import SearchPipeline
-from polyglance.search.reranker import Reranker
+from polyglance.search.reranker import StateReranker
 from polyglance.search.retriever import Retriever
 from polyglance.search.terms import ReadTerm, matched, query_vector
 from polyglance.store.protocols import Hit
@@ -113,7 +113,7 @@ def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = per
     text, picture, retrieved = _medians([read_text, read_picture, retrieve], clock)
     hits = retrieve()
     candidates = [[hits[number % len(hits)] for number in range(count)] for count in COUNTS]
-    rerankers = [Reranker(model, pipeline.states, pipeline.modality, depth) for depth in depths(model)]
+    rerankers = [StateReranker[Any](model, pipeline.states, pipeline.modality, depth) for depth in depths(model)]
     taken = _medians([partial(one.rerank, asked, some) for some in candidates for one in rerankers], clock)
     lines = np.polyfit(COUNTS, np.reshape(taken, (len(COUNTS), -1)), 1).clip(0).T.tolist()
     matching = (Matching(one.depth, start, pair) for one, (pair, start) in zip(rerankers, lines, strict=True))

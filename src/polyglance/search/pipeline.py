@@ -8,7 +8,7 @@ from typing import Generic
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query
-from polyglance.search.reranker import Reranker
+from polyglance.search.reranker import Reranker, StateReranker
 from polyglance.search.retriever import Retriever
 from polyglance.search.terms import ReadTerm, query_vector
 from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, StateStore, TextFacts, VectorStore
@@ -17,10 +17,12 @@ from polyglance.types import Modality, Result, SearchResponse, SearchResult, Tex
 
 @dataclass(frozen=True)
 class SearchPipeline(Generic[AnyFacts, Result]):
-    """One model in both stages, reading the query once for both of them ("joint" of arXiv:2103.11920).
+    """One model in both stages, reading the query once for both of them ("joint" of arXiv:2103.11920); or one to
+    retrieve, and another reranker ("separate").
 
     items: what is searched, of one modality. result: makes what is given of an item's facts, its score, retrieval
-    score, rerank score and rank. read_picture: the states of a picture of the query.
+    score, rerank score and rank. read_picture: the states of a picture of the query. reranker: where it is not the
+    model.
     """
 
     model: JointModel
@@ -29,6 +31,12 @@ class SearchPipeline(Generic[AnyFacts, Result]):
     result: Callable[[AnyFacts, float, float, float | None, int], Result]
     states: StateStore
     read_picture: Callable[[PictureSource], TokenStates]
+    reranker: Reranker[AnyFacts] | None = None
+
+    @property
+    def reranks(self) -> bool:
+        """Whether there is anything to rerank with."""
+        return self.reranker is not None or "match" in self.model.tasks
 
     def search(
         self,
@@ -50,13 +58,15 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         started = perf_counter()
         terms = self._read(query, language)
         read = perf_counter()
-        rerank = rerank and any(term.is_matched(self.modality) for term in terms)
+        rerank = rerank and self.reranks and any(term.is_matched(self.modality) for term in terms)
         hits = Retriever(self.items).retrieve(query_vector(self.model, terms), max(k, candidates) if rerank else k)
         retrieved = perf_counter()
         chosen = hits[:candidates] if rerank else []
-        ranked = Reranker(self.model, self.states, self.modality, depth).rerank(terms, chosen)
+        reranker = self.reranker or StateReranker[AnyFacts](self.model, self.states, self.modality, depth)
+        ranked = reranker.rerank(terms, chosen)
         found: list[tuple[Hit[AnyFacts], float, float | None]] = [(hit, score, score) for hit, score in ranked]
-        found += [(hit, hit.score, None) for hit in hits[len(chosen) :]]
+        judged = {hit.facts.key for hit, _ in ranked}
+        found += [(hit, hit.score, None) for hit in hits if hit.facts.key not in judged]
         if min_score is not None:
             found = [(hit, score, fits) for hit, score, fits in found if fits is not None and fits >= min_score]
         ended = perf_counter()
@@ -83,6 +93,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
                 if term.picture is not None
                 else self.model.read_text(self.model.tokenize([term.text or ""], [language])),
                 term.weight,
+                term.text,
             )
             for term in query.terms
         ]

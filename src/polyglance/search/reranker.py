@@ -1,22 +1,37 @@
-"""Second stage: the joint layers look at the query and each candidate together, and reorder."""
+"""Second stage: a cross-encoder looks at the query and each candidate together, and reorders."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, Protocol
 
 import torch
+from PIL.Image import Image
 
-from polyglance.models.protocol import JointModel
+from polyglance.data.images import decode
+from polyglance.errors import PictureError
+from polyglance.models.protocol import JointModel, PairScorer
 from polyglance.nn.states import TokenStates
-from polyglance.search.terms import ReadTerm, log_odds
-from polyglance.store.protocols import AnyFacts, Hit, StateStore
+from polyglance.search.terms import ReadTerm, like, log_odds
+from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, StateStore
 from polyglance.types import Modality
 
 PAIRS_AT_ONCE: Final = 64
+PICTURES_AT_ONCE: Final = 16
+"""Decoded together; a photograph takes some forty megabytes."""
+
+
+class Reranker(Protocol[AnyFacts]):
+    """Puts candidates in order."""
+
+    def rerank(self, terms: Sequence[ReadTerm], hits: Sequence[Hit[AnyFacts]]) -> list[tuple[Hit[AnyFacts], float]]:
+        """Hits with the probability that each and the query fit, best first; equals keep their order. One that cannot
+        be looked at is left out."""
+        ...
 
 
 @dataclass(frozen=True)
-class Reranker:
+class StateReranker(Generic[AnyFacts]):
     """The model as cross-encoder, over a store of token states: no picture is opened. modality: of the candidates.
     depth: as of `JointModel.match`."""
 
@@ -26,7 +41,6 @@ class Reranker:
     depth: int = 0
 
     def rerank(self, terms: Sequence[ReadTerm], hits: Sequence[Hit[AnyFacts]]) -> list[tuple[Hit[AnyFacts], float]]:
-        """Each hit with the probability that it and the query fit, best first; equals keep their order."""
         scores: list[float] = []
         for start in range(0, len(hits), PAIRS_AT_ONCE):
             some = hits[start : start + PAIRS_AT_ONCE]
@@ -36,3 +50,47 @@ class Reranker:
             )
             scores += torch.sigmoid(log_odds(self.model, terms, items, self.depth)).tolist()
         return sorted(zip(hits, scores, strict=True), key=lambda pair: -pair[1])
+
+
+@dataclass(frozen=True)
+class PixelReranker:
+    """A cross-encoder of any kind, over the candidates' files, which it opens. The pictures of a query are held against
+    them by the vectors of the library's model."""
+
+    scorer: PairScorer
+    model: JointModel
+    states: StateStore
+
+    def rerank(
+        self, terms: Sequence[ReadTerm], hits: Sequence[Hit[PictureFacts]]
+    ) -> list[tuple[Hit[PictureFacts], float]]:
+        found: list[tuple[Hit[PictureFacts], float]] = []
+        with ThreadPoolExecutor() as pool:
+            for start in range(0, len(hits), PICTURES_AT_ONCE):
+                some = hits[start : start + PICTURES_AT_ONCE]
+                images = pool.map(_opened, [hit.facts.path for hit in some])
+                found += self._judged(terms, [(hit, image) for hit, image in zip(some, images, strict=True) if image])
+        return sorted(found, key=lambda pair: -pair[1])
+
+    def _judged(
+        self, terms: Sequence[ReadTerm], seen: Sequence[tuple[Hit[PictureFacts], Image]]
+    ) -> list[tuple[Hit[PictureFacts], float]]:
+        if not seen:
+            return []
+        hits, images = zip(*seen, strict=True)
+        total = torch.zeros(len(hits))
+        for term in terms:
+            if term.text is not None:
+                odds = self.scorer.score([term.text] * len(hits), images)
+            else:
+                items = TokenStates.load(self.states.get([hit.facts.content for hit in hits]), "image")
+                odds = like(self.model.embed(items), self.model.embed(term.states)[0])
+            total += term.weight * odds.float().cpu()
+        return list(zip(hits, torch.sigmoid(total).tolist(), strict=True))
+
+
+def _opened(path: str) -> Image | None:
+    try:
+        return decode(path)
+    except PictureError:
+        return None

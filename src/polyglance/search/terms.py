@@ -18,10 +18,11 @@ from polyglance.types import Modality
 
 @dataclass(frozen=True, eq=False)
 class ReadTerm:
-    """A text or a picture, read, and how much it weighs."""
+    """A text or a picture, read, and how much it weighs. text: None of a picture."""
 
     states: TokenStates
     weight: float
+    text: str | None = None
 
     def is_matched(self, modality: Modality) -> bool:
         """Whether the cross-encoder can hold it against items of this modality: a text and a picture."""
@@ -40,14 +41,20 @@ def query_vector(model: JointModel, terms: Sequence[ReadTerm]) -> NDArray[np.flo
     return vector
 
 
+def like(items: Float[Tensor, "items dim"], term: Float[Tensor, " dim"]) -> Float[Tensor, " items"]:
+    """The log-odds that stand for how alike the vectors of two of a kind are: their cosine c stands for the probability
+    (1 + c) / 2, so that a query of one picture keeps the order of the pictures' vectors."""
+    cosines = (items.float() @ term.float()).clamp(-1 + 1e-6, 1 - 1e-6)
+    return torch.log((1 + cosines) / (1 - cosines))
+
+
 def log_odds(
     model: JointModel, terms: Sequence[ReadTerm], items: TokenStates, depth: int = 0
 ) -> Float[Tensor, " items"]:
     """How well each item fits: the weighted sum over the terms. depth: as of `JointModel.match`.
 
-    Of a text and a picture it is the cross-encoder's logit, calibrated. For two of a kind there is no cross-encoder:
-    their cosine c stands for the probability (1 + c) / 2, so that a query of one picture keeps the order of the
-    pictures' vectors.
+    Of a text and a picture it is the cross-encoder's logit, calibrated; for two of a kind, where there is none, see
+    `like`.
     """
     slope, offset = model.calibration
     total = torch.zeros(len(items), device=items.hidden.device)
@@ -58,7 +65,6 @@ def log_odds(
             pairs = (items, asked) if items.modality == "text" else (asked, items)
             total += term.weight * (slope * model.match(*pairs, depth=depth).float() + offset)
         else:
-            vectors = model.embed(items).float() if vectors is None else vectors
-            cosines = (vectors @ model.embed(term.states)[0].float()).clamp(-1 + 1e-6, 1 - 1e-6)
-            total += term.weight * torch.log((1 + cosines) / (1 - cosines))
+            vectors = model.embed(items) if vectors is None else vectors
+            total += term.weight * like(vectors, model.embed(term.states)[0])
     return total
