@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
+from polyglance.data.regions import PLACES, Regions
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
 from polyglance.models.cut_model import CutConfig, CutModel, read_off
@@ -205,6 +207,22 @@ class SingleStreamModel(CutModel):
             ((side - size[0]) // 2, (side - size[1]) // 2),
         )
         return np.asarray(canvas).transpose(2, 0, 1).copy()
+
+    def regions(self, pictures: Sequence[Regions]) -> RegionBatch:
+        """Region features as the model wants them, padded to the most; with the places of the boxes behind the features
+        where it wants these as well. Raises ConfigurationError for regions of another width."""
+        wanted, rows = self.config.region_width, []
+        for picture in pictures:
+            if self.config.sight != "regions" or wanted - picture.width not in (0, PLACES):
+                raise ConfigurationError(
+                    f"{self.name} reads {self.config.sight}"
+                    + (f" of {wanted} values" if self.config.sight == "regions" else "")
+                    + f", got regions of {picture.width}"
+                )
+            features = picture.features if picture.width == wanted else picture.with_places()
+            rows.append(torch.from_numpy(features))
+        mask = pad_sequence([torch.ones(len(row), dtype=torch.bool) for row in rows], batch_first=True)
+        return RegionBatch(pad_sequence(rows, batch_first=True).to(self.device), mask.to(self.device))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,73 @@
+"""Region features: what a detector saw in a picture, as bottom-up attention (arXiv:1707.07998) and VinVL
+(arXiv:2101.00529) keep it.
+
+An npz file a picture: `features` (regions, width), `boxes` (regions, 4), each x1, y1, x2, y2 in pixels, and
+`image_size` (width, height). Pickle in it is never read.
+"""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from polyglance.errors import DataError
+
+PLACES: Final = 6
+_SHAPES: Final = {"features": "(regions, width)", "boxes": "(regions, 4)", "image_size": "(2,)"}
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """features: of each region. boxes: x1, y1, x2, y2 in pixels. image_size: (width, height) in pixels."""
+
+    features: Float[np.ndarray, "regions width"]
+    boxes: Float[np.ndarray, "regions 4"]
+    image_size: tuple[float, float]
+
+    @property
+    def width(self) -> int:
+        return int(self.features.shape[1])
+
+    def with_places(self) -> Float[np.ndarray, "regions width_and_6"]:
+        """With six values behind the features of each: x1, y1, x2, y2, width and height, as shares of the picture's
+        (OSCAR, arXiv:2004.06165, section 3)."""
+        corners = self.boxes / np.array([*self.image_size, *self.image_size], np.float32)
+        return np.concatenate([self.features, corners, corners[:, 2:] - corners[:, :2]], axis=1)
+
+
+def read_regions(path: str | os.PathLike[str]) -> Regions:
+    """One file. Raises DataError that says what of it is not as it should be."""
+    try:
+        with open(path, "rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError(f"expected an archive of {', '.join(_SHAPES)}")
+            stream.seek(0)
+            file = np.load(stream, allow_pickle=False)
+            if missing := [name for name in _SHAPES if name not in file]:
+                raise DataError(f"{path}: expected {', '.join(_SHAPES)} in it, {missing[0]} is missing")
+            found = {name: _numbers(path, name, file[name]) for name in _SHAPES}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{Path(path)} cannot be read as region features (npz, without pickle): {reason}") from error
+    features, boxes, size = found["features"], found["boxes"], found["image_size"]
+    fits = features.ndim == 2 and features.size and boxes.shape == (len(features), 4) and size.shape == (2,)
+    if not fits:
+        told = ", ".join(f"{name} {shape}, got {found[name].shape}" for name, shape in _SHAPES.items())
+        raise DataError(f"{path}: expected one region or more: {told}")
+    if not (size > 0).all():
+        raise DataError(f"{path}: expected an image_size above 0, got {size.tolist()}")
+    return Regions(features, boxes, (float(size[0]), float(size[1])))
+
+
+def _numbers(path: str | os.PathLike[str], name: str, array: NDArray[np.generic]) -> NDArray[np.float32]:
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{path}: expected {name} to be numbers, got {array.dtype}")
+    numbers = array.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise DataError(f"{path}: expected {name} to be finite, got one that is not")
+    return numbers
