@@ -29,3 +29,20 @@ def test_no_more_answers_than_there_are(states: TokenStates):
     answers = answer_question(ColourModel(), "what colour?", "en", states, top=50)
     assert {answer.answer for answer in answers} == set(COLOURS)
     assert sum(answer.probability for answer in answers) == pytest.approx(1)
+
+
+class WritingModel(ColourModel):
+    """Without a list of answers: it spells what it is asked about."""
+
+    def write(self, text: TokenStates, images: TokenStates, top: int) -> list[list[tuple[str, float]]]:
+        return [[(f"answer {number}", 0.5**number) for number in range(1, top + 1)] for _ in range(len(text))]
+
+
+def test_a_model_without_a_list_of_answers_writes_them(states: TokenStates):
+    written = answer_question(WritingModel(answers=()), "what colour?", "en", states, top=2)
+    assert [(answer.answer, answer.probability, answer.word) for answer in written] == [
+        ("answer 1", 0.5, "answer 1"),
+        ("answer 2", 0.25, "answer 2"),
+    ]
+    listed = answer_question(WritingModel(), "what colour?", "en", states, top=1)
+    assert [answer.answer for answer in listed] == ["blue"]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyglance.answering.words import SOURCE, word_of
-from polyglance.models.protocol import JointModel
+from polyglance.models.protocol import AnswerWriter, JointModel
 from polyglance.models.tasks import TaskModel
 from polyglance.nn.states import TokenStates
 from polyglance.types import Answer, TaskAnswers
@@ -16,9 +16,12 @@ from polyglance.types import Answer, TaskAnswers
 def answer_question(
     model: JointModel, question: str, language: str, picture: TokenStates, top: int = 5, answer_in: str = SOURCE
 ) -> list[Answer]:
-    """The `top` most probable of the model's answers, best first. picture: one row. answer_in: the language of their
-    words."""
+    """The `top` most probable of the model's answers, best first; a model that has none may write its own. picture: one
+    row. answer_in: the language of their words."""
     text = model.read_text(model.tokenize([question], [language]))
+    if not model.answers and isinstance(model, AnswerWriter):
+        written = model.write(text, picture, top)[0]
+        return [Answer(answer, probability, word_of(answer, answer_in)) for answer, probability in written]
     return _best(model.answers, model.answer(text, picture)[0], top, answer_in)
 
 

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from polyglance.errors import CheckpointError, ConfigurationError
-from polyglance.models.checkpoint import native_dtype
 from polyglance.models.cut_model import read_off
+from polyglance.models.hub import checkpoint_folder
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.published import Pixels, Wording, fingerprint, load_network, read_config
 from polyglance.nn.encoder import unit
@@ -251,17 +251,22 @@ def _log_odds(logits: Float[Tensor, "pairs 2"]) -> Float[Tensor, " pairs"]:
 _KINDS: Final[dict[str, type[_Blip]]] = {kind.network_class: kind for kind in (BlipMatcher, Blip2Matcher, BlipAnswerer)}
 
 
-def load_blip(folder: Path, name: str, dtype: torch.dtype | None = None) -> BlipMatcher | Blip2Matcher | BlipAnswerer:
-    """The model of a checkpoint's folder, ready to use. dtype: as of `load_folder`.
+def is_blip(folder: Path) -> bool:
+    """Whether the checkpoint in a folder is one of theirs."""
+    return (folder / "config.json").exists() and read_config(folder).get("model_type") in MODEL_TYPES
+
+
+def load_blip(folder: Path, name: str, dtype: torch.dtype) -> BlipMatcher | Blip2Matcher | BlipAnswerer:
+    """The model of a checkpoint's folder, ready to use. dtype: of weights and products.
 
     Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not fit.
     """
     import transformers
 
-    wanted = (read_config(folder).get("architectures") or ["none"])[0]
+    wanted = (read_config(checkpoint_folder(str(folder))).get("architectures") or ["none"])[0]
     if wanted not in _KINDS:
         raise CheckpointError(f"{folder} holds a {wanted}: expected one of {', '.join(_KINDS)}")
-    network = load_network(getattr(transformers, wanted), folder, dtype or native_dtype())
+    network = load_network(getattr(transformers, wanted), folder, dtype)
     if wanted == BlipAnswerer.network_class:
         return BlipAnswerer(network, folder, name, _answers(folder / ANSWERS_FILE))
     return (BlipMatcher if wanted == BlipMatcher.network_class else Blip2Matcher)(network, folder, name)

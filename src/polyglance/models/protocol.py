@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -98,6 +98,16 @@ class JointModel(Protocol):
 
     def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
         """Logits over `answers` for question i about picture i."""
+        ...
+
+
+@runtime_checkable
+class AnswerWriter(Protocol):
+    """A `JointModel` that makes up answers word by word, and needs no list of them."""
+
+    def write(self, text: TokenStates, images: TokenStates, top: int) -> list[list[tuple[str, float]]]:
+        """For question i about picture i the `top` answers that a search with as many beams finds, best first, each
+        with its probability."""
         ...
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,27 +45,39 @@ def fingerprint(folder: Path) -> str:
     return whole.hexdigest()[:16]
 
 
-def load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """A model of transformers, of the class `kind`, ready to use.
-
-    Raises CheckpointError for a file that is torn, and for weights that are missing, left over or of another shape.
-    """
+@contextmanager
+def quiet() -> Iterator[None]:
+    """transformers says nothing and draws no bars."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        network, info = kind.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True
-        )
-    except Exception as error:  # a torn file or a wrong field raises anything: SafetensorError, KeyError, TypeError ...
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{folder} cannot be used: {reason}; copy the checkpoint's folder again") from error
+        yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what an error of another library says."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A model of transformers, of the class `kind`, ready to use.
+
+    Raises CheckpointError for a file that is torn, and for weights that are missing, left over or of another shape.
+    """
+    try:
+        with quiet():
+            network, info = kind.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True
+            )
+    except Exception as error:  # a torn file or a wrong field raises anything: SafetensorError, KeyError, TypeError ...
+        raise CheckpointError(f"{folder} cannot be used: {reason_of(error)}; copy the checkpoint anew") from error
     wrong = {
         "missing": sorted(info["missing_keys"]),
         "left over": sorted(info["unexpected_keys"]),
@@ -92,8 +105,7 @@ class Wording:
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # as of `load_network`
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(f"{folder} holds no tokenizer that can be used: {reason}") from error
+            raise CheckpointError(f"{folder} holds no tokenizer that can be used: {reason_of(error)}") from error
         if self._tokenizer.vocab_size > rows:
             raise CheckpointError(
                 f"{folder}: expected a tokenizer of at most {rows} subwords, as the embedding has, "
@@ -128,17 +140,11 @@ class Pixels:
         try:
             self._processor: Any = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
         except Exception as error:  # as of `load_network`
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(f"{folder} holds no preprocessor that can be used: {reason}") from error
+            raise CheckpointError(f"{folder} holds no preprocessor that can be used: {reason_of(error)}") from error
 
     def fit(self, image: Image.Image) -> NDArray[np.uint8]:
         """One RGB picture -> (3, height, width) uint8, of the size that the checkpoint says."""
-        width, height = image.size
-        if max(width, height) > _LONGEST * min(width, height) and self._processor.do_center_crop:
-            image = ImageOps.fit(image, (min(width, _LONGEST * height), min(height, _LONGEST * width)))
-        made = self._processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
-        fitted: NDArray[np.uint8] = np.ascontiguousarray(made, np.uint8)
-        return fitted
+        return fitted(self._processor, image)
 
     def normalised(
         self, pixels: UInt8[Tensor, "batch 3 height width"], dtype: torch.dtype
@@ -151,3 +157,13 @@ class Pixels:
             mean, std = (torch.tensor(of, device=x.device).view(-1, 1, 1) for of in (p.image_mean, p.image_std))
             x = (x - mean) / std
         return x.to(dtype)
+
+
+def fitted(processor: Any, image: Image.Image) -> NDArray[np.uint8]:
+    """What one of transformers' preprocessors makes of an RGB picture before it computes in floats."""
+    width, height = image.size
+    if max(width, height) > _LONGEST * min(width, height) and processor.do_center_crop:
+        image = ImageOps.fit(image, (min(width, _LONGEST * height), min(height, _LONGEST * width)))
+    made = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+    pixels: NDArray[np.uint8] = np.ascontiguousarray(made, np.uint8)
+    return pixels
