@@ -69,6 +69,9 @@ _FAMILIES: Final = (
 )
 """Languages that have much in common."""
 
+KNOWN: Final = tuple(dict.fromkeys((*DEMO_LANGUAGES, *sorted({*_SCRIPT_OF, *" ".join(_FAMILIES).split()}))))
+"""All that something is known of here: what a model for any language is asked in."""
+
 _MALAY: Final = {"id": "ms"}
 """What `eldc` calls a language where it has another name for it: it does not tell Indonesian and Malay apart."""
 

@@ -108,8 +108,10 @@ class CutModel(nn.Module, ABC):
     """What the weights below the cut are called, but for the compressor; all that reads pictures among them is in
     `of_pictures`, the compressor as well."""
     of_pictures: ClassVar[tuple[str, ...]]
-    of_tasks: ClassVar[tuple[str, ...]] = ("task_adapters", "embed_head", "match_head")
-    """What a retrieval training with adapters trains, beside a frozen body."""
+    of_tasks: ClassVar[tuple[str, ...]] = ("task_adapters", "embed_head", "match_head", "answer_head")
+    """What a training with adapters trains, beside a frozen body."""
+    adapter_field: ClassVar[str] = "task_adapters"
+    """Which field of the configuration is the shape of the adapters that such a training adds where there are none."""
     embeds_below: ClassVar[bool] = False
     """Whether a picture's vector is made of what `see` gives, and not of its states."""
     config: CutConfig
@@ -120,6 +122,7 @@ class CutModel(nn.Module, ABC):
         super().__init__()
         c = config
         self.config, self.name, self.fingerprint = config, name, "untrained"
+        self.fingerprint_outside = ""  # of weights that act below the cut and are none of the model's own
         self.compressor = compressor(c.compression, image_grid, c.kept_grid, image_width, c.state_width, c.heads)
         self.expand_text = nn.Linear(text_width, c.width)
         self.expand_image = nn.Linear(c.state_width, c.width)
@@ -128,7 +131,7 @@ class CutModel(nn.Module, ABC):
         self.joint_layers = Encoder(c.joint_depth, c.width, c.heads, c.feed_forward, c.norm, c.eps)
         self.task_adapters = _task_adapters(c.task_adapters, c) if c.task_adapters else None
         self.match_head = nn.Linear(c.width, 1)
-        self.answer_head = nn.Linear(c.width, len(c.answers))
+        self.answer_head = _answer_head(c.width, len(c.answers))
 
     @abstractmethod
     def in_shape(self, **changed: Any) -> Self:
@@ -253,6 +256,14 @@ class CutModel(nn.Module, ABC):
 def read_off(head: nn.Linear, joint: Float[Tensor, "batch width"]) -> Float[Tensor, "batch results"]:
     """The head in float32: of three digits, as bfloat16 has, candidates would tie."""
     return functional.linear(joint.float(), head.weight.float(), head.bias.float()).float()
+
+
+def _answer_head(width: int, answers: int) -> nn.Linear:
+    """A model may know no answers yet, of which torch warns."""
+    head = nn.Linear(width, answers or 1)
+    if not answers:
+        head.weight, head.bias = nn.Parameter(head.weight[:0]), nn.Parameter(head.bias[:0])
+    return head
 
 
 def _task_adapters(shape: AdapterConfig, config: CutConfig) -> TrainableAdapters:

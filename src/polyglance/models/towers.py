@@ -1,0 +1,246 @@
+"""Pretrained pairs of a text tower and an image tower, by transformers' own classes, from the hub's files."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from shutil import copyfile
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyglance.adapters.modules import Adapter, stacked
+from polyglance.errors import CheckpointError
+from polyglance.kernels.grouped import bottleneck_onto
+from polyglance.languages import KNOWN
+from polyglance.models.published import Pixels, fingerprint, load_network, read_config
+from polyglance.nn.encoder import unit
+from polyglance.types import Modality
+
+MANY_SUBWORDS: Final = 100_000
+"""A SigLIP with a larger vocabulary is one for many languages: English takes 32,000, the others 250,000 and more."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between pairs of towers.
+
+    network: the class in transformers. languages: that it was trained in. reads_padding: texts are padded to the full
+    length, and the vector is read at its end (arXiv:2303.15343). whole: a token for the whole picture stands in front.
+    """
+
+    network: str
+    languages: tuple[str, ...]
+    reads_padding: bool = False
+    whole: bool = True
+
+
+KINDS: Final = {
+    "clip": Kind("CLIPModel", ("en",)),  # arXiv:2103.00020
+    "siglip": Kind("SiglipModel", ("en",), reads_padding=True, whole=False),  # arXiv:2303.15343, arXiv:2502.14786
+    "metaclip_2": Kind("MetaClip2Model", KNOWN),  # arXiv:2507.22062
+    "chinese_clip": Kind("ChineseCLIPModel", ("zh",)),  # arXiv:2211.01335
+    "altclip": Kind("AltCLIPModel", ("en", "zh", "es", "fr", "ru", "ar", "ja", "ko", "it")),  # arXiv:2211.06679
+}
+"""By the model_type of config.json; SigLIP 2 of one resolution is called siglip there."""
+
+MOST_APART: Final = 100
+"""Of a picture more times as long as it is wide, the middle is cut out before it is scaled, if a square is later."""
+_VOCABULARIES: Final = ("tokenizer.json", "vocab.txt", "vocab.json")
+_FILES: Final = (".json", ".safetensors", ".txt", ".model")
+_ACTING: ContextVar[Adapter | None] = ContextVar("acting", default=None)
+
+
+class TowerTokenizer:
+    """A checkpoint's own tokenizer, with the tokens that it puts around a text."""
+
+    def __init__(self, folder: Path, rows: int, max_tokens: int, lowers: bool) -> None:
+        """rows: of the embedding that subwords are looked up in. max_tokens: that the tower has positions for. lowers:
+        the tower was trained on small letters, which not every published tokenizer makes.
+
+        Raises CheckpointError where there is none, or one of more subwords than the embedding has.
+        """
+        from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+        if not any((folder / name).exists() for name in _VOCABULARIES):  # transformers would make an empty one
+            raise CheckpointError(f"{folder} holds no tokenizer: expected {' or '.join(_VOCABULARIES)} in it")
+        # SigLIP's own class wants SentencePiece's file; the hub has what it comes to as tokenizer.json
+        kind: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").exists() else AutoTokenizer
+        try:
+            loaded = kind.from_pretrained(folder, local_files_only=True)
+            fast = loaded.backend_tokenizer
+        except Exception as error:  # of any kind, for a file that is torn
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(f"{folder} holds no tokenizer that can be used: {reason}") from error
+        if len(loaded) > rows:
+            raise CheckpointError(
+                f"{folder}: expected a tokenizer of at most {rows} subwords, as the embedding has, got one of "
+                f"{len(loaded)}: copy the tokenizer's files of this checkpoint"
+            )
+        fast.no_padding()
+        fast.no_truncation()
+        self._fast, self._lowers = fast, lowers
+        self.padding_id: int = loaded.pad_token_id or 0
+        self.max_tokens = min(max_tokens, loaded.model_max_length)
+        around = fast.encode("a").special_tokens_mask
+        self._behind = next((count for count, special in enumerate(reversed(around)) if not special), len(around))
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, uncut, with those around it."""
+        return [len(ids) for ids in self._framed(texts)]
+
+    def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(ids, mask), each (texts, tokens): padded to the longest; a text over `max_tokens` is cut there, and keeps
+        the tokens behind it."""
+        rows = [self._cut(ids) or [self.padding_id] for ids in self._framed(texts)]
+        ids = np.full((len(rows), max(map(len, rows))), self.padding_id, np.int64)
+        mask = np.zeros(ids.shape, np.bool_)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = True
+        return ids, mask
+
+    def _framed(self, texts: Sequence[str]) -> list[list[int]]:
+        spelt = [text.lower() for text in texts] if self._lowers else list(texts)
+        return [encoding.ids for encoding in self._fast.encode_batch(spelt)]
+
+    def _cut(self, ids: list[int]) -> list[int]:
+        most = self.max_tokens
+        return ids if len(ids) <= most else [*ids[: most - self._behind], *ids[len(ids) - self._behind :]]
+
+
+class Towers:
+    """A frozen pair with its tokenizer and preprocessor.
+
+    grid: image tokens a side. text_width, image_width: of the states that the towers give. inner_widths, layers: of
+    each tower's own layers. temperature: of the contrast that it was trained by.
+    """
+
+    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
+        """Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not
+        fit."""
+        import transformers
+
+        if (kind := read_config(folder).get("model_type")) not in KINDS:
+            raise CheckpointError(f"{folder} holds no pair of towers: expected {', '.join(KINDS)}, got {kind!r}")
+        self.kind, self.folder, self.fingerprint = KINDS[kind], folder, fingerprint(folder)
+        self.network: Any = load_network(getattr(transformers, self.kind.network), folder, dtype)
+        self.network.requires_grad_(False)
+        config = self.network.config
+        text, vision = config.text_config, config.vision_config
+        positions = text.max_position_embeddings
+        if hasattr(text, "project_dim"):  # numbers positions from behind the padding's id, as RoBERTa does
+            positions -= text.pad_token_id + 1
+        lowers = kind == "siglip"
+        self.tokenizer = TowerTokenizer(folder, text.vocab_size, positions, lowers)
+        self._pixels = Pixels(folder)
+        self.grid: int = vision.image_size // vision.patch_size
+        self._require_size(vision.image_size)
+        self.inner_widths: dict[Modality, int] = {"text": text.hidden_size, "image": vision.hidden_size}
+        self.text_width: int = getattr(text, "project_dim", text.hidden_size)
+        self.image_width: int = vision.hidden_size
+        self.embedding_dim: int = text.projection_size if kind == "siglip" else config.projection_dim
+        self.languages = KNOWN if kind == "siglip" and text.vocab_size > MANY_SUBWORDS else self.kind.languages
+        self.temperature: float = (-self.network.logit_scale.float()).exp().item()
+        self.layers: dict[Modality, int] = {
+            "text": self._hooked(self.network.text_model),
+            "image": self._hooked(self.network.vision_model),
+        }
+
+    def _require_size(self, size: int) -> None:
+        made = self._pixels.fit(Image.new("RGB", (size + 1, size)))
+        if made.shape != (3, size, size):
+            raise CheckpointError(
+                f"{self.folder}: expected a preprocessor that makes pictures of {size} x {size} pixels, as config.json "
+                f"says, got one of {made.shape[2]} x {made.shape[1]}: copy preprocessor_config.json of this checkpoint"
+            )
+
+    def _hooked(self, tower: nn.Module) -> int:
+        """Puts the place of an adapter behind each layer of a tower, and counts them."""
+        layers = next(module for module in tower.modules() if isinstance(module, nn.ModuleList))
+        for number, layer in enumerate(layers):
+            layer.register_forward_hook(partial(_adapted, number))
+        return len(layers)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def fit(self, image: Image.Image) -> NDArray[np.uint8]:
+        """One RGB picture -> (3, image_size, image_size) uint8, as the checkpoint's preprocessor does it."""
+        longest = MOST_APART * min(image.size)
+        if self.kind.whole and max(image.size) > longest:  # scaled whole, a strip takes gigabytes
+            left, top = ((side - min(side, longest)) // 2 for side in image.size)
+            image = image.crop((left, top, image.width - left, image.height - top))
+        return self._pixels.fit(image)
+
+    def normalised(
+        self, pixels: UInt8[Tensor, "batch 3 height width"], dtype: torch.dtype
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """What `fit` made, in the checkpoint's own scale."""
+        return self._pixels.normalised(pixels, dtype)
+
+    def read_text(
+        self, ids: Int[Tensor, "batch tokens"], mask: Bool[Tensor, "batch tokens"], adapter: Adapter | None
+    ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
+        """(the last layer's states, vectors of unit length). adapter: acts behind each layer."""
+        tokens = ids.shape[1]
+        if self.kind.reads_padding:
+            padding, missing = self.tokenizer.padding_id, self.tokenizer.max_tokens - tokens
+            ids = functional.pad(ids.where(mask, padding), (0, missing), value=padding)
+        with _acting(adapter):
+            read = self.network.get_text_features(
+                input_ids=ids, attention_mask=None if self.kind.reads_padding else mask.long()
+            )
+        return read.last_hidden_state[:, :tokens], unit(read.pooler_output)
+
+    def see(
+        self, pixels: UInt8[Tensor, "batch 3 height width"], adapter: Adapter | None
+    ) -> Float[Tensor, "batch seen image_width"]:
+        """The last layer's states. adapter: as of `read_text`."""
+        values = self.normalised(pixels.to(self.network.device), self.network.dtype)
+        with _acting(adapter):
+            states: Tensor = self.network.vision_model(pixel_values=values).last_hidden_state
+        return states
+
+    def image_vector(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch dim"]:
+        """Of unit length, from what `see` gave."""
+        vision, states = self.network.vision_model, seen.to(self.network.dtype)
+        if not self.kind.whole:
+            return unit(vision.head(states))
+        return unit(self.network.visual_projection(vision.post_layernorm(states[:, 0])))
+
+    def grid_of(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch tokens image_width"]:
+        """Without the token of the whole picture."""
+        return seen[:, 1:] if self.kind.whole else seen
+
+    def save(self, folder: Path) -> None:
+        """The files that it was loaded from, as they are."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.iterdir():
+            if path.suffix in _FILES and path.is_file() and not (folder / path.name).exists():
+                copyfile(path, folder / path.name)
+
+
+@contextmanager
+def _acting(adapter: Adapter | None) -> Iterator[None]:
+    token = _ACTING.set(adapter)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)
+
+
+def _adapted(number: int, layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
+    """What a layer gave, with what the adapter that acts makes of it added."""
+    adapter = _ACTING.get()
+    if adapter is None or number < adapter.config.depth:
+        return output
+    rows = output.flatten(0, 1)
+    return bottleneck_onto(rows, stacked([adapter], number, "feed_forward"), 0, rows).view_as(output)
