@@ -12,6 +12,7 @@ from torch import Tensor
 from polyglance.errors import ConfigurationError
 from polyglance.models import load_model
 from polyglance.models.protocol import ImageBatch, JointModel, PairScorer
+from polyglance.models.sentence_transformers import PREFIX, load_scorer
 
 
 @dataclass(frozen=True)
@@ -60,4 +61,4 @@ def load_reranker(name: str) -> PairScorer:
         ConfigurationError: there is no model of that name, or it does not match texts with pictures.
         CheckpointError: its files cannot be used.
     """
-    return JointScorer(load_model(name))
+    return load_scorer(name) if name.startswith(PREFIX) else JointScorer(load_model(name))
