@@ -125,7 +125,7 @@ def prune(
       polyglance adapters prune tasks/both my-questions.jsonl --keep 1 --output tasks/pruned
     """
     from polyglance.data.questions import read_questions
-    from polyglance.models import load_model
+    from polyglance.models import load_single_stream
     from polyglance.models.tasks import load_task
     from polyglance.training.pruning import Keep, plot_use
     from polyglance.training.question_tasks import prune_question_fusion
@@ -135,7 +135,7 @@ def prune(
     fusion = load_task(task)
     with stages() as report:
         pruned = prune_question_fusion(
-            load_model(fusion.model), fusion, asked, output, name or output.resolve().name, chosen, report
+            load_single_stream(fusion.model), fusion, asked, output, name or output.resolve().name, chosen, report
         )
     if plot is not None:
         plot_use(pruned.names, pruned.use, plot)

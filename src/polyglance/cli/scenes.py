@@ -66,7 +66,7 @@ def train(
     Example:
       polyglance scenes train --output runs/scenes-mini --device cuda
     """
-    from polyglance.models import load_model
+    from polyglance.models import load_single_stream
     from polyglance.training.scenes_mini import ScenesMiniSettings, train_scenes_mini
 
     with stages() as report:
@@ -74,7 +74,7 @@ def train(
             ScenesMiniSettings(seed=seed, device=device),
             output,
             report,
-            load_model(start) if start else None,
+            load_single_stream(start) if start else None,
             tasks_alone,
         )
     if as_json:

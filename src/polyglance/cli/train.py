@@ -68,12 +68,12 @@ def task(
       polyglance train task my-questions.jsonl --output tasks/colours --depth 2
     """
     from polyglance.data.questions import read_questions
-    from polyglance.models import load_model, source_of
+    from polyglance.models import load_single_stream, source_of
     from polyglance.training.question_tasks import train_question_task
 
     settings = task_settings(depth, epochs, learning_rate, seed)
     asked = read_questions(questions)
-    loaded = load_model(model)
+    loaded = load_single_stream(model)
     with stages() as report:
         done = train_question_task(
             loaded, source_of(model), asked, output, name or output.resolve().name, settings, report
@@ -100,7 +100,7 @@ def fusion(
       polyglance train fusion my-questions.jsonl --task tasks/colours --task tasks/counts --output tasks/both
     """
     from polyglance.data.questions import read_questions
-    from polyglance.models import load_model
+    from polyglance.models import load_single_stream
     from polyglance.models.tasks import load_task
     from polyglance.training.question_tasks import train_question_fusion
 
@@ -108,7 +108,7 @@ def fusion(
     asked = read_questions(questions)
     tasks = [load_task(folder) for folder in task]
     source = tasks[0].model
-    loaded = load_model(source)
+    loaded = load_single_stream(source)
     with stages() as report:
         done = train_question_fusion(
             loaded, source, asked, tasks, output, name or output.resolve().name, settings, report
@@ -173,7 +173,7 @@ def retrieval(
       polyglance train retrieval --data captions.jsonl --output my-model --mode joint
     """
     from polyglance.data.captions import of_split, read_captions
-    from polyglance.models import load_model
+    from polyglance.models import load_trainable
     from polyglance.models.checkpoint import save_model
     from polyglance.training.devices import is_first_process
     from polyglance.training.plots import plot_losses
@@ -199,7 +199,7 @@ def retrieval(
     )
     captions = read_captions(data, images)
     trained_on, held_out = of_split(captions, "train"), [one for one in captions if one.split == "val"]
-    loaded = load_model(model)
+    loaded = load_trainable(model)
     folder = output / "training"
     with stages() as report:
         trained, done = train_retrieval(
@@ -209,7 +209,7 @@ def retrieval(
             settings,
             validation(held_out, settings.mode),
             report,
-            teacher=load_model(teacher) if teacher and not settings.distil else None,
+            teacher=load_trainable(teacher) if teacher and not settings.distil else None,
         )
     if not is_first_process():
         return

@@ -46,14 +46,14 @@ def language(
     """
     from polyglance.data.corpora import read_corpus, read_translations
     from polyglance.data.images import find_pictures
-    from polyglance.models import load_model, source_of
+    from polyglance.models import load_single_stream, source_of
     from polyglance.models.reading import read_pictures
     from polyglance.training.languages import LanguageSettings, train_language
     from polyglance.training.plots import plot_losses
 
     settings = LanguageSettings(epochs=epochs, steps=steps, seed=seed)
     sentences = read_corpus(corpus, language)
-    loaded = load_model(model)
+    loaded = load_single_stream(model)
     pairs = read_translations(translations, language, loaded.languages) if translations else []
     with stages() as report:
         found = [Path(path) for path in find_pictures(images).paths] if images else []

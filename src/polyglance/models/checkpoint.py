@@ -1,11 +1,12 @@
-"""A model on disk: `config.json`, `model.safetensors`, `tokenizer.json` in one folder. Pickle is never read."""
+"""A model on disk, one folder: `config.json`, `model.safetensors`, and `tokenizer.json` or the files of towers; or the
+folder of a published checkpoint. Pickle is never read."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError
@@ -14,9 +15,19 @@ from safetensors.torch import load_file, save_file
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, PolyglanceError
-from polyglance.models.cut_model import CutModel
+from polyglance.models.blip import MODEL_TYPES
+from polyglance.models.cut_model import CutConfig, CutModel
+from polyglance.models.dual_tower import TOWER, DualTowerConfig, DualTowerModel
+from polyglance.models.hub import checkpoint_folder
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.models.towers import KINDS, Towers
 
+CONVERTED: Final = ("bert", "roberta", "xlm-roberta", "visual_bert", "vilt")
+"""Types of published models that an import makes single-stream models of."""
+_CONFIGS: Final[dict[str, type[CutConfig]]] = {
+    SingleStreamModel.family: SingleStreamConfig,
+    DualTowerModel.family: DualTowerConfig,
+}
 _MEASURED = {"calibration", "recall_by_depth"}
 """What is known of a model, and no part of it: what a library holds does not depend on these."""
 
@@ -33,32 +44,21 @@ def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat1
     model.save_readers(folder)
 
 
-def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamModel:
-    """The model that `save_model` wrote, ready to use.
+def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None = None) -> CutModel:
+    """The model that `save_model` wrote, or one of the towers of a published checkpoint, ready to use.
 
     dtype: of weights and products; None takes bfloat16 where the processor multiplies it natively, else float32.
+    name: what a published checkpoint is called; None takes the folder's name.
 
     Raises:
-        CheckpointError: a file is missing, is cut short, or does not fit the others.
+        CheckpointError: a file is missing, is cut short, or does not fit the others, or there is no such kind of model.
     """
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
-    try:
-        fields: dict[str, Any] = json.loads(config_path.read_text(encoding="utf-8"))
-        described = {key: value for key, value in fields.items() if key not in _MEASURED}
-        family, name = fields.pop("family"), fields.pop("name")
-        fields |= {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
-        if fields.get("task_adapters"):
-            fields["task_adapters"] = AdapterConfig.from_dict(fields["task_adapters"])
-        config = SingleStreamConfig(**fields)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} holds no model: expected a file config.json in it") from error
-    except (ValueError, KeyError, TypeError, PolyglanceError) as error:
-        raise CheckpointError(f"{config_path} does not describe a model of this project: {error}") from error
-    if family != SingleStreamModel.family:
-        raise CheckpointError(
-            f"{config_path} describes a model of the family {family!r}; known is {SingleStreamModel.family!r}"
-        )
-    model = SingleStreamModel(config, Tokenizer.load(folder / "tokenizer.json"), name)
+    fields = _read(config_path)
+    if "family" not in fields:
+        return _published(folder, fields, dtype or native_dtype(), name or folder.resolve().name)
+    described = {key: value for key, value in fields.items() if key not in _MEASURED}
+    model = _described(fields, folder, dtype or native_dtype())
     try:
         missing, unexpected = model.load_state_dict(load_file(weights_path), strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -69,8 +69,56 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> SingleStreamM
         raise CheckpointError(
             f"{weights_path} does not fit config.json: missing {lost[:3]}, unexpected {unexpected[:3]}"
         )
-    model.fingerprint = sha256(_written(described).encode() + weights_path.read_bytes()).hexdigest()[:16]
+    known = _written(described).encode() + weights_path.read_bytes() + model.fingerprint_outside.encode()
+    model.fingerprint = sha256(known).hexdigest()[:16]
     return model.to(dtype or native_dtype()).eval()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path.parent} holds no model: expected a file config.json in it") from error
+    except ValueError as error:
+        raise _wrong(path, error) from error
+    if not isinstance(fields, dict):
+        raise _wrong(path, "expected an object")
+    return fields
+
+
+def _wrong(path: Path, reason: object) -> CheckpointError:
+    return CheckpointError(f"{path} does not describe a model of this project: {reason}")
+
+
+def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> CutModel:
+    """The model of these fields, without its weights."""
+    path = folder / "config.json"
+    if (family := fields["family"]) not in _CONFIGS:
+        raise CheckpointError(f"{path} describes a model of the family {family!r}; known are {' and '.join(_CONFIGS)}")
+    shape: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    del shape["family"]
+    try:
+        name = shape.pop("name")
+        for adapters in ("task_adapters", "tower_adapters"):
+            if shape.get(adapters):
+                shape[adapters] = AdapterConfig.from_dict(shape[adapters])
+        config = _CONFIGS[family](**shape)
+    except (ValueError, KeyError, TypeError, PolyglanceError) as error:
+        raise _wrong(path, error) from error
+    if isinstance(config, DualTowerConfig):
+        return DualTowerModel(config, Towers(folder / TOWER, dtype), name)
+    assert isinstance(config, SingleStreamConfig)
+    return SingleStreamModel.blank(config, Tokenizer.load(folder / "tokenizer.json"), name)
+
+
+def _published(folder: Path, fields: Mapping[str, Any], dtype: torch.dtype, name: str) -> CutModel:
+    if (kind := fields.get("model_type")) not in KINDS:
+        raise CheckpointError(
+            f"{folder / 'config.json'} describes a model of the type {kind!r}; known are "
+            f"{', '.join((*KINDS, *MODEL_TYPES))}, which are used as they are, and {', '.join(CONVERTED)}, which "
+            "`polyglance model import` converts"
+        )
+    return DualTowerModel.from_checkpoint(checkpoint_folder(str(folder)), name, dtype)
 
 
 def _written(config: Mapping[str, Any]) -> str:

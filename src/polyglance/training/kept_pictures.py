@@ -17,8 +17,9 @@ from polyglance.errors import DataError, PictureError
 from polyglance.models.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.nn.encoder import Encoder
+from polyglance.nn.states import TokenStates
 from polyglance.nn.vision import is_real
-from polyglance.training.state_cache import hash_of
+from polyglance.training.state_cache import KeptStates, hash_of
 
 
 def read_pixels(model: CutModel, paths: Sequence[Path]) -> UInt8[Tensor, "pictures 3 height width"]:
@@ -37,7 +38,24 @@ def read_pixels(model: CutModel, paths: Sequence[Path]) -> UInt8[Tensor, "pictur
 def fingerprint_below(model: CutModel, compressed: bool = False) -> str:
     """Of the weights below the cut; of the compressor's as well if `compressed`."""
     below = (*model.below, "compressor") if compressed else model.below
-    return hash_of({name: value for name, value in model.state_dict().items() if name.startswith(below)}).hex()[:16]
+    weights = hash_of({name: value for name, value in model.state_dict().items() if name.startswith(below)}).hex()[:16]
+    return f"{weights}{model.fingerprint_outside}"
+
+
+def is_frozen(model: CutModel, *parts: str) -> bool:
+    """Whether nothing is trained of the weights whose names begin so."""
+    return not any(weight.requires_grad for name, weight in model.named_parameters() if name.startswith(parts))
+
+
+def reads_once(model: CutModel) -> bool:
+    """Whether nothing is trained of what sees pictures, but for the compressor."""
+    return is_frozen(model, *(part for part in model.of_pictures if part != "compressor"))
+
+
+def kept_pictures(model: CutModel, kept: KeptStates, rows: Int[Tensor, " rows"], compressed: bool) -> TokenStates:
+    """What was kept of some pictures, compressed now if it was not before."""
+    hidden, mask = kept.before(0, rows)
+    return TokenStates(hidden, mask, "image") if compressed else model.compress(hidden)
 
 
 @dataclass(frozen=True, eq=False)

@@ -128,15 +128,16 @@ def train_retrieval(
 
 
 def _prepared(model: CutModel, settings: RetrievalSettings) -> CutModel:
-    """In float32; with adapters for the tasks where these are to be trained and there are none."""
-    if settings.depth and model.config.task_adapters:
+    """In float32; with adapters where these are to be trained and there are none."""
+    there = getattr(model.config, model.adapter_field)
+    if settings.depth and there:
         raise ConfigurationError(
             f"expected a model without adapters to give new ones a depth of {settings.depth}; {model.name} has some, "
             "which are trained on as they are: leave the depth out"
         )
-    if not settings.adapters or model.config.task_adapters:
+    if not settings.adapters or there:
         return model.float()
-    return remade(model, settings.seed, task_adapters=AdapterConfig(depth=settings.depth))
+    return remade(model, settings.seed, **{model.adapter_field: AdapterConfig(depth=settings.depth)})
 
 
 def _on_cpu(model: CutModel, validate: Validate) -> float:

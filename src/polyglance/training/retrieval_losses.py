@@ -17,7 +17,7 @@ from polyglance.models.reading import PICTURES, TEXTS
 from polyglance.nn.states import TokenStates
 from polyglance.training.caption_source import CaptionBatch, CaptionSource
 from polyglance.training.devices import Devices, Precision
-from polyglance.training.kept_pictures import PictureInputs, read_pixels
+from polyglance.training.kept_pictures import PictureInputs, is_frozen, kept_pictures, read_pixels, reads_once
 from polyglance.training.loop import Losses, Report, hold_statistics
 from polyglance.training.losses import (
     binary_match,
@@ -100,11 +100,6 @@ class RetrievalSettings:
                 f"expected mode joint for a model to teach itself, got {self.mode}: name another model as teacher"
             )
 
-    @property
-    def freezes(self) -> bool:
-        """Whether pictures are read once: the layers that read them are not trained."""
-        return self.adapters or self.freeze_lower
-
 
 class RetrievalLosses(nn.Module):
     """The losses of a step: of the twin encoder, of the cross-encoder, or their sum.
@@ -130,13 +125,19 @@ class RetrievalLosses(nn.Module):
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
         for name, parameter in model.named_parameters():
-            frozen = not name.startswith(model.of_tasks) if settings.adapters else name.startswith(model.below)
-            parameter.requires_grad_(not (frozen and settings.freezes))
+            below = settings.freeze_lower and name.startswith(model.below)
+            parameter.requires_grad_(name.startswith(model.of_tasks) if settings.adapters else not below)
+        if settings.mode == "twin" and model.embeds_below and is_frozen(model, *model.below):
+            raise ConfigurationError(
+                f"expected something to train: the vectors of {model.name} are its towers' own, which stay as they "
+                "are: train it with adapters in them, or as cross-encoder (mode cross or joint)"
+            )
+        self._compressed = is_frozen(model, "compressor")
         self._kept = kept
         self.teacher: Teacher | None = None
         with self.devices.first_alone():
-            if settings.freezes and kept is None:
-                inputs = PictureInputs(model.eval(), source.images, compressed=settings.adapters)
+            if reads_once(model) and kept is None:
+                inputs = PictureInputs(model.eval(), source.images, self._compressed)
                 self._kept = keep_states(inputs, folder=folder, report=report)
             if teacher:
                 self.teacher = Teacher.read(teacher.to(model.device), source.images, folder, report)
@@ -178,8 +179,7 @@ class RetrievalLosses(nn.Module):
         if pixels is not None:
             return self.model.read_images(ImageBatch(pixels))
         assert self._kept is not None
-        kept, mask = self._kept.before(0, rows)
-        return TokenStates(kept, mask, "image") if self.settings.adapters else self.model.compress(kept)
+        return kept_pictures(self.model, self._kept, rows, self._compressed)
 
     @property
     def _scale(self) -> Float[Tensor, ""]:

@@ -29,7 +29,7 @@ from polyglance.nn.states import TokenStates
 from polyglance.training.beginning import check_beginning, remade, require_no_added_language
 from polyglance.training.caption_source import texts_too_long
 from polyglance.training.devices import Devices, Precision
-from polyglance.training.kept_pictures import PictureInputs, read_pixels
+from polyglance.training.kept_pictures import PictureInputs, is_frozen, kept_pictures, read_pixels, reads_once
 from polyglance.training.loop import Losses, Report, Schedule, fit, hold_statistics, read_log
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.training.task import Shuffled
@@ -216,9 +216,9 @@ def vocabulary(questions: Sequence[Question]) -> tuple[str, ...]:
 
 def answering(model: CutModel, answers: Sequence[str], settings: VqaSettings) -> CutModel:
     """The model with these answers in float32: the head's rows of those that it knew are taken over, the others drawn.
-    With adapters for the tasks where these are to be trained and there are none."""
-    shape = model.config.task_adapters or (AdapterConfig() if settings.adapters else None)
-    made = remade(model, settings.seed, answers=tuple(answers), task_adapters=shape)
+    With adapters where these are to be trained and there are none."""
+    shape = getattr(model.config, model.adapter_field) or (AdapterConfig() if settings.adapters else None)
+    made = remade(model, settings.seed, answers=tuple(answers), **{model.adapter_field: shape})
     rows = {answer: row for row, answer in enumerate(model.answers)}
     with torch.no_grad():
         for row, answer in enumerate(answers):
@@ -261,9 +261,10 @@ class VqaLosses(nn.Module):
             for task in TASKS:
                 model.task_adapters.adapters[task].requires_grad_(task == "answer")
         self._kept: KeptStates | None = None
-        if not settings.all_weights:
+        self._compressed = is_frozen(model, "compressor")
+        if reads_once(model):
             with self.devices.first_alone():
-                inputs = PictureInputs(model.eval(), self.images, compressed=True)
+                inputs = PictureInputs(model.eval(), self.images, self._compressed)
                 self._kept = keep_states(inputs, folder=folder, report=report)
 
     def train(self, mode: bool = True) -> "VqaLosses":
@@ -295,15 +296,17 @@ class VqaLosses(nn.Module):
     def _pictures(self, rows: Int[Tensor, " rows"]) -> TokenStates:
         """Where pictures are read anew, each is once, however many of the questions are about it."""
         if self._kept is not None:
-            hidden, mask = self._kept.before(0, rows)
-            return TokenStates(hidden, mask, "image")
+            return kept_pictures(self.model, self._kept, rows, self._compressed)
         different, place = rows.unique(return_inverse=True)
         pixels = read_pixels(self.model, [self.images[row] for row in different.tolist()])
         return self.model.read_images(ImageBatch(pixels))[place.to(self.model.device)]
 
 
 def _is_trained(name: str, model: CutModel, settings: VqaSettings) -> bool:
+    if name.startswith(OF_OTHER_TASKS):
+        return False
     if settings.adapters:
-        return name.startswith(("answer_head", "task_adapters"))
-    frozen = OF_OTHER_TASKS if settings.all_weights else (*OF_OTHER_TASKS, *model.of_pictures)
-    return not name.startswith(frozen)
+        return name.startswith(model.of_tasks)
+    # A compressor that no task has been trained on yet serves no search that could suffer
+    fresh = model.embeds_below and model.tasks == ("embed",) and name.startswith("compressor")
+    return settings.all_weights or fresh or not name.startswith(model.of_pictures)
