@@ -5,7 +5,7 @@ and all image tokens kept, nothing is read apart, and the model gives what the o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +71,18 @@ def import_checkpoint(
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ConfigurationError(f"expected a new or an empty folder to write to, {output} is neither")
+    report = _convert(checkpoint, output, first_joint_layer, kept_grid, tuple(languages), allow_mismatch)
+    return replace(report, fingerprint=load_folder(output).fingerprint)
+
+
+def _convert(
+    checkpoint: str,
+    output: Path,
+    first_joint_layer: int | None,
+    kept_grid: int | None,
+    languages: tuple[str, ...],
+    allow_mismatch: bool,
+) -> ImportReport:
     folder = checkpoint_folder(checkpoint)
     settings, weights = read_json(folder, DESCRIPTION), read_weights(folder)
     try:
@@ -90,7 +102,7 @@ def import_checkpoint(
             f"the tokenizer of {checkpoint} does not fit its weights: its ids go up to {tokenizer.vocabulary - 1}, and "
             f"there are {original.fields['vocabulary']} embeddings; take the tokenizer that it was trained with"
         )
-    config = _config(original, kept_grid, tuple(languages) or _LANGUAGES.get(original.kind, ("en",)))
+    config = _config(original, kept_grid, languages or _LANGUAGES.get(original.kind, ("en",)))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = SingleStreamModel(config, tokenizer, output.resolve().name)
@@ -102,7 +114,7 @@ def import_checkpoint(
     fresh = {name.split(".")[0] for name, value in model.named_parameters() if name not in found and value.numel()}
     return ImportReport(
         name=model.name,
-        fingerprint=load_folder(output).fingerprint,
+        fingerprint="",
         kind=original.kind,
         sight=config.sight,
         layers=config.layers,
@@ -181,7 +193,10 @@ def _tokenizer(folder: Path, kind: str) -> Tokenizer:
     name = _TOKENIZERS.get(kind, "BertTokenizer")
     files = getattr(transformers, name).vocab_files_names.values()
     if not any((folder / file).exists() for file in files):
-        raise CheckpointError(f"{folder} holds no tokenizer: expected {' or '.join(files)} in it")
+        raise CheckpointError(
+            f"{folder} holds no tokenizer: expected {' or '.join(files)} in it; put that of the text model there with "
+            "which the checkpoint began, such as bert-base-uncased"
+        )
     try:
         read = getattr(transformers, name).from_pretrained(folder, local_files_only=True)
         return Tokenizer(read.backend_tokenizer)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from polyglance.adapters.checkpoint import unfilled
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.data.regions import PLACES, Regions
@@ -143,6 +144,17 @@ class SingleStreamModel(CutModel):
         self.apply(_initialise)
         for position in (self.image_position, self.kept_position):
             nn.init.normal_(position, std=0.02)
+
+    @classmethod
+    def blank(cls, config: SingleStreamConfig, tokenizer: Tokenizer, name: str) -> Self:
+        """With weights of any value, to be loaded: nothing is drawn, which would take longer than the loading."""
+        with unfilled():
+            model = cls(config, tokenizer, name)
+        model.to_empty(device="cpu")
+        for buffer_name, buffer in model.named_buffers():
+            if "num_batches" in buffer_name:
+                buffer.zero_()
+        return model
 
     def in_shape(self, **changed: Any) -> Self:
         return type(self)(replace(self.config, **changed), self.tokenizer, self.name)
