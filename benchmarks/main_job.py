@@ -83,7 +83,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_scenes(folder / "pictures", arguments.pictures, SEED, ["en"])
-        library = Library.open(folder / "library")
+        library = Library.open(folder / "library", "scenes-mini")
         report = library.add([folder / "pictures"])
         again = library.add([folder / "pictures"])
         rows = [

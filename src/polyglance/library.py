@@ -25,7 +25,7 @@ from polyglance.errors import ConfigurationError, PictureError, QueryError
 from polyglance.indexing.pictures import PathLike, PictureRun, Progress, absolute, has_changed
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, nearest
-from polyglance.models import BUNDLED, load_model, source_of
+from polyglance.models import FOR_PHOTOGRAPHS, load_model, source_of
 from polyglance.models.protocol import ImageBatch, JointModel, PairScorer
 from polyglance.models.scoring import load_reranker
 from polyglance.models.single_stream import SingleStreamModel
@@ -80,7 +80,7 @@ class Library:
         """The library in the folder `path`, made there when there is none and `create` says so.
 
         model: a model, or the name or folder of one. None is the one that made the library, and for a new library
-            `scenes-mini`.
+            google/siglip2-base-patch16-256, which is fetched from the Hugging Face hub where its cache has it not.
         reranker: what puts retrieved pictures in order instead of the model: one that matches, by its name or folder,
             or `st:NAME`, a cross-encoder of sentence-transformers. It opens the candidates' files in every search.
 
@@ -92,9 +92,10 @@ class Library:
         """
         folder = Path(path).expanduser().resolve()
         new = create and not LanceDatabase.exists(folder)
-        source = model if model is not None else BUNDLED if new else LanceDatabase(folder).reader.source
-        loaded = load_model(source) if isinstance(source, str) else source
-        reader = Reader(loaded.name, _source(source), loaded.fingerprint)
+        if model is None:
+            model = FOR_PHOTOGRAPHS if new else LanceDatabase(folder).reader.source
+        loaded = load_model(model) if isinstance(model, str) else model
+        reader = Reader(loaded.name, _source(model), loaded.fingerprint)
         if new:
             LanceDatabase.create(folder, loaded.embedding_dim, reader)
         database = LanceDatabase(folder)

@@ -257,6 +257,14 @@ def test_a_folder_that_is_not_there(model, tmp_path):
     assert_refused(polyglance("index", "nowhere", "--library", "library", "--model", model, cwd=tmp_path), "nowhere")
 
 
+def test_photographs_without_a_model_and_without_a_network(tmp_path):
+    write_pictures(tmp_path / "pictures")
+    index = ("index", "pictures", "--library", "library")
+    ended = polyglance(*index, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(tmp_path / "cache"))
+    assert_refused(ended, "google/siglip2-base-patch16-256", "cannot be reached", "folder", "scenes-mini")
+    assert not (tmp_path / "library").exists()
+
+
 def test_a_model_that_is_not_there(tmp_path):
     write_pictures(tmp_path / "pictures")
     ended = polyglance("index", "pictures", "--library", "library", "--model", "gpt-99", cwd=tmp_path)

@@ -72,7 +72,8 @@ def index(
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="A model's name or folder. [default: the library's; scenes-mini for a new one]"
+            metavar="NAME",
+            help="A model's name or folder. [default: the library's; for a new one google/siglip2-base-patch16-256]",
         ),
     ] = None,
     as_json: Json = False,
@@ -82,6 +83,9 @@ def index(
     Folders are searched with all their subfolders. Run it again at any time: what is new or changed is read, what is
     gone leaves, what is unchanged is not read again, and an interrupted run goes on where it was.
 
+    A new library of photographs is read by SigLIP 2, which is fetched from the Hugging Face hub once; --model names
+    another, such as a folder that holds one, or scenes-mini, which needs no network and knows drawn scenes alone.
+
     \b
     Examples:
       polyglance index ~/Pictures --library my-library
@@ -89,9 +93,13 @@ def index(
     """
     if not (folders or texts):
         raise typer.BadParameter("name folders of pictures, or a file of texts with --texts FILE")
+    from polyglance.errors import DataError
     from polyglance.library import Library
     from polyglance.types import IndexReport, TextReport
 
+    for path in [*(folders or []), *(texts or [])]:  # before a model is fetched for it
+        if not path.exists():
+            raise DataError(f"expected pictures or texts to index, but {path} does not exist")
     opened = Library.open(library_folder(library), model=model)
     read, report = TextReport(), IndexReport()
     if texts:
@@ -294,6 +302,7 @@ def library_to_ask(
     """The library that was chosen, or the user's own; where there is none, or a model is named or tasks ask for one of
     theirs, an empty one in the folder `nowhere`, unless it is needed to search in."""
     from polyglance.library import Library
+    from polyglance.models import BUNDLED
 
     folder = library_folder(chosen)
     if not needed and chosen is None and model:
@@ -303,7 +312,7 @@ def library_to_ask(
 
         return Library.open(nowhere, model=load_task(tasks[0]).model)
     if not needed and chosen is None and not folder.exists():
-        return Library.open(nowhere)
+        return Library.open(nowhere, model=BUNDLED)
     return Library.open(folder, model, create=False)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,39 +17,45 @@ DESCRIPTION: Final = "config.json"
 _WANTED: Final = ["*.safetensors", "*.json", "*.txt"]
 _ELSEWHERE: Final = ["*/*"]
 """Copies for other engines lie in folders of their own."""
+_MODULES: Final = "modules.json"
+_ENGINES: Final = ["onnx/*", "openvino/*"]
 WEIGHTS: Final = "model.safetensors"
 _INDEX: Final = "model.safetensors.index.json"
 _PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-def checkpoint_folder(name: str) -> Path:
+def checkpoint_folder(name: str, nested: bool = False) -> Path:
     """The folder with a checkpoint's files: `name` itself, or what the hub has by that name, whose cache comes first.
 
-    It holds a config.json and weights as safetensors; nothing else is fetched than these and the tokenizer's text.
+    It holds a config.json and weights as safetensors; nothing else is fetched than these and the tokenizer's text,
+    after a line on standard error that says how much that is.
+    nested: in folders of its own as well, one for each module that a modules.json names.
 
     Raises:
         ConfigurationError: there is neither a folder nor a checkpoint of that name, or the hub cannot be reached.
         CheckpointError: the folder holds no checkpoint, or its weights are pickle.
     """
     if os.path.isdir(name):
-        return _checked(Path(name), name)
+        return _checked(Path(name), name, nested)
     if not _HUB_NAME.fullmatch(name):
         raise ConfigurationError(
             f"expected a checkpoint's folder, or a name on the hub such as owner/model, got {name!r}, which is neither"
         )
-    cached = _snapshot(name, local_files_only=True)
-    if cached and any(cached.glob("*.safetensors")):
-        return _checked(cached, name)
-    if not (fetched := _snapshot(name, local_files_only=False)):
+    cached = _snapshot(name, nested, local_files_only=True)
+    if cached and any(cached.glob("**/*.safetensors" if nested else "*.safetensors")):
+        return _checked(cached, name, nested)
+    _announce(name, nested)
+    if not (fetched := _snapshot(name, nested, local_files_only=False)):
         raise ConfigurationError(
             f"no folder {name!r} and no checkpoint of that name in the hub's cache, and the hub cannot be reached: "
-            "name a folder that holds the checkpoint's files (config.json, model.safetensors, tokenizer.json)"
+            "name a folder that holds the checkpoint's files (config.json, model.safetensors, tokenizer.json), or "
+            "scenes-mini to try things out"
         )
-    return _checked(fetched, name)
+    return _checked(fetched, name, nested)
 
 
-def _snapshot(name: str, local_files_only: bool) -> Path | None:
+def _snapshot(name: str, nested: bool, local_files_only: bool) -> Path | None:
     """None where the files are not in the cache and cannot be fetched for want of a network."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -61,7 +68,10 @@ def _snapshot(name: str, local_files_only: bool) -> Path | None:
     try:
         return Path(
             snapshot_download(
-                name, allow_patterns=_WANTED, ignore_patterns=_ELSEWHERE, local_files_only=local_files_only
+                name,
+                allow_patterns=_WANTED,
+                ignore_patterns=_ENGINES if nested else _ELSEWHERE,
+                local_files_only=local_files_only,
             )
         )
     except LocalEntryNotFoundError:
@@ -77,12 +87,33 @@ def _snapshot(name: str, local_files_only: bool) -> Path | None:
         raise ConfigurationError(f"{name} could not be fetched from the hub: {reason}; try again") from error
 
 
-def _checked(folder: Path, name: str) -> Path:
-    if not (folder / DESCRIPTION).exists():
+def _announce(name: str, nested: bool) -> None:
+    """Says what is about to be fetched, and how large it is; nothing where the hub does not say."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import filter_repo_objects
+
+    try:
+        files = HfApi().model_info(name, files_metadata=True).siblings or []
+    except Exception:  # whatever it is, fetching meets it next and says so
+        return
+    wanted = filter_repo_objects(
+        files,
+        allow_patterns=_WANTED,
+        ignore_patterns=_ENGINES if nested else _ELSEWHERE,
+        key=lambda file: file.rfilename,
+    )
+    size = sum(file.size or 0 for file in wanted) / 1e6
+    print(f"fetching {name} from the Hugging Face hub, once: {size:,.1f} MB", file=sys.stderr)
+
+
+def _checked(folder: Path, name: str, nested: bool) -> Path:
+    if not (folder / DESCRIPTION).exists() and not (nested and (folder / _MODULES).exists()):
         raise CheckpointError(f"{name} holds no checkpoint: expected a file {DESCRIPTION} in it")
-    if any(folder.glob("*.safetensors")):
+    folders = [folder, *(path for path in folder.iterdir() if path.is_dir())] if nested else [folder]
+    weights = {path: any(path.glob("*.safetensors")) for path in folders}
+    found = sorted(file.name for path in folders if not weights[path] for kind in _PICKLES for file in path.glob(kind))
+    if any(weights.values()) and not found:
         return folder
-    found = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
     there = f"its weights are pickle ({found[0]}), which can run code" if found else "there are none"
     raise CheckpointError(
         f"{name}: expected weights as safetensors, but {there}; where you trust the source, load it with transformers "
