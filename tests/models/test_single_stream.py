@@ -130,6 +130,10 @@ def test_a_text_over_the_limit_is_cut(model: SingleStreamModel) -> None:
     ("change", "message"),
     [
         ({"first_joint_layer": 2}, "between 0 and"),
+        ({"first_joint_layer": -1}, "between 0 and"),
+        ({"sight": "regions"}, "compression queries or none for regions"),
+        ({"sight": "patches", "compression": "queries", "patch": 5}, "patches of 5 pixels to divide"),
+        ({"compression": "none"}, "state_width to be the width 16"),
         ({"heads": 3}, "multiple"),
         ({"calibration": (0.0, 1.0)}, "slope above 0"),
         ({"calibration": (1.0, float("nan"))}, "slope above 0"),

@@ -1,10 +1,21 @@
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from polyglance.errors import ConfigurationError
-from polyglance.nn.vision import ConvStem, MeanCompressor, MergeCompressor, QueryCompressor, compressor
+from polyglance.nn.vision import (
+    ConvStem,
+    MeanCompressor,
+    MergeCompressor,
+    PatchStem,
+    QueryCompressor,
+    compressor,
+    is_real,
+    on_canvas,
+)
 
 
 def test_stem_makes_a_grid_of_tokens() -> None:
@@ -53,3 +64,43 @@ def test_a_query_weighs_all_tokens() -> None:
 @pytest.mark.parametrize("kept", [1, 3, 5, 8])
 def test_any_number_can_be_kept(kind: Literal["mean", "queries"], kept: int) -> None:
     assert compressor(kind, 8, kept, 16, 6, heads=4)(torch.randn(2, 64, 16)).shape == (2, kept**2, 6)
+
+
+@pytest.mark.parametrize(
+    ("size", "patches"),
+    [((10, 10), (6, 6)), ((20, 10), (9, 5)), ((30, 29), (6, 6)), ((7, 9), (6, 7)), ((900, 3), (9, 1))],
+)
+def test_a_picture_keeps_its_shape_on_a_canvas(size: tuple[int, int], patches: tuple[int, int]) -> None:
+    canvas = on_canvas(Image.new("RGB", size, (255, 7, 255)), shorter=24, patch=4)
+    wide, high = patches
+    assert canvas.shape == (3, 37, 36)
+    assert (canvas[0, -1, 0], canvas[1, -1, 0]) == (high, wide)
+    assert (canvas[1, :-1][: 4 * high, : 4 * wide] == 7).all()
+    assert canvas[:, :-1].astype(np.int64).sum() == (255 + 7 + 255) * 16 * high * wide
+
+
+def test_patches_have_the_positions_of_their_own_grid() -> None:
+    torch.manual_seed(0)
+    stem, position = PatchStem(4, 8), torch.randn(36, 8)
+    pictures = [Image.new("RGB", size, "red") for size in ((10, 10), (20, 10))]
+    canvases = torch.from_numpy(np.stack([on_canvas(picture, shorter=24, patch=4) for picture in pictures]))
+    tokens = stem(canvases, position)
+    assert is_real(tokens).sum(dim=1).tolist() == [1 + 36, 1 + 45]
+    torch.testing.assert_close(tokens[0, :37], stem(canvases[:1], position)[0])
+    patch = stem.project(canvases[:1, :, :4, :4] / 127.5 - 1).flatten()
+    torch.testing.assert_close(tokens[0, 1], patch + position[0])
+    torch.testing.assert_close(tokens[1, 1], patch + position[0])
+    torch.testing.assert_close(tokens[1, 45], patch + position[35])
+    torch.testing.assert_close(tokens[1, 2], patch + torch.lerp(position[0], position[1], 5 / 8))
+
+
+def test_queries_do_not_see_padding() -> None:
+    asked = QueryCompressor(2, 8, 4, heads=2)
+    tokens = torch.randn(1, 9, 8)
+    padded = torch.cat([tokens, torch.zeros(1, 3, 8)], dim=1)
+    torch.testing.assert_close(asked(padded), asked(tokens))
+
+
+def test_without_a_compression_tokens_stay_as_they_are() -> None:
+    tokens = torch.randn(2, 5, 8)
+    assert torch.equal(compressor("none", 0, 0, 8, 8, heads=2)(tokens), tokens)

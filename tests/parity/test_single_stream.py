@@ -131,6 +131,19 @@ def test_models_of_regions(write, width: int, tmp_path: Path) -> None:
 
 
 @torch.no_grad()
+def test_lower_layers_read_regions_as_the_original_does(tmp_path: Path) -> None:
+    theirs = visual_bert(tmp_path)
+    model = imported(tmp_path, cut=2)
+    texts, pictures = model.tokenize(TEXTS), regions(REGION_WIDTH)
+    seen = RegionBatch(pictures.features, torch.zeros_like(pictures.mask))
+    text = region_states(theirs, texts, seen)[2][:, : texts.mask.shape[1]]
+    close(model.read_text(texts).hidden[texts.mask], text[texts.mask])
+    unseen = TextBatch(texts.ids, torch.zeros_like(texts.mask))
+    image = region_states(theirs, unseen, pictures)[2][:, texts.mask.shape[1] :]
+    close(model.read_images(pictures).hidden[pictures.mask], image[pictures.mask])
+
+
+@torch.no_grad()
 def test_a_pooled_result_is_the_originals(tmp_path: Path) -> None:
     theirs = visual_bert(tmp_path).visual_bert
     model = imported(tmp_path)
@@ -188,8 +201,15 @@ def test_vilt_in_a_padded_batch(tmp_path: Path) -> None:
     texts = model.tokenize(TEXTS)
     image = model.read_images(pixels(model, pictures))
     assert not image.mask.all()
-    prepared = processor(pictures, return_tensors="pt")
-    close(model.match(model.read_text(texts), image)[:, None], theirs(**text_inputs(texts), **prepared).logits)
+    out = theirs(**text_inputs(texts), **processor(pictures, return_tensors="pt"), output_hidden_states=True)
+    close(model.match(model.read_text(texts), image)[:, None], out.logits)
+    length = texts.ids.shape[1]
+    states = joint_states(model, model.read_text(texts), image)
+    for (ours, _), wanted in zip(states[:-1], out.hidden_states[:-1], strict=True):
+        close(ours[:, :length][texts.mask], wanted[:, :length][texts.mask])
+        for row, real in enumerate(image.mask.sum(dim=1).tolist()):  # the real patches come first there as well
+            one, other = ours[row, length:][:real], wanted[row, length:][:real]
+            close(in_any_order(one), in_any_order(other))
 
 
 @torch.no_grad()

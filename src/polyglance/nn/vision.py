@@ -54,7 +54,7 @@ class PatchStem(nn.Module):
         super().__init__()
         self.patch = patch
         self.project = nn.Conv2d(3, width, patch, patch)
-        self.whole = nn.Parameter(torch.zeros(width))
+        self.whole = nn.Parameter(torch.randn(width))
 
     def forward(
         self, canvas: UInt8[Tensor, "batch 3 height width"], position: Float[Tensor, "grid_squared channels"]
