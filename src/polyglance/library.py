@@ -97,7 +97,7 @@ class Library:
         loaded = load_model(model) if isinstance(model, str) else model
         reader = Reader(loaded.name, _source(model), loaded.fingerprint)
         if new:
-            LanceDatabase.create(folder, loaded.embedding_dim, reader)
+            LanceDatabase.create(folder, max(1, loaded.embedding_dim), reader)  # one without vectors is asked alone
         database = LanceDatabase(folder)
         database.check(reader)
         return cls(database, loaded, load_reranker(reranker) if isinstance(reranker, str) else reranker)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.languages import KNOWN
 from polyglance.models.checkpoint import native_dtype
-from polyglance.models.hub import checkpoint_folder
+from polyglance.models.hub import checkpoint_folder, read_json
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.published import fingerprint, fitted, quiet, reason_of
 from polyglance.nn.encoder import unit
@@ -152,6 +152,10 @@ def _loaded(kind: str, folder: Path, name: str, dtype: torch.dtype | None) -> An
             f"{name} needs sentence-transformers, which is not installed: "
             "pip install 'polyglance[sentence-transformers]'"
         ) from error
+    about = folder / "config_sentence_transformers.json"
+    written = read_json(folder, about.name).get("model_type", kind) if about.exists() else kind
+    if written != kind:
+        raise ConfigurationError(f"expected a {kind} of sentence-transformers, got {name}, which is a {written}")
     settings = {"use_safetensors": True, "dtype": dtype or native_dtype()}
     try:
         with quiet():
