@@ -10,7 +10,9 @@ from experiments.results import Row
 from experiments.xgqa.aligned import AlignedModel, aligned_model
 from experiments.xgqa.asked import AnswerLosses, of_training_pictures
 from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL, SOURCE_LANGUAGE, World, english_body, multilingual_body, say
+from experiments.xgqa.choosing import spread
 from experiments.xgqa.dictionary import dictionary, switched
+from experiments.xgqa.settings import Settings
 from polyglance.data.corpora import Translation
 from polyglance.models.languages import Language, LanguageFacts, load_facts, load_language, save_language
 from polyglance.models.single_stream import SingleStreamModel
@@ -22,20 +24,28 @@ from polyglance.training.meanings import sample_meaning
 
 TRANSLATED = 50_000
 """Scenes of the training range from here on are those of which translated sentences are said."""
+CHOSEN_FROM = 10
+"""So many sentences are there for each that is translated, where these are chosen."""
+FEW_SUBWORDS = 500
+"""Of a language whose words are to share their parts: with more, each form of a word is a subword of its own here."""
 
 
 @dataclass(frozen=True)
 class Way:
     """adapter: whether there is one beside the embeddings. translated: whether translations are learned from; pictured:
-    and whether they are held beside pictures; switched: and whether English with words of theirs in it is, too. asked:
-    whether the answers to those translations that are questions are learned from, and nothing else of them. tokens:
-    whether hidden words are told first. body: on the multilingual one its own subwords serve."""
+    and whether they are held beside pictures; switched: and whether English with words of theirs in it is, too; chosen:
+    and whether they are not any sentences, but those with the most different words; shared: and whether subwords are
+    few, so that the forms of a word share them. asked: whether the answers to those translations that are questions are
+    learned from, and nothing else of them. tokens: whether hidden words are told first. body: on the multilingual one
+    its own subwords serve."""
 
     name: str
     adapter: bool = True
     translated: bool = False
     pictured: bool = False
     switched: bool = False
+    chosen: bool = False
+    shared: bool = False
     asked: bool = False
     tokens: bool = True
     body: str = ENGLISH
@@ -50,6 +60,8 @@ OURS = (
     Way("translations beside pictures", translated=True, pictured=True),
     Way("code-switched", translated=True, switched=True),
     Way("translate-train", asked=True),
+    Way("few subwords", translated=True, shared=True),
+    Way("chosen translations", translated=True, chosen=True, shared=True),
 )
 WAYS = (*PAPER, *OURS)
 
@@ -111,7 +123,7 @@ def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
         world.sentences(code),
         folder,
         LanguageSettings(
-            vocabulary=settings.vocabulary if way.body == ENGLISH else 0,
+            vocabulary=_vocabulary(settings, way),
             adapter=ADAPTER if way.adapter else None,
             epochs=settings.epochs if way.tokens else 0,
             steps=settings.meaning_steps,
@@ -123,12 +135,18 @@ def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
     )
 
 
+def _vocabulary(settings: Settings, way: Way) -> int:
+    if way.body == MULTILINGUAL:
+        return 0
+    return min(settings.vocabulary, FEW_SUBWORDS) if way.shared else settings.vocabulary
+
+
 def _by_answers(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
     """The language that hidden words taught goes on with the translated questions."""
     world, steps = bodies.world, bodies.world.settings.meaning_steps
     language, _, _ = learned(bodies, ADAPTERS, code)
     _, facts = load_facts(_folder(world, ADAPTERS, code))
-    asked = {seed: one for seed, one in _translated(world).items() if not isinstance(one, tuple)}
+    asked = {seed: one for seed, one in _translated(world, way.chosen).items() if not isinstance(one, tuple)}
     model = deepcopy(bodies.of(way))
     training = folder / "training"
     training.mkdir(parents=True, exist_ok=True)
@@ -146,7 +164,7 @@ def beside_english(world: World, way: Way, code: str) -> list[Translation]:
     English with some of its words in the language is said of the training pictures, once of each of as many as there
     are sentences; the translations come again until half of the list is of either kind.
     """
-    pairs = translations(world, code) if way.translated else []
+    pairs = translations(world, code, way.chosen) if way.translated else []
     if way.switched:
         words, rng = dictionary(pairs), random.Random(f"switched {world.seed}")
         count = world.settings.sentences
@@ -156,15 +174,18 @@ def beside_english(world: World, way: Way, code: str) -> list[Translation]:
     return pairs
 
 
-def translations(world: World, code: str) -> list[Translation]:
+def translations(world: World, code: str, chosen: bool = False) -> list[Translation]:
     """Sentences in a language beside what they say in English."""
-    return [
-        Translation(say(code, one), say(SOURCE_LANGUAGE, one), SOURCE_LANGUAGE) for one in _translated(world).values()
-    ]
+    meanings = _translated(world, chosen).values()
+    return [Translation(say(code, one), say(SOURCE_LANGUAGE, one), SOURCE_LANGUAGE) for one in meanings]
 
 
-def _translated(world: World) -> dict[int, m.Caption | m.Question]:
+def _translated(world: World, chosen: bool) -> dict[int, m.Caption | m.Question]:
     """What the translated sentences say, by the seeds of their scenes."""
-    rng = random.Random(f"translations {world.seed}")
-    seeds = range(TRANSLATED, TRANSLATED + world.settings.translations)
-    return {seed: sample_meaning(sample_scene(seed), rng) for seed in seeds}
+    rng, count = random.Random(f"translations {world.seed}"), world.settings.translations
+    seeds = range(TRANSLATED, TRANSLATED + count * (CHOSEN_FROM if chosen else 1))
+    meanings = {seed: sample_meaning(sample_scene(seed), rng) for seed in seeds}
+    if not chosen:
+        return meanings
+    rows = spread([say(SOURCE_LANGUAGE, one) for one in meanings.values()], count)
+    return {TRANSLATED + row: meanings[TRANSLATED + row] for row in rows}
