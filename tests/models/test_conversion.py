@@ -98,6 +98,24 @@ def test_patches_can_be_compressed_whatever_their_number(tmp_path: Path) -> None
         torch.testing.assert_close(together.hidden[row], alone.hidden[0], atol=1e-5, rtol=1e-5)
 
 
+def test_how_pictures_are_prepared_is_read_from_newer_and_older_files(tmp_path: Path) -> None:
+    vilt(tmp_path / "theirs", size={"shortest_edge": 20})
+    path = tmp_path / "theirs" / "preprocessor_config.json"
+    settings = json.loads(path.read_text())
+    sides = []
+    for number, written in enumerate((settings, settings | {"size": 20}, {})):
+        path.write_text(json.dumps(written))
+        import_checkpoint(str(tmp_path / "theirs"), tmp_path / str(number))
+        sides.append(load_folder(tmp_path / str(number)).config.shorter_side)
+    path.unlink()
+    (path.parent / "processor_config.json").write_text(json.dumps({"image_processor": settings}))
+    import_checkpoint(str(tmp_path / "theirs"), tmp_path / "new")
+    assert [*sides, load_folder(tmp_path / "new").config.shorter_side] == [20, 20, 24, 20]
+    path.write_text(json.dumps(settings | {"size_divisor": 32}))
+    with pytest.raises(CheckpointError, match="size_divisor to be patch_size 4, got 32"):
+        import_checkpoint(str(tmp_path / "theirs"), tmp_path / "never")
+
+
 @pytest.mark.parametrize("cut", [0, 1])
 def test_what_is_stored_of_pictures_of_different_sizes_gives_nearly_the_same(cut: int, tmp_path: Path) -> None:
     vilt(tmp_path / "theirs", "retrieval")

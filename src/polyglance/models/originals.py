@@ -23,6 +23,7 @@ _PREFIXES: Final = {
     "vilt": "vilt.",
 }
 """Of the body's weights beside a head, by the kind of model."""
+_OF_TEXT: Final = ("bert", "roberta", "xlm-roberta")
 _VILT_LAYER: Final = {
     "attention.project_in": ("attention.attention.query", "attention.attention.key", "attention.attention.value"),
     "attention.project_out": ("attention.output.dense",),
@@ -83,38 +84,21 @@ def read_original(
 
     first_joint_layer: None for half-way up. Raises ConfigurationError for a model that is not of one of the kinds.
     """
-    kind = "oscar" if settings.get(_OF_OSCAR) else settings.get("model_type")
-    if kind not in _PREFIXES:
-        raise ConfigurationError(
-            f"expected a model_type of {', '.join(name for name in _PREFIXES if name != 'oscar')}, or bert with "
-            f"{_OF_OSCAR} (OSCAR, VinVL), got {kind!r}"
-        )
+    kind = _kind(settings)
     given = {name: value for name, value in settings.items() if value is not None}
     for name, known in _FIXED.get(kind, {}).items():
         if (value := given.get(name, known)) != known:
             raise ConfigurationError(f"expected {name} to be {known!r}, got {value!r}")
-    of_text = kind in ("bert", "roberta", "xlm-roberta")
-    body = TextEncoderConfig.from_hub(given if of_text else {**given, "model_type": "bert"})
+    body = TextEncoderConfig.from_hub(given if kind in _OF_TEXT else {**given, "model_type": "bert"})
     prefix = _PREFIXES[kind]
     prefix = prefix if any(name.startswith(prefix) for name in weights) else ""
     cut = body.layers // 2 if first_joint_layer is None else first_joint_layer
     if not 0 <= cut < body.layers:
         raise ConfigurationError(f"expected a first joint layer of 0 to {body.layers - 1}, got {cut}")
-    fields: dict[str, Any] = {
-        "vocabulary": body.vocabulary,
-        "max_text_tokens": body.max_tokens,
-        "width": body.width,
-        "heads": body.heads,
-        "feed_forward": body.feed_forward,
-        "layers": body.layers,
+    fields = _fields(body) | {
         "first_joint_layer": cut,
         "norm": "pre" if kind == "vilt" else "post",
-        "norms_at_cut": False,
-        "eps": body.eps,
-        "text_eps": body.eps,
         "pools": f"{prefix}pooler.dense.weight" in weights,
-        "tasks": (),
-        "answers": (),
     }
     parts = _layers(body.layers, cut, f"{prefix}encoder.layer", _VILT_LAYER if kind == "vilt" else LAYER)
     if fields["pools"]:
@@ -146,6 +130,33 @@ def read_original(
 
 
 Found = tuple[dict[str, Any], dict[str, Part]]
+"""Fields of a configuration, and parts."""
+
+
+def _kind(settings: Mapping[str, Any]) -> str:
+    kind = "oscar" if settings.get(_OF_OSCAR) else settings.get("model_type")
+    if kind not in _PREFIXES:
+        raise ConfigurationError(
+            f"expected a model_type of {', '.join(name for name in _PREFIXES if name != 'oscar')}, or bert with "
+            f"{_OF_OSCAR} (OSCAR, VinVL), got {kind!r}"
+        )
+    return str(kind)
+
+
+def _fields(body: TextEncoderConfig) -> dict[str, Any]:
+    return {
+        "vocabulary": body.vocabulary,
+        "max_text_tokens": body.max_tokens,
+        "width": body.width,
+        "heads": body.heads,
+        "feed_forward": body.feed_forward,
+        "layers": body.layers,
+        "norms_at_cut": False,
+        "eps": body.eps,
+        "text_eps": body.eps,
+        "tasks": (),
+        "answers": (),
+    }
 
 
 def _same(ours: str, theirs: str) -> dict[str, Part]:
@@ -227,11 +238,13 @@ def _patches(settings: Mapping[str, Any], preprocessing: Mapping[str, Any], pref
     if (divisor := preprocessing.get("size_divisor", patch)) != patch:
         raise ConfigurationError(f"expected size_divisor to be patch_size {patch}, got {divisor!r}")
     image_size = _whole(settings, "image_size", 384)
+    size = preprocessing.get("size", image_size)
+    sizes = size if isinstance(size, dict) else {"shortest_edge": size}  # older files have the number alone
     fields = {
         "sight": "patches",
         "image_size": image_size,
         "patch": patch,
-        "shorter_side": _whole(preprocessing.get("size") or {}, "shortest_edge", image_size),
+        "shorter_side": _whole(sizes, "shortest_edge", image_size),
     }
     projection = f"{prefix}patch_embeddings.projection"
     positions, modality = f"{prefix}position_embeddings", f"{prefix}token_type_embeddings.weight"

@@ -42,10 +42,10 @@ class SingleStreamConfig(CutConfig):
     there are positions, and `shorter_side` a picture's. Of regions, `region_width` is the values of one.
     predicts_tokens: whether there is a head that masked-language modelling has trained.
 
-    What models from elsewhere have: text_eps, image_eps: of a norm that the embeddings of
-    texts and pictures end in; None for none. norms_at_cut: whether the layers below the cut end in a norm of their own
-    (of pre-norm layers). pools: whether a match and an answer are read at the first token of the text, by a projection
-    and a tanh, and not at a token of the task. answer_width: of a hidden layer before the answers; None for none.
+    What models from elsewhere have: text_eps, image_eps: of a norm that the embeddings of texts and pictures end in;
+    None for none. norms_at_cut: whether the layers below the cut end in a norm of their own (of pre-norm layers).
+    pools: whether a match and an answer are read at the first token of the text, by a projection and a tanh, and not at
+    a token of the task. answer_width: of a hidden layer before the answers; None for none.
     """
 
     vocabulary: int
