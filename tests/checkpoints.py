@@ -129,15 +129,13 @@ def _cropped(kind: str) -> Any:
 
 def _siglip(folder: Path, tokenizer_class: str, padding: str, rows: int, processing: dict[str, Any]) -> Path:
     """rows: of the embedding, if more than the tokenizer has."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessorPil, SiglipModel
 
-    fast = Tokenizer(models.Unigram())
+    special = list(dict.fromkeys([padding, "</s>", "<unk>"]))
+    fast = Tokenizer(models.Unigram(_pieces(special), unk_id=special.index("<unk>")))
     fast.normalizer = normalizers.Lowercase()
     fast.pre_tokenizer = pre_tokenizers.Metaspace()
-    special = list(dict.fromkeys([padding, "</s>", "<unk>"]))
-    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token="<unk>", show_progress=False)
-    fast.train_from_iterator(WORDS, trainer)
     fast.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", fast.token_to_id("</s>"))]
     )
@@ -162,16 +160,17 @@ def _siglip(folder: Path, tokenizer_class: str, padding: str, rows: int, process
 
 def _sentencepiece() -> Any:
     """XLM-R's tokenizer, of few pieces."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import XLMRobertaTokenizer
 
-    fast = Tokenizer(models.Unigram())
-    fast.pre_tokenizer = pre_tokenizers.Metaspace()
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
-    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token="<unk>", show_progress=False)
-    fast.train_from_iterator(WORDS, trainer)
-    pieces = [(piece, score) for piece, score in json.loads(fast.to_str())["model"]["vocab"]]
+    pieces = _pieces(["<s>", "<pad>", "</s>", "<unk>"])
     return XLMRobertaTokenizer(vocab=[*pieces, ("<mask>", 0.0)], model_max_length=MAX_TOKENS)
+
+
+def _pieces(special: Sequence[str]) -> list[tuple[str, float]]:
+    """Words and letters with their log-probabilities: what a trainer finds differs from run to run."""
+    words = sorted({f"▁{word}" for text in WORDS for word in text.lower().split()})
+    letters = sorted({letter for text in WORDS for letter in f"▁{text.lower()}" if letter != " "} - {*words})
+    return [(name, 0.0) for name in special] + [(word, -3.0) for word in words] + [(one, -6.0) for one in letters]
 
 
 def _seeded(config: Any) -> Any:
