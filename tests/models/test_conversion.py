@@ -98,6 +98,12 @@ def test_patches_can_be_compressed_whatever_their_number(tmp_path: Path) -> None
         torch.testing.assert_close(together.hidden[row], alone.hidden[0], atol=1e-5, rtol=1e-5)
 
 
+def test_what_older_files_say_of_vilts_head_for_words_does_not_matter(tmp_path: Path) -> None:
+    vilt(tmp_path / "theirs")
+    change_settings(tmp_path / "theirs", tie_word_embeddings=False)
+    assert import_checkpoint(str(tmp_path / "theirs"), tmp_path / "ours").kind == "vilt"
+
+
 def test_how_pictures_are_prepared_is_read_from_newer_and_older_files(tmp_path: Path) -> None:
     vilt(tmp_path / "theirs", size={"shortest_edge": 20})
     path = tmp_path / "theirs" / "preprocessor_config.json"

@@ -86,6 +86,8 @@ def read_original(
     """
     kind = _kind(settings)
     given = {name: value for name, value in settings.items() if value is not None}
+    if kind == "vilt":
+        given.pop("tie_word_embeddings", None)  # of a head that has no place here
     for name, known in _FIXED.get(kind, {}).items():
         if (value := given.get(name, known)) != known:
             raise ConfigurationError(f"expected {name} to be {known!r}, got {value!r}")
