@@ -48,7 +48,8 @@ class RetrievalSettings:
     twin_loss: info_nce (arXiv:2103.00020), sigmoid (arXiv:2303.15343), or triplet with the hardest negative, as the
     paper's authors took it. match_loss: hard, cross-entropy among negatives that the twin encoder takes for right; or
     binary, with one random negative a pair, as the authors took it. adapters: train an adapter for each task and its
-    head in a frozen body, from joint layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
+    head in a frozen body, from joint layer `depth` on; over towers, an adapter in each of them and all that stands
+    above, from their layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
     the compressor. mine: epochs after which wrong pictures are mined anew for each caption, by the twin encoder; 0
     never. distil: the cross-encoder teaches the twin encoder its order. accumulate: batches a step, of which each has
     its own losses. precision: of products, bf16, fp16 or no (float32). patience: validations without a gain, then it
