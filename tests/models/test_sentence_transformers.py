@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models import source_of
 from polyglance.models.scoring import load_reranker
 from polyglance.models.sentence_transformers import load_embedder, load_scorer
+from tests.checkpoints import tiny_clip
 from tests.cli.command import SOURCE
 from tests.sentence_checkpoints import tiny_cross_encoder, tiny_sentence_clip
 
@@ -65,6 +67,26 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> No
 def test_a_folder_is_found_from_any_working_directory(tmp_path: Path) -> None:
     assert source_of(f"st:{os.path.relpath(tmp_path)}") == f"st:{tmp_path}"
     assert source_of("st:owner/model") == "st:owner/model"
+
+
+def test_a_name_is_found_in_the_hubs_cache_with_modules_in_folders_of_their_own(tmp_path: Path) -> None:
+    kept = tmp_path / "models--sentence-transformers--clip-tiny"
+    snapshot = kept / "snapshots" / ("0" * 40)
+    tiny_clip(snapshot / "0_CLIPModel")
+    module = {"idx": 0, "name": "0", "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}
+    (snapshot / "modules.json").write_text(json.dumps([module]))
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("0" * 40)
+    script = "from polyglance.models import load_model; print(load_model('st:clip-tiny').embedding_dim)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "24\n"
 
 
 def test_where_the_library_is_missing_the_error_says_how_to_install_it(tmp_path: Path) -> None:
