@@ -291,9 +291,9 @@ class MeaningLosses:
             found[task] = F.mse_loss(result.float(), wanted.float())
             if task == "answer" and about:
                 head = model.answer_head.float()
-                wanted_answers = head(wanted.float()).softmax(dim=1)
+                wanted_answers = head(wanted.float()).float().softmax(dim=1)
                 found["answers"] = F.kl_div(
-                    head(result.float()).log_softmax(dim=1), wanted_answers, reduction="batchmean"
+                    head(result.float()).float().log_softmax(dim=1), wanted_answers, reduction="batchmean"
                 )
         return found
 
