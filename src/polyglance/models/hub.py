@@ -90,7 +90,7 @@ def _snapshot(name: str, nested: bool, local_files_only: bool) -> Path | None:
 def _announce(name: str, nested: bool) -> None:
     """Says what is about to be fetched, and how large it is; nothing where the hub does not say."""
     from huggingface_hub import HfApi
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
     try:
         files = HfApi().model_info(name, files_metadata=True).siblings or []
