@@ -10,12 +10,13 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 
-Activation = Literal["relu", "gelu", "silu"]
+Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]
 
 _FUSED_NAME: dict[Activation | None, tuple[str, str]] = {
     None: ("none", ""),
     "relu": ("relu", ""),
     "gelu": ("gelu", "none"),
+    "gelu_tanh": ("gelu", "tanh"),
     "silu": ("swish", ""),
 }
 
@@ -28,6 +29,8 @@ def activate(x: Tensor, activation: Activation | None) -> Tensor:
             return F.relu(x)
         case "gelu":
             return F.gelu(x)
+        case "gelu_tanh":
+            return F.gelu(x, approximate="tanh")
         case "silu":
             return F.silu(x)
         case None:

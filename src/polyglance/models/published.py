@@ -150,12 +150,13 @@ class Pixels:
         self, pixels: UInt8[Tensor, "batch 3 height width"], dtype: torch.dtype
     ) -> Float[Tensor, "batch 3 height width"]:
         p = self._processor
-        x = pixels.float()
+        x = pixels.to(torch.float32, copy=True)
         if p.do_rescale:
-            x = x * p.rescale_factor
+            x *= p.rescale_factor
         if p.do_normalize:
             mean, std = (torch.tensor(of, device=x.device).view(-1, 1, 1) for of in (p.image_mean, p.image_std))
-            x = (x - mean) / std
+            x -= mean
+            x /= std
         return x.to(dtype)
 
 

@@ -1,0 +1,79 @@
+"""Layers of transformers' networks that compute the same as before, with the same weights, by our own products."""
+
+import math
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyglance.kernels.attention import attention
+from polyglance.kernels.linear import Activation, linear
+
+_ATTENTION: Final = "polyglance"
+
+
+def use_kernels(network: Any, image_tower: Any) -> None:
+    """Affine maps of the network, and attention and activations of its image tower, take less time from here on.
+
+    image_tower: a part of it, that attends to all tokens of a picture. Weights keep their names.
+    """
+    from transformers import AttentionInterface
+    from transformers.activations import GELUActivation, GELUTanh, QuickGELUActivation
+
+    fused: dict[type[nn.Module], Activation] = {GELUTanh: "gelu_tanh", GELUActivation: "gelu"}
+    for module in network.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = _Linear
+    AttentionInterface.register(_ATTENTION, _attention)
+    image_tower.config._attn_implementation = _ATTENTION
+    for part in list(image_tower.modules()):
+        if type(part) is nn.MultiheadAttention:
+            part.__class__ = _Pooling
+        follows = type(getattr(part, "activation_fn", None))
+        if follows in fused:
+            part.fc1.activation, part.activation_fn = fused[follows], nn.Identity()
+        elif follows is QuickGELUActivation:
+            part.activation_fn = _QuickGelu()
+
+
+class _Linear(nn.Linear):
+    activation: Activation | None = None
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        return linear(input, self.weight, self.bias, self.activation)
+
+
+class _QuickGelu(nn.Module):
+    """x sigmoid(1.702 x) in the memory of x, where nobody asks for gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return x * torch.sigmoid(1.702 * x)
+        return nn.functional.silu(x.mul_(1.702), inplace=True).mul_(1 / 1.702)
+
+
+class _Pooling(nn.MultiheadAttention):
+    """SigLIP's one query for a picture, without a key or a value for each token: what the query asks is brought to the
+    tokens' width, and what it gets from there. torch's own also copies the weights for each token."""
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        to_query, to_key, to_value = self.in_proj_weight.chunk(3)
+        query_bias, _, value_bias = self.in_proj_bias.chunk(3)  # a key's is the same for all tokens
+        asking = linear(query, to_query, query_bias).unflatten(-1, (self.num_heads, -1)) / math.sqrt(self.head_dim)
+        asked = torch.einsum("bohd,hdw->bhw", asking, to_key.unflatten(0, (self.num_heads, -1)))
+        weights = torch.softmax(asked @ key.mT, dim=-1)
+        got = torch.einsum("bhw,hdw->bhd", weights @ value, to_value.unflatten(0, (self.num_heads, -1)))
+        return linear(got.flatten(1)[:, None] + value_bias, self.out_proj.weight, self.out_proj.bias), None
+
+
+def _attention(
+    module: nn.Module,
+    query: Float[Tensor, "batch heads tokens head_width"],
+    key: Float[Tensor, "batch heads tokens head_width"],
+    value: Float[Tensor, "batch heads tokens head_width"],
+    attention_mask: None,
+    **settings: object,
+) -> tuple[Float[Tensor, "batch tokens heads head_width"], None]:
+    """As transformers calls its own; all towers scale by the root of head_width and drop nothing."""
+    return attention(query, key, value, None).transpose(1, 2), None
