@@ -277,6 +277,17 @@ def test_a_checkpoint_that_cannot_be_used_is_refused_in_one_line(
     assert "\n" not in str(raised.value)
 
 
+def test_numbers_of_positions_in_older_files_are_no_weights(folders: dict[str, Path], tmp_path: Path) -> None:
+    """As in openai/clip-vit-base-patch32."""
+    for path in folders["clip"].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = load_file(tmp_path / "model.safetensors")
+    numbers = {"text_model.embeddings.position_ids": 24, "vision_model.embeddings.position_ids": 17}
+    weights |= {name: torch.arange(count)[None] for name, count in numbers.items()}
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    assert load_folder(tmp_path).tasks == ("embed",)
+
+
 def test_a_saved_model_without_its_towers_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     save_model(load_folder(folders["clip"]), tmp_path)
     (tmp_path / "tower" / "model.safetensors").unlink()
