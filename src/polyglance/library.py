@@ -11,8 +11,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from time import perf_counter
 from typing import Final, Literal, Self, TypeVar
+from weakref import finalize
 
 import numpy as np
 import torch
@@ -26,6 +29,7 @@ from polyglance.indexing.pictures import PathLike, PictureRun, Progress, absolut
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, nearest
 from polyglance.models import FOR_PHOTOGRAPHS, load_model, source_of
+from polyglance.models.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch, JointModel, PairScorer
 from polyglance.models.scoring import load_reranker
 from polyglance.models.single_stream import SingleStreamModel
@@ -80,7 +84,8 @@ class Library:
         """The library in the folder `path`, made there when there is none and `create` says so.
 
         model: a model, or the name or folder of one. None is the one that made the library, and for a new library
-            google/siglip2-base-patch16-256, which is fetched from the Hugging Face hub where its cache has it not.
+            google/siglip2-base-patch16-256, which is fetched from the Hugging Face hub where its cache has it not. One
+            that was not trained to embed makes no library: questions can be asked of it.
         reranker: what puts retrieved pictures in order instead of the model: one that matches, by its name or folder,
             or `st:NAME`, a cross-encoder of sentence-transformers. It opens the candidates' files in every search.
 
@@ -96,11 +101,17 @@ class Library:
             model = FOR_PHOTOGRAPHS if new else LanceDatabase(folder).reader.source
         loaded = load_model(model) if isinstance(model, str) else model
         reader = Reader(loaded.name, _source(model), loaded.fingerprint)
+        nowhere = mkdtemp() if new and "embed" not in loaded.tasks else None
+        if nowhere:  # such a model is asked alone, and leaves no library behind
+            folder = Path(nowhere) / "library"
         if new:
-            LanceDatabase.create(folder, max(1, loaded.embedding_dim), reader)  # one without vectors is asked alone
+            LanceDatabase.create(folder, max(1, loaded.embedding_dim), reader)
         database = LanceDatabase(folder)
         database.check(reader)
-        return cls(database, loaded, load_reranker(reranker) if isinstance(reranker, str) else reranker)
+        library = cls(database, loaded, load_reranker(reranker) if isinstance(reranker, str) else reranker)
+        if nowhere:
+            finalize(library, rmtree, nowhere, ignore_errors=True)
+        return library
 
     def __len__(self) -> int:
         """Picture files in the library."""
@@ -247,7 +258,8 @@ class Library:
             rerank=rerank,
             min_score=min_score,
         )
-        return replace(response, picked=picked)
+        another = self.reranker.name if self.reranker and pipeline.reranker and rerank else None
+        return replace(response, picked=picked, reranker=another)
 
     def _pick(self, pipeline: SearchPipeline[AnyFacts, Result], query: Query, budget_ms: float, least: int) -> Picked:
         if not len(pipeline.items):
@@ -344,9 +356,10 @@ class Library:
         """Raises ConfigurationError for a model that was not trained for it: what it gave would mean nothing."""
         if task not in self.model.tasks:
             known = " and ".join(self.model.tasks) or "nothing yet"
+            way_out = f"polyglance train {TRAINS[task]} trains it, or " if isinstance(self.model, CutModel) else ""
             raise ConfigurationError(
                 f"expected a model that was trained to {task}, got {self.model.name}, which was trained to {known}: "
-                f"polyglance train {TRAINS[task]} trains it, or name another model"
+                f"{way_out}name another model"
             )
 
     def _language(self, code: str, text: str) -> str:

@@ -190,7 +190,7 @@ def search(
         if not (opened.reranks or no_rerank):
             console().print(
                 f"in the order of their vectors: {one_line(response.model)} was not trained to match; "
-                "`polyglance train retrieval` trains it, --reranker names another model",
+                "--reranker names another model that does",
                 style="dim",
                 soft_wrap=True,
             )
