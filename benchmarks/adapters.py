@@ -47,11 +47,13 @@ BLOCK_MS = 300
 
 
 class Peer:
-    """The process of the other side. script: its file here."""
+    """The process of the other side. script: its file here. python: what runs it."""
 
-    def __init__(self, script: str = "_adapters_peer.py") -> None:
+    def __init__(
+        self, script: str = "_adapters_peer.py", python: Path = ROOT / ".venv-peers" / "bin" / "python"
+    ) -> None:
         self.process = subprocess.Popen(
-            [ROOT / ".venv-peers" / "bin" / "python", "-P", Path(__file__).with_name(script)],
+            [python, "-P", Path(__file__).with_name(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
@@ -66,6 +68,7 @@ class Peer:
     ) -> None:
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
     def __call__(self, **command: Any) -> Any:
         print(json.dumps(command), file=self.process.stdin, flush=True)

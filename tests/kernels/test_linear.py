@@ -7,7 +7,6 @@ from torch.nn import functional as F
 
 from polyglance.kernels.linear import linear, linear_onto
 
-
 ACTIVATIONS = {
     None: lambda x: x,
     "relu": F.relu,
