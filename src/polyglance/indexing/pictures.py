@@ -30,7 +30,8 @@ Progress = Callable[[int, int], None]
 
 BATCHES_UNTIL_TIDY: Final = 64
 _BATCH: Final = 32
-_WORKERS: Final = min(4, os.cpu_count() or 1)
+_WORKERS: Final = 4
+"""At most: no more than torch has threads, which is the one setting for both."""
 _Result = TypeVar("_Result")
 
 
@@ -188,7 +189,7 @@ class PictureRun:
 def _ahead(prepare: Callable[[str], _Result], paths: Sequence[str]) -> Iterator[_Result]:
     """`prepare` of each path, in order, in threads that stay at most two batches ahead: memory is flat."""
     waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with ThreadPoolExecutor(min(_WORKERS, torch.get_num_threads())) as pool:
         try:
             for path in paths:
                 waiting.append(pool.submit(prepare, path))

@@ -36,6 +36,7 @@ class TextRun:
             for text, language in found.languages.items()
         ]
         pending = [row for row in rows if self._known.get(row.id) != row or row.content not in self._states]
+        pending.sort(key=lambda row: len(row.text))  # texts of a batch are padded to the longest
         done = unchanged = len(rows) - len(pending)
         progress(done, len(rows))
         for number, batch in enumerate(batches(pending, _BATCH), 1):

@@ -30,6 +30,8 @@ def use_kernels(network: Any, image_tower: Any) -> None:
     for part in list(image_tower.modules()):
         if type(part) is nn.MultiheadAttention:
             part.__class__ = _Pooling
+        elif type(part) is nn.Conv2d and part.stride == part.kernel_size:
+            part.__class__ = _Patches
         follows = type(getattr(part, "activation_fn", None))
         if follows in fused:
             part.fc1.activation, part.activation_fn = fused[follows], nn.Identity()
@@ -42,6 +44,16 @@ class _Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         return linear(input, self.weight, self.bias, self.activation)
+
+
+class _Patches(nn.Conv2d):
+    """One product for all patches, which do not overlap."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        (high, wide), (down, across) = self.kernel_size, (input.shape[2], input.shape[3])
+        whole = input[..., : down - down % high, : across - across % wide]
+        patches = whole.unflatten(3, (-1, wide)).unflatten(2, (-1, high)).permute(0, 2, 4, 1, 3, 5).flatten(3)
+        return linear(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
 class _QuickGelu(nn.Module):
