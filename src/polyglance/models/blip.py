@@ -19,9 +19,9 @@ from torch import Tensor
 
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.cut_model import read_off
-from polyglance.models.hub import checkpoint_folder
+from polyglance.models.hub import DESCRIPTION, checkpoint_folder, read_json
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.published import Pixels, Wording, fingerprint, load_network, read_config
+from polyglance.models.published import Pixels, Wording, fingerprint, load_network
 from polyglance.nn.encoder import unit
 from polyglance.nn.states import TokenStates
 from polyglance.types import Task
@@ -253,7 +253,7 @@ _KINDS: Final[dict[str, type[_Blip]]] = {kind.network_class: kind for kind in (B
 
 def is_blip(folder: Path) -> bool:
     """Whether the checkpoint in a folder is one of theirs."""
-    return (folder / "config.json").exists() and read_config(folder).get("model_type") in MODEL_TYPES
+    return (folder / "config.json").exists() and read_json(folder, DESCRIPTION).get("model_type") in MODEL_TYPES
 
 
 def load_blip(folder: Path, name: str, dtype: torch.dtype) -> BlipMatcher | Blip2Matcher | BlipAnswerer:
@@ -263,7 +263,7 @@ def load_blip(folder: Path, name: str, dtype: torch.dtype) -> BlipMatcher | Blip
     """
     import transformers
 
-    wanted = (read_config(checkpoint_folder(str(folder))).get("architectures") or ["none"])[0]
+    wanted = (read_json(checkpoint_folder(str(folder)), DESCRIPTION).get("architectures") or ["none"])[0]
     if wanted not in _KINDS:
         raise CheckpointError(f"{folder} holds a {wanted}: expected one of {', '.join(_KINDS)}")
     network = load_network(getattr(transformers, wanted), folder, dtype)

@@ -1,7 +1,6 @@
 """What checkpoints in the Hugging Face layout have in common: weights, tokenizer, preprocessor, fingerprint."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,18 +20,6 @@ WHAT_COUNTS: Final = (".json", ".safetensors", ".txt", ".model")
 """Suffixes of the files that a model is loaded from."""
 _LONGEST: Final = 64
 """How many times as long as wide a picture may be where its shorter side is scaled to a length."""
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """What config.json says. Raises CheckpointError."""
-    path = folder / "config.json"
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} does not describe a model: {error}") from error
-    if not isinstance(fields, dict):
-        raise CheckpointError(f"{path} does not describe a model: expected an object")
-    return fields
 
 
 def fingerprint(folder: Path) -> str:

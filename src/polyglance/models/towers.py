@@ -21,7 +21,8 @@ from polyglance.adapters.modules import Adapter, stacked
 from polyglance.errors import CheckpointError
 from polyglance.kernels.grouped import bottleneck_onto
 from polyglance.languages import KNOWN
-from polyglance.models.published import Pixels, fingerprint, load_network, read_config
+from polyglance.models.hub import DESCRIPTION, read_json
+from polyglance.models.published import Pixels, fingerprint, load_network
 from polyglance.models.tower_layers import use_kernels
 from polyglance.nn.encoder import unit
 from polyglance.types import Modality
@@ -133,7 +134,7 @@ class Towers:
         fit."""
         import transformers
 
-        if (kind := read_config(folder).get("model_type")) not in KINDS:
+        if (kind := read_json(folder, DESCRIPTION).get("model_type")) not in KINDS:
             raise CheckpointError(f"{folder} holds no pair of towers: expected {', '.join(KINDS)}, got {kind!r}")
         self.kind, self.folder, self.fingerprint = KINDS[kind], folder, fingerprint(folder)
         self.network: Any = load_network(getattr(transformers, self.kind.network), folder, dtype)
