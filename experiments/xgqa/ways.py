@@ -35,9 +35,9 @@ class Way:
     """adapter: whether there is one beside the embeddings. translated: whether translations are learned from; pictured:
     and whether they are held beside pictures; switched: and whether English with words of theirs in it is, too; chosen:
     and whether they are not any sentences, but those with the most different words; shared: and whether subwords are
-    few, so that the forms of a word share them. asked: whether the answers to those translations that are questions are
-    learned from, and nothing else of them. tokens: whether hidden words are told first. body: on the multilingual one
-    its own subwords serve."""
+    few, so that the forms of a word share them; times: how often as many steps over them are taken as the settings say.
+    asked: whether the answers to those translations that are questions are learned from, and nothing else of them.
+    tokens: whether hidden words are told first. body: on the multilingual one its own subwords serve."""
 
     name: str
     adapter: bool = True
@@ -46,6 +46,7 @@ class Way:
     switched: bool = False
     chosen: bool = False
     shared: bool = False
+    times: float = 1
     asked: bool = False
     tokens: bool = True
     body: str = ENGLISH
@@ -61,6 +62,7 @@ OURS = (
     Way("code-switched", translated=True, switched=True),
     Way("translate-train", asked=True),
     Way("few subwords", translated=True, shared=True),
+    Way("few subwords and longer", translated=True, shared=True, times=2.5),
     Way("chosen translations", translated=True, chosen=True, shared=True),
 )
 WAYS = (*PAPER, *OURS)
@@ -126,7 +128,7 @@ def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
             vocabulary=_vocabulary(settings, way),
             adapter=ADAPTER if way.adapter else None,
             epochs=settings.epochs if way.tokens else 0,
-            steps=settings.meaning_steps,
+            steps=round(way.times * settings.meaning_steps),
             seed=world.seed,
         ),
         beside_english(world, way, code),
