@@ -22,23 +22,51 @@ _MASKS: Final = (MASK, "<mask>")
 _WORD: Final = r" ?[^\s\p{P}\p{S}\p{Han}]+| ?[\p{P}\p{S}]|\p{Han}"
 
 
-class Tokenizer:
+class Framed:
     """Texts to token ids, with the tokens that a model wants around a text, such as [CLS] and [SEP]."""
 
-    def __init__(self, fast: "FastTokenizer") -> None:
-        """Raises CheckpointError for one without tokens for padding and masks."""
-        self._fast = fast
+    def __init__(self, fast: "FastTokenizer", padding_id: int) -> None:
+        self._fast, self.padding_id = fast, padding_id
         fast.no_padding()
         fast.no_truncation()
-        self.padding_id, self.mask_id = (self._id(names) for names in (_PADDINGS, _MASKS))
         around = fast.encode("a").special_tokens_mask
         self._behind = next((count for count, special in enumerate(reversed(around)) if not special), len(around))
 
-    def _id(self, names: Sequence[str]) -> int:
-        found = next((index for name in names if (index := self._fast.token_to_id(name)) is not None), None)
-        if found is None:
-            raise CheckpointError(f"expected a tokenizer with a token {' or '.join(names)}, got one without")
-        return found
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, uncut, with those around it."""
+        return [len(ids) for ids in self._framed(texts)]
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding.
+
+        What is cut keeps the tokens behind it. Several texts are padded to a multiple of 8 tokens, so that the model
+        meets few different lengths.
+        """
+        rows = [self._cut(ids, max_tokens) or [self.padding_id] for ids in self._framed(texts)]
+        longest = max(map(len, rows))
+        if len(rows) > 1:
+            longest = min(longest + -longest % 8, max_tokens)
+        ids = np.full((len(rows), longest), self.padding_id, np.int64)
+        mask = np.zeros(ids.shape, np.bool_)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = True
+        return ids, mask
+
+    def _framed(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
+
+    def _cut(self, ids: list[int], most: int) -> list[int]:
+        return ids if len(ids) <= most else [*ids[: most - self._behind], *ids[len(ids) - self._behind :]]
+
+
+class Tokenizer(Framed):
+    """One that masked-language modelling can be done with, and that is kept with a model."""
+
+    def __init__(self, fast: "FastTokenizer") -> None:
+        """Raises CheckpointError for one without tokens for padding and masks."""
+        padding, self.mask_id = (_id(fast, names) for names in (_PADDINGS, _MASKS))
+        super().__init__(fast, padding)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
@@ -103,29 +131,9 @@ class Tokenizer:
         """The ids of each text, without tokens around it."""
         return [encoding.ids for encoding in self._fast.encode_batch(list(texts), add_special_tokens=False)]
 
-    def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, with those around it."""
-        return [len(ids) for ids in self._framed(texts)]
 
-    def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding.
-
-        What is cut keeps the tokens behind it. Several texts are padded to a multiple of 8 tokens, so that the model
-        meets few different lengths.
-        """
-        rows = [self._cut(ids, max_tokens) or [self.padding_id] for ids in self._framed(texts)]
-        longest = max(map(len, rows))
-        if len(rows) > 1:
-            longest = min(longest + -longest % 8, max_tokens)
-        ids = np.full((len(rows), longest), self.padding_id, np.int64)
-        mask = np.zeros(ids.shape, np.bool_)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, : len(row)] = True
-        return ids, mask
-
-    def _framed(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
-
-    def _cut(self, ids: list[int], most: int) -> list[int]:
-        return ids if len(ids) <= most else [*ids[: most - self._behind], *ids[len(ids) - self._behind :]]
+def _id(fast: "FastTokenizer", names: Sequence[str]) -> int:
+    found = next((index for name in names if (index := fast.token_to_id(name)) is not None), None)
+    if found is None:
+        raise CheckpointError(f"expected a tokenizer with a token {' or '.join(names)}, got one without")
+    return found

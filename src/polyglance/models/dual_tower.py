@@ -142,7 +142,7 @@ class DualTowerModel(CutModel):
     # -- preparing -------------------------------------------------------------------------------------------------
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
-        ids, mask = self.tokenizer.encode(texts)
+        ids, mask = self.tokenizer.encode(texts, self.tokenizer.max_tokens)
         return TextBatch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:

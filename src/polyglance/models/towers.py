@@ -1,6 +1,6 @@
 """Pretrained pairs of a text tower and an image tower, by transformers' own classes, from the hub's files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyglance.adapters.modules import Adapter, stacked
+from polyglance.data.tokenization import Framed
 from polyglance.errors import CheckpointError
 from polyglance.kernels.grouped import bottleneck_onto
 from polyglance.languages import KNOWN
@@ -64,7 +65,7 @@ _FILES: Final = (".json", ".safetensors", ".txt", ".model")
 _ACTING: ContextVar[Adapter | None] = ContextVar("acting", default=None)
 
 
-class TowerTokenizer:
+class TowerTokenizer(Framed):
     """A checkpoint's own tokenizer, with the tokens that it puts around a text."""
 
     def __init__(self, folder: Path, rows: int, max_tokens: int, lowers: bool) -> None:
@@ -90,36 +91,14 @@ class TowerTokenizer:
                 f"{folder}: expected a tokenizer of at most {rows} subwords, as the embedding has, got one of "
                 f"{len(loaded)}: copy the tokenizer's files of this checkpoint"
             )
-        fast.no_padding()
-        fast.no_truncation()
-        self._fast, self._lowers = fast, lowers
-        self.padding_id: int = loaded.pad_token_id or 0
+        if lowers:
+            from tokenizers import normalizers
+
+            fast.normalizer = normalizers.Sequence(
+                [normalizers.Lowercase(), *([fast.normalizer] if fast.normalizer else [])]
+            )
+        super().__init__(fast, loaded.pad_token_id or 0)
         self.max_tokens = min(max_tokens, loaded.model_max_length)
-        around = fast.encode("a").special_tokens_mask
-        self._behind = next((count for count, special in enumerate(reversed(around)) if not special), len(around))
-
-    def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, uncut, with those around it."""
-        return [len(ids) for ids in self._framed(texts)]
-
-    def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(ids, mask), each (texts, tokens): padded to the longest; a text over `max_tokens` is cut there, and keeps
-        the tokens behind it."""
-        rows = [self._cut(ids) or [self.padding_id] for ids in self._framed(texts)]
-        ids = np.full((len(rows), max(map(len, rows))), self.padding_id, np.int64)
-        mask = np.zeros(ids.shape, np.bool_)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, : len(row)] = True
-        return ids, mask
-
-    def _framed(self, texts: Sequence[str]) -> list[list[int]]:
-        spelt = [text.lower() for text in texts] if self._lowers else list(texts)
-        return [encoding.ids for encoding in self._fast.encode_batch(spelt)]
-
-    def _cut(self, ids: list[int]) -> list[int]:
-        most = self.max_tokens
-        return ids if len(ids) <= most else [*ids[: most - self._behind], *ids[len(ids) - self._behind :]]
 
 
 class Towers:
