@@ -230,7 +230,7 @@ def test_odd_names_and_queries_do_no_harm_to_a_terminal(model, tmp_path):
 
 def test_model_info(model):
     ended = polyglance("model", "info", model, "--json")
-    assert set(ended.json) == {"name", "fingerprint", "languages", "embedding_dim", "answers"}
+    assert set(ended.json) == {"name", "fingerprint", "tasks", "languages", "embedding_dim", "answers"}
     assert ended.json["fingerprint"] in polyglance("model", "info", model).output
 
 

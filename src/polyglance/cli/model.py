@@ -23,7 +23,7 @@ def info(
     ),
     as_json: Json = False,
 ) -> None:
-    """Show a model's fingerprint, languages, sizes and answers.
+    """Show a model's fingerprint, tasks, languages, sizes and answers.
 
     \b
     Example:
@@ -35,6 +35,7 @@ def info(
     facts = {
         "name": model.name,
         "fingerprint": model.fingerprint,
+        "tasks": list(model.tasks),
         "languages": list(model.languages),
         "embedding_dim": model.embedding_dim,
         "answers": list(model.answers),
