@@ -224,10 +224,20 @@ class World:
     def _random(self, stored: Stored, dtype: torch.dtype) -> SingleStreamModel:
         body = self.setting.body
         config = SingleStreamConfig(
-            VOCABULARY, ("yes", "no"), ("en",), body.width, body.heads, body.feed_forward, body.layers,
-            stored.first_joint_layer, stem=self.setting.stem, image_size=self.setting.image_size,
-            kept_grid=stored.kept_grid, compression="mean", state_width=stored.state_width,
-        )  # fmt: skip
+            vocabulary=VOCABULARY,
+            answers=("yes", "no"),
+            languages=("en",),
+            width=body.width,
+            heads=body.heads,
+            feed_forward=body.feed_forward,
+            layers=body.layers,
+            first_joint_layer=stored.first_joint_layer,
+            stem=self.setting.stem,
+            image_size=self.setting.image_size,
+            kept_grid=stored.kept_grid,
+            compression="mean",
+            state_width=stored.state_width,
+        )
         torch.manual_seed(0)
         return SingleStreamModel(config, Tokenizer.load(bundled_folder() / "tokenizer.json")).to(dtype).eval()
 

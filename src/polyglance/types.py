@@ -67,16 +67,16 @@ class Picked:
 
 @dataclass(frozen=True)
 class SearchResponse(Generic[Result]):
-    """What a search gives. milliseconds: `text`, `retrieve`, `rerank`, `total`. reranker: where it is not the model.
-    picked: None without a budget."""
+    """What a search gives. milliseconds: `text`, `retrieve`, `rerank`, `total`. picked: None without a budget.
+    reranker: where it is not the model."""
 
     query: str
     language: str
     model: str
     results: list[Result]
     milliseconds: dict[str, float]
-    reranker: str | None = None
     picked: Picked | None = None
+    reranker: str | None = None
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def test_index_reports_what_it_did(model, tmp_path):
 def test_search_finds_pictures_in_json(indexed):
     ended = polyglance("search", "a red star", "--library", "library", "-k", "3", "--json", cwd=indexed)
     assert (ended.status, ended.errors) == (0, "")
-    assert list(ended.json) == ["query", "language", "model", "results", "milliseconds", "reranker", "picked"]
+    assert list(ended.json) == ["query", "language", "model", "results", "milliseconds", "picked", "reranker"]
     assert list(ended.json["milliseconds"]) == ["text", "retrieve", "rerank", "total"]
     assert [list(result) for result in ended.json["results"]] == [
         ["path", "score", "retrieval_score", "rerank_score", "rank"]

@@ -97,7 +97,7 @@ def pickled(folder: Path) -> None:
         (torn, "cannot be used"),
         (pickled, r"weights are pickle \(pytorch_model\.bin\)"),
         (lambda folder: (folder / "preprocessor_config.json").unlink(), "no preprocessor"),
-        (lambda folder: (folder / "config.json").write_text("{"), "does not describe a model"),
+        (lambda folder: (folder / "config.json").write_text("{"), "is no JSON"),
     ],
     ids=["missing", "left over", "tokenizer", "kind", "torn", "pickle", "preprocessor", "config"],
 )

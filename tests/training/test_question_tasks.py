@@ -93,7 +93,7 @@ def test_each_picture_is_read_once(model, paths, tmp_path) -> None:
 
 def test_a_trained_task_answers_as_it_was_scored(model, paths, tmp_path) -> None:
     questions = [Question(path, "what colour is it", path.stem, split=s) for path in paths for s in ("train", "val")]
-    settings = TaskSettings(epochs=60, batch=4, learning_rate=2e-2)
+    settings = TaskSettings(epochs=120, batch=4, learning_rate=2e-2)
     report = train_question_task(model, "tiny", questions, tmp_path / "task", "colours", settings)
     task = load_task(tmp_path / "task")
     assert task.scores == report.scores
