@@ -47,7 +47,8 @@ def test_a_checkpoint_becomes_a_model_that_searches(folder: Path, write, more) -
     made = json.loads(here("model", "import", str(folder / kind), "--output", mine, *more, "--json"))
     assert (made["kind"], made["tasks"]) == (kind, [])
     data = ("--data", str(folder / "captions.jsonl"), "--epochs", "1", "--batch", "4")
-    here("train", "retrieval", *data, "--model", mine, "--output", trained)
+    done = polyglance("train", "retrieval", *data, "--model", mine, "--output", trained)  # one process, one precision
+    assert done.status == 0, done.errors
     here("index", str(folder / "pictures"), "--library", library, "--model", trained)
     found = json.loads(here("search", "a star on a red plate", "--library", library, "--json"))["results"]
     assert len(found) == 4
