@@ -1,5 +1,6 @@
 """Joint layers over towers, and adapters in them, learn what four pictures show."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 
@@ -23,6 +24,16 @@ from tests.checkpoints import DUAL_TOWERS, pictures
 CAPTIONS = ("a red star", "two green cars", "a tree", "a white plate")
 SMALL = {"width": 48, "heads": 4, "feed_forward": 96, "layers": 2, "state_width": 32}
 FAST = {"epochs": 80, "batch": 4, "learning_rate": 1e-3, "precision": "no"}
+
+
+@pytest.fixture(autouse=True)
+def in_float32() -> Iterator[None]:
+    """A process has one precision: that of other tests is forgotten before and this one's after."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")
