@@ -35,8 +35,9 @@ from torch import Tensor
 
 from benchmarks.adapters import Peer, measured_before
 from experiments.results import RESULTS, Row, write_results
+from polyglance.kernels.linear import native_dtype
 from polyglance.library import Library
-from polyglance.models.checkpoint import load_folder, native_dtype
+from polyglance.models.checkpoint import load_folder
 from tests.checkpoints import tiny_clip, tiny_siglip
 
 SEED: Final = 0

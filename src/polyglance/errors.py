@@ -58,3 +58,8 @@ class LibraryMismatch(LibraryError):
 
 class LibraryDamaged(LibraryError):
     """The library's files are torn or missing."""
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what another library's error says, or the error's kind where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from polyglance.errors import DataError, PictureError
+from polyglance.errors import DataError, PictureError, reason_of
 
 SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif"},
@@ -146,7 +146,7 @@ def decode(picture: str | os.PathLike[str] | bytes) -> Image.Image:
     except MemoryError as error:
         raise PictureError("too large for the memory that is free") from error
     except Exception as error:  # decoders raise anything on torn bytes: struct.error, SyntaxError, IndexError ...
-        raise PictureError(f"cut short or damaged: {_first_line(error)}") from error
+        raise PictureError(f"cut short or damaged: {reason_of(error)}") from error
 
 
 def _open(source: Path | BytesIO) -> Image.Image:
@@ -199,8 +199,4 @@ def _too_large(what: str) -> str:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or _first_line(error)).lower()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (error.strerror or reason_of(error)).lower()

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from polyglance.errors import DataError
+from polyglance.errors import DataError, reason_of
 
 PLACES: Final = 6
 _SHAPES: Final = {"features": "(regions, width)", "boxes": "(regions, 4)", "image_size": "(2,)"}
@@ -52,8 +52,9 @@ def read_regions(path: str | os.PathLike[str]) -> Regions:
                 raise DataError(f"{path}: expected {', '.join(_SHAPES)} in it, {missing[0]} is missing")
             found = {name: _numbers(path, name, file[name]) for name in _SHAPES}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{Path(path)} cannot be read as region features (npz, without pickle): {reason}") from error
+        raise DataError(
+            f"{Path(path)} cannot be read as region features (npz, without pickle): {reason_of(error)}"
+        ) from error
     features, boxes, size = found["features"], found["boxes"], found["image_size"]
     fits = features.ndim == 2 and features.size and boxes.shape == (len(features), 4) and size.shape == (2,)
     if not fits:

@@ -21,7 +21,7 @@ from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.cut_model import read_off
 from polyglance.models.hub import DESCRIPTION, checkpoint_folder, read_json
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.published import Pixels, Wording, fingerprint, load_network
+from polyglance.models.published import Pixels, PublishedTokenizer, fingerprint, load_network, vector_of
 from polyglance.nn.encoder import unit
 from polyglance.nn.states import TokenStates
 from polyglance.types import Task
@@ -48,7 +48,7 @@ class _Blip(ABC):
     def __init__(self, network: Any, folder: Path, name: str) -> None:
         self.network, self.name, self.fingerprint = network, name, fingerprint(folder)
         text = self._text_config()
-        self._wording = Wording(folder, text.vocab_size, text.max_position_embeddings)
+        self._tokenizer = PublishedTokenizer(folder, text.vocab_size, text.max_position_embeddings)
         self._pixels = Pixels(folder)
 
     def _text_config(self) -> Any:
@@ -60,7 +60,7 @@ class _Blip(ABC):
         return device
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
-        return self._wording.encode(texts, self.device)
+        return self._tokenizer.read(texts, self.device)
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
         return self._pixels.fit(image)
@@ -116,9 +116,7 @@ class BlipMatcher(_Blip):
         return TokenStates(hidden, batch.mask, "text", unit(self.network.text_proj(alone[:, 0])))
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
-        if states.vector is None:
-            raise ConfigurationError(f"expected states with a vector, as {self.name} reads them, got some without")
-        return states.vector.float()
+        return vector_of(states, self.name)
 
     @torch.no_grad()
     def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
@@ -168,7 +166,7 @@ class BlipAnswerer(_Blip):
         super().__init__(network, folder, name)
         self.answers = tuple(answers)
         if self.answers:
-            coded = self._wording.encode(self.answers, self.device)
+            coded = self._tokenizer.read(self.answers, self.device)
             self._answer_ids, self._answer_mask = coded.ids, coded.mask
             self._answer_ids[:, 0] = network.decoder_start_token_id
 
@@ -214,7 +212,7 @@ class BlipAnswerer(_Blip):
                 return_dict_in_generate=True,
                 output_scores=True,
             )
-            said = [self._wording.decode(ids) for ids in written.sequences.tolist()]
+            said = [self._tokenizer.decode(ids) for ids in written.sequences.tolist()]
             answers.append(list(zip(said, written.sequences_scores.exp().tolist(), strict=True)))
         return answers
 

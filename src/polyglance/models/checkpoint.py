@@ -15,15 +15,15 @@ from safetensors.torch import load_file, save_file
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, PolyglanceError
+from polyglance.kernels.linear import native_dtype
 from polyglance.models.blip import MODEL_TYPES
 from polyglance.models.cut_model import CutConfig, CutModel
 from polyglance.models.dual_tower import TOWER, DualTowerConfig, DualTowerModel
-from polyglance.models.hub import checkpoint_folder
+from polyglance.models.hub import DESCRIPTION, checkpoint_folder, read_json
+from polyglance.models.originals import CONVERTED
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.models.towers import KINDS, Towers
 
-CONVERTED: Final = ("bert", "roberta", "xlm-roberta", "visual_bert", "vilt")
-"""Types of published models that an import makes single-stream models of."""
 _CONFIGS: Final[dict[str, type[CutConfig]]] = {
     SingleStreamModel.family: SingleStreamConfig,
     DualTowerModel.family: DualTowerConfig,
@@ -40,7 +40,7 @@ def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat1
         {name: value for name, value in weights.items() if "num_batches" not in name}, folder / "model.safetensors"
     )
     config = {"family": model.family, "name": model.name, **asdict(model.config)}
-    (folder / "config.json").write_text(_written(config), encoding="utf-8")
+    (folder / DESCRIPTION).write_text(_written(config), encoding="utf-8")
     model.save_readers(folder)
 
 
@@ -53,8 +53,8 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None
     Raises:
         CheckpointError: a file is missing, is cut short, or does not fit the others, or there is no such kind of model.
     """
-    config_path, weights_path = folder / "config.json", folder / "model.safetensors"
-    fields = _read(config_path)
+    weights_path = folder / "model.safetensors"
+    fields = read_json(folder, DESCRIPTION)
     if "family" not in fields:
         return _published(folder, fields, dtype or native_dtype(), name or folder.resolve().name)
     described = {key: value for key, value in fields.items() if key not in _MEASURED}
@@ -74,25 +74,9 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None
     return model.to(dtype or native_dtype()).eval()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path.parent} holds no model: expected a file config.json in it") from error
-    except ValueError as error:
-        raise _wrong(path, error) from error
-    if not isinstance(fields, dict):
-        raise _wrong(path, "expected an object")
-    return fields
-
-
-def _wrong(path: Path, reason: object) -> CheckpointError:
-    return CheckpointError(f"{path} does not describe a model of this project: {reason}")
-
-
 def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> CutModel:
     """The model of these fields, without its weights."""
-    path = folder / "config.json"
+    path = folder / DESCRIPTION
     if (family := fields["family"]) not in _CONFIGS:
         raise CheckpointError(f"{path} describes a model of the family {family!r}; known are {' and '.join(_CONFIGS)}")
     shape: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
@@ -104,7 +88,7 @@ def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> C
                 shape[adapters] = AdapterConfig.from_dict(shape[adapters])
         config = _CONFIGS[family](**shape)
     except (ValueError, KeyError, TypeError, PolyglanceError) as error:
-        raise _wrong(path, error) from error
+        raise CheckpointError(f"{path} does not describe a model of this project: {error}") from error
     if isinstance(config, DualTowerConfig):
         return DualTowerModel(config, Towers(folder / TOWER, dtype), name)
     assert isinstance(config, SingleStreamConfig)
@@ -114,7 +98,7 @@ def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> C
 def _published(folder: Path, fields: Mapping[str, Any], dtype: torch.dtype, name: str) -> CutModel:
     if (kind := fields.get("model_type")) not in KINDS:
         raise CheckpointError(
-            f"{folder / 'config.json'} describes a model of the type {kind!r}; known are "
+            f"{folder / DESCRIPTION} describes a model of the type {kind!r}; known are "
             f"{', '.join((*KINDS, *MODEL_TYPES))}, which are used as they are, and {', '.join(CONVERTED)}, which "
             "`polyglance model import` converts"
         )
@@ -123,8 +107,3 @@ def _published(folder: Path, fields: Mapping[str, Any], dtype: torch.dtype, name
 
 def _written(config: Mapping[str, Any]) -> str:
     return json.dumps(config, indent=1, ensure_ascii=False) + "\n"
-
-
-def native_dtype() -> torch.dtype:
-    """bfloat16 where the processor has matrix products for it, else float32."""
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32

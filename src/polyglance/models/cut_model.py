@@ -44,7 +44,7 @@ class Spelling(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CutConfig:
+class CutConfig(ABC):
     """The shape of a model at the cut and above it.
 
     languages: that it began with. width, heads, feed_forward, norm, eps: of the joint layers. kept_grid: image tokens a
@@ -91,9 +91,9 @@ class CutConfig:
             )
 
     @property
+    @abstractmethod
     def joint_depth(self) -> int:
         """How many joint layers there are."""
-        raise NotImplementedError
 
 
 class CutModel(nn.Module, ABC):

@@ -19,7 +19,8 @@ from polyglance.adapters.modules import Adapter
 from polyglance.errors import ConfigurationError
 from polyglance.models.cut_model import CutConfig, CutModel
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.towers import Towers, TowerTokenizer
+from polyglance.models.published import PublishedTokenizer, vector_of
+from polyglance.models.towers import Towers
 from polyglance.nn.states import TokenStates
 from polyglance.types import Modality
 
@@ -71,7 +72,7 @@ class DualTowerModel(CutModel):
     adapter_field = "tower_adapters"
     embeds_below = True
     config: DualTowerConfig
-    tokenizer: TowerTokenizer
+    tokenizer: PublishedTokenizer
 
     def __init__(self, config: DualTowerConfig, tower: Towers, name: str = "untrained") -> None:
         super().__init__(config, name, tower.text_width, tower.image_width, tower.grid)
@@ -142,8 +143,7 @@ class DualTowerModel(CutModel):
     # -- preparing -------------------------------------------------------------------------------------------------
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
-        ids, mask = self.tokenizer.encode(texts, self.tokenizer.max_tokens)
-        return TextBatch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
+        return self.tokenizer.read(texts, self.device)
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
         """One RGB picture -> (3, height, width) uint8, as the checkpoint's own preprocessor does it."""
@@ -178,9 +178,7 @@ class DualTowerModel(CutModel):
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         """The towers' own vectors, of unit length. Raises ConfigurationError for states that were kept without."""
-        if states.vector is None:
-            raise ConfigurationError(f"expected states with a vector, as {self.name} reads them, got some without")
-        return states.vector.float()
+        return vector_of(states, self.name)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.errors import CheckpointError, ConfigurationError, reason_of
 
 DESCRIPTION: Final = "config.json"
 _WANTED: Final = ["*.safetensors", "*.json", "*.txt"]
@@ -70,7 +70,7 @@ def _snapshot(name: str, nested: bool, local_files_only: bool) -> Path | None:
             snapshot_download(
                 name,
                 allow_patterns=_WANTED,
-                ignore_patterns=_ENGINES if nested else _ELSEWHERE,
+                ignore_patterns=_unwanted(nested),
                 local_files_only=local_files_only,
             )
         )
@@ -83,26 +83,22 @@ def _snapshot(name: str, nested: bool, local_files_only: bool) -> Path | None:
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ConfigurationError(f"neither a folder nor a checkpoint on the hub is called {name!r}") from error
     except OSError as error:  # of the network or the disk, half-way through
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigurationError(f"{name} could not be fetched from the hub: {reason}; try again") from error
+        raise ConfigurationError(f"{name} could not be fetched from the hub: {reason_of(error)}; try again") from error
+
+
+def _unwanted(nested: bool) -> list[str]:
+    return _ENGINES if nested else _ELSEWHERE
 
 
 def _announce(name: str, nested: bool) -> None:
     """Says what is about to be fetched, and how large it is; nothing where the hub does not say."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
+    from huggingface_hub import snapshot_download
 
     try:
-        files = HfApi().model_info(name, files_metadata=True).siblings or []
+        files = snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=_unwanted(nested), dry_run=True)
     except Exception:  # whatever it is, fetching meets it next and says so
         return
-    wanted = filter_repo_objects(
-        files,
-        allow_patterns=_WANTED,
-        ignore_patterns=_ENGINES if nested else _ELSEWHERE,
-        key=lambda file: file.rfilename,
-    )
-    size = sum(file.size or 0 for file in wanted) / 1e6
+    size = sum(file.file_size or 0 for file in files) / 1e6
     print(f"fetching {name} from the Hugging Face hub, once: {size:,.1f} MB", file=sys.stderr)
 
 
@@ -149,7 +145,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         try:
             weights |= load_file(folder / name)
         except (OSError, SafetensorError) as error:
-            reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
+            reason = "there is no such file" if isinstance(error, FileNotFoundError) else reason_of(error)
             raise CheckpointError(
                 f"{folder / name} cannot be used: {reason}; expected the model's weights as safetensors"
             ) from error

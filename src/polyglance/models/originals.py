@@ -23,6 +23,8 @@ _PREFIXES: Final = {
     "vilt": "vilt.",
 }
 """Of the body's weights beside a head, by the kind of model."""
+CONVERTED: Final = tuple(kind for kind in _PREFIXES if kind != "oscar")
+"""What their config.json calls them; of OSCAR and VinVL see `_OF_OSCAR`."""
 _OF_TEXT: Final = ("bert", "roberta", "xlm-roberta")
 _VILT_LAYER: Final = {
     "attention.project_in": ("attention.attention.query", "attention.attention.key", "attention.attention.value"),
@@ -139,8 +141,7 @@ def _kind(settings: Mapping[str, Any]) -> str:
     kind = "oscar" if settings.get(_OF_OSCAR) else settings.get("model_type")
     if kind not in _PREFIXES:
         raise ConfigurationError(
-            f"expected a model_type of {', '.join(name for name in _PREFIXES if name != 'oscar')}, or bert with "
-            f"{_OF_OSCAR} (OSCAR, VinVL), got {kind!r}"
+            f"expected a model_type of {', '.join(CONVERTED)}, or bert with {_OF_OSCAR} (OSCAR, VinVL), got {kind!r}"
         )
     return str(kind)
 

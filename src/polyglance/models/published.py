@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from polyglance.errors import CheckpointError
+from polyglance.data.tokenization import Framed
+from polyglance.errors import CheckpointError, ConfigurationError, reason_of
 from polyglance.models.protocol import TextBatch
+from polyglance.nn.states import TokenStates
 
 WHAT_COUNTS: Final = (".json", ".safetensors", ".txt", ".model")
 """Suffixes of the files that a model is loaded from."""
+_VOCABULARIES: Final = ("tokenizer.json", "vocab.txt", "vocab.json")
 _LONGEST: Final = 64
 """How many times as long as wide a picture may be where its shorter side is scaled to a length."""
 
@@ -48,11 +51,6 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def reason_of(error: Exception) -> str:
-    """The first line of what an error of another library says."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
 def load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     """A model of transformers, of the class `kind`, ready to use.
 
@@ -80,39 +78,49 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-class Wording:
-    """A checkpoint's own tokenizer. rows: of the embedding that its subwords are looked up in.
+class PublishedTokenizer(Framed):
+    """A checkpoint's own tokenizer, with the tokens that it puts around a text."""
 
-    Raises CheckpointError where there is none, or one of more subwords than the embedding has.
-    """
+    def __init__(self, folder: Path, rows: int, max_tokens: int, lowers: bool = False) -> None:
+        """rows: of the embedding that subwords are looked up in. max_tokens: that there are positions for. lowers: the
+        model was trained on small letters, which not every published tokenizer makes.
 
-    def __init__(self, folder: Path, rows: int, max_tokens: int) -> None:
-        from transformers import AutoTokenizer
+        Raises CheckpointError where there is none, or one of more subwords than the embedding has.
+        """
+        from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+        if not any((folder / name).exists() for name in _VOCABULARIES):  # transformers would make an empty one
+            raise CheckpointError(f"{folder} holds no tokenizer: expected {' or '.join(_VOCABULARIES)} in it")
+        # SigLIP's own class wants SentencePiece's file; the hub has what it comes to as tokenizer.json
+        kind: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").exists() else AutoTokenizer
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            loaded = kind.from_pretrained(folder, local_files_only=True)
+            fast = loaded.backend_tokenizer
         except Exception as error:  # as of `load_network`
             raise CheckpointError(f"{folder} holds no tokenizer that can be used: {reason_of(error)}") from error
-        if self._tokenizer.vocab_size > rows:
+        if loaded.vocab_size > rows:
             raise CheckpointError(
-                f"{folder}: expected a tokenizer of at most {rows} subwords, as the embedding has, "
-                f"got one of {self._tokenizer.vocab_size}: copy the tokenizer's files of this checkpoint"
+                f"{folder}: expected a tokenizer of at most {rows} subwords, as the embedding has, got one of "
+                f"{loaded.vocab_size}: copy the tokenizer's files of this checkpoint"
             )
-        self._rows, self._max_tokens = rows, max_tokens
+        if lowers:
+            from tokenizers import normalizers
 
-    def encode(self, texts: Sequence[str], device: torch.device) -> TextBatch:
-        """Padded to the longest text; a text over the limit is cut there."""
-        coded = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
-        )
-        ids = coded["input_ids"]
-        # Tokens that a processor added behind the vocabulary stand for pictures, and have no row
-        known = ids.where(ids < self._rows, self._tokenizer.unk_token_id)
-        return TextBatch(known.to(device), coded["attention_mask"].bool().to(device))
+            fast.normalizer = normalizers.Sequence(
+                [normalizers.Lowercase(), *([fast.normalizer] if fast.normalizer else [])]
+            )
+        super().__init__(fast, loaded.pad_token_id or 0)
+        self.max_tokens = min(max_tokens, loaded.model_max_length)
+        self._rows, self._unknown = rows, loaded.unk_token_id or 0
+
+    def read(self, texts: Sequence[str], device: torch.device) -> TextBatch:
+        """As `encode`, cut where the positions end. Tokens that a processor added behind the embedding's rows, which
+        stand for pictures, are unknown words."""
+        ids, mask = (torch.from_numpy(found).to(device) for found in self.encode(texts, self.max_tokens))
+        return TextBatch(ids.where(ids < self._rows, self._unknown), mask)
 
     def decode(self, ids: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
-        return text.strip()
+        return self._fast.decode(list(ids), skip_special_tokens=True).strip()
 
 
 class Pixels:
@@ -155,3 +163,10 @@ def fitted(processor: Any, image: Image.Image) -> NDArray[np.uint8]:
     made = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
     pixels: NDArray[np.uint8] = np.ascontiguousarray(made, np.uint8)
     return pixels
+
+
+def vector_of(states: TokenStates, name: str) -> Float[Tensor, "batch dim"]:
+    """What the model `name` gave beside its states, float32. Raises ConfigurationError for states without."""
+    if states.vector is None:
+        raise ConfigurationError(f"expected states with a vector, as {name} reads them, got some without")
+    return states.vector.float()

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.errors import CheckpointError, ConfigurationError, reason_of
+from polyglance.kernels.linear import native_dtype
 from polyglance.languages import KNOWN
-from polyglance.models.checkpoint import native_dtype
 from polyglance.models.hub import checkpoint_folder, read_json
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.published import fingerprint, fitted, quiet, reason_of
+from polyglance.models.published import fingerprint, fitted, quiet, vector_of
 from polyglance.nn.encoder import unit
 from polyglance.nn.states import TokenStates
 from polyglance.types import Modality, Task
@@ -84,9 +84,7 @@ class SentenceEmbedder:
         return TokenStates(nothing, torch.ones_like(nothing[..., 0], dtype=torch.bool), modality, vectors)
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
-        if states.vector is None:
-            raise ConfigurationError(f"expected states with a vector, as {self.name} reads them, got some without")
-        return states.vector
+        return vector_of(states, self.name)
 
     def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
         raise ConfigurationError(f"{self.name} cannot match: it was trained to embed")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from polyglance.adapters.checkpoint import unfilled
 from polyglance.adapters.routing import Adaptation
 from polyglance.errors import CheckpointError, ConfigurationError
-from polyglance.models.checkpoint import native_dtype
+from polyglance.kernels.linear import native_dtype
 from polyglance.models.hub import DESCRIPTION, read_json, read_weights
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.token_head import TokenHead
@@ -39,7 +39,7 @@ _FIXED: Final = {
 """Settings of `config.json` that have one value here; it is the one of a file that does not name them."""
 
 # What the hub's files call the parts here
-EMBEDDINGS: Final = {
+_EMBEDDINGS: Final = {
     "token_embedding": "word_embeddings",
     "position_embedding": "position_embeddings",
     "type_embedding": "token_type_embeddings",
@@ -210,7 +210,7 @@ def _sources(model: TextEncoder, prefix: str) -> dict[str, list[str]]:
             _, _, layer, part = module.split(".", 3)
             theirs = [f"{prefix}encoder.layer.{layer}.{one}" for one in LAYER[part]]
         else:
-            theirs = [f"{prefix}embeddings.{EMBEDDINGS[module]}"]
+            theirs = [f"{prefix}embeddings.{_EMBEDDINGS[module]}"]
         found[name] = [f"{one}.{kind}" for one in theirs]
     return found
 

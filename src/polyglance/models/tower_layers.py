@@ -42,16 +42,16 @@ def use_kernels(network: Any, image_tower: Any) -> None:
 class _Linear(nn.Linear):
     activation: Activation | None = None
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        return linear(input, self.weight, self.bias, self.activation)
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias, self.activation)
 
 
 class _Patches(nn.Conv2d):
     """One product for all patches, which do not overlap."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        (high, wide), (down, across) = self.kernel_size, (input.shape[2], input.shape[3])
-        whole = input[..., : down - down % high, : across - across % wide]
+    def forward(self, x: Tensor) -> Tensor:
+        (high, wide), (down, across) = self.kernel_size, (x.shape[2], x.shape[3])
+        whole = x[..., : down - down % high, : across - across % wide]
         patches = whole.unflatten(3, (-1, wide)).unflatten(2, (-1, high)).permute(0, 2, 4, 1, 3, 5).flatten(3)
         return linear(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 

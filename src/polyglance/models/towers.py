@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyglance.adapters.modules import Adapter, stacked
-from polyglance.data.tokenization import Framed
 from polyglance.errors import CheckpointError
 from polyglance.kernels.grouped import bottleneck_onto
 from polyglance.languages import KNOWN
 from polyglance.models.hub import DESCRIPTION, read_json
-from polyglance.models.published import Pixels, fingerprint, load_network
+from polyglance.models.published import WHAT_COUNTS, Pixels, PublishedTokenizer, fingerprint, load_network
 from polyglance.models.tower_layers import use_kernels
 from polyglance.nn.encoder import unit
 from polyglance.types import Modality
@@ -55,50 +54,10 @@ KINDS: Final = {
 }
 """By the model_type of config.json; SigLIP 2 of one resolution is called siglip there."""
 
-MOST_APART: Final = 100
-"""Of a picture more times as long as it is wide, the middle is cut out before it is scaled, if a square is later."""
 _ROWS_BYTES: Final = 24 << 20
 """Of the widest activations of as many rows as a tower reads at once: glibc gives every block over 32 MiB back to the
 system, and zeroes it anew in the next layer, which takes a quarter of the time."""
-_VOCABULARIES: Final = ("tokenizer.json", "vocab.txt", "vocab.json")
-_FILES: Final = (".json", ".safetensors", ".txt", ".model")
 _ACTING: ContextVar[Adapter | None] = ContextVar("acting", default=None)
-
-
-class TowerTokenizer(Framed):
-    """A checkpoint's own tokenizer, with the tokens that it puts around a text."""
-
-    def __init__(self, folder: Path, rows: int, max_tokens: int, lowers: bool) -> None:
-        """rows: of the embedding that subwords are looked up in. max_tokens: that the tower has positions for. lowers:
-        the tower was trained on small letters, which not every published tokenizer makes.
-
-        Raises CheckpointError where there is none, or one of more subwords than the embedding has.
-        """
-        from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-        if not any((folder / name).exists() for name in _VOCABULARIES):  # transformers would make an empty one
-            raise CheckpointError(f"{folder} holds no tokenizer: expected {' or '.join(_VOCABULARIES)} in it")
-        # SigLIP's own class wants SentencePiece's file; the hub has what it comes to as tokenizer.json
-        kind: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").exists() else AutoTokenizer
-        try:
-            loaded = kind.from_pretrained(folder, local_files_only=True)
-            fast = loaded.backend_tokenizer
-        except Exception as error:  # of any kind, for a file that is torn
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(f"{folder} holds no tokenizer that can be used: {reason}") from error
-        if len(loaded) > rows:
-            raise CheckpointError(
-                f"{folder}: expected a tokenizer of at most {rows} subwords, as the embedding has, got one of "
-                f"{len(loaded)}: copy the tokenizer's files of this checkpoint"
-            )
-        if lowers:
-            from tokenizers import normalizers
-
-            fast.normalizer = normalizers.Sequence(
-                [normalizers.Lowercase(), *([fast.normalizer] if fast.normalizer else [])]
-            )
-        super().__init__(fast, loaded.pad_token_id or 0)
-        self.max_tokens = min(max_tokens, loaded.model_max_length)
 
 
 class Towers:
@@ -124,8 +83,7 @@ class Towers:
         positions = text.max_position_embeddings
         if hasattr(text, "project_dim"):  # numbers positions from behind the padding's id, as RoBERTa does
             positions -= text.pad_token_id + 1
-        lowers = kind == "siglip"
-        self.tokenizer = TowerTokenizer(folder, text.vocab_size, positions, lowers)
+        self.tokenizer = PublishedTokenizer(folder, text.vocab_size, positions, lowers=kind == "siglip")
         self._pixels = Pixels(folder)
         self.grid: int = vision.image_size // vision.patch_size
         self._require_size(vision.image_size)
@@ -159,10 +117,6 @@ class Towers:
 
     def fit(self, image: Image.Image) -> NDArray[np.uint8]:
         """One RGB picture -> (3, image_size, image_size) uint8, as the checkpoint's preprocessor does it."""
-        longest = MOST_APART * min(image.size)
-        if self.kind.whole and max(image.size) > longest:  # scaled whole, a strip takes gigabytes
-            left, top = ((side - min(side, longest)) // 2 for side in image.size)
-            image = image.crop((left, top, image.width - left, image.height - top))
         return self._pixels.fit(image)
 
     def normalised(
@@ -225,7 +179,7 @@ class Towers:
         """The files that it was loaded from, as they are."""
         folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.iterdir():
-            if path.suffix in _FILES and path.is_file() and not (folder / path.name).exists():
+            if path.suffix in WHAT_COUNTS and path.is_file() and not (folder / path.name).exists():
                 copyfile(path, folder / path.name)
 
 

@@ -26,7 +26,14 @@ from lancedb.query import LanceVectorQueryBuilder
 from lancedb.table import Table
 from torch import Tensor
 
-from polyglance.errors import ConfigurationError, LibraryDamaged, LibraryError, LibraryMismatch, LibraryMissing
+from polyglance.errors import (
+    ConfigurationError,
+    LibraryDamaged,
+    LibraryError,
+    LibraryMismatch,
+    LibraryMissing,
+    reason_of,
+)
 from polyglance.store.memory import MemoryVectorStore
 from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, TextFacts, VectorStore
 from polyglance.types import StoredStates
@@ -374,7 +381,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 def _short(error: Exception) -> str:
     """The first line, without the place in LanceDB's own source."""
-    return (str(error).splitlines() or [type(error).__name__])[0].split(", /")[0]
+    return reason_of(error).split(", /")[0]
 
 
 def _sync(folder: Path) -> None:

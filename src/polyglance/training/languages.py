@@ -29,7 +29,7 @@ from polyglance.adapters.modules import Adapter
 from polyglance.data.corpora import Translation
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
-from polyglance.models.checkpoint import native_dtype
+from polyglance.kernels.linear import native_dtype
 from polyglance.models.languages import Language, LanguageFacts, save_language
 from polyglance.models.protocol import TextBatch
 from polyglance.models.single_stream import SingleStreamModel
