@@ -4,13 +4,16 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Final, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -30,8 +33,8 @@ Progress = Callable[[int, int], None]
 
 BATCHES_UNTIL_TIDY: Final = 64
 _BATCH: Final = 32
-_WORKERS: Final = 4
-"""At most: no more than torch has threads, which is the one setting for both."""
+_WORKERS: Final = 8
+"""At most; they share torch's number of threads, which is the one setting for decoding and reading."""
 _Result = TypeVar("_Result")
 
 
@@ -41,6 +44,15 @@ class _Prepared:
 
     facts: PictureFacts
     pixels: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A batch of files, and what the model made of those contents in it that were new."""
+
+    batch: Sequence["_Prepared | _Failed"]
+    states: Mapping[str, StoredStates]
+    vectors: Mapping[str, Float32[np.ndarray, " dim"]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,8 @@ class _Failed:
 
 
 class PictureRun:
-    """One run over folders: files are hashed and decoded in threads, a few batches ahead of the model.
+    """One run over folders: files are hashed, decoded and read by the model in threads, a few batches at once, and
+    written in order.
 
     States are written before the rows that need them, and removed after: a kill between leaves states without a row,
     which the next run sweeps out.
@@ -83,13 +96,16 @@ class PictureRun:
         total = len(self._found.paths)
         done = self._report.unchanged = total - len(pending)
         progress(done, total)
-        for number, batch in enumerate(batches(_ahead(self._prepare, pending), _BATCH), 1):
-            self._write([item for item in batch if isinstance(item, _Prepared)])
-            self._note([item for item in batch if isinstance(item, _Failed)])
-            if number % BATCHES_UNTIL_TIDY == 0:
-                self._database.tidy()
-            done += len(batch)
-            progress(done, total)
+        with _workers() as pool:
+            prepared = _ahead(pool, (partial(self._prepare, path) for path in pending), 2 * _BATCH)
+            readings = (self._reading(batch) for batch in batches(prepared, _BATCH))
+            for number, read in enumerate(_ahead(pool, readings, _WORKERS + 1), 1):
+                self._write(read)
+                self._note([item for item in read.batch if isinstance(item, _Failed)])
+                if number % BATCHES_UNTIL_TIDY == 0:
+                    self._database.tidy()
+                done += len(read.batch)
+                progress(done, total)
         swept = self._sweep()
         if pending or swept:
             self._database.tidy()
@@ -127,29 +143,42 @@ class PictureRun:
             width, height = image.size
             raise PictureError(f"{self._model.name} cannot take a picture of {width} x {height}: {error}") from error
 
-    def _write(self, batch: Sequence[_Prepared]) -> None:
-        """Read what is new in the batch, and keep all of it. A vector is made of the states as they are stored, so that
-        it is the same whether its picture was read now or long ago."""
-        if not batch:
-            return
-        contents = {item.facts.content: item.pixels for item in batch}
-        fresh = {key: pixels for key, pixels in contents.items() if pixels is not None and key not in self._sizes}
-        stored = self._read(fresh) if fresh else {}
-        known = [key for key in contents if key not in stored]
-        stored |= zip(known, self._database.states.get(known), strict=True)
-        vectors = self._model.embed(TokenStates.load(list(stored.values()), "image")).float().cpu().numpy()
-        row_of = {key: row for row, key in enumerate(stored)}
-        facts = [item.facts for item in batch]
-        self._database.pictures.put(facts, vectors[[row_of[row.content] for row in facts]])
-        self._rows |= {row.path: row for row in facts}
-        self._sizes |= {row.content: (row.width, row.height) for row in facts}
+    def _reading(self, batch: Sequence[_Prepared | _Failed]) -> Callable[[], _Read]:
+        """What is to be done in a worker thread for a batch. Contents that an earlier batch has are left to it: it is
+        written first."""
+        fresh: dict[str, NDArray[np.uint8]] = {}
+        for item in batch:
+            if isinstance(item, _Prepared) and item.pixels is not None and item.facts.content not in self._sizes:
+                fresh[item.facts.content] = item.pixels
+        self._sizes |= {
+            item.facts.content: (item.facts.width, item.facts.height) for item in batch if isinstance(item, _Prepared)
+        }
+        return partial(self._read, batch, fresh)
 
-    def _read(self, fresh: Mapping[str, NDArray[np.uint8]]) -> dict[str, StoredStates]:
-        states = self._model.read_images(ImageBatch(torch.from_numpy(np.stack(list(fresh.values()))))).store()
-        stored = dict(zip(fresh, states, strict=True))
-        self._database.states.put(stored)
-        self._states |= stored.keys()
-        return stored
+    def _read(self, batch: Sequence[_Prepared | _Failed], fresh: Mapping[str, NDArray[np.uint8]]) -> _Read:
+        """Runs in worker threads."""
+        if not fresh:
+            return _Read(batch, {}, {})
+        read = self._model.read_images(ImageBatch(torch.from_numpy(np.stack(list(fresh.values()))))).store()
+        return _Read(batch, dict(zip(fresh, read, strict=True)), dict(zip(fresh, self._embedded(read), strict=True)))
+
+    def _embedded(self, states: Sequence[StoredStates]) -> Float32[np.ndarray, "pictures dim"]:
+        """Of the states as they are stored, so that a vector is the same whether its picture was read now or long
+        ago."""
+        return self._model.embed(TokenStates.load(states, "image")).float().cpu().numpy()
+
+    def _write(self, read: _Read) -> None:
+        facts = [item.facts for item in read.batch if isinstance(item, _Prepared)]
+        if not facts:
+            return
+        if read.states:
+            self._database.states.put(read.states)
+            self._states |= read.states.keys()
+        vectors = dict(read.vectors)
+        if known := [key for key in dict.fromkeys(row.content for row in facts) if key not in vectors]:
+            vectors |= zip(known, self._embedded(self._database.states.get(known)), strict=True)
+        self._database.pictures.put(facts, np.stack([vectors[row.content] for row in facts]))
+        self._rows |= {row.path: row for row in facts}
 
     def _note(self, failed: Sequence[_Failed]) -> None:
         self._report.failed += [FailedPicture(printable(item.path), item.reason) for item in failed]
@@ -186,19 +215,29 @@ class PictureRun:
         return report
 
 
-def _ahead(prepare: Callable[[str], _Result], paths: Sequence[str]) -> Iterator[_Result]:
-    """`prepare` of each path, in order, in threads that stay at most two batches ahead: memory is flat."""
+@contextmanager
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    """Threads for all that a run computes. Batches side by side, each in a thread, take less time than one after the
+    other in all threads, whose parts wait for each other."""
+    threads = torch.get_num_threads()
+    workers = min(_WORKERS, threads)
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # for threads to come, which would have a worker's number
+
+
+def _ahead(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
+    """The results in order, at most so many tasks ahead: memory is flat."""
     waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(min(_WORKERS, torch.get_num_threads())) as pool:
-        try:
-            for path in paths:
-                waiting.append(pool.submit(prepare, path))
-                if len(waiting) >= 2 * _BATCH:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    for task in tasks:
+        waiting.append(pool.submit(task))
+        if len(waiting) >= most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def batches(items: Iterable[_Result], size: int) -> Iterator[list[_Result]]:
