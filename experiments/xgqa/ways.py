@@ -35,7 +35,8 @@ class Way:
     """adapter: whether there is one beside the embeddings. translated: whether translations are learned from; pictured:
     and whether they are held beside pictures; switched: and whether English with words of theirs in it is, too; chosen:
     and whether they are not any sentences, but those with the most different words; shared: and whether subwords are
-    few, so that the forms of a word share them; times: how often as many steps over them are taken as the settings say.
+    few, so that the forms of a word share them; times: how often as many steps over them are taken as the settings say,
+    at which learning rate.
     asked: whether the answers to those translations that are questions are learned from, and nothing else of them.
     tokens: whether hidden words are told first. body: on the multilingual one its own subwords serve."""
 
@@ -47,6 +48,7 @@ class Way:
     chosen: bool = False
     shared: bool = False
     times: float = 1
+    rate: float = 2e-3
     asked: bool = False
     tokens: bool = True
     body: str = ENGLISH
@@ -64,6 +66,8 @@ OURS = (
     Way("few subwords", translated=True, shared=True),
     Way("few subwords and longer", translated=True, shared=True, times=2.5),
     Way("chosen translations", translated=True, chosen=True, shared=True),
+    Way("higher rate", translated=True, times=2.5, rate=8e-3),
+    Way("few subwords and higher rate", translated=True, shared=True, times=2.5, rate=8e-3),
 )
 WAYS = (*PAPER, *OURS)
 
@@ -129,6 +133,7 @@ def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
             adapter=ADAPTER if way.adapter else None,
             epochs=settings.epochs if way.tokens else 0,
             steps=round(way.times * settings.meaning_steps),
+            meaning_rate=way.rate,
             seed=world.seed,
         ),
         beside_english(world, way, code),

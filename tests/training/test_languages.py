@@ -22,7 +22,7 @@ PAIRS = [
     for colour, paint in COLOURS.items()
 ]
 CORPUS = [pair.sentence for pair in PAIRS]
-SETTINGS = LanguageSettings(vocabulary=300, epochs=2, steps=40, batch=16, learning_rate=0.02)
+SETTINGS = LanguageSettings(vocabulary=300, epochs=2, steps=40, batch=16, token_rate=0.02, meaning_rate=0.02)
 
 
 @pytest.fixture

@@ -51,7 +51,8 @@ class LanguageSettings:
     """How a language is learned.
 
     vocabulary: subwords of its own, at most; 0: the model's serve. adapter: its shape; None: embeddings alone. epochs:
-    over the sentences. steps: over the translations. batch: sentences, or translations, a step.
+    over the sentences. steps: over the translations. batch: sentences, or translations, a step. token_rate,
+    meaning_rate: the learning rates of the two stages.
     """
 
     vocabulary: int = 2000
@@ -59,7 +60,8 @@ class LanguageSettings:
     epochs: int = 3
     steps: int = 600
     batch: int = 64
-    learning_rate: float = 2e-3
+    token_rate: float = 2e-3
+    meaning_rate: float = 8e-3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -207,7 +209,7 @@ class TokenLosses:
 
     def fit(self, folder: Path, report: Report | None) -> None:
         steps = self.settings.epochs * max(1, len(self.corpus) // self.settings.batch)
-        schedule = Schedule(steps, self.settings.learning_rate, min(100, steps // 10))
+        schedule = Schedule(steps, self.settings.token_rate, min(100, steps // 10))
         fit(TOKENS, self.language, self, schedule, folder, report)
 
     def __call__(self, step: int) -> Losses:
@@ -259,7 +261,7 @@ class MeaningLosses:
         self.pictures, self.settings = pictures, settings
 
     def fit(self, folder: Path, report: Report | None) -> None:
-        schedule = Schedule(self.settings.steps, self.settings.learning_rate, min(50, self.settings.steps // 10))
+        schedule = Schedule(self.settings.steps, self.settings.meaning_rate, min(50, self.settings.steps // 10))
         fit(MEANINGS, self.language, self, schedule, folder, report)
 
     def __call__(self, step: int) -> Losses:
