@@ -192,6 +192,22 @@ def _written(folder: Path, model: nn.Module, tokenizer: Any, image_processor: An
     return folder
 
 
+def exported(folder: Path, write: Callable[[Path], Path] = tiny_clip) -> Path:
+    """A checkpoint, in `original`, with its image tower in 8-bit integers, in `export`."""
+    import numpy as np
+
+    from polyglance.data.images import decode
+    from polyglance.models.checkpoint import load_folder
+    from polyglance.models.dual_tower import DualTowerModel
+    from polyglance.models.openvino_export import save_int8
+
+    original = load_folder(write(folder / "original"), torch.float32)
+    assert isinstance(original, DualTowerModel)
+    images = [original.preprocess(decode(path)) for path in pictures(folder / "calibration", [(48, 40)] * 16)]
+    save_int8(original, torch.from_numpy(np.stack(images)), folder / "export")
+    return folder / "export"
+
+
 def pictures(folder: Path, sizes: Sequence[tuple[int, int]] = ((48, 40), (33, 61), (32, 32), (7, 90))) -> list[Path]:
     """Files of pictures of random colours, in odd sizes."""
     from PIL import Image

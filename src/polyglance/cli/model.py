@@ -1,19 +1,30 @@
-"""Models: what there is to know about one, and published checkpoints made into models of our own."""
+"""Models: what there is to know about one, published checkpoints made into models of our own, and faster ones."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from polyglance.cli.options import Json
-from polyglance.cli.output import console, one_line, print_json, table
+from polyglance.cli.output import console, one_line, print_json, stages, table
 
-app = typer.Typer(help="Look at a model, or import a published checkpoint.", no_args_is_help=True)
+app = typer.Typer(help="Look at a model, import a published checkpoint, or make one faster.", no_args_is_help=True)
 
 
 @app.callback()
 def models() -> None: ...
+
+
+def _show(facts: dict[str, Any]) -> None:
+    """A line each, but for those of which there is nothing to say."""
+    shown = table("", "")
+    shown.show_header = False
+    for fact, value in facts.items():
+        if value not in ((), ""):
+            told = ", ".join(value) if isinstance(value, list | tuple) else str(value)
+            shown.add_row(fact.replace("_", " "), one_line(told))
+    console().print(shown)
 
 
 @app.command()
@@ -43,11 +54,7 @@ def info(
     if as_json:
         print_json(facts)
         return
-    shown = table("", "")
-    for fact, value in facts.items():
-        shown.add_row(fact, one_line(", ".join(value) if isinstance(value, list) else str(value)))
-    shown.show_header = False
-    console().print(shown)
+    _show(facts)
 
 
 @app.command("import")
@@ -100,11 +107,42 @@ def import_model(
     if as_json:
         print_json(asdict(report))
         return
-    shown = table("", "")
-    shown.show_header = False
-    for fact, value in asdict(report).items():
-        if value not in ((), ""):
-            shown.add_row(
-                fact.replace("_", " "), one_line(", ".join(value) if isinstance(value, tuple) else str(value))
-            )
-    console().print(shown)
+    _show(asdict(report))
+
+
+@app.command()
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model of two towers: a folder, or a checkpoint's name on the hub.")
+    ],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the model is put: a new or an empty folder.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Pictures such as will be indexed: the export is fitted to some of them and compared on others.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make indexing faster: a model whose image tower computes in 8-bit integers, by OpenVINO.
+
+    It is compared with the original on pictures and captions that the command makes, and left only if its vectors are
+    near the original's and its searches find as much. Libraries of the one are not read with the other. Needs
+    `pip install 'polyglance[openvino]'`.
+
+    \b
+    Example:
+      polyglance model export google/siglip2-base-patch16-256 --output fast --images ~/Pictures
+    """
+    from polyglance.errors import CheckpointError
+    from polyglance.evaluation.exported import export_model
+
+    with stages() as report:
+        done = export_model(model, output, images, report=report)
+    if as_json:
+        print_json({**asdict(done), "refusal": done.refusal})
+    if done.refusal:
+        raise CheckpointError(done.refusal)
+    if not as_json:
+        _show(asdict(done))

@@ -69,10 +69,15 @@ def import_checkpoint(
         CheckpointError: it is of no known kind, its files are missing or torn, its weights do not fit its description,
             or its tokenizer does not fit its weights.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConfigurationError(f"expected a new or an empty folder to write to, {output} is neither")
+    require_empty(output)
     report = _convert(checkpoint, output, first_joint_layer, kept_grid, tuple(languages), allow_mismatch)
     return replace(report, fingerprint=load_folder(output).fingerprint)
+
+
+def require_empty(folder: Path) -> None:
+    """Raises ConfigurationError where there is something already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigurationError(f"expected a new or an empty folder to write to, {folder} is neither")
 
 
 def _convert(

@@ -154,20 +154,21 @@ class DualTowerModel(CutModel):
     def read_text(self, batch: TextBatch) -> TokenStates:
         """The text tower: states of its width, and its vectors."""
         with self._gradients():
-            hidden, vector = self.tower.read_text(batch.ids, batch.mask, self._adapter("text"))
+            hidden, vector = self.tower.read_text(batch.ids, batch.mask, self.adapter_in("text"))
             return TokenStates(hidden, batch.mask, "text", vector)
 
     def see(self, batch: ImageBatch) -> Float[Tensor, "batch seen image_width"]:
         """The image tower; the token for the whole picture, where there is one, stands in front."""
         with self._gradients():
-            return self.tower.see(batch.pixels, self._adapter("image"))
+            return self.tower.see(batch.pixels, self.adapter_in("image"))
 
     def compress(self, tokens: Float[Tensor, "batch seen image_width"]) -> TokenStates:
         with self._gradients():
             states = super().compress(self.tower.grid_of(tokens))
             return replace(states, vector=self.tower.image_vector(tokens))
 
-    def _adapter(self, modality: Modality) -> Adapter | None:
+    def adapter_in(self, modality: Modality) -> Adapter | None:
+        """What acts behind the layers of that tower."""
         if modality not in self.tower_adapters:
             return None
         adapter = self.tower_adapters[modality]

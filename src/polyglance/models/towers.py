@@ -22,6 +22,7 @@ from polyglance.errors import CheckpointError
 from polyglance.kernels.grouped import bottleneck_onto
 from polyglance.languages import KNOWN
 from polyglance.models.hub import DESCRIPTION, read_json
+from polyglance.models.openvino_tower import OpenVinoTower
 from polyglance.models.published import WHAT_COUNTS, Pixels, PublishedTokenizer, fingerprint, load_network
 from polyglance.models.tower_layers import use_kernels
 from polyglance.nn.encoder import unit
@@ -54,6 +55,8 @@ KINDS: Final = {
 }
 """By the model_type of config.json; SigLIP 2 of one resolution is called siglip there."""
 
+INT8: Final = "int8"
+"""Where in the towers' folder an export keeps the image tower in 8-bit integers."""
 _ROWS_BYTES: Final = 24 << 20
 """Of the widest activations of as many rows as a tower reads at once: glibc gives every block over 32 MiB back to the
 system, and zeroes it anew in the next layer, which takes a quarter of the time."""
@@ -64,7 +67,8 @@ class Towers:
     """A frozen pair with its tokenizer and preprocessor.
 
     grid: image tokens a side. text_width, image_width: of the states that the towers give. inner_widths, layers: of
-    each tower's own layers. temperature: of the contrast that it was trained by.
+    each tower's own layers. temperature: of the contrast that it was trained by. int8: what reads pictures instead of
+    the image tower's layers, in an export; adapters in them are part of it.
     """
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
@@ -78,6 +82,7 @@ class Towers:
         self.network: Any = load_network(getattr(transformers, self.kind.network), folder, dtype)
         self.network.requires_grad_(False)
         use_kernels(self.network, self.network.vision_model)
+        self.int8 = OpenVinoTower(folder / INT8) if (folder / INT8).is_dir() else None
         config = self.network.config
         text, vision = config.text_config, config.vision_config
         positions = text.max_position_embeddings
@@ -134,7 +139,7 @@ class Towers:
             padding, missing = self.tokenizer.padding_id, self.tokenizer.max_tokens - tokens
             ids = functional.pad(ids.where(mask, padding), (0, missing), value=padding)
         rows = self._rows_at_once(ids.shape[1], self.network.config.text_config, len(ids))
-        with _acting(adapter):
+        with acting(adapter):
             parts = [
                 self.network.get_text_features(
                     input_ids=some, attention_mask=None if self.kind.reads_padding else real.long()
@@ -149,11 +154,13 @@ class Towers:
     ) -> Float[Tensor, "batch seen image_width"]:
         """The last layer's states. adapter: as of `read_text`."""
         rows = self._rows_at_once(self.grid**2, self.network.config.vision_config, len(pixels))
-        with _acting(adapter):
+        with acting(adapter):
             return torch.cat([self._seen(some) for some in pixels.to(self.network.device).split(rows)])
 
     def _seen(self, pixels: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch seen image_width"]:
         values = self.normalised(pixels, self.network.dtype)
+        if self.int8:
+            return self.int8(values)
         states: Tensor = self.network.vision_model(pixel_values=values).last_hidden_state
         return states
 
@@ -181,10 +188,12 @@ class Towers:
         for path in self.folder.iterdir():
             if path.suffix in WHAT_COUNTS and path.is_file() and not (folder / path.name).exists():
                 copyfile(path, folder / path.name)
+        if self.int8:
+            self.int8.save(folder / INT8)
 
 
 @contextmanager
-def _acting(adapter: Adapter | None) -> Iterator[None]:
+def acting(adapter: Adapter | None) -> Iterator[None]:
     token = _ACTING.set(adapter)
     try:
         yield

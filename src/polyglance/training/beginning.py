@@ -9,6 +9,7 @@ import torch
 
 from polyglance.errors import ConfigurationError
 from polyglance.models.cut_model import CutModel
+from polyglance.models.dual_tower import DualTowerModel
 
 AnyCutModel = TypeVar("AnyCutModel", bound=CutModel)
 
@@ -26,6 +27,16 @@ def remade(model: AnyCutModel, seed: int, **changed: Any) -> AnyCutModel:
     made.load_state_dict(kept, strict=False)
     made.fingerprint = model.fingerprint
     return made.float()
+
+
+def require_trainable(model: CutModel) -> None:
+    """Raises ConfigurationError for a model to which a language was added, and for an export in 8-bit integers."""
+    require_no_added_language(model)
+    if isinstance(model, DualTowerModel) and model.tower.int8:
+        raise ConfigurationError(
+            f"expected a model as it was before its export, got {model.name}, whose image tower is in 8-bit integers: "
+            "train the original, and export what comes of it"
+        )
 
 
 def require_no_added_language(model: CutModel) -> None:

@@ -14,7 +14,7 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError
 from polyglance.models.cut_model import CutModel, in_order
-from polyglance.training.beginning import check_beginning, remade, require_no_added_language
+from polyglance.training.beginning import check_beginning, remade, require_trainable
 from polyglance.training.caption_source import CaptionSource, texts_too_long
 from polyglance.training.loop import Report, Schedule, fit, read_log
 from polyglance.training.retrieval_losses import Mode, RetrievalLosses, RetrievalSettings
@@ -74,7 +74,7 @@ def train_retrieval(
         ConfigurationError: the folder holds another training, there is a depth for adapters that are there already, or
             a language was added to the model.
     """
-    require_no_added_language(model)
+    require_trainable(model)
     model = _prepared(model, settings)
     cut = texts_too_long(captions, model.tokenizer, model.config.max_text_tokens)
     source = CaptionSource(captions, settings.batch, settings.seed, settings.accumulate)

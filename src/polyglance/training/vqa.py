@@ -26,7 +26,7 @@ from polyglance.models.cut_model import TASKS, CutModel, in_order
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.reading import PICTURES
 from polyglance.nn.states import TokenStates
-from polyglance.training.beginning import check_beginning, remade, require_no_added_language
+from polyglance.training.beginning import check_beginning, remade, require_trainable
 from polyglance.training.caption_source import texts_too_long
 from polyglance.training.devices import Devices, Precision
 from polyglance.training.kept_pictures import PictureInputs, is_frozen, kept_pictures, read_pixels, reads_once
@@ -130,7 +130,7 @@ def train_vqa(
         ConfigurationError: the folder holds another training, or the model has languages that were added to it.
     """
     settings = settings or VqaSettings()
-    require_no_added_language(model)
+    require_trainable(model)
     own_split = any(question.split == "val" for question in questions)
     trained_on, held_out = parted(questions, settings.seed)
     answers = vocabulary(questions)

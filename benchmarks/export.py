@@ -1,0 +1,109 @@
+"""The image tower in 8-bit integers by OpenVINO against the same tower in bfloat16 by our own layers.
+
+    make bench-export
+    python -m benchmarks.export [--repeats 9] [--only TEXT] [--small]
+
+Checkpoints of the sizes of SigLIP base and CLIP B/32 have random weights: this is a test of speed. Both sides read the
+same pictures, preprocessed before the clock runs, in batches as an index has them, with as many threads, in turns;
+ratio: bfloat16 / int8, of medians. On a processor without bfloat16 the other side is float32. Before that their
+vectors are compared: cosines as they are, and after the mean of all pictures is taken away.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmarks.adapters import measured_before
+from benchmarks.index import SEED, Checkpoint, checkpoints, draw
+from experiments.results import RESULTS, Row, write_results
+from polyglance.kernels.linear import native_dtype
+from polyglance.models.checkpoint import load_folder
+from polyglance.models.dual_tower import DualTowerModel
+from polyglance.models.openvino_export import save_int8
+from polyglance.models.protocol import ImageBatch
+
+REQUIRED: Final = 2.0
+CALIBRATION: Final = 32
+LEAST_COSINE: Final = 0.9
+"""Of random weights, which have no directions that matter more than others."""
+
+
+def measure(checkpoint: Checkpoint, folder: Path, batch: int, repeats: int) -> Row:
+    dtype = native_dtype()
+    original, export = both(checkpoint, folder, dtype)
+    pixels = np.stack([original.preprocess(draw(number)) for number in range(CALIBRATION, CALIBRATION + batch)])
+    sides = [partial(model.see, ImageBatch(torch.from_numpy(pixels))) for model in (original, export)]
+    vectors = [model.compress(side()).vector for model, side in zip((original, export), sides, strict=True)]
+    cosine, centred = torch.cosine_similarity(*vectors).min().item(), least_centred(*vectors)
+    if cosine < LEAST_COSINE:
+        raise RuntimeError(f"{checkpoint.name}: vectors differ, the least cosine is {cosine:.3f}")
+    pairs = [[milliseconds(side) / batch for side in sides] for _ in range(repeats + 1)][1:]
+    theirs, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratios = sorted(other / own for other, own in pairs)
+    return {
+        "case": f"{checkpoint.name}, batches of {batch}",
+        "dtype": "int8",
+        "ours_ms": round(ours, 2),
+        "peer": f"our own layers in {str(dtype).removeprefix('torch.')}",
+        "peer_ms": round(theirs, 2),
+        "ratio": round(theirs / ours, 2),
+        "required": REQUIRED,
+        "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
+        "least_cosine": round(cosine, 5),
+        "least_cosine_centred": round(centred, 5),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def both(checkpoint: Checkpoint, folder: Path, dtype: torch.dtype) -> tuple[DualTowerModel, DualTowerModel]:
+    """(the original, its export)."""
+    original = load_folder(checkpoint.write(folder / "checkpoint"), dtype)
+    assert isinstance(original, DualTowerModel)
+    pictures = np.stack([original.preprocess(draw(number)) for number in range(CALIBRATION)])
+    save_int8(original, torch.from_numpy(pictures), folder / "export")
+    export = load_folder(folder / "export", dtype)
+    assert isinstance(export, DualTowerModel)
+    return original, export
+
+
+def least_centred(original: Float[Tensor, "pictures dim"], export: Float[Tensor, "pictures dim"]) -> float:
+    return torch.cosine_similarity(*(side - side.mean(dim=0) for side in (original, export))).min().item()
+
+
+def milliseconds(work: partial[Tensor]) -> float:
+    started = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--only", default="", help="checkpoints whose name holds this")
+    parser.add_argument("--small", action="store_true", help="tiny models, to see that everything runs")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    started = time.time()
+    rows = measured_before(arguments.output / "bench_export.json")
+    for checkpoint in checkpoints(arguments.small):
+        if arguments.only in checkpoint.name:
+            with tempfile.TemporaryDirectory() as name:
+                row = measure(checkpoint, Path(name), 32, arguments.repeats)
+            print(json.dumps(row), file=sys.stderr)
+            rows[str(row["case"]), "int8"] = row
+            write_results("bench_export", list(rows.values()), SEED, started, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

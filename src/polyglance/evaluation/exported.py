@@ -1,0 +1,195 @@
+"""A model with its image tower in 8-bit integers, held against the original before it is left to anyone."""
+
+import random
+import statistics
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from polyglance.data.gallery import gallery_folder
+from polyglance.data.images import decode, find_pictures
+from polyglance.errors import ConfigurationError, DataError, PictureError
+from polyglance.evaluation.retrieval import retrieve
+from polyglance.indexing.pictures import batches
+from polyglance.models import load_model
+from polyglance.models.checkpoint import load_folder
+from polyglance.models.conversion import require_empty
+from polyglance.models.dual_tower import DualTowerModel
+from polyglance.models.openvino_export import save_int8
+from polyglance.models.protocol import ImageBatch
+from polyglance.models.reading import PICTURES, embed_all, read_texts
+from polyglance.scenes.grammar import grammar, grammars
+from polyglance.scenes.make import scene_captions
+from polyglance.scenes.render import render
+from polyglance.scenes.sampling import FIRST_SEED, sample_scene
+from polyglance.scenes.truth import SceneIndex
+
+SCENES: Final = 1000
+"""That both search in: a point of R@1 is ten captions."""
+CALIBRATION: Final = 64
+"""Scenes that the ranges of activations are taken from, and as many of the user's own pictures."""
+HELD_OUT: Final = 200
+"""Of the user's own pictures, at most, that the two are compared on."""
+LEAST_COSINE: Final = 0.95
+"""A vector turned that far by chance changes its cosine with a text by some 0.014, in 512 dimensions."""
+MOST_LOST: Final = 1.0
+"""Points of R@1 that speed may cost."""
+
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""Called with a stage's name, how many of its pictures are done, of how many, and figures, of which there are none."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """The export beside its original.
+
+    language: of the captions. pictures: that both read. least_cosine, mean_cosine: of their vectors of one picture.
+    recall: text to image R@1 over scenes, in percent. ms: to read a picture, the median of batches.
+    """
+
+    name: str
+    fingerprint: str
+    language: str
+    pictures: int
+    least_cosine: float
+    mean_cosine: float
+    recall_original: float
+    recall_int8: float
+    ms_original: float
+    ms_int8: float
+
+    @property
+    def refusal(self) -> str:
+        """Why the export is not to be used; empty where it is."""
+        if self.least_cosine >= LEAST_COSINE and self.recall_original - self.recall_int8 <= MOST_LOST:
+            return ""
+        return (
+            f"expected {self.name} in 8-bit integers to give vectors of a cosine of {LEAST_COSINE} or more to the "
+            f"original's, and at most {MOST_LOST:g} point of R@1 less, got {self.least_cosine:.3f} at the least, and "
+            f"{self.recall_int8:.1f} % for {self.recall_original:.1f} %: nothing was left; use the original"
+        )
+
+
+def export_model(
+    name: str, output: Path, images: Path | None = None, scenes: int = SCENES, report: Report | None = None
+) -> ExportReport:
+    """Leaves a model of towers with its image tower in 8-bit integers in `output`, unless the report says why not.
+
+    name: as of `load_model`. images: a folder of pictures such as will be read. Where there is one, they take part in
+    the calibration beside scenes, and others of them in the comparison. scenes: to compare in.
+
+    Raises:
+        ConfigurationError: it is no model of towers, or the output is not empty, or OpenVINO is not installed.
+        CheckpointError: the model's files cannot be used.
+        DataError: there is no picture in the folder.
+    """
+    require_empty(output := output.resolve())
+    original = load_model(name)
+    if not isinstance(original, DualTowerModel) or original.tower.int8:
+        raise ConfigurationError(
+            f"expected a model of two towers, such as CLIP or SigLIP, whose image tower is not in 8-bit integers yet, "
+            f"got {original.name}"
+        )
+    calibrating, held_out = _parted(images) if images else ([], [])
+    seen = [
+        original.preprocess(image)
+        for image in chain(_drawn(FIRST_SEED["train"], CALIBRATION), _decoded(calibrating[:CALIBRATION]))
+    ]
+    original.name = output.name
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as beside:
+        folder = Path(beside) / output.name
+        told = (lambda done, total: report("calibration", done, total, {})) if report else None
+        save_int8(original, torch.from_numpy(np.stack(seen)), folder, told)
+        export = load_folder(folder)
+        assert isinstance(export, DualTowerModel)
+        done = compare(original, export, scenes, held_out[:HELD_OUT], report)
+        if not done.refusal:
+            folder.replace(output)
+    return done
+
+
+def compare(
+    original: DualTowerModel,
+    export: DualTowerModel,
+    scenes: int,
+    own: Sequence[Path] = (),
+    report: Report | None = None,
+) -> ExportReport:
+    """Both before the same pictures, in turns, and before captions that are true of one scene alone. own: pictures
+    beside the scenes, which no caption is about."""
+    first = FIRST_SEED["val"]
+    index = SceneIndex([sample_scene(first + number) for number in range(scenes)])
+    captions = {row: found[0] for row in range(scenes) if (found := scene_captions(index, row, unique=True))}
+    language = next(code for code in ("en", *grammars()) if code in original.languages)
+    images = chain(_drawn(first, scenes), _decoded(own))
+    (before, ms_before), (after, ms_after) = _read((original, export), images, scenes + len(own), report)
+    texts = [grammar(language).caption(caption) for caption in captions.values()]
+    asked = embed_all(original, read_texts(original, texts, [language] * len(texts)))
+    right = torch.tensor([*captions])
+    recalls = [round(retrieve(asked, vectors[:scenes], 1)[0].recall(right, 1), 2) for vectors in (before, after)]
+    cosines = torch.cosine_similarity(before, after)
+    return ExportReport(
+        name=export.name,
+        fingerprint=export.fingerprint,
+        language=language,
+        pictures=len(before),
+        least_cosine=round(cosines.min().item(), 5),
+        mean_cosine=round(cosines.mean().item(), 5),
+        recall_original=recalls[0],
+        recall_int8=recalls[1],
+        ms_original=round(ms_before, 2),
+        ms_int8=round(ms_after, 2),
+    )
+
+
+def _read(
+    models: Sequence[DualTowerModel], images: Iterable[Image.Image], total: int, report: Report | None
+) -> list[tuple[Float[Tensor, "pictures dim"], float]]:
+    """Of each model the vectors of all pictures, and the milliseconds for one."""
+    vectors: list[list[Tensor]] = [[] for _ in models]
+    times: list[list[float]] = [[] for _ in models]
+    done = 0
+    for batch in batches(images, PICTURES):
+        pixels = ImageBatch(torch.from_numpy(np.stack([models[0].preprocess(image) for image in batch])))
+        for model, found, taken in zip(models, vectors, times, strict=True):
+            started = perf_counter()
+            found.append(model.embed(model.read_images(pixels)))
+            taken.append(1000 * (perf_counter() - started) / len(batch))
+        done += len(batch)
+        if report:
+            report("pictures", done, total, {})
+    return [(torch.cat(found), statistics.median(taken)) for found, taken in zip(vectors, times, strict=True)]
+
+
+def _drawn(first_seed: int, count: int) -> Iterator[Image.Image]:
+    for number in range(count):
+        yield render(sample_scene(first_seed + number), gallery_folder())
+
+
+def _parted(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Two halves of the pictures of a folder, drawn by chance, the same each time."""
+    found = [Path(path) for path in find_pictures([folder]).paths]
+    if not found:
+        raise DataError(f"expected pictures in {folder}, but there is none")
+    random.Random(0).shuffle(found)
+    return found[::2], found[1::2]
+
+
+def _decoded(paths: Iterable[Path]) -> Iterator[Image.Image]:
+    """Those that can be read."""
+    for path in paths:
+        try:
+            yield decode(path)
+        except PictureError:
+            continue
