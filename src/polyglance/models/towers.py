@@ -72,8 +72,8 @@ class Towers:
     """
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
-        """Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not
-        fit."""
+        """Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not fit;
+        ConfigurationError for an export where OpenVINO is not installed."""
         import transformers
 
         if (kind := read_json(folder, DESCRIPTION).get("model_type")) not in KINDS:
