@@ -8,11 +8,13 @@ import torch
 from polyglance.data.corpora import Translation
 from polyglance.errors import ConfigurationError
 from polyglance.models import load_model
+from polyglance.models.conversion import import_checkpoint
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.training.beginning import remade
 from polyglance.training.languages import LanguageSettings, mask_tokens, train_language
 from tests.journeys.tiny import save_tiny_model
+from tests.single_stream_checkpoints import vilt
 
 KINDS = {"star": "étoile", "plate": "assiette", "tree": "forêt", "boat": "barque", "house": "maison", "cup": "tasse"}
 COLOURS = {"red": "rouge", "white": "blanche", "green": "verte", "black": "noire", "blue": "bleue"}
@@ -137,3 +139,14 @@ def test_a_folder_with_another_training_is_refused(folder: Path, tmp_path: Path)
 def test_something_has_to_be_trained() -> None:
     with pytest.raises(ConfigurationError, match="nothing is to be trained"):
         LanguageSettings(vocabulary=0, adapter=None)
+
+
+def test_an_imported_model_learns_a_language_in_the_layers_that_read_texts_alone(tmp_path: Path) -> None:
+    vilt(tmp_path / "vilt", "answers")
+    for name, cut in (("mine", 1), ("whole", 0)):
+        import_checkpoint(str(tmp_path / "vilt"), tmp_path / name, cut)
+    model = trained(tmp_path / "mine", tmp_path / "fr", translations=PAIRS)
+    assert likeness(model) > likeness(trained(tmp_path / "mine", tmp_path / "without"))
+    assert load_model(str(tmp_path / "fr")).languages == ("en", "fr")
+    with pytest.raises(ConfigurationError, match="whole is cut below its first: import it anew"):
+        trained(tmp_path / "whole", tmp_path / "never")

@@ -103,12 +103,17 @@ def train_language(
     pictures: states of any pictures, of which the joint layers are asked; without any, texts are all that they read.
 
     Raises:
-        ConfigurationError: the model began with this language, the folder holds another training, or the model's own
-            subwords are to serve and it has no head that predicts them.
+        ConfigurationError: the model began with this language, has no layers that read texts alone, the folder holds
+            another training, or the model's own subwords are to serve and it has no head that predicts them.
         TrainingError: a loss is no number any more; the last checkpoint stays.
     """
     if code in model.config.languages:
         raise ConfigurationError(f"{model.name} began with the language {code!r}: there is nothing to add")
+    if not model.config.first_joint_layer and settings.adapter:
+        raise ConfigurationError(
+            f"expected layers that read texts alone, in which a language's adapter acts, but {model.name} is cut below "
+            "its first: import it anew with --first-joint-layer 1 or more"
+        )
     started = time.monotonic()
     folder = output / "training"
     beginning = {
