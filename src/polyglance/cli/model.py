@@ -21,7 +21,7 @@ def _show(facts: dict[str, Any]) -> None:
     shown = table("", "")
     shown.show_header = False
     for fact, value in facts.items():
-        if value not in ((), ""):
+        if value not in ((), "", None):
             told = ", ".join(value) if isinstance(value, list | tuple) else str(value)
             shown.add_row(fact.replace("_", " "), one_line(told))
     console().print(shown)
@@ -95,7 +95,7 @@ def import_model(
 
     The lower layers of the original become those of texts and those of pictures, its upper layers the joint layers.
     What the original cannot do yet is then trained: train retrieval, train vqa. Weights are read from safetensors
-    alone.
+    alone. Towers and BLIP need no import: with --allow-mismatch they are written anew where weights do not fit.
 
     \b
     Example:

@@ -254,6 +254,14 @@ def is_blip(folder: Path) -> bool:
     return (folder / "config.json").exists() and read_json(folder, DESCRIPTION).get("model_type") in MODEL_TYPES
 
 
+def network_of(folder: Path) -> str:
+    """The class in transformers. Raises CheckpointError for another than those known."""
+    wanted: str = (read_json(folder, DESCRIPTION).get("architectures") or ["none"])[0]
+    if wanted not in _KINDS:
+        raise CheckpointError(f"{folder} holds a {wanted}: expected one of {', '.join(_KINDS)}")
+    return wanted
+
+
 def load_blip(folder: Path, name: str, dtype: torch.dtype) -> BlipMatcher | Blip2Matcher | BlipAnswerer:
     """The model of a checkpoint's folder, ready to use. dtype: of weights and products.
 
@@ -261,9 +269,7 @@ def load_blip(folder: Path, name: str, dtype: torch.dtype) -> BlipMatcher | Blip
     """
     import transformers
 
-    wanted = (read_json(checkpoint_folder(str(folder)), DESCRIPTION).get("architectures") or ["none"])[0]
-    if wanted not in _KINDS:
-        raise CheckpointError(f"{folder} holds a {wanted}: expected one of {', '.join(_KINDS)}")
+    wanted = network_of(checkpoint_folder(str(folder)))
     network = load_network(getattr(transformers, wanted), folder, dtype)
     if wanted == BlipAnswerer.network_class:
         return BlipAnswerer(network, folder, name, _answers(folder / ANSWERS_FILE))

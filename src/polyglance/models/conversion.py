@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.languages import DEMO_LANGUAGES
+from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.hub import DESCRIPTION, checkpoint_folder, read_json, read_weights
+from polyglance.models.mending import MENDED, write_what_fits
 from polyglance.models.originals import Original, read_original
 from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.types import Task
@@ -30,23 +32,24 @@ _TOKENIZERS: Final = {"roberta": "RobertaTokenizer", "xlm-roberta": "XLMRobertaT
 class ImportReport:
     """What an import made.
 
-    kind: of the original. fresh: parts that the original does not have, drawn at random. left_aside: weights of heads
-    that have no place here. missing, left_over: weights of the body that were allowed not to fit.
+    kind: of the original. missing, left_over: weights of the body that were allowed not to fit. Of a single-stream
+    model, fresh: parts that the original does not have, drawn at random; left_aside: weights of heads that have no
+    place here.
     """
 
     name: str
     fingerprint: str
     kind: str
-    sight: str
-    layers: int
-    first_joint_layer: int
     tasks: tuple[Task, ...]
     languages: tuple[str, ...]
     answers: int
-    fresh: tuple[str, ...]
-    left_aside: tuple[str, ...]
     missing: tuple[str, ...]
     left_over: tuple[str, ...]
+    sight: str = ""
+    layers: int | None = None
+    first_joint_layer: int | None = None
+    fresh: tuple[str, ...] = ()
+    left_aside: tuple[str, ...] = ()
 
 
 def import_checkpoint(
@@ -57,7 +60,8 @@ def import_checkpoint(
     languages: Sequence[str] = (),
     allow_mismatch: bool = False,
 ) -> ImportReport:
-    """Converts a checkpoint, and leaves the model in `output`.
+    """Converts a checkpoint, and leaves the model in `output`; one of towers or of BLIP, which is used as it is
+    published, is written anew where its weights do not fit and `allow_mismatch` says so.
 
     checkpoint: a folder or a name on the hub. first_joint_layer: None for half-way up. kept_grid: image tokens a side
     that are kept at the cut, by a compression that is still to be trained; 0 keeps all; None: 0, and 4 of a text body.
@@ -65,13 +69,37 @@ def import_checkpoint(
     that are missing are drawn, those left over are passed over.
 
     Raises:
-        ConfigurationError: there is no such checkpoint, the output is not empty, or a number does not fit.
+        ConfigurationError: there is no such checkpoint, the output is not empty, a number does not fit, or the
+            checkpoint is used as it is published.
         CheckpointError: it is of no known kind, its files are missing or torn, its weights do not fit its description,
             or its tokenizer does not fit its weights.
     """
     require_empty(output)
+    folder = checkpoint_folder(checkpoint)
+    if (kind := read_json(folder, DESCRIPTION).get("model_type")) in MENDED:
+        if not allow_mismatch or first_joint_layer is not None or kept_grid is not None or languages:
+            raise ConfigurationError(
+                f"{checkpoint} is a {kind}, which is used as it is published: name it as --model; "
+                "--allow-mismatch alone writes it anew with the weights that fit"
+            )
+        return _mended(kind, folder, output)
     report = _convert(checkpoint, output, first_joint_layer, kept_grid, tuple(languages), allow_mismatch)
     return replace(report, fingerprint=load_folder(output).fingerprint)
+
+
+def _mended(kind: str, folder: Path, output: Path) -> ImportReport:
+    wrong = write_what_fits(folder, output)
+    model = load_model(str(output))
+    return ImportReport(
+        name=model.name,
+        fingerprint=model.fingerprint,
+        kind=kind,
+        tasks=model.tasks,
+        languages=model.languages,
+        answers=len(model.answers),
+        missing=(*wrong["missing"], *wrong["of another shape"]),
+        left_over=tuple(wrong["left over"]),
+    )
 
 
 def require_empty(folder: Path) -> None:

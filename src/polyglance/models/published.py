@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -56,22 +56,36 @@ def load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
 
     Raises CheckpointError for a file that is torn, and for weights that are missing, left over or of another shape.
     """
+    network, wrong = read_network(kind, folder, dtype)
+    if any(wrong.values()):
+        told = "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in wrong.items() if names)
+        raise CheckpointError(
+            f"{folder}: expected the weights of {kind.__name__}, and there are {told}: get the files again, or let "
+            "`polyglance model import --allow-mismatch` write those anew that fit"
+        )
+    return network.eval()
+
+
+def read_network(kind: Any, folder: Path, dtype: torch.dtype | Literal["auto"]) -> tuple[Any, dict[str, list[str]]]:
+    """(a model of transformers, with weights drawn where there are none; the names of weights that do not fit it, by
+    what is wrong with them). Raises CheckpointError for a file that is torn."""
     try:
         with quiet():
             network, info = kind.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True
+                folder,
+                use_safetensors=True,
+                local_files_only=True,
+                dtype=dtype,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
     except Exception as error:  # a torn file or a wrong field raises anything: SafetensorError, KeyError, TypeError ...
         raise CheckpointError(f"{folder} cannot be used: {reason_of(error)}; copy the checkpoint anew") from error
-    wrong = {
+    return network, {
         "missing": sorted(info["missing_keys"]),
         "left over": sorted(info["unexpected_keys"]),
         "of another shape": sorted(name for name, *_ in info["mismatched_keys"]),
     }
-    if any(wrong.values()):
-        told = "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in wrong.items() if names)
-        raise CheckpointError(f"{folder}: expected the weights of {kind.__name__}, and there are {told}")
-    return network.eval()
 
 
 def _some(names: Sequence[str]) -> str:
