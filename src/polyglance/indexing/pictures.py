@@ -96,10 +96,11 @@ class PictureRun:
         total = len(self._found.paths)
         done = self._report.unchanged = total - len(pending)
         progress(done, total)
-        with _workers() as pool:
+        workers = min(_WORKERS, torch.get_num_threads())
+        with _pool(workers) as pool:
             prepared = _ahead(pool, (partial(self._prepare, path) for path in pending), 2 * _BATCH)
             readings = (self._reading(batch) for batch in batches(prepared, _BATCH))
-            for number, read in enumerate(_ahead(pool, readings, _WORKERS + 1), 1):
+            for number, read in enumerate(_ahead(pool, readings, workers + 1), 1):
                 self._write(read)
                 self._note([item for item in read.batch if isinstance(item, _Failed)])
                 if number % BATCHES_UNTIL_TIDY == 0:
@@ -216,11 +217,10 @@ class PictureRun:
 
 
 @contextmanager
-def _workers() -> Iterator[ThreadPoolExecutor]:
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
     """Threads for all that a run computes. Batches side by side, each in a thread, take less time than one after the
     other in all threads, whose parts wait for each other."""
     threads = torch.get_num_threads()
-    workers = min(_WORKERS, threads)
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,))
     try:
         yield pool
