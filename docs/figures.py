@@ -25,6 +25,7 @@ PAGES = (
             "scenes-mini",
             "adapters",
             "adapterdrop",
+            "checkpoints",
             "retrieval",
             "retrieve-rerank",
             "languages",
@@ -171,6 +172,43 @@ def rerank() -> str:
     return table(["20 pictures for one text, two cores", "bytes a picture (at most)", *times, "to reach"], lines)
 
 
+def index() -> str:
+    """A line a case and dtype."""
+    lines = []
+    for row in results("bench_index"):
+        memory = f"{row['peak_mib_at_a_quarter']:,} / {row['peak_mib_at_the_end']:,}"
+        lines.append([row["case"], row["dtype"], *_ratio(row), row["peer_batch"], memory])
+    head = [
+        "ours / theirs, ms a picture",
+        "ratio",
+        "to reach",
+        "their batch",
+        "our memory at a quarter / at the end, MiB",
+    ]
+    return table(["indexing JPEG files, two cores", "", *head], lines)
+
+
+def export() -> str:
+    """A line a checkpoint."""
+    lines = [
+        [row["case"], *_ratio(row), f"{row['least_cosine']:.3f}, {row['least_cosine_centred']:.3f}"]
+        for row in results("bench_export")
+    ]
+    head = ["int8 / bfloat16, ms a picture", "ratio", "to reach", "least cosine, less the mean"]
+    return table(["image tower, two cores", *head], lines)
+
+
+def _ratio(row: Row) -> list[str]:
+    """Times, their ratio with its spread, marked where it is less than it should be, and what it should be."""
+    (low, high), required = row["spread"], row["required"]
+    missed = " **" if required and row["ratio"] < required else ""
+    return [
+        f"{row['ours_ms']:.1f} / {row['peer_ms']:.1f}",
+        f"{row['ratio']:.2f} ({low:.2f} to {high:.2f}){missed}",
+        f"{required:g}" if required else "",
+    ]
+
+
 def emoji_questions() -> str:
     """A line a way; the kinds of question across."""
     rows = results("emoji_questions")
@@ -227,6 +265,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "peers": peers,
     "kernels": kernels,
     "rerank": rerank,
+    "index": index,
+    "export": export,
     "calibration": calibration,
     "emoji_questions": emoji_questions,
     "drop_depths": drop_depths,

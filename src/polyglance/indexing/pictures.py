@@ -32,7 +32,7 @@ Progress = Callable[[int, int], None]
 """Called with the number of files done and of all files."""
 
 BATCHES_UNTIL_TIDY: Final = 64
-_BATCH: Final = 32
+_BATCH: Final = 16
 _WORKERS: Final = 8
 """At most; they share torch's number of threads, which is the one setting for decoding and reading."""
 _Result = TypeVar("_Result")
