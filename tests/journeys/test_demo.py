@@ -1,9 +1,10 @@
-"""The whole demo, with a tiny untrained model: what it finds is chance, what it writes is not."""
+"""The whole demo, with a tiny untrained model (what it finds is chance, what it writes is not), and as it comes."""
 
 from PIL import Image
 
 from polyglance.cli.demo import run_demo, show_demo
 from polyglance.languages import DEMO_LANGUAGES
+from tests.cli.command import polyglance
 from tests.journeys.tiny import save_tiny_model
 
 
@@ -23,3 +24,11 @@ def test_the_demo_from_an_empty_folder_and_again(tmp_path, capsys):
 
     again = run_demo(tmp_path / "demo", model)
     assert (again.index.added, again.index.unchanged) == (0, 1670)
+
+
+def test_the_command_needs_no_network(tmp_path):
+    ended = polyglance("demo", "--json", cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(tmp_path / "cache"))
+    assert (ended.status, ended.errors) == (0, "")
+    assert ended.json["pictures"] == 1670
+    assert [search["reranked_rank"] for search in ended.json["searches"]].count(1) >= 12, "the bundled model finds them"
+    assert sum(one["answer"] == one["expected"] for one in ended.json["answers"]) >= 12

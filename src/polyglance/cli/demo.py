@@ -12,6 +12,7 @@ from polyglance.cli.output import console, one_line, progress, table
 from polyglance.data.gallery import gallery, gallery_folder
 from polyglance.errors import ConfigurationError
 from polyglance.languages import DEMO_LANGUAGES, NAMES
+from polyglance.models import BUNDLED
 from polyglance.scenes.sampling import FIRST_SEED
 from polyglance.types import IndexReport, SearchResponse, SearchResult
 
@@ -76,8 +77,8 @@ class Task:
     expected: Path
 
 
-def run_demo(folder: Path, model: str | None = None) -> DemoReport:
-    """Make, index, search, ask and draw; an earlier run's folder is used again. model: `scenes-mini` if None."""
+def run_demo(folder: Path, model: str = BUNDLED) -> DemoReport:
+    """Make, index, search, ask and draw; an earlier run's folder is used again."""
     from polyglance.library import Library
 
     make_pictures(folder)
