@@ -112,10 +112,12 @@ class PublishedTokenizer(Framed):
             fast = loaded.backend_tokenizer
         except Exception as error:  # as of `load_network`
             raise CheckpointError(f"{folder} holds no tokenizer that can be used: {reason_of(error)}") from error
-        if loaded.vocab_size > rows:
+        padding = loaded.pad_token_id or 0
+        subwords = max(loaded.vocab_size, padding + 1, *(index + 1 for index in fast.encode("a").ids))
+        if subwords > rows:
             raise CheckpointError(
                 f"{folder}: expected a tokenizer of at most {rows} subwords, as the embedding has, got one of "
-                f"{loaded.vocab_size}: copy the tokenizer's files of this checkpoint"
+                f"{subwords}: copy the tokenizer's files of this checkpoint"
             )
         if lowers:
             from tokenizers import normalizers
@@ -123,7 +125,7 @@ class PublishedTokenizer(Framed):
             fast.normalizer = normalizers.Sequence(
                 [normalizers.Lowercase(), *([fast.normalizer] if fast.normalizer else [])]
             )
-        super().__init__(fast, loaded.pad_token_id or 0)
+        super().__init__(fast, padding)
         self.max_tokens = min(max_tokens, loaded.model_max_length)
         self._rows, self._unknown = rows, loaded.unk_token_id or 0
 
