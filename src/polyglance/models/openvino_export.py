@@ -23,8 +23,7 @@ from polyglance.models.reading import Progress
 from polyglance.models.towers import INT8, acting
 
 SMOOTHING: Final = 0.5
-"""How much of the outliers of an activation its weights take over: what the paper has. nncf's own 0.95 leaves three to
-six times the error in random towers, whether or not some channels are 40 times as large as the others."""
+"""How much of the outliers of an activation its weights take over: what the paper has, where nncf has 0.95."""
 
 
 def save_int8(
