@@ -64,6 +64,7 @@ OURS = (
     Way("code-switched", translated=True, switched=True),
     Way("translate-train", asked=True),
     Way("few subwords and longer", translated=True, shared=True, times=2.5),
+    Way("higher rate", translated=True, times=2.5, rate=8e-3),
     Way("chosen translations", translated=True, chosen=True, shared=True),
     Way("few subwords and higher rate", translated=True, shared=True, times=2.5, rate=8e-3),
 )
