@@ -17,10 +17,6 @@ from time import perf_counter
 from typing import Final, Literal, Self, TypeVar
 from weakref import finalize
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.data.images import decode
@@ -30,7 +26,8 @@ from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, nearest
 from polyglance.models import FOR_PHOTOGRAPHS, load_model, source_of
 from polyglance.models.cut_model import CutModel
-from polyglance.models.protocol import ImageBatch, JointModel, PairScorer
+from polyglance.models.protocol import JointModel, PairScorer
+from polyglance.models.reading import image_batch, open_picture
 from polyglance.models.scoring import load_reranker
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TaskModel, load_task
@@ -336,7 +333,7 @@ class Library:
 
     def _read_source(self, picture: PictureSource) -> TokenStates:
         if isinstance(picture, bytes):
-            return self._read_pixels(self.model.preprocess(decode(picture)))
+            return self.model.read_images(image_batch([self.model.preprocess(decode(picture))]))
         return self._read(absolute(picture))
 
     def _read(self, path: str) -> TokenStates:
@@ -344,13 +341,10 @@ class Library:
         if facts is not None and not has_changed(facts):
             return TokenStates.load(self._database.states.get([facts.content]), "image")
         try:
-            pixels = self.model.preprocess(decode(path))
+            _, opened = open_picture(self.model, path)
         except PictureError as error:
             raise PictureError(f"{printable(path)}: {error}") from error
-        return self._read_pixels(pixels)
-
-    def _read_pixels(self, pixels: NDArray[np.uint8]) -> TokenStates:
-        return self.model.read_images(ImageBatch(torch.from_numpy(pixels[None])))
+        return self.model.read_images(image_batch([opened]))
 
     def _require(self, task: Task) -> None:
         """Raises ConfigurationError for a model that was not trained for it: what it gave would mean nothing."""

@@ -1,8 +1,10 @@
 """A published checkpoint's way through the real command: imported, trained, searched by and asked."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,7 +12,7 @@ from typer.testing import CliRunner
 
 from polyglance.cli.app import app
 from tests.cli.command import polyglance
-from tests.single_stream_checkpoints import ANSWERS, bert, vilt, vilt_processor
+from tests.single_stream_checkpoints import ANSWERS, bert, oscar, vilt, vilt_processor
 
 COLOURS = ["red", "green", "blue", "white"]
 
@@ -53,6 +55,44 @@ def test_a_checkpoint_becomes_a_model_that_searches(folder: Path, write, more) -
     found = json.loads(here("search", "a star on a red plate", "--library", library, "--json"))["results"]
     assert len(found) == 4
     assert all(one["rerank_score"] is not None for one in found)
+
+
+def test_a_model_of_regions_is_trained_searched_by_and_asked(folder: Path) -> None:
+    oscar(folder / "vinvl", normed=True)
+    pictures, generator = folder / "seen", np.random.default_rng(0)
+    shutil.copytree(folder / "pictures", pictures)
+    lines = (folder / "questions.jsonl").read_text().replace("pictures/", "seen/")
+    (folder / "seen.jsonl").write_text(lines)
+    (folder / "captions-seen.jsonl").write_text((folder / "captions.jsonl").read_text().replace("pictures/", "seen/"))
+    for number, colour in enumerate(COLOURS):
+        features = generator.normal(size=(number + 1, 2048)).astype(np.float32)
+        boxes = np.tile(np.array([[0, 0, 30, 40]], np.float32), (number + 1, 1))
+        np.savez(pictures / f"{colour}.npz", features=features, boxes=boxes, image_size=(60 + 20 * number, 50))
+    mine, trained, answers, library = (str(folder / f"{name}-vinvl") for name in ("my", "trained", "asked", "library"))
+    here("model", "import", str(folder / "vinvl"), "--output", mine)
+    for output, *words in (
+        (trained, "retrieval", "--data", str(folder / "captions-seen.jsonl"), "--epochs", "1", "--batch", "4"),
+        (answers, "vqa", "--data", str(folder / "seen.jsonl"), "--steps", "3", "--batch", "2", "--all-weights"),
+    ):
+        done = polyglance("train", *words, "--model", mine, "--output", output)
+        assert done.status == 0, done.errors
+    (pictures / "white.npz").unlink()
+    indexed = json.loads(here("index", str(pictures), "--library", library, "--model", trained, "--json"))
+    assert indexed["added"] == 3
+    assert [Path(one["path"]).name for one in indexed["failed"]] == ["white.png"]
+    assert "white.npz" in indexed["failed"][0]["reason"]
+    found = json.loads(here("search", "a star on a red plate", "--library", library, "--json"))["results"]
+    assert {Path(one["path"]).name for one in found} == {"red.png", "green.png", "blue.png"}
+    answered = json.loads(
+        here("ask", "is this a star?", "--image", str(pictures / "red.png"), "--model", answers, "--json")
+    )
+    assert {one["answer"] for one in answered["answers"]} <= set(ANSWERS)
+    np.savez(pictures / "white.npz", features=features, boxes=boxes, image_size=(120, 50))
+    report = json.loads(
+        here("evaluate", "vqa", "--data", str(folder / "seen.jsonl"), "--split", "train", "--model", answers, "--json")
+    )
+    assert (report["questions"], report["missing"]) == (4, 0)
+    assert report["controls"].keys() >= {"blank", "shuffled"}
 
 
 def test_an_imported_answerer_answers_as_the_original(folder: Path) -> None:

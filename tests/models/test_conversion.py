@@ -13,6 +13,7 @@ from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.conversion import import_checkpoint
 from polyglance.models.protocol import ImageBatch
+from polyglance.models.reading import image_batch
 from polyglance.nn.states import TokenStates
 from tests.single_stream_checkpoints import (
     ANSWERS,
@@ -150,15 +151,15 @@ def test_regions_get_the_places_of_their_boxes_where_the_model_wants_them(tmp_pa
         boxes = np.tile(np.array([[0, 0, 50, 40]], np.float32), (count, 1))
         return Regions(generator.normal(size=(count, width)).astype(np.float32), boxes, (100.0, 80.0))
 
-    batch = model.regions([seen(3, 2048), seen(1, 2054)])
-    assert batch.features.shape == (2, 3, 2054)
-    assert batch.mask.tolist() == [[True] * 3, [True, False, False]]
-    torch.testing.assert_close(batch.features[0, 0, 2048:], torch.tensor([0, 0, 0.5, 0.5, 0.5, 0.5]))
-    texts = model.read_text(model.tokenize(TEXTS[:2]))
-    assert model.match(texts, model.read_images(batch)).shape == (2,)
+    batch = image_batch([model.preprocess_regions(one) for one in (seen(3, 2048), seen(1, 2054))])
+    assert batch.pixels.shape == (2, 3, 2054)
+    torch.testing.assert_close(batch.pixels[0, 0, 2048:], torch.tensor([0, 0, 0.5, 0.5, 0.5, 0.5]))
+    images, texts = model.read_images(batch), model.read_text(model.tokenize(TEXTS[:2]))
+    assert images.mask.tolist() == [[True] * 3, [True, False, False]]
+    assert model.match(texts, images).isfinite().all()
     with pytest.raises(ConfigurationError, match="regions of 2054 values, got regions of 100"):
-        model.regions([seen(1, 100)])
-    with pytest.raises(ConfigurationError, match="reads regions, got a ImageBatch"):
+        model.preprocess_regions(seen(1, 100))
+    with pytest.raises(ConfigurationError, match="reads regions, got pictures as pixels"):
         model.read_images(ImageBatch(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)))
     with pytest.raises(ConfigurationError, match="no pixels"):
         model.preprocess(squares(["red"])[0])

@@ -1,6 +1,7 @@
 """Imported single-stream models give what the originals give, to 1e-5: every layer's states, for texts alone, pictures
 alone and both, and the results of their heads."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from transformers import PreTrainedModel
 
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.conversion import import_checkpoint
-from polyglance.models.protocol import ImageBatch, RegionBatch, TextBatch
+from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.reading import image_batch
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from tests.single_stream_checkpoints import (
@@ -87,14 +89,25 @@ def test_lower_layers_read_a_text_as_the_original_does(write, tmp_path: Path) ->
 # -- regions -----------------------------------------------------------------------------------------------------------
 
 
-def regions(width: int) -> RegionBatch:
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the originals are given. features: (batch, regions, width). mask: where there is a region."""
+
+    features: torch.Tensor
+    mask: torch.Tensor
+
+    def batch(self) -> ImageBatch:
+        return image_batch([row[real].numpy() for row, real in zip(self.features, self.mask, strict=True)])
+
+
+def regions(width: int) -> Seen:
     """Of different numbers, one among them."""
     torch.manual_seed(1)
     mask = torch.arange(max(REGIONS))[None] < torch.tensor(REGIONS)[:, None]
-    return RegionBatch(torch.randn(*mask.shape, width), mask)
+    return Seen(torch.randn(*mask.shape, width), mask)
 
 
-def region_states(original: object, texts: TextBatch, pictures: RegionBatch) -> tuple[torch.Tensor, ...]:
+def region_states(original: object, texts: TextBatch, pictures: Seen) -> tuple[torch.Tensor, ...]:
     if isinstance(original, PreTrainedModel):
         return original(
             **text_inputs(texts),
@@ -115,14 +128,14 @@ def test_models_of_regions(write, width: int, tmp_path: Path) -> None:
     theirs = write(tmp_path)
     model = imported(tmp_path)
     texts, pictures = model.tokenize(TEXTS), regions(width)
-    text, image = model.read_text(texts), model.read_images(pictures)
+    text, image = model.read_text(texts), model.read_images(pictures.batch())
     assert torch.equal(image.mask, pictures.mask)
     both = region_states(theirs, texts, pictures)
     for (ours, mask), expected in zip(joint_states(model, text, image), both, strict=True):
         close(ours[mask], expected[mask])
     # Alone: the other side is there, and nobody sees it
     nothing = torch.zeros_like
-    alone = region_states(theirs, texts, RegionBatch(pictures.features, nothing(pictures.mask)))
+    alone = region_states(theirs, texts, Seen(pictures.features, nothing(pictures.mask)))
     for (ours, mask), expected in zip(joint_states(model, text), alone, strict=True):
         close(ours[mask], expected[:, : mask.shape[1]][mask])
     alone = region_states(theirs, TextBatch(texts.ids, nothing(texts.mask)), pictures)
@@ -135,12 +148,12 @@ def test_lower_layers_read_regions_as_the_original_does(tmp_path: Path) -> None:
     theirs = visual_bert(tmp_path)
     model = imported(tmp_path, cut=2)
     texts, pictures = model.tokenize(TEXTS), regions(REGION_WIDTH)
-    seen = RegionBatch(pictures.features, torch.zeros_like(pictures.mask))
+    seen = Seen(pictures.features, torch.zeros_like(pictures.mask))
     text = region_states(theirs, texts, seen)[2][:, : texts.mask.shape[1]]
     close(model.read_text(texts).hidden[texts.mask], text[texts.mask])
     unseen = TextBatch(texts.ids, torch.zeros_like(texts.mask))
     image = region_states(theirs, unseen, pictures)[2][:, texts.mask.shape[1] :]
-    close(model.read_images(pictures).hidden[pictures.mask], image[pictures.mask])
+    close(model.read_images(pictures.batch()).hidden[pictures.mask], image[pictures.mask])
 
 
 @torch.no_grad()
@@ -151,7 +164,7 @@ def test_a_pooled_result_is_the_originals(tmp_path: Path) -> None:
     out = theirs(
         **text_inputs(texts), visual_embeds=pictures.features, visual_attention_mask=pictures.mask.long()
     ).pooler_output
-    close(model.joint("match", model.read_text(texts), model.read_images(pictures))[0], out)
+    close(model.joint("match", model.read_text(texts), model.read_images(pictures.batch()))[0], out)
 
 
 # -- patches -----------------------------------------------------------------------------------------------------------

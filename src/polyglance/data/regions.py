@@ -1,8 +1,8 @@
 """Region features: what a detector saw in a picture, as bottom-up attention (arXiv:1707.07998) and VinVL
 (arXiv:2101.00529) keep it.
 
-An npz file a picture: `features` (regions, width), `boxes` (regions, 4), each x1, y1, x2, y2 in pixels, and
-`image_size` (width, height). Pickle in it is never read.
+A picture has one npz file, beside it and of its name but for the suffix: `features` (regions, width), `boxes`
+(regions, 4), each x1, y1, x2, y2 in pixels, and `image_size` (width, height). Pickle in it is never read.
 """
 
 import os
@@ -33,11 +33,21 @@ class Regions:
     def width(self) -> int:
         return int(self.features.shape[1])
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the picture in whole pixels."""
+        return round(self.image_size[0]), round(self.image_size[1])
+
     def with_places(self) -> Float[np.ndarray, "regions width_and_6"]:
         """With six values behind the features of each: x1, y1, x2, y2, width and height, as shares of the picture's
         (OSCAR, arXiv:2004.06165, section 3)."""
         corners = self.boxes / np.array([*self.image_size, *self.image_size], np.float32)
         return np.concatenate([self.features, corners, corners[:, 2:] - corners[:, :2]], axis=1)
+
+
+def regions_beside(picture: str | os.PathLike[str]) -> Path:
+    """The file of what a detector saw in a picture."""
+    return Path(picture).with_suffix(".npz")
 
 
 def read_regions(path: str | os.PathLike[str]) -> Regions:

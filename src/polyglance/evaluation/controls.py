@@ -16,7 +16,7 @@ from torch import Tensor
 from polyglance.data.questions import Question
 from polyglance.evaluation.answers import AnswerScores, answer_report, by_language, overall_accuracy, score_answers
 from polyglance.models.protocol import ImageBatch, JointModel
-from polyglance.models.reading import read_pictures
+from polyglance.models.reading import image_batch, read_pictures, reads_regions
 from polyglance.nn.states import TokenStates
 
 QUESTIONS: Final = 256
@@ -44,8 +44,7 @@ def answer_questions(
     """
     paths = list(dict.fromkeys(question.image for question in questions))
     pictures = _as_stored(read_pictures(model, paths, report and partial(_tell, report, "pictures")))
-    white = torch.from_numpy(model.preprocess(Image.new("RGB", (256, 256), "white"))[None])
-    blank = _as_stored(model.read_images(ImageBatch(white)))
+    blank = _as_stored(model.read_images(_blank(model)))
     row_of = {path: row for row, path in enumerate(paths)}
     own = torch.tensor([row_of[question.image] for question in questions])
     seen = [(pictures, own), (blank, torch.zeros_like(own))]
@@ -61,6 +60,13 @@ def answer_questions(
             _tell(report, "questions", start + len(asked), len(questions))
     said = [tuple(model.answers[index] for index in found) for found in answered]
     return Answered(said[0], said[1], said[2] if len(said) > 2 else None)
+
+
+def _blank(model: JointModel) -> ImageBatch:
+    """A white picture; to a detector there is one thing, of no features, in no place."""
+    if reads_regions(model):
+        return ImageBatch(torch.zeros(1, 1, model.config.region_width))
+    return image_batch([model.preprocess(Image.new("RGB", (256, 256), "white"))])
 
 
 def most_frequent(questions: Sequence[Question], counted: Sequence[Question]) -> tuple[str, ...]:

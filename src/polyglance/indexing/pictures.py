@@ -14,13 +14,12 @@ from typing import Final, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float32
-from numpy.typing import NDArray
-from PIL import Image
 
-from polyglance.data.images import content_hash, decode, find_pictures, picture_stat
+from polyglance.data.images import content_hash, find_pictures, picture_stat
 from polyglance.data.texts import is_of_text
 from polyglance.errors import PictureError
-from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.protocol import JointModel
+from polyglance.models.reading import Picture, image_batch, open_picture
 from polyglance.nn.states import TokenStates
 from polyglance.query import is_utf8, printable
 from polyglance.store.lance import LanceDatabase
@@ -40,10 +39,10 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """A file ready for the model. pixels: None where its content has been read already."""
+    """A file ready for the model. picture: None where its content has been read already."""
 
     facts: PictureFacts
-    pixels: NDArray[np.uint8] | None
+    picture: Picture | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,39 +127,31 @@ class PictureRun:
             file = picture_stat(path)
             content = content_hash(path)
             changed = path in self._known and content != self._known[path].content
-            size, pixels = self._sizes.get(content), None
+            size, picture = self._sizes.get(content), None
             if size is None:
-                image = decode(path)
-                size, pixels = image.size, self._preprocess(image)
+                size, picture = open_picture(self._model, path)
         except PictureError as error:
             return _Failed(path, str(error), changed)
         folder = max((folder for folder in self._folders if _is_in(path, folder)), key=len)
-        return _Prepared(PictureFacts(path, folder, content, file.st_size, file.st_mtime_ns, *size), pixels)
-
-    def _preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
-        try:
-            return self._model.preprocess(image)
-        except Exception as error:  # one odd picture never ends a run
-            width, height = image.size
-            raise PictureError(f"{self._model.name} cannot take a picture of {width} x {height}: {error}") from error
+        return _Prepared(PictureFacts(path, folder, content, file.st_size, file.st_mtime_ns, *size), picture)
 
     def _reading(self, batch: Sequence[_Prepared | _Failed]) -> Callable[[], _Read]:
         """What is to be done in a worker thread for a batch. Contents that an earlier batch has are left to it: it is
         written first."""
-        fresh: dict[str, NDArray[np.uint8]] = {}
+        fresh: dict[str, Picture] = {}
         for item in batch:
-            if isinstance(item, _Prepared) and item.pixels is not None and item.facts.content not in self._sizes:
-                fresh[item.facts.content] = item.pixels
+            if isinstance(item, _Prepared) and item.picture is not None and item.facts.content not in self._sizes:
+                fresh[item.facts.content] = item.picture
         self._sizes |= {
             item.facts.content: (item.facts.width, item.facts.height) for item in batch if isinstance(item, _Prepared)
         }
         return partial(self._read, batch, fresh)
 
-    def _read(self, batch: Sequence[_Prepared | _Failed], fresh: Mapping[str, NDArray[np.uint8]]) -> _Read:
+    def _read(self, batch: Sequence[_Prepared | _Failed], fresh: Mapping[str, Picture]) -> _Read:
         """Runs in worker threads."""
         if not fresh:
             return _Read(batch, {}, {})
-        read = self._model.read_images(ImageBatch(torch.from_numpy(np.stack(list(fresh.values()))))).store()
+        read = self._model.read_images(image_batch(list(fresh.values()))).store()
         return _Read(batch, dict(zip(fresh, read, strict=True)), dict(zip(fresh, self._embedded(read), strict=True)))
 
     def _embedded(self, states: Sequence[StoredStates]) -> Float32[np.ndarray, "pictures dim"]:

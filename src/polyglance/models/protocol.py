@@ -29,18 +29,10 @@ class TextBatch:
 
 @dataclass(frozen=True, eq=False)
 class ImageBatch:
-    """pixels: (batch, 3, height, width) uint8, RGB."""
+    """pixels: (batch, 3, height, width) uint8, RGB. Of a model that reads what a detector saw: (batch, regions, width),
+    with NaN behind the regions of a picture that has fewer than another."""
 
-    pixels: UInt8[Tensor, "batch 3 height width"]
-
-
-@dataclass(frozen=True, eq=False)
-class RegionBatch:
-    """Pictures as what a detector saw in them. features: (batch, regions, width). mask: (batch, regions), True for a
-    region, False for the padding behind."""
-
-    features: Float[Tensor, "batch regions width"]
-    mask: Bool[Tensor, "batch regions"]
+    pixels: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch regions width"]
 
 
 class JointModel(Protocol):

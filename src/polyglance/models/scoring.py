@@ -3,15 +3,14 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor
 
 from polyglance.errors import ConfigurationError
 from polyglance.models import load_model
-from polyglance.models.protocol import ImageBatch, JointModel, PairScorer
+from polyglance.models.protocol import JointModel, PairScorer
+from polyglance.models.reading import image_batch
 from polyglance.models.sentence_transformers import PREFIX, load_scorer
 
 
@@ -39,8 +38,7 @@ class JointScorer:
         first_texts, text_rows = _distinct(texts)
         first_images, image_rows = _distinct([id(image) for image in images])
         read = self.model.read_text(self.model.tokenize([texts[row] for row in first_texts]))
-        pixels = np.stack([self.model.preprocess(images[row]) for row in first_images])
-        seen = self.model.read_images(ImageBatch(torch.from_numpy(pixels)))
+        seen = self.model.read_images(image_batch([self.model.preprocess(images[row]) for row in first_images]))
         slope, offset = self.model.calibration
         return slope * self.model.match(read[text_rows], seen[image_rows]).float() + offset
 

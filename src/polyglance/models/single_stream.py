@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from polyglance.adapters.checkpoint import unfilled
 from polyglance.adapters.routing import Adaptation
@@ -22,7 +21,7 @@ from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
 from polyglance.models.cut_model import CutConfig, CutModel, read_off
 from polyglance.models.languages import Language
-from polyglance.models.protocol import ImageBatch, RegionBatch, TextBatch
+from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.encoder import Encoder, unit
 from polyglance.nn.states import TokenStates
 from polyglance.nn.token_head import TokenHead
@@ -220,21 +219,17 @@ class SingleStreamModel(CutModel):
         )
         return np.asarray(canvas).transpose(2, 0, 1).copy()
 
-    def regions(self, pictures: Sequence[Regions]) -> RegionBatch:
-        """Region features as the model wants them, padded to the most; with the places of the boxes behind the features
+    def preprocess_regions(self, picture: Regions) -> Float[np.ndarray, "regions width"]:
+        """What a detector saw in one picture, as the model wants it: with the places of the boxes behind the features
         where it wants these as well. Raises ConfigurationError for regions of another width."""
-        wanted, rows = self.config.region_width, []
-        for picture in pictures:
-            if self.config.sight != "regions" or wanted - picture.width not in (0, PLACES):
-                raise ConfigurationError(
-                    f"{self.name} reads {self.config.sight}"
-                    + (f" of {wanted} values" if self.config.sight == "regions" else "")
-                    + f", got regions of {picture.width}"
-                )
-            features = picture.features if picture.width == wanted else picture.with_places()
-            rows.append(torch.from_numpy(features))
-        mask = pad_sequence([torch.ones(len(row), dtype=torch.bool) for row in rows], batch_first=True)
-        return RegionBatch(pad_sequence(rows, batch_first=True).to(self.device), mask.to(self.device))
+        wanted = self.config.region_width
+        if self.config.sight != "regions" or wanted - picture.width not in (0, PLACES):
+            raise ConfigurationError(
+                f"{self.name} reads {self.config.sight}"
+                + (f" of {wanted} values" if self.config.sight == "regions" else "")
+                + f", got regions of {picture.width}"
+            )
+        return picture.features if picture.width == wanted else picture.with_places()
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -289,33 +284,33 @@ class SingleStreamModel(CutModel):
                 found[code] = head(x[rows][places[rows]], self.embeddings(code), inverse)
             return found
 
-    def read_images(self, batch: ImageBatch | RegionBatch) -> TokenStates:
+    def read_images(self, batch: ImageBatch) -> TokenStates:
         """Lower layers over each picture alone, compressed."""
         return self.compress(self.see(batch))
 
-    def see(self, batch: ImageBatch | RegionBatch) -> Float[Tensor, "batch tokens width"]:
+    def see(self, batch: ImageBatch) -> Float[Tensor, "batch tokens width"]:
         """The first half of `read_images`: all image tokens, zeros behind those of a picture that has fewer.
 
         Raises ConfigurationError for pixels where the model reads regions, or the other way round.
         """
         with self._gradients():
-            x = self._looked_at(batch)
-            mask = batch.mask.to(self.device) if isinstance(batch, RegionBatch) else is_real(x)
+            x, mask = self._looked_at(batch.pixels.to(self.device))
             tokens: Tensor = self.image_layers(self.image_norm(x), mask)
             return tokens
 
-    def _looked_at(self, batch: ImageBatch | RegionBatch) -> Float[Tensor, "batch tokens width"]:
-        """What the lowest layer reads of pictures, but for a norm."""
-        if isinstance(batch, RegionBatch) != (self.config.sight == "regions"):
-            raise ConfigurationError(f"{self.name} reads {self.config.sight}, got a {type(batch).__name__}")
+    def _looked_at(self, pixels: Tensor) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
+        """(what the lowest layer reads of pictures, but for a norm; where it is no padding)."""
+        sight = self.config.sight
+        if (pixels.ndim == 3) != (sight == "regions"):
+            raise ConfigurationError(
+                f"{self.name} reads {sight}, got pictures as {'regions' if pixels.ndim == 3 else 'pixels'}"
+            )
         x: Tensor
-        if isinstance(batch, RegionBatch):
-            x = self.stem(batch.features.to(self.device, self.kept_position.dtype))
-        elif self.config.sight == "patches":
-            x = self.stem(batch.pixels.to(self.device), self.image_position)
-        else:
-            x = self.stem(batch.pixels.to(self.device)) + self.image_position
-        return x
+        if sight == "regions":
+            mask = ~pixels.isnan().any(dim=-1)
+            return self.stem(pixels.nan_to_num().to(self.kept_position.dtype)), mask
+        x = self.stem(pixels, self.image_position) if sight == "patches" else self.stem(pixels) + self.image_position
+        return x, is_real(x)
 
     def compress(self, tokens: Float[Tensor, "batch tokens width"]) -> TokenStates:
         if self.config.compression == "none":

@@ -1,38 +1,21 @@
 """What the frozen layers of a model make of picture files: computed once, and kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from polyglance.data.images import decode
-from polyglance.data.lines import named
-from polyglance.errors import DataError, PictureError
 from polyglance.models.cut_model import CutModel
-from polyglance.models.protocol import ImageBatch
+from polyglance.models.reading import file_facts, open_pictures
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.states import TokenStates
 from polyglance.nn.vision import is_real
 from polyglance.training.state_cache import KeptStates, hash_of
-
-
-def read_pixels(model: CutModel, paths: Sequence[Path]) -> UInt8[Tensor, "pictures 3 height width"]:
-    """Raises DataError that names all that cannot be read."""
-    pixels, failed = [], []
-    for path in paths:
-        try:
-            pixels.append(model.preprocess(decode(path)))
-        except PictureError as error:
-            failed.append(f"{path}: {error}")
-    if failed:
-        raise DataError(named(failed))
-    return torch.from_numpy(np.stack(pixels))
 
 
 def fingerprint_below(model: CutModel, compressed: bool = False) -> str:
@@ -78,7 +61,7 @@ class PictureInputs:
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
         """Files are known by their place, size and time."""
-        facts = [(str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in self.images]
+        facts = [(str(path), *file_facts(self.model, path)) for path in self.images]
         return {"files": torch.tensor(list(sha256(repr(facts).encode(errors="surrogateescape")).digest()))}
 
     def __len__(self) -> int:
@@ -87,9 +70,9 @@ class PictureInputs:
     def embed(
         self, rows: Int[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
-        pixels = read_pixels(self.model, [self.images[row] for row in rows.tolist()])
+        pictures = open_pictures(self.model, [self.images[row] for row in rows.tolist()])
         with torch.autocast(self.model.device.type, torch.bfloat16):
-            seen = self.model.see(ImageBatch(pixels))
+            seen = self.model.see(pictures)
             if not self.compressed:
                 return seen, is_real(seen)
             states = self.model.compress(seen)

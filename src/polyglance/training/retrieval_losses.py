@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from polyglance.errors import ConfigurationError
 from polyglance.models.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.reading import PICTURES, TEXTS
+from polyglance.models.reading import PICTURES, TEXTS, open_pictures
 from polyglance.nn.states import TokenStates
 from polyglance.training.caption_source import CaptionBatch, CaptionSource
 from polyglance.training.devices import Devices, Precision
-from polyglance.training.kept_pictures import PictureInputs, is_frozen, kept_pictures, read_pixels, reads_once
+from polyglance.training.kept_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
 from polyglance.training.loop import Losses, Report, hold_statistics
 from polyglance.training.losses import (
     binary_match,
@@ -147,7 +147,7 @@ class RetrievalLosses(nn.Module):
             "mined", torch.full((len(source.captions), NEAREST), -1, dtype=torch.int32) if settings.mine else None
         )
         self._thread = ThreadPoolExecutor(1)
-        self._ahead: tuple[int, Future[tuple[CaptionBatch, Tensor | None]]] | None = None
+        self._ahead: tuple[int, Future[tuple[CaptionBatch, ImageBatch | None]]] | None = None
 
     def train(self, mode: bool = True) -> "RetrievalLosses":
         super().train(mode)
@@ -158,13 +158,13 @@ class RetrievalLosses(nn.Module):
         """Of a batch. Processes share what is read, embedded and matched, and each has the losses of the whole."""
         if self._mines_at(number):
             self._mine()
-        batch, pixels = self._batch(number)
+        batch, pictures = self._batch(number)
         generator = torch.Generator().manual_seed(self.settings.seed << 32 | number)
         rows, device = len(batch.texts), self.model.device
         with self.devices.autocast():
             tokens, share = self.model.tokenize(batch.texts), self.devices.share(rows)
             texts = self.model.read_text(TextBatch(tokens.ids[share.to(device)], tokens.mask[share.to(device)]))
-            images = self._images(batch.rows[share], pixels)
+            images = self._images(batch.rows[share], pictures)
             terms: Losses = {}
             cosines = torch.zeros(rows, rows, device=device)
             if self.settings.mode != "cross":
@@ -176,9 +176,9 @@ class RetrievalLosses(nn.Module):
                 terms |= self._of_pairs(batch, texts, images, cosines, generator)
         return terms
 
-    def _images(self, rows: Int[Tensor, " rows"], pixels: Tensor | None) -> TokenStates:
-        if pixels is not None:
-            return self.model.read_images(ImageBatch(pixels))
+    def _images(self, rows: Int[Tensor, " rows"], pictures: ImageBatch | None) -> TokenStates:
+        if pictures is not None:
+            return self.model.read_images(pictures)
         assert self._kept is not None
         return kept_pictures(self.model, self._kept, rows, self._compressed)
 
@@ -250,21 +250,21 @@ class RetrievalLosses(nn.Module):
         coin = (torch.rand(len(scores), generator=generator) < 0.5).to(right.device)
         return {"match": binary_match(right, torch.where(coin, wrong[:, 0], wrong[:, 1]))}
 
-    def _batch(self, number: int) -> tuple[CaptionBatch, Tensor | None]:
-        """A batch and the pixels of this process's share; the next ones are drawn and decoded meanwhile in a thread."""
+    def _batch(self, number: int) -> tuple[CaptionBatch, ImageBatch | None]:
+        """A batch and the pictures of this process's share; the next are drawn and opened meanwhile in a thread."""
         batch = self._ahead[1].result() if self._ahead and self._ahead[0] == number else self._drawn(number)
         following = number + 1
         self._ahead = None if self._mines_at(following) else (following, self._thread.submit(self._drawn, following))
         return batch
 
-    def _drawn(self, number: int) -> tuple[CaptionBatch, Tensor | None]:
+    def _drawn(self, number: int) -> tuple[CaptionBatch, ImageBatch | None]:
         batch = self.source(number, self.mined)
         if self._kept is not None:
             return batch, None
-        return batch, self._pixels(batch.rows[self.devices.share(len(batch.rows))])
+        return batch, self._opened(batch.rows[self.devices.share(len(batch.rows))])
 
-    def _pixels(self, rows: Int[Tensor, " rows"]) -> Tensor:
-        return read_pixels(self.model, [self.source.images[row] for row in rows.tolist()])
+    def _opened(self, rows: Int[Tensor, " rows"]) -> ImageBatch:
+        return open_pictures(self.model, [self.source.images[row] for row in rows.tolist()])
 
     def _mines_at(self, number: int) -> bool:
         """Before the first epoch and every few epochs; a run that goes on there mines the same again."""
@@ -278,7 +278,7 @@ class RetrievalLosses(nn.Module):
         with self.devices.autocast():
             images = torch.cat(
                 [
-                    self.model.embed(self._images(rows, None if self._kept else self._pixels(rows)))
+                    self.model.embed(self._images(rows, None if self._kept else self._opened(rows)))
                     for rows in torch.arange(len(self.source.images)).split(PICTURES)
                 ]
             )

@@ -23,13 +23,13 @@ from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.checkpoint import save_model
 from polyglance.models.cut_model import TASKS, CutModel, in_order
-from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.reading import PICTURES
+from polyglance.models.protocol import TextBatch
+from polyglance.models.reading import PICTURES, open_pictures
 from polyglance.nn.states import TokenStates
 from polyglance.training.beginning import check_beginning, remade, require_trainable
 from polyglance.training.caption_source import texts_too_long
 from polyglance.training.devices import Devices, Precision
-from polyglance.training.kept_pictures import PictureInputs, is_frozen, kept_pictures, read_pixels, reads_once
+from polyglance.training.kept_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
 from polyglance.training.loop import Losses, Report, Schedule, fit, hold_statistics, read_log
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.training.task import Shuffled
@@ -298,8 +298,8 @@ class VqaLosses(nn.Module):
         if self._kept is not None:
             return kept_pictures(self.model, self._kept, rows, self._compressed)
         different, place = rows.unique(return_inverse=True)
-        pixels = read_pixels(self.model, [self.images[row] for row in different.tolist()])
-        return self.model.read_images(ImageBatch(pixels))[place.to(self.model.device)]
+        pictures = open_pictures(self.model, [self.images[row] for row in different.tolist()])
+        return self.model.read_images(pictures)[place.to(self.model.device)]
 
 
 def _is_trained(name: str, model: CutModel, settings: VqaSettings) -> bool:
