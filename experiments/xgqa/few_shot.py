@@ -6,13 +6,13 @@ from copy import deepcopy
 from experiments.scenes_mini import read_scenes
 from experiments.xgqa.asked import AnswerLosses, Asked
 from experiments.xgqa.bodies import World, bundled
-from experiments.xgqa.ways import Bodies, Way, beside_english, learned
+from experiments.xgqa.ways import Bodies, Way, beside_english, in_two_languages, learned
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.scenes import meaning as m
 from polyglance.scenes.questions import sample_question
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
-from polyglance.training.languages import LanguageSettings, MeaningLosses, frozen
+from polyglance.training.languages import LanguageSettings, MeaningLosses, frozen, sharing
 from polyglance.training.loop import Losses, Schedule, fit
 
 
@@ -39,23 +39,30 @@ class Shots:
 
 
 def few_shot(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, seed: int) -> SingleStreamModel:
-    """The way's model with its language trained on; in a way that has translations these are learned from as well."""
+    """The way's model with its language trained on, at half the rate at which it was learned.
+
+    In a way that has translations these are learned from as well, and the questions beside what they are in English:
+    the questions of xGQA's few-shot training are translations too.
+    """
     world = bodies.world
     language, _, _ = learned(bodies, way, code)
     model = deepcopy(bodies.of(way))
     folder = world.folder / "few-shot" / f"{way.name.replace(' ', '-')}-{code}-{shots}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     steps = world.settings.shot_steps
-    with frozen(model):
+    with frozen(model), sharing(language, world.sentences(code), way.parts):
         model.add_language(language)
-        answers = AnswerLosses(model, code, examples.first(shots), seed)
-        pairs = beside_english(world, way, code)
+        asked = examples.first(shots)
+        answers = AnswerLosses(model, code, asked, seed)
+        questions = [question for _, question, _ in asked.rows]
+        pairs = [*beside_english(world, way, code), *in_two_languages(code, questions)] if way.translated else []
         meanings = MeaningLosses(model, language, pairs, None, LanguageSettings(seed=seed)) if pairs else None
 
         def losses(step: int) -> Losses:
             held = meanings(step) if meanings else {}
             return {**answers(step), **{f"meaning_{name}": loss for name, loss in held.items()}}
 
-        fit("answers", language, losses, Schedule(steps, 5e-4, warmup=min(10, steps // 4)), folder, world.report)
+        schedule = Schedule(steps, way.rate / 2, warmup=min(10, steps // 4))
+        fit("answers", language, losses, schedule, folder, world.report)
     model.add_language(language)
     return model

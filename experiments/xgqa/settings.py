@@ -32,7 +32,7 @@ class Settings:
     meaning_steps: int = 600
     shots: tuple[int, ...] = (1, 5, 10, 20, 25, 48)
     shot_questions: int = 30
-    shot_steps: int = 150
+    shot_steps: int = 400
 
 
 SMALL = Settings(

@@ -1,6 +1,7 @@
 """The ways across, each of which gives a language to a body: the paper's three, and ours."""
 
 import random
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,8 +36,8 @@ class Way:
     """adapter: whether there is one beside the embeddings. translated: whether translations are learned from; pictured:
     and whether they are held beside pictures; switched: and whether English with words of theirs in it is, too; chosen:
     and whether they are not any sentences, but those with the most different words; shared: and whether subwords are
-    few, so that the forms of a word share them; times: how often as many steps over them are taken as the settings say,
-    at which learning rate.
+    few, so that the forms of a word share them; parts: of subwords that are many, through which they learn (0: each by
+    itself); times: how often as many steps over them are taken as the settings say, at which learning rate.
     asked: whether the answers to those translations that are questions are learned from, and nothing else of them.
     tokens: whether hidden words are told first. body: on the multilingual one its own subwords serve."""
 
@@ -47,6 +48,7 @@ class Way:
     switched: bool = False
     chosen: bool = False
     shared: bool = False
+    parts: int = 0
     times: float = 1
     rate: float = 2e-3
     asked: bool = False
@@ -65,6 +67,7 @@ OURS = (
     Way("translate-train", asked=True),
     Way("few subwords and longer", translated=True, shared=True, times=2.5),
     Way("higher rate", translated=True, times=2.5, rate=8e-3),
+    Way("shared parts", translated=True, parts=500, times=2.5, rate=8e-3),
     Way("chosen translations", translated=True, chosen=True, shared=True),
     Way("few subwords and higher rate", translated=True, shared=True, times=2.5, rate=8e-3),
 )
@@ -132,6 +135,7 @@ def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
             adapter=ADAPTER if way.adapter else None,
             epochs=settings.epochs if way.tokens else 0,
             steps=round(way.times * settings.meaning_steps),
+            parts=way.parts,
             meaning_rate=way.rate,
             seed=world.seed,
         ),
@@ -182,7 +186,11 @@ def beside_english(world: World, way: Way, code: str) -> list[Translation]:
 
 def translations(world: World, code: str, chosen: bool = False) -> list[Translation]:
     """Sentences in a language beside what they say in English."""
-    meanings = _translated(world, chosen).values()
+    return in_two_languages(code, _translated(world, chosen).values())
+
+
+def in_two_languages(code: str, meanings: Iterable[m.Caption | m.Question]) -> list[Translation]:
+    """What says each of them in a language, beside what says it in English."""
     return [Translation(say(code, one), say(SOURCE_LANGUAGE, one), SOURCE_LANGUAGE) for one in meanings]
 
 

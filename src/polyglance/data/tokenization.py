@@ -124,12 +124,24 @@ class Tokenizer(Framed):
         """What each id stands for, as it stands in a text; bytes that are no letter alone are lost."""
         from tokenizers import decoders
 
-        decoder, names = decoders.ByteLevel(), {index: name for name, index in self._fast.get_vocab().items()}
-        return ["" if names[index] in SPECIAL_TOKENS else decoder.decode([names[index]]) for index in range(len(names))]
+        decoder = decoders.ByteLevel()
+        return ["" if name in SPECIAL_TOKENS else decoder.decode([name]) for name in self._names()]
 
     def spell(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, without tokens around it."""
         return [encoding.ids for encoding in self._fast.encode_batch(list(texts), add_special_tokens=False)]
+
+    def spell_subwords(self, other: "Tokenizer") -> list[list[int]]:
+        """The ids that spell each subword of another one, byte by byte where need be; none for a special token."""
+        model = self._fast.model
+        return [
+            [] if name in SPECIAL_TOKENS else [token.id for token in model.tokenize(name)] for name in other._names()
+        ]
+
+    def _names(self) -> list[str]:
+        """Of the ids in their order."""
+        names = {index: name for name, index in self._fast.get_vocab().items()}
+        return [names[index] for index in range(len(names))]
 
 
 def _id(fast: "FastTokenizer", names: Sequence[str]) -> int:

@@ -6,14 +6,15 @@ Two stages, in which nothing of the model changes:
    with adapters: MAD-X, arXiv:2005.00052).
 2. `meanings`: what the model makes of a sentence in the new language comes to be what it makes of its translation in
    one that it knows: the vector, the states that the joint layers read, and what they answer about any picture
-   (distillation as of Reimers and Gurevych, arXiv:2004.09813, of more than the vector).
+   (distillation as of Reimers and Gurevych, arXiv:2004.09813, of more than the vector). Subwords learn it through the
+   parts that they share.
 """
 
 import math
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +37,7 @@ from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.beginning import check_beginning
 from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.through_parts import through_parts
 
 _Item = TypeVar("_Item")
 
@@ -51,14 +53,16 @@ class LanguageSettings:
     """How a language is learned.
 
     vocabulary: subwords of its own, at most; 0: the model's serve. adapter: its shape; None: embeddings alone. epochs:
-    over the sentences. steps: over the translations. batch: sentences, or translations, a step. token_rate,
-    meaning_rate: the learning rates of the two stages.
+    over the sentences. steps: over the translations. parts: of its subwords, through which they learn from translations
+    (`through_parts`); 0: each by itself. batch: sentences, or translations, a step. token_rate, meaning_rate: the
+    learning rates of the two stages.
     """
 
     vocabulary: int = 2000
     adapter: AdapterConfig | None = ADAPTER
     epochs: int = 3
     steps: int = 600
+    parts: int = 500
     batch: int = 64
     token_rate: float = 2e-3
     meaning_rate: float = 8e-3
@@ -132,7 +136,8 @@ def train_language(
         tokens.fit(folder, report)
         perplexity = (before, tokens.perplexity(corpus[:held_out]))
         if translations:
-            MeaningLosses(model, language, translations, pictures, settings).fit(folder, report)
+            with sharing(language, corpus[held_out:], settings.parts):
+                MeaningLosses(model, language, translations, pictures, settings).fit(folder, report)
     scores = {"sentences": len(corpus), "translations": len(translations), "perplexity": perplexity}
     save_language(language, output, LanguageFacts(source, model.fingerprint, scores))
     model.add_language(language)
@@ -146,6 +151,11 @@ def train_language(
         (time.monotonic() - started) / 60,
         sum(path.stat().st_size for path in output.iterdir() if path.is_file()),
     )
+
+
+def sharing(language: Language, corpus: Sequence[str], parts: int) -> AbstractContextManager[None]:
+    """Inside, subwords learn through so many parts of their own, if that is any."""
+    return through_parts(language, Tokenizer.train(corpus, parts)) if parts else nullcontext()
 
 
 def new_language(
