@@ -338,7 +338,9 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path):
     code = (
         "import sys, time\n"
         "from polyglance.library import Library\n"
+        "from polyglance.indexing import pictures\n"
         "from tests.fakes import ColourModel\n"
+        "pictures.SECONDS_A_WRITE = 0\n"
         "def tick(done, total):\n    print(done, flush=True); time.sleep(0.02)\n"
         "Library.open(sys.argv[1], ColourModel()).add([sys.argv[2]], progress=tick)\n"
     )

@@ -36,9 +36,7 @@ def test_bytes_that_are_no_letter_alone_are_spelled_too(coarser: Tokenizer) -> N
     assert [spelled[part] for part in ids] == [[part] for part in coarser.spell(["é"])[0]]
 
 
-def test_what_is_learned_of_a_subword_holds_where_its_parts_are(
-    whole: Tokenizer, coarser: Tokenizer
-) -> None:
+def test_what_is_learned_of_a_subword_holds_where_its_parts_are(whole: Tokenizer, coarser: Tokenizer) -> None:
     language = Language("en", 8, whole, None)
     assert language.embedding
     before = language.embedding.weight.detach().clone()

@@ -30,8 +30,10 @@ PathLike = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of all files."""
 
-BATCHES_UNTIL_TIDY: Final = 64
+WRITES_UNTIL_TIDY: Final = 64
 _BATCH: Final = 16
+SECONDS_A_WRITE: Final = 1.0
+"""What was read in as long is written at once: a write takes the time of pictures, and LanceDB keeps memory of each."""
 _WORKERS: Final = 8
 """At most; they share torch's number of threads, which is the one setting for decoding and reading."""
 _Result = TypeVar("_Result")
@@ -99,12 +101,11 @@ class PictureRun:
         with _pool(workers) as pool:
             prepared = _ahead(pool, (partial(self._prepare, path) for path in pending), 2 * _BATCH)
             readings = (self._reading(batch) for batch in batches(prepared, _BATCH))
-            for number, read in enumerate(_ahead(pool, readings, workers + 1), 1):
-                self._write(read)
-                self._note([item for item in read.batch if isinstance(item, _Failed)])
-                if number % BATCHES_UNTIL_TIDY == 0:
+            for number, reads in enumerate(_gathered(_ahead(pool, readings, workers + 1)), 1):
+                self._write(reads)
+                if number % WRITES_UNTIL_TIDY == 0:
                     self._database.tidy()
-                done += len(read.batch)
+                done += sum(len(read.batch) for read in reads)
                 progress(done, total)
         swept = self._sweep()
         if pending or swept:
@@ -159,14 +160,16 @@ class PictureRun:
         ago."""
         return self._model.embed(TokenStates.load(states, "image")).float().cpu().numpy()
 
-    def _write(self, read: _Read) -> None:
-        facts = [item.facts for item in read.batch if isinstance(item, _Prepared)]
+    def _write(self, reads: Sequence[_Read]) -> None:
+        items = [item for read in reads for item in read.batch]
+        self._note([item for item in items if isinstance(item, _Failed)])
+        facts = [item.facts for item in items if isinstance(item, _Prepared)]
         if not facts:
             return
-        if read.states:
-            self._database.states.put(read.states)
-            self._states |= read.states.keys()
-        vectors = dict(read.vectors)
+        if states := {key: row for read in reads for key, row in read.states.items()}:
+            self._database.states.put(states)
+            self._states |= states.keys()
+        vectors = {key: row for read in reads for key, row in read.vectors.items()}
         if known := [key for key in dict.fromkeys(row.content for row in facts) if key not in vectors]:
             vectors |= zip(known, self._embedded(self._database.states.get(known)), strict=True)
         self._database.pictures.put(facts, np.stack([vectors[row.content] for row in facts]))
@@ -229,6 +232,17 @@ def _ahead(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], _Result]], mos
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _gathered(reads: Iterable[_Read]) -> Iterator[list[_Read]]:
+    some, since = list[_Read](), perf_counter()
+    for read in reads:
+        some.append(read)
+        if perf_counter() - since >= SECONDS_A_WRITE:
+            yield some
+            some, since = [], perf_counter()
+    if some:
+        yield some
 
 
 def batches(items: Iterable[_Result], size: int) -> Iterator[list[_Result]]:

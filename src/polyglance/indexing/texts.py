@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Final
 
 from polyglance.data.texts import content_of, find_texts, is_of_text, text_hash
-from polyglance.indexing.pictures import BATCHES_UNTIL_TIDY, PathLike, Progress, absolute, batches
+from polyglance.indexing.pictures import WRITES_UNTIL_TIDY, PathLike, Progress, absolute, batches
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
 from polyglance.query import printable
@@ -41,7 +41,7 @@ class TextRun:
         progress(done, len(rows))
         for number, batch in enumerate(batches(pending, _BATCH), 1):
             self._write(batch)
-            if number % BATCHES_UNTIL_TIDY == 0:
+            if number % WRITES_UNTIL_TIDY == 0:
                 self._database.tidy()
             done += len(batch)
             progress(done, len(rows))
