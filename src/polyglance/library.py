@@ -26,8 +26,8 @@ from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, nearest
 from polyglance.models import FOR_PHOTOGRAPHS, load_model, source_of
 from polyglance.models.cut_model import CutModel
+from polyglance.models.opening import image_batch, open_picture
 from polyglance.models.protocol import JointModel, PairScorer
-from polyglance.models.reading import image_batch, open_picture
 from polyglance.models.scoring import load_reranker
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TaskModel, load_task

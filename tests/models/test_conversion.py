@@ -12,8 +12,8 @@ from polyglance.data.regions import Regions
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.conversion import import_checkpoint
+from polyglance.models.opening import image_batch
 from polyglance.models.protocol import ImageBatch
-from polyglance.models.reading import image_batch
 from polyglance.nn.states import TokenStates
 from tests.single_stream_checkpoints import (
     ANSWERS,

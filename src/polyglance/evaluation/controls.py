@@ -15,8 +15,9 @@ from torch import Tensor
 
 from polyglance.data.questions import Question
 from polyglance.evaluation.answers import AnswerScores, answer_report, by_language, overall_accuracy, score_answers
+from polyglance.models.opening import image_batch, reads_regions
 from polyglance.models.protocol import ImageBatch, JointModel
-from polyglance.models.reading import image_batch, read_pictures, reads_regions
+from polyglance.models.reading import read_pictures
 from polyglance.nn.states import TokenStates
 
 QUESTIONS: Final = 256

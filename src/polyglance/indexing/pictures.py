@@ -18,8 +18,8 @@ from jaxtyping import Float32
 from polyglance.data.images import content_hash, find_pictures, picture_stat
 from polyglance.data.texts import is_of_text
 from polyglance.errors import PictureError
+from polyglance.models.opening import Picture, image_batch, open_picture
 from polyglance.models.protocol import JointModel
-from polyglance.models.reading import Picture, image_batch, open_picture
 from polyglance.nn.states import TokenStates
 from polyglance.query import is_utf8, printable
 from polyglance.store.lance import LanceDatabase

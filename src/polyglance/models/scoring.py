@@ -9,8 +9,8 @@ from torch import Tensor
 
 from polyglance.errors import ConfigurationError
 from polyglance.models import load_model
+from polyglance.models.opening import image_batch
 from polyglance.models.protocol import JointModel, PairScorer
-from polyglance.models.reading import image_batch
 from polyglance.models.sentence_transformers import PREFIX, load_scorer
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from polyglance.models.cut_model import CutModel
-from polyglance.models.reading import file_facts, open_pictures
+from polyglance.models.opening import file_facts, open_pictures
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.states import TokenStates
 from polyglance.nn.vision import is_real

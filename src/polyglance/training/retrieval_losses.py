@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from polyglance.errors import ConfigurationError
 from polyglance.models.cut_model import CutModel
+from polyglance.models.opening import open_pictures
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.reading import PICTURES, TEXTS, open_pictures
+from polyglance.models.reading import PICTURES, TEXTS
 from polyglance.nn.states import TokenStates
 from polyglance.training.caption_source import CaptionBatch, CaptionSource
 from polyglance.training.devices import Devices, Precision

@@ -23,8 +23,9 @@ from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.checkpoint import save_model
 from polyglance.models.cut_model import TASKS, CutModel, in_order
+from polyglance.models.opening import open_pictures
 from polyglance.models.protocol import TextBatch
-from polyglance.models.reading import PICTURES, open_pictures
+from polyglance.models.reading import PICTURES
 from polyglance.nn.states import TokenStates
 from polyglance.training.beginning import check_beginning, remade, require_trainable
 from polyglance.training.caption_source import texts_too_long
