@@ -42,7 +42,7 @@ from tests.checkpoints import tiny_clip, tiny_siglip
 
 SEED: Final = 0
 WIDTH, HEIGHT = 640, 480
-PART: Final = 100
+PART: Final = 200
 """Pictures in a turn."""
 BATCHES: Final = (8, 16, 32)
 AS_IT_COMES: Final = 32
