@@ -1,11 +1,11 @@
-"""The image tower in 8-bit integers by OpenVINO against the same tower in bfloat16 by our own layers.
+"""The image tower in 8-bit integers by OpenVINO against the same tower in bfloat16, by our layers and by transformers.
 
     make bench-export
     python -m benchmarks.export [--repeats 9] [--only TEXT] [--small]
 
-Checkpoints of the sizes of SigLIP base and CLIP B/32 have random weights: this is a test of speed. Both sides read the
+Checkpoints of the sizes of SigLIP base and CLIP B/32 have random weights: this is a test of speed. All sides read the
 same pictures, preprocessed before the clock runs, in batches as an index has them, with as many threads, in turns;
-ratio: bfloat16 / int8, of medians. On a processor without bfloat16 the other side is float32. Before that their
+ratio: bfloat16 / int8, of medians. On a processor without bfloat16 the other sides are float32. Before that their
 vectors are compared: cosines as they are, and after the mean of all pictures is taken away.
 """
 
@@ -15,13 +15,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from benchmarks.adapters import measured_before
@@ -32,6 +33,7 @@ from polyglance.models.checkpoint import load_folder
 from polyglance.models.dual_tower import DualTowerModel
 from polyglance.models.openvino_export import save_int8
 from polyglance.models.protocol import ImageBatch
+from polyglance.models.towers import Towers
 
 REQUIRED: Final = 2.0
 CALIBRATION: Final = 32
@@ -39,31 +41,54 @@ LEAST_COSINE: Final = 0.9
 """Of random weights, which have no directions that matter more than others."""
 
 
-def measure(checkpoint: Checkpoint, folder: Path, batch: int, repeats: int) -> Row:
+def measure(checkpoint: Checkpoint, folder: Path, batch: int, repeats: int) -> Iterator[Row]:
+    """A row for each of the other sides."""
     dtype = native_dtype()
     original, export = both(checkpoint, folder, dtype)
-    pixels = np.stack([original.preprocess(draw(number)) for number in range(CALIBRATION, CALIBRATION + batch)])
-    sides = [partial(model.see, ImageBatch(torch.from_numpy(pixels))) for model in (original, export)]
-    vectors = [model.compress(side()).vector for model, side in zip((original, export), sides, strict=True)]
-    cosine, centred = torch.cosine_similarity(*vectors).min().item(), least_centred(*vectors)
-    if cosine < LEAST_COSINE:
-        raise RuntimeError(f"{checkpoint.name}: vectors differ, the least cosine is {cosine:.3f}")
-    pairs = [[milliseconds(side) / batch for side in sides] for _ in range(repeats + 1)][1:]
-    theirs, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratios = sorted(other / own for other, own in pairs)
-    return {
-        "case": f"{checkpoint.name}, batches of {batch}",
-        "dtype": "int8",
-        "ours_ms": round(ours, 2),
-        "peer": f"our own layers in {str(dtype).removeprefix('torch.')}",
-        "peer_ms": round(theirs, 2),
-        "ratio": round(theirs / ours, 2),
-        "required": REQUIRED,
-        "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
-        "least_cosine": round(cosine, 5),
-        "least_cosine_centred": round(centred, 5),
-        "threads": torch.get_num_threads(),
+    pixels = torch.from_numpy(
+        np.stack([original.preprocess(draw(number)) for number in range(CALIBRATION, CALIBRATION + batch)])
+    )
+    sides: dict[str, Callable[[], Tensor]] = {
+        "ours": partial(export.see, ImageBatch(pixels)),
+        "our own layers": partial(original.see, ImageBatch(pixels)),
+        "transformers": partial(by_transformers(original.tower), pixels),
     }
+    vectors = {name: original.compress(side()).vector for name, side in sides.items()}
+    turns = [{name: milliseconds(side) / batch for name, side in sides.items()} for _ in range(repeats + 1)][1:]
+    ours = statistics.median(turn["ours"] for turn in turns)
+    for name in ("our own layers", "transformers"):
+        cosine = torch.cosine_similarity(vectors["ours"], vectors[name]).min().item()
+        if cosine < LEAST_COSINE:
+            raise RuntimeError(f"{checkpoint.name}: vectors differ from {name}, the least cosine is {cosine:.3f}")
+        theirs = statistics.median(turn[name] for turn in turns)
+        ratios = sorted(turn[name] / turn["ours"] for turn in turns)
+        yield {
+            "case": f"{checkpoint.name}, batches of {batch}, against {name}",
+            "dtype": "int8",
+            "ours_ms": round(ours, 2),
+            "peer": f"{name} in {str(dtype).removeprefix('torch.')}",
+            "peer_ms": round(theirs, 2),
+            "ratio": round(theirs / ours, 2),
+            "required": REQUIRED,
+            "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
+            "least_cosine": round(cosine, 5),
+            "least_cosine_centred": round(least_centred(vectors[name], vectors["ours"]), 5),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def by_transformers(tower: Towers) -> Callable[[UInt8[Tensor, "batch 3 height width"]], Tensor]:
+    """The last layer's states by its own classes, with the same weights."""
+    from transformers import AutoModel
+
+    network = AutoModel.from_pretrained(tower.folder, dtype=tower.network.dtype).eval().vision_model
+
+    @torch.no_grad()
+    def seen(pixels: UInt8[Tensor, "batch 3 height width"]) -> Tensor:
+        states: Tensor = network(pixel_values=tower.normalised(pixels, tower.network.dtype)).last_hidden_state
+        return states
+
+    return seen
 
 
 def both(checkpoint: Checkpoint, folder: Path, dtype: torch.dtype) -> tuple[DualTowerModel, DualTowerModel]:
@@ -99,9 +124,9 @@ def main() -> None:
     for checkpoint in checkpoints(arguments.small):
         if arguments.only in checkpoint.name:
             with tempfile.TemporaryDirectory() as name:
-                row = measure(checkpoint, Path(name), 32, arguments.repeats)
-            print(json.dumps(row), file=sys.stderr)
-            rows[str(row["case"]), "int8"] = row
+                for row in measure(checkpoint, Path(name), 32, arguments.repeats):
+                    print(json.dumps(row), file=sys.stderr)
+                    rows[str(row["case"]), "int8"] = row
             write_results("bench_export", list(rows.values()), SEED, started, arguments.output)
 
 
