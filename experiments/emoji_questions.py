@@ -32,11 +32,10 @@ from polyglance.evaluation.pools import pools
 from polyglance.evaluation.systems import Evaluation, System
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder
-from polyglance.models.protocol import ImageBatch
+from polyglance.models.opening import open_pictures
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.scenes.make import make_scenes
 from polyglance.scenes.sampling import FIRST_SEED
-from polyglance.training.kept_pictures import read_pixels
 from polyglance.training.vqa import VqaSettings, train_vqa
 
 NAME: Final = "emoji_questions"
@@ -179,7 +178,7 @@ def random_model(like: SingleStreamModel, paths: list[Path], seed: int) -> Singl
     model = SingleStreamModel(like.config, like.tokenizer, "random")
     with torch.no_grad():
         for start in range(0, len(paths), 64):
-            model.train().read_images(ImageBatch(read_pixels(model, paths[start : start + 64])))
+            model.train().read_images(open_pictures(model, paths[start : start + 64]))
     return model.eval()
 
 
