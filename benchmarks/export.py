@@ -106,7 +106,7 @@ def least_centred(original: Float[Tensor, "pictures dim"], export: Float[Tensor,
     return torch.cosine_similarity(*(side - side.mean(dim=0) for side in (original, export))).min().item()
 
 
-def milliseconds(work: partial[Tensor]) -> float:
+def milliseconds(work: Callable[[], Tensor]) -> float:
     started = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - started)
