@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ def test_what_does_not_fit_is_named(tmp_path: Path, changed: dict[str, Any], rea
     with pytest.raises(DataError, match=reason) as raised:
         read_regions(write(tmp_path / "a.npz", **changed))
     assert "a.npz" in str(raised.value)
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", **GOOD)
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    name, extra = struct.unpack_from("<HH", content, 26)
+    content[30 + name + extra] = 0xFF  # no such kind of block in what is compressed
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as region features"):
+        read_regions(tmp_path / "a.npz")
 
 
 def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:

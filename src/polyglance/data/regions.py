@@ -61,7 +61,9 @@ def read_regions(path: str | os.PathLike[str]) -> Regions:
             if missing := [name for name in _SHAPES if name not in file]:
                 raise DataError(f"{path}: expected {', '.join(_SHAPES)} in it, {missing[0]} is missing")
             found = {name: _numbers(path, name, file[name]) for name in _SHAPES}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:  # torn or locked archives raise anything: zlib.error, RuntimeError, MemoryError ...
         raise DataError(
             f"{Path(path)} cannot be read as region features (npz, without pickle): {reason_of(error)}"
         ) from error
