@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from polyglance.models.checkpoint import load_folder
 from polyglance.models.conversion import import_checkpoint
 from polyglance.models.opening import image_batch
 from polyglance.models.protocol import ImageBatch
+from polyglance.models.scoring import JointScorer
 from polyglance.nn.states import TokenStates
 from tests.single_stream_checkpoints import (
     ANSWERS,
@@ -163,6 +165,9 @@ def test_regions_get_the_places_of_their_boxes_where_the_model_wants_them(tmp_pa
         model.read_images(ImageBatch(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)))
     with pytest.raises(ConfigurationError, match="no pixels"):
         model.preprocess(squares(["red"])[0])
+    model.config = replace(model.config, tasks=("match",))
+    with pytest.raises(ConfigurationError, match="reads what a detector saw"):
+        JointScorer(model)
 
 
 # -- tokenizers --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from polyglance.errors import ConfigurationError
 from polyglance.models import load_model
-from polyglance.models.opening import image_batch
+from polyglance.models.opening import image_batch, reads_regions
 from polyglance.models.protocol import JointModel, PairScorer
 from polyglance.models.sentence_transformers import PREFIX, load_scorer
 
@@ -18,7 +18,7 @@ from polyglance.models.sentence_transformers import PREFIX, load_scorer
 class JointScorer:
     """A joint model as a `PairScorer`. A text or picture that stands in several pairs is read once.
 
-    Raises ConfigurationError for a model that was not trained to match.
+    Raises ConfigurationError for a model that was not trained to match, and for one that reads regions.
     """
 
     model: JointModel
@@ -28,6 +28,12 @@ class JointScorer:
             raise ConfigurationError(
                 f"expected a model that matches a text with a picture, got {self.model.name}, "
                 f"which was trained to {' and '.join(self.model.tasks)} alone: name another to rerank with"
+            )
+
+        if reads_regions(self.model):
+            raise ConfigurationError(
+                f"expected a model that reads pixels to rerank with, but {self.model.name} reads what a detector saw: "
+                "index with it instead"
             )
 
     @property
