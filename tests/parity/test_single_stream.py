@@ -39,7 +39,7 @@ def imported(folder: Path, cut: int = 0) -> SingleStreamModel:
     return load_folder(folder / "ours", torch.float32)
 
 
-def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+def assert_close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
@@ -69,8 +69,8 @@ def test_text_bodies(write, tmp_path: Path) -> None:
     assert len(ours) == len(out.hidden_states) == LAYERS + 1
     for (states, mask), expected in zip(ours, out.hidden_states, strict=True):
         assert torch.equal(mask, batch.mask)
-        close(states[mask], expected[mask])
-    close(model.predict_tokens(batch, batch.mask)[None], out.logits[batch.mask])
+        assert_close(states[mask], expected[mask])
+    assert_close(model.predict_tokens(batch, batch.mask)[None], out.logits[batch.mask])
 
 
 @pytest.mark.parametrize("write", [bert, roberta, xlm_roberta])
@@ -81,9 +81,9 @@ def test_lower_layers_read_a_text_as_the_original_does(write, tmp_path: Path) ->
     batch = model.tokenize(TEXTS)
     expected = theirs(**text_inputs(batch), output_hidden_states=True).hidden_states
     states = model.read_text(batch)
-    close(states.hidden[batch.mask], expected[2][batch.mask])
+    assert_close(states.hidden[batch.mask], expected[2][batch.mask])
     for number, (ours, mask) in enumerate(joint_states(model, states)):
-        close(ours[mask], expected[2 + number][mask])
+        assert_close(ours[mask], expected[2 + number][mask])
 
 
 # -- regions -----------------------------------------------------------------------------------------------------------
@@ -132,15 +132,15 @@ def test_models_of_regions(write, width: int, tmp_path: Path) -> None:
     assert torch.equal(image.mask, pictures.mask)
     both = region_states(theirs, texts, pictures)
     for (ours, mask), expected in zip(joint_states(model, text, image), both, strict=True):
-        close(ours[mask], expected[mask])
+        assert_close(ours[mask], expected[mask])
     # Alone: the other side is there, and nobody sees it
     nothing = torch.zeros_like
     alone = region_states(theirs, texts, Seen(pictures.features, nothing(pictures.mask)))
     for (ours, mask), expected in zip(joint_states(model, text), alone, strict=True):
-        close(ours[mask], expected[:, : mask.shape[1]][mask])
+        assert_close(ours[mask], expected[:, : mask.shape[1]][mask])
     alone = region_states(theirs, TextBatch(texts.ids, nothing(texts.mask)), pictures)
     for (ours, mask), expected in zip(joint_states(model, image), alone, strict=True):
-        close(ours[mask], expected[:, -mask.shape[1] :][mask])
+        assert_close(ours[mask], expected[:, -mask.shape[1] :][mask])
 
 
 @torch.no_grad()
@@ -150,10 +150,10 @@ def test_lower_layers_read_regions_as_the_original_does(tmp_path: Path) -> None:
     texts, pictures = model.tokenize(TEXTS), regions(REGION_WIDTH)
     seen = Seen(pictures.features, torch.zeros_like(pictures.mask))
     text = region_states(theirs, texts, seen)[2][:, : texts.mask.shape[1]]
-    close(model.read_text(texts).hidden[texts.mask], text[texts.mask])
+    assert_close(model.read_text(texts).hidden[texts.mask], text[texts.mask])
     unseen = TextBatch(texts.ids, torch.zeros_like(texts.mask))
     image = region_states(theirs, unseen, pictures)[2][:, texts.mask.shape[1] :]
-    close(model.read_images(pictures.batch()).hidden[pictures.mask], image[pictures.mask])
+    assert_close(model.read_images(pictures.batch()).hidden[pictures.mask], image[pictures.mask])
 
 
 @torch.no_grad()
@@ -164,7 +164,7 @@ def test_a_pooled_result_is_the_originals(tmp_path: Path) -> None:
     out = theirs(
         **text_inputs(texts), visual_embeds=pictures.features, visual_attention_mask=pictures.mask.long()
     ).pooler_output
-    close(model.joint("match", model.read_text(texts), model.read_images(pictures.batch()))[0], out)
+    assert_close(model.joint("match", model.read_text(texts), model.read_images(pictures.batch()))[0], out)
 
 
 # -- patches -----------------------------------------------------------------------------------------------------------
@@ -200,9 +200,9 @@ def test_vilt_picture_by_picture(tmp_path: Path) -> None:
         found = [states for states, _ in joint_states(model, model.read_text(text), image)]
         expected = [*out.hidden_states[:-1], out.last_hidden_state]
         for ours, wanted in zip(found, expected, strict=True):
-            close(ours[0, : length + 1], wanted[0, : length + 1])
-            close(in_any_order(ours[0, length + 1 :]), in_any_order(wanted[0, length + 1 :]))
-        close(model.joint("match", model.read_text(text), image)[0], out.pooler_output)
+            assert_close(ours[0, : length + 1], wanted[0, : length + 1])
+            assert_close(in_any_order(ours[0, length + 1 :]), in_any_order(wanted[0, length + 1 :]))
+        assert_close(model.joint("match", model.read_text(text), image)[0], out.pooler_output)
 
 
 @torch.no_grad()
@@ -215,14 +215,14 @@ def test_vilt_in_a_padded_batch(tmp_path: Path) -> None:
     image = model.read_images(pixels(model, pictures))
     assert not image.mask.all()
     out = theirs(**text_inputs(texts), **processor(pictures, return_tensors="pt"), output_hidden_states=True)
-    close(model.match(model.read_text(texts), image)[:, None], out.logits)
+    assert_close(model.match(model.read_text(texts), image)[:, None], out.logits)
     length = texts.ids.shape[1]
     states = joint_states(model, model.read_text(texts), image)
     for (ours, _), wanted in zip(states[:-1], out.hidden_states[:-1], strict=True):
-        close(ours[:, :length][texts.mask], wanted[:, :length][texts.mask])
+        assert_close(ours[:, :length][texts.mask], wanted[:, :length][texts.mask])
         for row, real in enumerate(image.mask.sum(dim=1).tolist()):  # the real patches come first there as well
             one, other = ours[row, length:][:real], wanted[row, length:][:real]
-            close(in_any_order(one), in_any_order(other))
+            assert_close(in_any_order(one), in_any_order(other))
 
 
 @torch.no_grad()
@@ -235,7 +235,7 @@ def test_vilt_answers(tmp_path: Path) -> None:
     assert model.answers == tuple(theirs.config.id2label.values())
     assert model.tasks == ("answer",)
     logits = model.answer(model.read_text(texts), model.read_images(pixels(model, pictures)))
-    close(logits, theirs(**text_inputs(texts), **prepared).logits)
+    assert_close(logits, theirs(**text_inputs(texts), **prepared).logits)
 
 
 @torch.no_grad()
@@ -245,7 +245,7 @@ def test_vilt_with_another_mean_and_deviation(tmp_path: Path) -> None:
     model = imported(tmp_path)
     text, picture = model.tokenize(TEXTS[:1]), photograph(SIZES[1])
     expected = theirs(**text_inputs(text), **processor(picture, return_tensors="pt")).logits
-    close(model.match(model.read_text(text), model.read_images(pixels(model, [picture])))[:, None], expected)
+    assert_close(model.match(model.read_text(text), model.read_images(pixels(model, [picture])))[:, None], expected)
 
 
 @torch.no_grad()
@@ -268,8 +268,8 @@ def test_vilts_lower_layers_read_a_modality_alone(tmp_path: Path) -> None:
     ):
         for layer in theirs.encoder.layer[:2]:
             x = layer(x)[0]
-        close(states.hidden[0, :1], x[0, :1])
-        close(in_any_order(states.hidden[0]), in_any_order(x[0]))
+        assert_close(states.hidden[0, :1], x[0, :1])
+        assert_close(in_any_order(states.hidden[0]), in_any_order(x[0]))
 
 
 def test_pictures_are_prepared_as_vilts_processor_does(tmp_path: Path) -> None:
