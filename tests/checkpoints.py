@@ -48,12 +48,26 @@ def tiny_clip(folder: Path) -> Path:
 
 def tiny_siglip(folder: Path) -> Path:
     """Its vocabulary is English; texts are padded to the full length and all of it is attended to."""
-    return _siglip(folder, "SiglipTokenizer", "</s>", 0, {})
+    from transformers import SiglipImageProcessorPil, SiglipModel
+
+    processor = SiglipImageProcessorPil(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
+    return _of_siglip(folder, SiglipModel, "SiglipTokenizer", "</s>", 0, processor)
 
 
 def tiny_siglip2(folder: Path) -> Path:
     """Of one resolution, which the hub calls siglip: a large vocabulary of all languages is what differs."""
-    return _siglip(folder, "GemmaTokenizer", "<pad>", 100_001, {"resample": 2})
+    from transformers import SiglipImageProcessorPil, SiglipModel
+
+    processor = SiglipImageProcessorPil(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}, resample=2)
+    return _of_siglip(folder, SiglipModel, "GemmaTokenizer", "<pad>", 100_001, processor)
+
+
+def tiny_naflex(folder: Path) -> Path:
+    """SigLIP 2 whose pictures keep their shape, of 16 patches at most."""
+    from transformers import Siglip2ImageProcessorPil, Siglip2Model
+
+    processor = Siglip2ImageProcessorPil(patch_size=PATCH, max_num_patches=(IMAGE_SIZE // PATCH) ** 2)
+    return _of_siglip(folder, Siglip2Model, "GemmaTokenizer", "<pad>", 100_001, processor)
 
 
 def tiny_metaclip2(folder: Path) -> Path:
@@ -91,6 +105,7 @@ DUAL_TOWERS: dict[str, Callable[[Path], Path]] = {
     "clip": tiny_clip,
     "siglip": tiny_siglip,
     "siglip2": tiny_siglip2,
+    "siglip2-naflex": tiny_naflex,
     "metaclip2": tiny_metaclip2,
     "chinese-clip": tiny_chinese_clip,
     "altclip": tiny_altclip,
@@ -127,10 +142,17 @@ def _cropped(kind: str) -> Any:
     return made(size={"shortest_edge": IMAGE_SIZE}, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
 
 
-def _siglip(folder: Path, tokenizer_class: str, padding: str, rows: int, processing: dict[str, Any]) -> Path:
+def _of_siglip(
+    folder: Path,
+    network: Any,
+    tokenizer_class: str,
+    padding: str,
+    rows: int,
+    image_processor: Any,
+) -> Path:
     """rows: of the embedding, if more than the tokenizer has."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessorPil, SiglipModel
+    from transformers import PreTrainedTokenizerFast
 
     special = list(dict.fromkeys([padding, "</s>", "<unk>"]))
     fast = Tokenizer(models.Unigram(_pieces(special), unk_id=special.index("<unk>")))
@@ -150,9 +172,8 @@ def _siglip(folder: Path, tokenizer_class: str, padding: str, rows: int, process
     )
     # Both towers give a vector of one length without a projection
     text = _text(max(rows, len(tokenizer)), projection_size=WIDTH + 16, bos_token_id=1, eos_token_id=1)
-    config = SiglipConfig(text_config=text, vision_config=_vision())
-    size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
-    _written(folder, SiglipModel(_seeded(config)), tokenizer, SiglipImageProcessorPil(size=size, **processing))
+    config = network.config_class(text_config=text, vision_config=_vision())
+    _written(folder, network(_seeded(config)), tokenizer, image_processor)
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"tokenizer_class": tokenizer_class}))
     return folder

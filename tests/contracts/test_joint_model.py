@@ -26,7 +26,7 @@ from polyglance.models.sentence_transformers import load_embedder
 from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from tests.blip_checkpoints import ANSWERS, tiny_blip, tiny_blip2, tiny_blip_vqa
-from tests.checkpoints import exported, pictures, tiny_clip, tiny_siglip
+from tests.checkpoints import exported, pictures, tiny_clip, tiny_naflex, tiny_siglip
 from tests.journeys.tiny import save_tiny_model
 from tests.sentence_checkpoints import tiny_sentence_clip
 from tests.single_stream_checkpoints import vilt
@@ -81,6 +81,7 @@ KINDS = {
     "imported vilt": Kind(imported, in_float32),
     "clip": Kind(tiny_clip, in_float32),
     "siglip": Kind(tiny_siglip, in_float32),
+    "siglip 2, naflex": Kind(tiny_naflex, in_float32),
     "clip in 8-bit integers": Kind(exported, in_float32),
     "blip": Kind(tiny_blip, blip),
     "blip-2": Kind(tiny_blip2, blip),
@@ -95,13 +96,14 @@ EMBED_OR_ANSWER = (
     "imported vilt",
     "clip",
     "siglip",
+    "siglip 2, naflex",
     "clip in 8-bit integers",
     "blip for questions",
     "blip with answers",
     "sentence-transformers",
 )
 """Those that do not match."""
-OURS = ("scenes-mini", "single stream", "imported vilt", "clip", "siglip", "clip in 8-bit integers")
+OURS = ("scenes-mini", "single stream", "imported vilt", "clip", "siglip", "siglip 2, naflex", "clip in 8-bit integers")
 """Those whose joint layers are trained here, and are then saved; of an export, before it was one."""
 
 

@@ -9,7 +9,7 @@ import torch
 
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.evaluation.exported import CALIBRATION, ExportReport, export_model
-from tests.checkpoints import pictures, tiny_clip
+from tests.checkpoints import pictures, tiny_clip, tiny_naflex
 
 GOOD = ExportReport("fast", "0" * 16, "en", 1000, 0.98, 0.99, 40.0, 39.2, 30.0, 15.0)
 
@@ -74,6 +74,8 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match=r"two towers, such as CLIP or SigLIP, .* got scenes-mini"):
         export_model("scenes-mini", tmp_path / "fast")
+    with pytest.raises(ConfigurationError, match=r"pictures of one size, got naflex"):
+        export_model(str(tiny_naflex(tmp_path / "naflex")), tmp_path / "fast")
     with pytest.raises(ConfigurationError, match="a new or an empty folder"):
         export_model(str(tmp_path / "clip"), tmp_path / "clip")
     with pytest.raises(DataError, match=r"expected pictures in .*empty"):

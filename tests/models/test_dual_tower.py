@@ -55,7 +55,7 @@ def test_a_row_does_not_depend_on_its_neighbours(
     torch.testing.assert_close(norms, torch.ones(8), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["clip", "siglip"])
+@pytest.mark.parametrize("name", ["clip", "siglip", "siglip2-naflex"])
 def test_a_saved_model_is_complete_and_the_same(
     folders: dict[str, Path], images: list[Image.Image], tmp_path: Path, name: str
 ) -> None:
@@ -115,7 +115,7 @@ def test_a_new_model_can_do_what_its_towers_can(folders: dict[str, Path]) -> Non
     assert {model.answers for model in models.values()} == {()}
     languages = {name: model.languages for name, model in models.items()}
     assert languages["clip"] == languages["siglip"] == ("en",)
-    assert languages["siglip2"] == languages["metaclip2"] == KNOWN
+    assert languages["siglip2"] == languages["siglip2-naflex"] == languages["metaclip2"] == KNOWN
     assert languages["chinese-clip"] == ("zh",)
     assert {"en", "zh"} < set(languages["altclip"])
 
@@ -143,8 +143,9 @@ def test_a_tokenizer_may_be_a_list_of_words(folders: dict[str, Path], tmp_path: 
     assert torch.equal(found.mask, expected.mask)
 
 
-def test_siglip_reads_small_letters(folders: dict[str, Path]) -> None:
-    model = load_folder(folders["siglip2"], torch.float32)
+@pytest.mark.parametrize("name", ["siglip2", "siglip2-naflex"])
+def test_siglip_reads_small_letters(folders: dict[str, Path], name: str) -> None:
+    model = load_folder(folders[name], torch.float32)
     large, small = (model.embed(model.read_text(model.tokenize([text]))) for text in ("A RED Star", "a red star"))
     assert torch.equal(large, small)
 
@@ -158,10 +159,11 @@ def test_a_long_strip_is_cut_before_it_is_scaled(folders: dict[str, Path]) -> No
     assert (pixels == 255).all()
 
 
+@pytest.mark.parametrize("name", ["siglip", "siglip2-naflex"])
 def test_adapters_in_the_towers_begin_small_learn_and_are_kept(
-    folders: dict[str, Path], images: list[Image.Image], tmp_path: Path
+    folders: dict[str, Path], images: list[Image.Image], tmp_path: Path, name: str
 ) -> None:
-    bare = load_folder(folders["siglip"], torch.float32)
+    bare = load_folder(folders[name], torch.float32)
     torch.manual_seed(0)
     adapted = bare.in_shape(tower_adapters=AdapterConfig(reduction_factor=4))
     adapted.load_state_dict(bare.state_dict(), strict=False)

@@ -100,6 +100,11 @@ def export_model(
             f"expected a model of two towers, such as CLIP or SigLIP, whose image tower is not in 8-bit integers yet, "
             f"got {original.name}"
         )
+    if original.tower.kind.keeps_shape:
+        raise ConfigurationError(
+            f"expected towers that read pictures of one size, got {original.name}, which reads each in its own shape: "
+            "export a SigLIP 2 of one resolution, such as google/siglip2-base-patch16-256"
+        )
     calibrating, held_out = _parted(images) if images else ([], [])
     seen = [
         original.preprocess(image)

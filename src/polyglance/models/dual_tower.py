@@ -22,6 +22,7 @@ from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.published import PublishedTokenizer, vector_of
 from polyglance.models.towers import Towers
 from polyglance.nn.states import TokenStates
+from polyglance.nn.vision import Compression
 from polyglance.types import Modality
 
 TOWER: Final = "tower"
@@ -98,16 +99,15 @@ class DualTowerModel(CutModel):
         Raises CheckpointError as of `Towers`.
         """
         tower = Towers(folder, dtype)
-        kept = max(side for side in range(1, MOST_KEPT + 1) if not tower.grid % side)
-        merges = 2 * kept >= min(tower.grid, MOST_KEPT)  # else squares are so large that little is left of them
+        compression, kept = _compression(tower)
         fields: dict[str, Any] = {
             "answers": (),
             "languages": tower.languages,
             "width": 384,
             "heads": 6,
             "feed_forward": 1536,
-            "kept_grid": kept if merges else MOST_KEPT - 1,
-            "compression": "merge" if merges else "mean",
+            "kept_grid": kept,
+            "compression": compression,
             "state_width": 256,
             "embedding_dim": tower.embedding_dim,
             "max_text_tokens": tower.tokenizer.max_tokens,
@@ -180,6 +180,16 @@ class DualTowerModel(CutModel):
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         """The towers' own vectors, of unit length. Raises ConfigurationError for states that were kept without."""
         return vector_of(states, self.name)
+
+
+def _compression(tower: Towers) -> tuple[Compression, int]:
+    """(how a new model compresses, image tokens a side that it keeps)."""
+    if tower.kind.keeps_shape:  # neighbours in a picture are others than in a square
+        return "queries", MOST_KEPT - 1
+    kept = max(side for side in range(1, MOST_KEPT + 1) if not tower.grid % side)
+    if 2 * kept < min(tower.grid, MOST_KEPT):  # squares would be so large that little is left of them
+        return "mean", MOST_KEPT - 1
+    return "merge", kept
 
 
 def _initialise(module: nn.Module) -> None:

@@ -69,12 +69,18 @@ class _Pooling(nn.MultiheadAttention):
     """SigLIP's one query for a picture, without a key or a value for each token: what the query asks is brought to the
     tokens' width, and what it gets from there. torch's own also copies the weights for each token."""
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        """attn_mask: of floats, (batch * heads, 1, tokens)."""
         to_query, to_key, to_value = self.in_proj_weight.chunk(3)
         query_bias, _, value_bias = self.in_proj_bias.chunk(3)  # a key's is the same for all tokens
         asking = linear(query, to_query, query_bias).unflatten(-1, (self.num_heads, -1)) / math.sqrt(self.head_dim)
         asked = torch.einsum("bohd,hdw->bhw", asking, to_key.unflatten(0, (self.num_heads, -1)))
-        weights = torch.softmax(asked @ key.mT, dim=-1)
+        scores = asked @ key.mT
+        if attn_mask is not None:
+            scores = scores + attn_mask.to(scores.dtype).view_as(scores)
+        weights = torch.softmax(scores, dim=-1)
         got = torch.einsum("bhw,hdw->bhd", weights @ value, to_value.unflatten(0, (self.num_heads, -1)))
         return linear(got.flatten(1)[:, None] + value_bias, self.out_proj.weight, self.out_proj.bias), None
 
@@ -84,8 +90,8 @@ def _attention(
     query: Float[Tensor, "batch heads tokens head_width"],
     key: Float[Tensor, "batch heads tokens head_width"],
     value: Float[Tensor, "batch heads tokens head_width"],
-    attention_mask: None,
+    attention_mask: Float[Tensor, "batch 1 1 tokens"] | None,
     **settings: object,
 ) -> tuple[Float[Tensor, "batch tokens heads head_width"], None]:
     """As transformers calls its own; all towers scale by the root of head_width and drop nothing."""
-    return attention(query, key, value, None).transpose(1, 2), None
+    return attention(query, key, value, attention_mask).transpose(1, 2), None

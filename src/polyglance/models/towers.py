@@ -1,5 +1,6 @@
 """Pretrained pairs of a text tower and an image tower, by transformers' own classes, from the hub's files."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,10 +23,13 @@ from polyglance.errors import CheckpointError
 from polyglance.kernels.grouped import bottleneck_onto
 from polyglance.languages import KNOWN
 from polyglance.models.hub import DESCRIPTION, read_json
+from polyglance.models.naflex import NaflexPixels
 from polyglance.models.openvino_tower import OpenVinoTower
 from polyglance.models.published import WHAT_COUNTS, Pixels, PublishedTokenizer, fingerprint, load_network
 from polyglance.models.tower_layers import use_kernels
+from polyglance.nn.attention import attention_bias
 from polyglance.nn.encoder import unit
+from polyglance.nn.vision import is_real
 from polyglance.types import Modality
 
 MANY_SUBWORDS: Final = 100_000
@@ -36,19 +40,21 @@ MANY_SUBWORDS: Final = 100_000
 class Kind:
     """What differs between pairs of towers.
 
-    network: the class in transformers. languages: that it was trained in. reads_padding: texts are padded to the full
-    length, and the vector is read at its end (arXiv:2303.15343). whole: a token for the whole picture stands in front.
+    network: the class in transformers. languages: that it was trained in. of_siglip: texts are small letters, padded to
+    the full length, and their vector is read at its end; that of a picture is what a query finds in its tokens, and no
+    token for the whole picture stands in front (arXiv:2303.15343). keeps_shape: see `naflex`.
     """
 
     network: str
     languages: tuple[str, ...]
-    reads_padding: bool = False
-    whole: bool = True
+    of_siglip: bool = False
+    keeps_shape: bool = False
 
 
 KINDS: Final = {
     "clip": Kind("CLIPModel", ("en",)),  # arXiv:2103.00020
-    "siglip": Kind("SiglipModel", ("en",), reads_padding=True, whole=False),  # arXiv:2303.15343, arXiv:2502.14786
+    "siglip": Kind("SiglipModel", ("en",), of_siglip=True),  # arXiv:2303.15343; SigLIP 2 of one resolution as well
+    "siglip2": Kind("Siglip2Model", ("en",), of_siglip=True, keeps_shape=True),  # arXiv:2502.14786, NaFlex
     "metaclip_2": Kind("MetaClip2Model", KNOWN),  # arXiv:2507.22062
     "chinese_clip": Kind("ChineseCLIPModel", ("zh",)),  # arXiv:2211.01335
     "altclip": Kind("AltCLIPModel", ("en", "zh", "es", "fr", "ru", "ar", "ja", "ko", "it")),  # arXiv:2211.06679
@@ -66,9 +72,9 @@ _ACTING: ContextVar[Adapter | None] = ContextVar("acting", default=None)
 class Towers:
     """A frozen pair with its tokenizer and preprocessor.
 
-    grid: image tokens a side. text_width, image_width: of the states that the towers give. inner_widths, layers: of
-    each tower's own layers. temperature: of the contrast that it was trained by. int8: what reads pictures instead of
-    the image tower's layers, in an export; adapters in them are part of it.
+    grid: image tokens a side, of a square. text_width, image_width: of the states that the towers give. inner_widths,
+    layers: of each tower's own layers. temperature: of the contrast that it was trained by. int8: what reads pictures
+    instead of the image tower's layers, in an export; adapters in them are part of it.
     """
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
@@ -88,15 +94,20 @@ class Towers:
         positions = text.max_position_embeddings
         if hasattr(text, "project_dim"):  # numbers positions from behind the padding's id, as RoBERTa does
             positions -= text.pad_token_id + 1
-        self.tokenizer = PublishedTokenizer(folder, text.vocab_size, positions, lowers=kind == "siglip")
-        self._pixels = Pixels(folder)
-        self.grid: int = vision.image_size // vision.patch_size
-        self._require_size(vision.image_size)
+        self.tokenizer = PublishedTokenizer(folder, text.vocab_size, positions, lowers=self.kind.of_siglip)
+        if self.kind.keeps_shape:
+            self._pixels: Pixels = NaflexPixels(folder, vision.patch_size)
+            self.grid = math.isqrt(vision.num_patches)
+        else:
+            self._pixels = Pixels(folder)
+            self.grid = vision.image_size // vision.patch_size
+            self._require_size(vision.image_size)
         self.inner_widths: dict[Modality, int] = {"text": text.hidden_size, "image": vision.hidden_size}
         self.text_width: int = getattr(text, "project_dim", text.hidden_size)
         self.image_width: int = vision.hidden_size
-        self.embedding_dim: int = text.projection_size if kind == "siglip" else config.projection_dim
-        self.languages = KNOWN if kind == "siglip" and text.vocab_size > MANY_SUBWORDS else self.kind.languages
+        self.embedding_dim: int = text.projection_size if self.kind.of_siglip else config.projection_dim
+        many = self.kind.of_siglip and text.vocab_size > MANY_SUBWORDS
+        self.languages = KNOWN if many else self.kind.languages
         self.temperature: float = (-self.network.logit_scale.float()).exp().item()
         self.layers: dict[Modality, int] = {
             "text": self._hooked(self.network.text_model),
@@ -121,7 +132,7 @@ class Towers:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def fit(self, image: Image.Image) -> NDArray[np.uint8]:
-        """One RGB picture -> (3, image_size, image_size) uint8, as the checkpoint's preprocessor does it."""
+        """One RGB picture -> (3, height, width) uint8, always the same, as the checkpoint's preprocessor does it."""
         return self._pixels.fit(image)
 
     def normalised(
@@ -135,14 +146,14 @@ class Towers:
     ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
         """(the last layer's states, vectors of unit length). adapter: acts behind each layer."""
         tokens = ids.shape[1]
-        if self.kind.reads_padding:
+        if self.kind.of_siglip:
             padding, missing = self.tokenizer.padding_id, self.tokenizer.max_tokens - tokens
             ids = functional.pad(ids.where(mask, padding), (0, missing), value=padding)
         rows = self._rows_at_once(ids.shape[1], self.network.config.text_config, len(ids))
         with acting(adapter):
             parts = [
                 self.network.get_text_features(
-                    input_ids=some, attention_mask=None if self.kind.reads_padding else real.long()
+                    input_ids=some, attention_mask=None if self.kind.of_siglip else real.long()
                 )
                 for some, real in zip(ids.split(rows), mask.split(rows), strict=True)
             ]
@@ -152,12 +163,17 @@ class Towers:
     def see(
         self, pixels: UInt8[Tensor, "batch 3 height width"], adapter: Adapter | None
     ) -> Float[Tensor, "batch seen image_width"]:
-        """The last layer's states. adapter: as of `read_text`."""
-        rows = self._rows_at_once(self.grid**2, self.network.config.vision_config, len(pixels))
+        """The last layer's states; zeros behind the last of a picture that has fewer. adapter: as of `read_text`."""
+        tokens = self._pixels.most if isinstance(self._pixels, NaflexPixels) else self.grid**2
+        rows = self._rows_at_once(tokens, self.network.config.vision_config, len(pixels))
         with acting(adapter):
             return torch.cat([self._seen(some) for some in pixels.to(self.network.device).split(rows)])
 
     def _seen(self, pixels: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch seen image_width"]:
+        if isinstance(self._pixels, NaflexPixels):
+            patches, real, shapes = self._pixels.patches(pixels, self.network.dtype)
+            padded: Tensor = self.network.vision_model(patches, attention_bias(real), shapes).last_hidden_state
+            return padded.masked_fill(~real[..., None], 0)
         values = self.normalised(pixels, self.network.dtype)
         if self.int8:
             return self.int8(values)
@@ -174,13 +190,15 @@ class Towers:
     def image_vector(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch dim"]:
         """Of unit length, from what `see` gave."""
         vision, states = self.network.vision_model, seen.to(self.network.dtype)
-        if not self.kind.whole:
+        if self.kind.keeps_shape:
+            return unit(vision.head(states, attention_bias(is_real(states))))
+        if self.kind.of_siglip:
             return unit(vision.head(states))
         return unit(self.network.visual_projection(vision.post_layernorm(states[:, 0])))
 
     def grid_of(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch tokens image_width"]:
         """Without the token of the whole picture."""
-        return seen[:, 1:] if self.kind.whole else seen
+        return seen if self.kind.of_siglip else seen[:, 1:]
 
     def save(self, folder: Path) -> None:
         """The files that it was loaded from, as they are."""
