@@ -1,4 +1,5 @@
-"""Layers of transformers' networks that compute the same as before, with the same weights, by our own products."""
+"""Layers of transformers' networks that compute the same as before, with the weights of the same names, by our own
+products."""
 
 import math
 from typing import Any, Final
@@ -16,7 +17,8 @@ _ATTENTION: Final = "polyglance"
 def use_kernels(network: Any, image_tower: Any) -> None:
     """Affine maps of the network, and attention and activations of its image tower, take less time from here on.
 
-    image_tower: a part of it, that attends to all tokens of a picture. Weights keep their names.
+    image_tower: a part of it, that attends to all tokens of a picture. Weights keep their names, and their values but
+    around QuickGELU.
     """
     from transformers import AttentionInterface
     from transformers.activations import GELUActivation, GELUTanh, QuickGELUActivation
@@ -36,7 +38,16 @@ def use_kernels(network: Any, image_tower: Any) -> None:
         if follows in fused:
             part.fc1.activation, part.activation_fn = fused[follows], nn.Identity()
         elif follows is QuickGELUActivation:
-            part.activation_fn = _QuickGelu()
+            _by_silu(part)
+
+
+def _by_silu(mlp: Any) -> None:
+    """QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702, and SiLU is computed with the product in front of it:
+    the factors go into the weights around it."""
+    for weight in (mlp.fc1.weight, mlp.fc1.bias):
+        weight.data.mul_(1.702)
+    mlp.fc2.weight.data.div_(1.702)
+    mlp.fc1.activation, mlp.activation_fn = "silu", nn.Identity()
 
 
 class _Linear(nn.Linear):
@@ -54,15 +65,6 @@ class _Patches(nn.Conv2d):
         whole = x[..., : down - down % high, : across - across % wide]
         patches = whole.unflatten(3, (-1, wide)).unflatten(2, (-1, high)).permute(0, 2, 4, 1, 3, 5).flatten(3)
         return linear(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
-
-
-class _QuickGelu(nn.Module):
-    """x sigmoid(1.702 x) in the memory of x, where nobody asks for gradients."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
-            return x * torch.sigmoid(1.702 * x)
-        return nn.functional.silu(x.mul_(1.702), inplace=True).mul_(1 / 1.702)
 
 
 class _Pooling(nn.MultiheadAttention):
