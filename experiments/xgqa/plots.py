@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL, TARGETS
+from experiments.xgqa.tables import of_first_seed
 
 Rows = Sequence[dict[str, Any]]
 COLUMNS = 4
@@ -22,8 +22,9 @@ CONTROLS = {
 
 
 def draw(rows: Rows, folder: Path) -> None:
-    """Writes `xgqa.png`: accuracy over the pictures of the few-shot training, a line a way, a panel for each of the
-    languages that were measured at most numbers of pictures; none where none was."""
+    """Writes `xgqa.png`: accuracy over the pictures of the few-shot training at the first seed, a line a way, a panel
+    for each of the languages that were measured at most numbers of pictures; none where none was."""
+    rows = of_first_seed(rows)
     shots = {code: _shots(row for row in rows if row["part"] == "few" and row["language"] == code) for code in TARGETS}
     most = max(map(len, shots.values()))
     if not most:
@@ -55,9 +56,11 @@ def _panel(axis: Axes, rows: Rows, code: str, ways: Sequence[str]) -> None:
     there = [row for row in rows if row["part"] in ("zero", "few") and row["language"] == code]
     bodies = {row["body"] for row in there if "body" in row and row["way"] in ways}
     for body, dashes in BODIES.items():
-        english = [row["accuracy"] for row in rows if row["part"] == "body" and row["body"] == body]
-        if english and body in bodies:
-            axis.axhline(fmean(english), color="black", linestyle=dashes, linewidth=1, label=f"English, {body} body")
+        for row in rows:
+            if row["part"] == "body" and row["body"] == body and body in bodies:
+                axis.axhline(
+                    row["accuracy"], color="black", linestyle=dashes, linewidth=1, label=f"English, {body} body"
+                )
     ends = {}
     for number, way in enumerate(ways):
         if line := _line([row for row in there if row["way"] == way], "accuracy"):
@@ -76,11 +79,8 @@ def _panel(axis: Axes, rows: Rows, code: str, ways: Sequence[str]) -> None:
 
 
 def _line(rows: Rows, value: str) -> list[tuple[int, float]]:
-    """By number of pictures, the mean of the seeds."""
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        found.setdefault(row.get("shots", 0), []).append(row[value])
-    return [(shots, fmean(values)) for shots, values in sorted(found.items())]
+    """By number of pictures."""
+    return sorted((row.get("shots", 0), row[value]) for row in rows)
 
 
 def _shots(rows: Iterable[dict[str, Any]]) -> set[int]:

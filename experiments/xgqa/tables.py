@@ -1,4 +1,8 @@
-"""The experiment's tables in Markdown, from its rows. A mean stands only where every language of it was measured."""
+"""The experiment's tables in Markdown, from its rows. A mean stands only where every language of it was measured.
+
+All are of the first seed, but that of the seeds: bodies of different seeds lie apart, and not every way was measured at
+each.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -83,6 +87,28 @@ def _mean_of(codes: Sequence[str], rows: Rows) -> str:
     return f"{fmean(map(fmean, found)):.1f}" if all(found) else ""
 
 
+def seeds(rows: Rows) -> str:
+    """Ways that were measured at several seeds, a line a seed: the mean of the languages that were measured at each of
+    them, without a question in the language and after most pictures, and how far below English."""
+    rows = [row for row in rows if row["part"] in ("body", "zero", "few")]
+    most = max((row["shots"] for row in rows if "shots" in row), default=0)
+    lines = []
+    for way, body in {row["way"]: row["body"] for row in rows if row["part"] == "zero"}.items():
+        found: dict[int, dict[tuple[str, int], float]] = {}
+        for row in rows:
+            if row.get("way") == way:
+                found.setdefault(row["seed"], {})[row["language"], row.get("shots", 0)] = row["accuracy"]
+        codes = [code for code in TARGETS if all({(code, 0), (code, most)} <= there.keys() for there in found.values())]
+        for seed, there in sorted(found.items()) if len(found) > 1 and codes else ():
+            english = _english([row for row in rows if row["seed"] == seed], _accuracy)[body]
+            means = [fmean(there[code, shots] for code in codes) for shots in (0, most)]
+            cells = [cell for mean in means for cell in (f"{mean:.1f}", f"{english - mean:.1f}")]
+            names = "all" if codes == [*TARGETS] else ", ".join(codes)
+            lines.append([way, names, str(seed), f"{english:.1f}", *cells])
+    head = ["%", "languages", "seed", "en", "zero-shot", "drop", f"after {most} pictures", "drop"]
+    return table(head, lines) if lines else ""
+
+
 def costs(rows: Rows) -> str:
     """Ways down: what a language takes."""
     lines = []
@@ -115,12 +141,17 @@ def _accuracy(row: dict[str, Any]) -> float:
     return accuracy
 
 
+def of_first_seed(rows: Rows) -> Rows:
+    first = min((row["seed"] for row in rows), default=0)
+    return [row for row in rows if row["seed"] == first]
+
+
 def _of(rows: Rows, part: str) -> Rows:
-    return [row for row in rows if row["part"] == part]
+    return [row for row in of_first_seed(rows) if row["part"] == part]
 
 
 def _ways(rows: Rows) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """By way and language the rows of all seeds."""
+    """By way and language."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         found.setdefault(row["way"], {}).setdefault(row["language"], []).append(row)
@@ -145,11 +176,8 @@ def _by_language(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:
 
 
 def _english(rows: Rows, value: Callable[[dict[str, Any]], float]) -> dict[str, float]:
-    """By body, the mean of the seeds."""
-    found: dict[str, list[float]] = {}
-    for row in _of(rows, "body"):
-        found.setdefault(row["body"], []).append(value(row))
-    return {body: fmean(values) for body, values in found.items()}
+    """By body."""
+    return {row["body"]: value(row) for row in _of(rows, "body")}
 
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {
@@ -159,6 +187,7 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "xgqa_recall": recall,
     "xgqa_coop": coop,
     "xgqa_few_shot": few_shot,
+    "xgqa_seeds": seeds,
     "xgqa_costs": costs,
     "xgqa_ninth": ninth,
 }

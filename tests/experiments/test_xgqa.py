@@ -18,7 +18,7 @@ from experiments.xgqa.bodies import NINTH, SOURCE_LANGUAGE, TARGETS, World, bund
 from experiments.xgqa.dictionary import dictionary, switched
 from experiments.xgqa.plots import draw
 from experiments.xgqa.settings import SMALL
-from experiments.xgqa.tables import TABLES, few_shot, tables
+from experiments.xgqa.tables import TABLES, few_shot, seeds, tables, zero_shot
 from experiments.xgqa.ways import TRANSLATED, WAYS, beside_english, translations
 from polyglance.adapters.routing import Adaptation
 from polyglance.data.corpora import Translation
@@ -132,15 +132,44 @@ def test_of_its_three_adapters_each_acts_on_its_own_tokens() -> None:
     ]
 
 
-def measured(part: str, way: str, code: str, accuracy: float, **more: object) -> dict:
+def measured(part: str, way: str, code: str, accuracy: float, seed: int = 0, **more: object) -> dict:
     controls = {"blank": 30.0, "shuffled": 31.0, "most_frequent": 32.0}
-    return {"part": part, "way": way, "language": code, "accuracy": accuracy, "controls": controls, **more}
+    return {
+        "part": part,
+        "way": way,
+        "language": code,
+        "accuracy": accuracy,
+        "seed": seed,
+        "controls": controls,
+        **more,
+    }
+
+
+def body_at(accuracy: float, seed: int = 0) -> dict:
+    return {"part": "body", "body": "english", "language": "en", "accuracy": accuracy, "seed": seed}
+
+
+def test_seeds_are_told_of_the_languages_that_each_has() -> None:
+    rows = [body_at(90.0), body_at(80.0, seed=1)]
+    rows += [measured("zero", "a", code, 70.0, body="english") for code in TARGETS]
+    rows += [measured("few", "a", code, 75.0, shots=48) for code in TARGETS]
+    rows += [measured("zero", "b", code, 1.0, body="english") for code in TARGETS]
+    assert seeds(rows) == ""
+    for code, accuracy in (("ko", 60.0), ("de", 66.0), ("pt", 0.0)):
+        rows.append(measured("zero", "a", code, accuracy, seed=1, body="english"))
+    rows += [measured("few", "a", code, 70.0, seed=1, shots=48) for code in ("ko", "de")]
+    _, _, *lines = seeds(rows).splitlines()
+    assert lines == [
+        "| a | de, ko | 0 | 90.0 | 70.0 | 20.0 | 75.0 | 15.0 |",
+        "| a | de, ko | 1 | 80.0 | 63.0 | 17.0 | 70.0 | 10.0 |",
+    ]
+    assert "| a | 90.0 | 70.0 |" in zero_shot(rows), "the other tables are of the first seed"
 
 
 def test_few_shot_is_told_of_the_languages_that_were_measured(tmp_path: Path) -> None:
     """Two languages at all numbers of pictures, the others at 48 alone; one way lacks a cell, and one any language
     without a picture."""
-    rows = [{"part": "body", "body": "english", "language": "en", "accuracy": 90.0}]
+    rows = [body_at(90.0)]
     rows += [measured("zero", "a", code, 40.0, body="english") for code in TARGETS]
     rows += [measured("few", "a", code, 50.0 + place, shots=48) for place, code in enumerate(TARGETS)]
     rows += [measured("few", "a", code, 44.0, shots=1) for code in ("ko", "de")]
@@ -149,7 +178,7 @@ def test_few_shot_is_told_of_the_languages_that_were_measured(tmp_path: Path) ->
     head, _, *lines = few_shot(rows).splitlines()
     assert head == "| %, by pictures | languages | 0 | 1 | 48 | en, 0 |"
     assert lines == [
-        "| a | de, ko | 40.0 | 44.5 | 52.5 | 90.0 |",
+        "| a | de, ko | 40.0 | 44.0 | 52.5 | 90.0 |",
         "| a | all | 40.0 |  | 53.0 | 90.0 |",
         "| b | de, ko |  |  |  |  |",
     ]
