@@ -34,7 +34,7 @@ from polyglance.adapters.composition import Composition, Drop, Fuse, Parallel
 from polyglance.adapters.hub import read_adapter, read_fusion
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.models.text_encoder import load_text_encoder
+from polyglance.models.families.text_encoder import load_text_encoder
 
 ROOT = Path(__file__).parents[1]
 NAMES = [f"task{i}" for i in range(8)]

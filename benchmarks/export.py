@@ -30,10 +30,10 @@ from benchmarks.index import SEED, Checkpoint, checkpoints, draw
 from experiments.results import RESULTS, Row, write_results
 from polyglance.kernels.linear import native_dtype
 from polyglance.models.checkpoint import load_folder
-from polyglance.models.dual_tower import DualTowerModel
-from polyglance.models.openvino_export import save_int8
+from polyglance.models.families.dual_tower import DualTowerModel
+from polyglance.models.families.towers import Towers
+from polyglance.models.openvino.export import save_int8
 from polyglance.models.protocol import ImageBatch
-from polyglance.models.towers import Towers
 
 REQUIRED: Final = 2.0
 CALIBRATION: Final = 32

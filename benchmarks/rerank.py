@@ -36,8 +36,8 @@ from polyglance.data.gallery import gallery_folder
 from polyglance.data.tokenization import Tokenizer
 from polyglance.models import bundled_folder
 from polyglance.models.checkpoint import load_folder
+from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.layer import NormPlacement
 from polyglance.nn.states import TokenStates

@@ -26,8 +26,8 @@ from experiments.scenes_mini import CANDIDATES, read_scenes
 from polyglance.evaluation.calibration import calibration_error, fit_calibration, reliability
 from polyglance.evaluation.retrieval import match, retrieve
 from polyglance.models import load_model
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.reading import embed_all, read_texts
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import scene_captions
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene

@@ -219,8 +219,8 @@ def exported(folder: Path, write: Callable[[Path], Path] = tiny_clip) -> Path:
 
     from polyglance.data.images import decode
     from polyglance.models.checkpoint import load_folder
-    from polyglance.models.dual_tower import DualTowerModel
-    from polyglance.models.openvino_export import save_int8
+    from polyglance.models.families.dual_tower import DualTowerModel
+    from polyglance.models.openvino.export import save_int8
 
     original = load_folder(write(folder / "original"), torch.float32)
     assert isinstance(original, DualTowerModel)

@@ -18,7 +18,7 @@ FLOORS = [
     {"data", "scenes", "store", "kernels"},
     {"nn", "adapters"},
     {"models"},
-    {"search", "answering", "indexing", "training"},
+    {"search", "answering", "indexing", "training", "pretraining"},
     {"library", "evaluation"},
     {"cli", "server", "__main__"},
 ]
@@ -30,6 +30,7 @@ NEIGHBOURS = {
     ("query", "errors"),
     ("scenes", "data"),  # things of a scene are drawn from the gallery's pictures
     ("nn", "adapters"),  # a layer has places for adapters; adapters know no layer
+    ("pretraining", "training"),  # the bundled model is trained by the loop that all trainings run in
     ("evaluation", "library"),  # measures run over libraries
     ("__main__", "cli"),
 }

@@ -26,7 +26,7 @@ from polyglance.errors import (
     QueryError,
 )
 from polyglance.library import Library
-from polyglance.models.scoring import JointScorer
+from polyglance.models.pair_scorers import JointScorer
 from polyglance.query import MAX_CHARACTERS, Query
 from polyglance.types import IndexReport, Picked, TextReport
 from tests.fakes import COLOURS, ColourModel, TimedModel

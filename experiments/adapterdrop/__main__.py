@@ -23,7 +23,7 @@ from experiments.adapterdrop.speeds import speed_rows
 from experiments.adapterdrop.tables import tables
 from experiments.adapterdrop.tasks import TASKS, task_data
 from experiments.results import RESULTS, Results, open_folder, report
-from polyglance.training.task import TaskSettings
+from polyglance.training.tasks.trainer import TaskSettings
 
 NAME = "adapterdrop"
 FUSED = ("compare", "logical", "count")

@@ -11,8 +11,8 @@ from experiments.adapterdrop.body import SceneBody
 from experiments.adapterdrop.pictures import Pictures
 from experiments.adapterdrop.tasks import Examples, TaskData
 from polyglance.nn.encoder import Encoder
-from polyglance.training import task as training
 from polyglance.training.state_cache import keep_states, weights_fingerprint
+from polyglance.training.tasks import trainer as training
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from polyglance.data.tokenization import Tokenizer
 from polyglance.models.protocol import TextBatch
 from polyglance.nn.encoder import Encoder
-from polyglance.training.scene_graphs import CELLS
+from polyglance.pretraining.picture_stage import CELLS
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.training.loop import Report
-from polyglance.training.task import TASK, TaskSettings, TrainedTask, accuracy, train_task
+from polyglance.training.tasks.trainer import TASK, TaskSettings, TrainedTask, accuracy, train_task
 
 CONFIG = AdapterConfig(reduction_factor=4)
 """A bottleneck of 32 in layers 128 wide."""

@@ -20,8 +20,8 @@ from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.training.loop import Report
-from polyglance.training.pruning import Keep, fusion_use, most_used
-from polyglance.training.task import TaskSettings, accuracy, train_fusion
+from polyglance.training.tasks.pruning import Keep, fusion_use, most_used
+from polyglance.training.tasks.trainer import TaskSettings, accuracy, train_fusion
 
 KEPT = (6, 4, 2, 1)
 BATCH = 64

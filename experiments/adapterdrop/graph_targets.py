@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polyglance.pretraining.grounding import FRAGMENTS, PARTS, ROLES
+from polyglance.pretraining.picture_stage import CELLS
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import Scene, Thing, cell_of
 from polyglance.scenes.truth import Truth, anyone, between, fitting, related
-from polyglance.training.grounding import FRAGMENTS, PARTS, ROLES
-from polyglance.training.scene_graphs import CELLS
 
 WORDS: Final = ("noun", "size", "colour", "plate")
 """The fields of a phrase, each of which fits some things or none."""

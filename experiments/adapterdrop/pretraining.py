@@ -27,15 +27,15 @@ from experiments.adapterdrop.pictures import Pictures
 from experiments.adapterdrop.settings import Settings
 from polyglance.data.tokenization import MASK, SPECIAL_TOKENS, Tokenizer
 from polyglance.models.protocol import TextBatch
+from polyglance.pretraining.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
+from polyglance.pretraining.joint_batches import WordBatch, WordSource
 from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import sample_question
 from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.training.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
 from polyglance.training.loop import Losses, Report, Schedule, fit
-from polyglance.training.word_source import WordBatch, WordSource
 
 MASKED = 0.2
 """The share of a text's tokens that is masked."""

@@ -14,9 +14,9 @@ from experiments.retrieval.systems import DIRECTIONS, Reading
 from experiments.retrieval.training import bundled, trained_to_store
 from experiments.retrieval.world import World
 from polyglance.evaluation.retrieval import rerank, retrieve
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import read_texts, together
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.loop import Report
 

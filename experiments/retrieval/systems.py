@@ -15,8 +15,8 @@ from experiments.retrieval.training import bundled
 from experiments.retrieval.world import World
 from polyglance.evaluation.pools import Direction
 from polyglance.evaluation.retrieval import Ranking, match, retrieve
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.reading import embed_all, read_texts
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.loop import Report
 

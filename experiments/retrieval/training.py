@@ -13,10 +13,10 @@ from experiments.retrieval.world import World
 from polyglance.data.captions import Caption
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
-from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.training.loop import Report
-from polyglance.training.retrieval import train_retrieval
-from polyglance.training.retrieval_losses import Mode, RetrievalSettings
+from polyglance.training.retrieval.objectives import Mode, RetrievalSettings
+from polyglance.training.retrieval.trainer import train_retrieval
 
 HEADS = ("embed_head", "match_head")
 

@@ -16,18 +16,18 @@ from torch import Tensor
 
 from experiments.retrieval.settings import Settings
 from polyglance.data.captions import Caption
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.encoder import Encoder
+from polyglance.pretraining.drawn_pictures import draw_scenes
 from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption, sample_unique_caption
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import names_unseen_pair
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.training.kept_pictures import fingerprint_below
+from polyglance.training.frozen_pictures import fingerprint_below
 from polyglance.training.loop import Report
-from polyglance.training.pictures import draw_scenes
 from polyglance.training.state_cache import KeptStates, keep_states
 
 FRAGMENTS = (2, 3)

@@ -21,7 +21,7 @@ from experiments.xgqa.plots import draw
 from experiments.xgqa.settings import SMALL, Settings
 from experiments.xgqa.tables import tables
 from experiments.xgqa.ways import WAYS, Bodies, Way, learned
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.families.single_stream import SingleStreamModel
 
 NAME = "xgqa"
 PARTS = ("zero", "few", "ninth")

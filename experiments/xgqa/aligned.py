@@ -14,10 +14,10 @@ from polyglance.adapters.config import AdapterConfig, Modality
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import MODALITIES, TEXT, Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.models.languages import Language
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.added_language import Language
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
-from polyglance.training.languages import autocast
+from polyglance.training.languages.trainer import autocast
 from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.losses import info_nce
 from polyglance.types import Task

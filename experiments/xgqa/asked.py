@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from experiments.scenes_mini import read_scenes
 from experiments.xgqa.bodies import World, bundled
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.scenes import meaning as m
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import answer
 from polyglance.scenes.sampling import sample_scene
-from polyglance.training.languages import autocast
+from polyglance.training.languages.trainer import autocast
 from polyglance.training.loop import Losses
 
 BATCH = 64

@@ -17,20 +17,20 @@ from polyglance.data.tokenization import Tokenizer
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
+from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.nn.states import TokenStates
+from polyglance.pretraining.drawn_pictures import draw_scenes, gallery_pixels
+from polyglance.pretraining.joint_batches import WordSource
+from polyglance.pretraining.joint_stages import WordLosses
+from polyglance.pretraining.recipe import ScenesMiniSettings, train_texts
+from polyglance.pretraining.text_stage import sample_meaning
 from polyglance.scenes import meaning as m
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.training.languages import autocast, mask_tokens
+from polyglance.training.languages.trainer import autocast, mask_tokens
 from polyglance.training.loop import Losses, Report, Schedule, fit
-from polyglance.training.meanings import sample_meaning
-from polyglance.training.pictures import draw_scenes, gallery_pixels
-from polyglance.training.scenes_mini import ScenesMiniSettings, train_texts
-from polyglance.training.word_source import WordSource
-from polyglance.training.words import WordLosses
 
 SOURCE_LANGUAGE, NINTH = "en", "fr"
 ENGLISH, MULTILINGUAL = "english", "multilingual"

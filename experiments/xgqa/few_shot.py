@@ -7,12 +7,12 @@ from experiments.scenes_mini import read_scenes
 from experiments.xgqa.asked import AnswerLosses, Asked
 from experiments.xgqa.bodies import World, bundled
 from experiments.xgqa.ways import Bodies, Way, beside_english, in_two_languages, learned
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.scenes import meaning as m
 from polyglance.scenes.questions import sample_question
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
-from polyglance.training.languages import LanguageSettings, MeaningLosses, frozen, sharing
+from polyglance.training.languages.trainer import LanguageSettings, MeaningLosses, frozen, sharing
 from polyglance.training.loop import Losses, Schedule, fit
 
 

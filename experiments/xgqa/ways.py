@@ -15,13 +15,13 @@ from experiments.xgqa.choosing import spread
 from experiments.xgqa.dictionary import dictionary, switched
 from experiments.xgqa.settings import Settings
 from polyglance.data.corpora import Translation
-from polyglance.models.languages import Language, LanguageFacts, load_facts, load_language, save_language
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.added_language import Language, LanguageFacts, load_facts, load_language, save_language
+from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.pretraining.text_stage import sample_meaning
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import sample_scene
-from polyglance.training.languages import ADAPTER, LanguageSettings, frozen, train_language
+from polyglance.training.languages.trainer import ADAPTER, LanguageSettings, frozen, train_language
 from polyglance.training.loop import Schedule, fit
-from polyglance.training.meanings import sample_meaning
 
 TRANSLATED = 50_000
 """Scenes of the training range from here on are those of which translated sentences are said."""

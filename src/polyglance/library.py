@@ -25,11 +25,11 @@ from polyglance.indexing.pictures import PathLike, PictureRun, Progress, absolut
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, nearest
 from polyglance.models import FOR_PHOTOGRAPHS, load_model, source_of
-from polyglance.models.cut_model import CutModel
+from polyglance.models.families.cut_model import CutModel
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.opening import image_batch, open_picture
+from polyglance.models.pair_scorers import load_reranker
 from polyglance.models.protocol import JointModel, PairScorer
-from polyglance.models.scoring import load_reranker
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query, is_utf8, printable, usable_text

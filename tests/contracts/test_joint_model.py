@@ -15,15 +15,15 @@ from torch.testing import assert_close
 from polyglance.data.images import decode
 from polyglance.errors import ConfigurationError
 from polyglance.models import bundled_folder, load_model
-from polyglance.models.blip import load_blip
+from polyglance.models.added_language import Language, LanguageFacts, load_language, save_language
 from polyglance.models.checkpoint import load_folder, save_model
-from polyglance.models.conversion import import_checkpoint
-from polyglance.models.cut_model import CutModel
-from polyglance.models.languages import Language, LanguageFacts, load_language, save_language
+from polyglance.models.families.blip import load_blip
+from polyglance.models.families.cut_model import CutModel
+from polyglance.models.families.sentence_transformers import load_embedder
+from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.models.importing.conversion import import_checkpoint
 from polyglance.models.protocol import AnswerWriter, ImageBatch, JointModel
 from polyglance.models.reading import together
-from polyglance.models.sentence_transformers import load_embedder
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from tests.blip_checkpoints import ANSWERS, tiny_blip, tiny_blip2, tiny_blip_vqa
 from tests.checkpoints import exported, pictures, tiny_clip, tiny_naflex, tiny_siglip

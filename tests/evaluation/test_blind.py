@@ -8,7 +8,7 @@ from polyglance.data.questions import Question
 from polyglance.errors import DataError
 from polyglance.evaluation.blind import answer_blind
 from polyglance.models import load_model
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.families.single_stream import SingleStreamModel
 from tests.journeys.tiny import save_tiny_model
 
 

@@ -12,11 +12,11 @@ from experiments.adapterdrop.settings import SMALL
 from experiments.adapterdrop.tasks import TASKS, TOKENS, task_data
 from experiments.results import open_folder
 from polyglance.errors import ConfigurationError
+from polyglance.pretraining.grounding import FRAGMENTS, PARTS
+from polyglance.pretraining.picture_stage import CELLS
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import FIRST_SEED, Scene, Thing
-from polyglance.training.grounding import FRAGMENTS, PARTS
 from polyglance.training.loop import read_log
-from polyglance.training.scene_graphs import CELLS
 
 DOG = Thing("dog", "small", None, "red", 30, 30)
 STAR = Thing("star", "large", "red", None, 220, 30)

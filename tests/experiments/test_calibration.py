@@ -11,7 +11,7 @@ from experiments.results import RESULTS
 from polyglance.adapters.config import AdapterConfig
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.families.single_stream import SingleStreamModel
 from tests.journeys.tiny import save_tiny_model
 
 REPOSITORY = Path(__file__).parents[2]

@@ -23,10 +23,10 @@ from experiments.xgqa.ways import TRANSLATED, WAYS, beside_english, translations
 from polyglance.adapters.routing import Adaptation
 from polyglance.data.corpora import Translation
 from polyglance.models.protocol import ImageBatch
+from polyglance.pretraining.text_stage import sample_meaning
 from polyglance.scenes import meaning as m
 from polyglance.scenes.questions import answer
 from polyglance.scenes.sampling import sample_scene
-from polyglance.training.meanings import sample_meaning
 
 LANGUAGES = (SOURCE_LANGUAGE, *TARGETS, NINTH)
 

@@ -7,7 +7,7 @@ import torch
 from polyglance.data.tokenization import Tokenizer
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models.checkpoint import save_model
-from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 
 
 def save_tiny_model(folder: Path, seed: int = 0, joint_layers: int = 1) -> Path:

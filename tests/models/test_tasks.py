@@ -19,8 +19,8 @@ from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models import load_model
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.models.tasks import TOKEN, FusedAdapters, Task, TaskModel, TaskWeights, load_task, save_task
 from polyglance.nn.states import TokenStates
 from tests.journeys.tiny import save_tiny_model

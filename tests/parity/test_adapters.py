@@ -12,7 +12,7 @@ from polyglance.adapters.checkpoint import load_adapter, load_fusion
 from polyglance.adapters.composition import Composition, Fuse, Parallel, Stack
 from polyglance.adapters.hub import read_adapter, read_fusion
 from polyglance.adapters.routing import Adaptation
-from polyglance.models.text_encoder import load_text_encoder
+from polyglance.models.families.text_encoder import load_text_encoder
 from tests.parity.conftest import LAYERS, OUR_FUSIONS, OURS, WIDTH
 
 MODELS = ["bert-body", "bert", "roberta"]

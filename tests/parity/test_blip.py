@@ -10,7 +10,7 @@ import transformers
 from torch.testing import assert_close
 
 from polyglance.data.images import decode
-from polyglance.models.blip import load_blip
+from polyglance.models.families.blip import load_blip
 from polyglance.models.reading import read_pictures, read_texts
 from polyglance.nn.states import TokenStates
 from tests.blip_checkpoints import ANSWERS, TEXTS, tiny_blip, tiny_blip2, tiny_blip_vqa

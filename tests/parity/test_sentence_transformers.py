@@ -9,8 +9,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from polyglance.data.images import decode
+from polyglance.models.families.sentence_transformers import load_embedder, load_scorer
 from polyglance.models.reading import read_pictures, read_texts
-from polyglance.models.sentence_transformers import load_embedder, load_scorer
 from polyglance.nn.states import TokenStates
 from tests.checkpoints import WORDS, pictures
 from tests.sentence_checkpoints import tiny_cross_encoder, tiny_sentence_clip

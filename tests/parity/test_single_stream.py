@@ -11,10 +11,10 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from polyglance.models.checkpoint import load_folder
-from polyglance.models.conversion import import_checkpoint
+from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.models.importing.conversion import import_checkpoint
 from polyglance.models.opening import image_batch
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from tests.single_stream_checkpoints import (
     LAYERS,

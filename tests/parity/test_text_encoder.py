@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from polyglance.models.text_encoder import load_text_encoder
+from polyglance.models.families.text_encoder import load_text_encoder
 
 
 @pytest.mark.parametrize("name", ["bert-body", "bert", "roberta", "xlm-roberta"])

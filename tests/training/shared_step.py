@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from polyglance.cli import main
 from polyglance.data.captions import read_captions
 from polyglance.models import load_model
-from polyglance.training.caption_source import CaptionSource
-from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
+from polyglance.training.retrieval.caption_batches import CaptionSource
+from polyglance.training.retrieval.objectives import RetrievalLosses, RetrievalSettings
 
 
 def gradients(data: Path, model: Path, path: Path) -> None:

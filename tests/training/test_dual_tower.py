@@ -13,11 +13,11 @@ from polyglance.data.captions import Caption
 from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError
 from polyglance.models.checkpoint import load_folder, save_model
-from polyglance.models.dual_tower import DualTowerModel
-from polyglance.training.caption_source import CaptionSource
+from polyglance.models.families.dual_tower import DualTowerModel
 from polyglance.training.loop import read_log
-from polyglance.training.retrieval import train_retrieval
-from polyglance.training.retrieval_losses import RetrievalLosses, RetrievalSettings
+from polyglance.training.retrieval.caption_batches import CaptionSource
+from polyglance.training.retrieval.objectives import RetrievalLosses, RetrievalSettings
+from polyglance.training.retrieval.trainer import train_retrieval
 from polyglance.training.vqa import VqaSettings, train_vqa
 from tests.checkpoints import DUAL_TOWERS, pictures
 

@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError, TrainingError
 from polyglance.models import load_model
+from polyglance.models.added_language import Language
 from polyglance.models.checkpoint import load_folder
-from polyglance.models.languages import Language
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.reading import embed_all, read_pictures, read_texts
-from polyglance.models.single_stream import SingleStreamModel
 from polyglance.training.loop import read_log
 from polyglance.training.vqa import VqaSettings, answering, parted, train_vqa, vocabulary
 from tests.journeys.tiny import save_tiny_model

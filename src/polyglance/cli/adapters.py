@@ -10,7 +10,7 @@ from polyglance.cli.options import Json
 from polyglance.cli.output import console, file_name, one_line, print_json, stages, table
 
 if TYPE_CHECKING:
-    from polyglance.training.question_tasks import PruningReport
+    from polyglance.training.tasks.questions import PruningReport
 
 app = typer.Typer(help="Look at saved adapters, convert them, or prune their fusions.", no_args_is_help=True)
 
@@ -127,8 +127,8 @@ def prune(
     from polyglance.data.questions import read_questions
     from polyglance.models import load_single_stream
     from polyglance.models.tasks import load_task
-    from polyglance.training.pruning import Keep, plot_use
-    from polyglance.training.question_tasks import prune_question_fusion
+    from polyglance.training.tasks.pruning import Keep, plot_use
+    from polyglance.training.tasks.questions import prune_question_fusion
 
     chosen = Keep(keep, threshold, everywhere)
     asked = read_questions(questions)

@@ -101,7 +101,7 @@ def import_model(
     Example:
       polyglance model import dandelin/vilt-b32-finetuned-vqa --output my-vilt --first-joint-layer 0
     """
-    from polyglance.models.conversion import import_checkpoint
+    from polyglance.models.importing.conversion import import_checkpoint
 
     report = import_checkpoint(checkpoint, output, first_joint_layer, kept_grid, language or (), allow_mismatch)
     if as_json:

@@ -67,7 +67,7 @@ def train(
       polyglance scenes train --output runs/scenes-mini --device cuda
     """
     from polyglance.models import load_single_stream
-    from polyglance.training.scenes_mini import ScenesMiniSettings, train_scenes_mini
+    from polyglance.pretraining.recipe import ScenesMiniSettings, train_scenes_mini
 
     with stages() as report:
         train_scenes_mini(

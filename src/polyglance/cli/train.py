@@ -14,12 +14,12 @@ from polyglance.cli.train_vqa import vqa
 if TYPE_CHECKING:
     from polyglance.data.captions import Caption
     from polyglance.evaluation.systems import Evaluation
-    from polyglance.models.cut_model import CutModel
+    from polyglance.models.families.cut_model import CutModel
     from polyglance.training.devices import Precision
-    from polyglance.training.question_tasks import QuestionReport
-    from polyglance.training.retrieval import RetrievalReport, Validate
-    from polyglance.training.retrieval_losses import MatchLoss, Mode, TwinLoss
-    from polyglance.training.task import TaskSettings
+    from polyglance.training.retrieval.objectives import MatchLoss, Mode, TwinLoss
+    from polyglance.training.retrieval.trainer import RetrievalReport, Validate
+    from polyglance.training.tasks.questions import QuestionReport
+    from polyglance.training.tasks.trainer import TaskSettings
 
 app = typer.Typer(
     help="Train tasks or a model on your own questions, a model on captions, or a language.", no_args_is_help=True
@@ -69,7 +69,7 @@ def task(
     """
     from polyglance.data.questions import read_questions
     from polyglance.models import load_single_stream, source_of
-    from polyglance.training.question_tasks import train_question_task
+    from polyglance.training.tasks.questions import train_question_task
 
     settings = task_settings(depth, epochs, learning_rate, seed)
     asked = read_questions(questions)
@@ -102,7 +102,7 @@ def fusion(
     from polyglance.data.questions import read_questions
     from polyglance.models import load_single_stream
     from polyglance.models.tasks import load_task
-    from polyglance.training.question_tasks import train_question_fusion
+    from polyglance.training.tasks.questions import train_question_fusion
 
     settings = task_settings(depth, epochs, learning_rate, seed)
     asked = read_questions(questions)
@@ -175,10 +175,10 @@ def retrieval(
     from polyglance.data.captions import of_split, read_captions
     from polyglance.models import load_trainable
     from polyglance.models.checkpoint import save_model
+    from polyglance.training.curves import plot_losses
     from polyglance.training.devices import is_first_process
-    from polyglance.training.plots import plot_losses
-    from polyglance.training.retrieval import STAGE, train_retrieval
-    from polyglance.training.retrieval_losses import RetrievalSettings
+    from polyglance.training.retrieval.objectives import RetrievalSettings
+    from polyglance.training.retrieval.trainer import STAGE, train_retrieval
 
     settings = RetrievalSettings(
         mode=cast("Mode", mode),
@@ -271,7 +271,7 @@ def show_retrieval(done: "RetrievalReport", calibration: tuple[float, float], fo
 
 
 def task_settings(depth: str, epochs: int, learning_rate: float, seed: int) -> "TaskSettings":
-    from polyglance.training.task import TaskSettings
+    from polyglance.training.tasks.trainer import TaskSettings
 
     if depth != "robust" and not depth.isdecimal():
         raise typer.BadParameter(f"expected --depth to be a number of layers or robust, got {depth!r}")

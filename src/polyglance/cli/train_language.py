@@ -10,7 +10,7 @@ from polyglance.cli.options import Json
 from polyglance.cli.output import console, one_line, print_json, stages
 
 if TYPE_CHECKING:
-    from polyglance.training.languages import LanguageReport
+    from polyglance.training.languages.trainer import LanguageReport
 
 
 def language(
@@ -48,8 +48,8 @@ def language(
     from polyglance.data.images import find_pictures
     from polyglance.models import load_single_stream, source_of
     from polyglance.models.reading import read_pictures
-    from polyglance.training.languages import LanguageSettings, train_language
-    from polyglance.training.plots import plot_losses
+    from polyglance.training.curves import plot_losses
+    from polyglance.training.languages.trainer import LanguageSettings, train_language
 
     settings = LanguageSettings(epochs=epochs, steps=steps, seed=seed)
     sentences = read_corpus(corpus, language)

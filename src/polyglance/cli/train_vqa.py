@@ -65,8 +65,8 @@ def vqa(
     """
     from polyglance.data.questions import read_questions
     from polyglance.models import load_trainable, source_of
+    from polyglance.training.curves import plot_losses
     from polyglance.training.devices import is_first_process
-    from polyglance.training.plots import plot_losses
     from polyglance.training.vqa import STAGE, VqaSettings, train_vqa
 
     settings = VqaSettings(

@@ -23,9 +23,9 @@ from polyglance.evaluation.retrieval import retrieve
 from polyglance.indexing.pictures import batches
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder
-from polyglance.models.conversion import require_empty
-from polyglance.models.dual_tower import DualTowerModel
-from polyglance.models.openvino_export import save_int8
+from polyglance.models.families.dual_tower import DualTowerModel
+from polyglance.models.importing.conversion import require_empty
+from polyglance.models.openvino.export import save_int8
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import PICTURES, embed_all, read_texts
 from polyglance.scenes.grammar import grammar, grammars

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from polyglance.errors import CheckpointError, ConfigurationError
 
 if TYPE_CHECKING:
-    from polyglance.models.cut_model import CutModel
+    from polyglance.models.families.cut_model import CutModel
+    from polyglance.models.families.single_stream import SingleStreamModel
     from polyglance.models.protocol import JointModel
-    from polyglance.models.single_stream import SingleStreamModel
 
 __all__ = [
     "BUNDLED",
@@ -50,10 +50,10 @@ def load_model(name: str = BUNDLED) -> "JointModel":
         CheckpointError: its files cannot be used, or a language was added to another model.
     """
     from polyglance.kernels.linear import native_dtype
-    from polyglance.models.blip import is_blip, load_blip
+    from polyglance.models.added_language import FILE, load_facts, load_language
     from polyglance.models.checkpoint import load_folder
-    from polyglance.models.languages import FILE, load_facts, load_language
-    from polyglance.models.sentence_transformers import PREFIX, load_embedder
+    from polyglance.models.families.blip import is_blip, load_blip
+    from polyglance.models.families.sentence_transformers import PREFIX, load_embedder
 
     if name.startswith(PREFIX):
         return load_embedder(name)
@@ -82,7 +82,7 @@ def load_model(name: str = BUNDLED) -> "JointModel":
 
 def load_trainable(name: str) -> "CutModel":
     """As `load_model`, a model with joint layers of this project. Raises ConfigurationError for another as well."""
-    from polyglance.models.cut_model import CutModel
+    from polyglance.models.families.cut_model import CutModel
 
     model = load_model(name)
     if not isinstance(model, CutModel):
@@ -97,7 +97,7 @@ def load_single_stream(name: str) -> "SingleStreamModel":
 
 
 def _single_stream(model: "JointModel") -> "SingleStreamModel":
-    from polyglance.models.single_stream import SingleStreamModel
+    from polyglance.models.families.single_stream import SingleStreamModel
 
     if not isinstance(model, SingleStreamModel):
         raise ConfigurationError(
@@ -108,7 +108,7 @@ def _single_stream(model: "JointModel") -> "SingleStreamModel":
 
 def _folder(name: str) -> Path:
     """Raises ConfigurationError where there is no model of that name."""
-    from polyglance.models.hub import checkpoint_folder
+    from polyglance.models.huggingface.download import checkpoint_folder
 
     if name == BUNDLED or os.path.isdir(name):
         return bundled_folder() if name == BUNDLED else Path(name)

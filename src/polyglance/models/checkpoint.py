@@ -16,13 +16,13 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, PolyglanceError
 from polyglance.kernels.linear import native_dtype
-from polyglance.models.blip import MODEL_TYPES
-from polyglance.models.cut_model import CutConfig, CutModel
-from polyglance.models.dual_tower import TOWER, DualTowerConfig, DualTowerModel
-from polyglance.models.hub import DESCRIPTION, checkpoint_folder, read_json
-from polyglance.models.originals import CONVERTED
-from polyglance.models.single_stream import SingleStreamConfig, SingleStreamModel
-from polyglance.models.towers import KINDS, Towers
+from polyglance.models.families.blip import MODEL_TYPES
+from polyglance.models.families.cut_model import CutConfig, CutModel
+from polyglance.models.families.dual_tower import TOWER, DualTowerConfig, DualTowerModel
+from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.models.families.towers import KINDS, Towers
+from polyglance.models.huggingface.download import DESCRIPTION, checkpoint_folder, read_json
+from polyglance.models.importing.layouts import CONVERTED
 
 _CONFIGS: Final[dict[str, type[CutConfig]]] = {
     SingleStreamModel.family: SingleStreamConfig,

@@ -14,8 +14,8 @@ from polyglance.data.images import decode
 from polyglance.data.lines import named
 from polyglance.data.regions import read_regions, regions_beside
 from polyglance.errors import ConfigurationError, DataError, PictureError
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch, JointModel
-from polyglance.models.single_stream import SingleStreamModel
 
 Picture = NDArray[np.uint8] | NDArray[np.float32]
 """One picture before it stands in an `ImageBatch`: pixels, or what a detector saw in it."""

@@ -42,7 +42,7 @@ from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.errors import CheckpointError, ConfigurationError
-from polyglance.models.single_stream import SingleStreamModel
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 
 FORMAT: Final = 1

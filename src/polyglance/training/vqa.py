@@ -22,19 +22,19 @@ from polyglance.data.captions import Caption
 from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.checkpoint import save_model
-from polyglance.models.cut_model import TASKS, CutModel, in_order
+from polyglance.models.families.cut_model import TASKS, CutModel, in_order
 from polyglance.models.opening import open_pictures
 from polyglance.models.protocol import TextBatch
 from polyglance.models.reading import PICTURES
 from polyglance.nn.states import TokenStates
-from polyglance.training.beginning import check_beginning, remade, require_trainable
-from polyglance.training.caption_source import texts_too_long
 from polyglance.training.devices import Devices, Precision
-from polyglance.training.kept_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
+from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
 from polyglance.training.loop import Losses, Report, Schedule, fit, hold_statistics, read_log
+from polyglance.training.retrieval.caption_batches import texts_too_long
+from polyglance.training.starting_point import check_beginning, remade, require_trainable
 from polyglance.training.state_cache import KeptStates, keep_states
-from polyglance.training.task import Shuffled
-from polyglance.training.validations import Validations
+from polyglance.training.tasks.trainer import Shuffled
+from polyglance.training.validation import Validations
 
 STAGE: Final = "vqa"
 VALIDATIONS: Final = 20

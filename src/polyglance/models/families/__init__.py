@@ -1,0 +1,1 @@
+"""The families of models: how each reads, and what it shares above the cut."""

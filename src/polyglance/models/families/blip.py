@@ -1,0 +1,289 @@
+"""BLIP and BLIP-2, through transformers' own classes: cross-encoders and answerers over the states of whole pictures.
+
+In each the text's layers attend to the picture's tokens from the first on, so that nothing of a text can be read before
+its picture is known: a text's states are its embeddings, and a picture's all that the vision tower gives.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.models.families.cut_model import read_off
+from polyglance.models.huggingface.components import Pixels, PublishedTokenizer, fingerprint, load_network, vector_of
+from polyglance.models.huggingface.download import DESCRIPTION, checkpoint_folder, read_json
+from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.nn.encoder import unit
+from polyglance.nn.states import TokenStates
+from polyglance.types import Task
+
+MODEL_TYPES: Final = ("blip", "blip-2")
+"""What their config.json calls them."""
+ANSWERS_FILE: Final = "answers.json"
+SHORTLIST: Final = 128
+"""Answers whose likelihood is computed in full, as in the authors' evaluation (arXiv:2201.12086)."""
+_WRITTEN_TOKENS: Final = 10
+
+
+class _Blip(ABC):
+    """What all of them have in common; a `JointModel` that can do one thing or two."""
+
+    network_class: ClassVar[str]
+    tasks: ClassVar[tuple[Task, ...]]
+    embedding_dim: int = 0
+    answers: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ("en",)
+    calibration: tuple[float, float] = (1.0, 0.0)
+    recall_by_depth: tuple[float, ...] = ()
+
+    def __init__(self, network: Any, folder: Path, name: str) -> None:
+        self.network, self.name, self.fingerprint = network, name, fingerprint(folder)
+        text = self._text_config()
+        self._tokenizer = PublishedTokenizer(folder, text.vocab_size, text.max_position_embeddings)
+        self._pixels = Pixels(folder)
+
+    def _text_config(self) -> Any:
+        return self.network.config.text_config
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.network.device
+        return device
+
+    def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
+        return self._tokenizer.read(texts, self.device)
+
+    def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
+        return self._pixels.fit(image)
+
+    @torch.no_grad()
+    def read_images(self, batch: ImageBatch) -> TokenStates:
+        """All tokens of the vision tower, that of the whole picture first."""
+        pixels = self._pixels.normalised(batch.pixels.to(self.device), self.network.dtype)
+        hidden = self.network.vision_model(pixels).last_hidden_state
+        mask = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
+        return TokenStates(hidden, mask, "image", self._image_vector(hidden))
+
+    def _image_vector(self, hidden: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch dim"] | None:
+        return None
+
+    @abstractmethod
+    def read_text(self, batch: TextBatch) -> TokenStates: ...
+
+    def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
+        raise self._refused("embed")
+
+    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
+        raise self._refused("match")
+
+    def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
+        raise self._refused("answer")
+
+    def _refused(self, task: Task) -> ConfigurationError:
+        return ConfigurationError(f"{self.name} cannot {task}: it was trained to {' and '.join(self.tasks)}")
+
+    def _check_depth(self, depth: int) -> None:
+        if depth:
+            raise ConfigurationError(f"expected a depth of 0 for a model without task adapters, got {depth}")
+
+
+class BlipMatcher(_Blip):
+    """BLIP for retrieval: vectors by its contrastive heads (ITC), matches by its matching head (ITM)."""
+
+    network_class = "BlipForImageTextRetrieval"
+    tasks = ("embed", "match")
+
+    def __init__(self, network: Any, folder: Path, name: str) -> None:
+        super().__init__(network, folder, name)
+        self.embedding_dim = network.config.image_text_hidden_size
+
+    def _image_vector(self, hidden: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch dim"]:
+        return unit(self.network.vision_proj(hidden[:, 0]))
+
+    @torch.no_grad()
+    def read_text(self, batch: TextBatch) -> TokenStates:
+        hidden = self.network.text_encoder.embeddings(batch.ids)
+        alone = self.network.text_encoder(encoder_embeds=hidden, attention_mask=batch.mask.long()).last_hidden_state
+        return TokenStates(hidden, batch.mask, "text", unit(self.network.text_proj(alone[:, 0])))
+
+    def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
+        return vector_of(states, self.name)
+
+    @torch.no_grad()
+    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
+        self._check_depth(depth)
+        joint = _cross_encoded(self.network.text_encoder, text, images)
+        return _log_odds(read_off(self.network.itm_head, joint[:, 0]))
+
+
+class Blip2Matcher(_Blip):
+    """BLIP-2 for retrieval, by its matching head alone: its contrast compares 32 vectors of a picture with one of a
+    text, so that there is no vector of a picture to search by."""
+
+    network_class = "Blip2ForImageTextRetrieval"
+    tasks = ("match",)
+
+    def _text_config(self) -> Any:
+        return self.network.config.qformer_config
+
+    @torch.no_grad()
+    def read_text(self, batch: TextBatch) -> TokenStates:
+        return TokenStates(self.network.embeddings(input_ids=batch.ids), batch.mask, "text")
+
+    @torch.no_grad()
+    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
+        self._check_depth(depth)
+        queries = self.network.query_tokens.expand(len(text), -1, -1)
+        count = queries.shape[1]
+        joint = self.network.qformer(
+            query_embeds=torch.cat([queries, text.hidden.to(queries.dtype)], dim=1),
+            query_length=count,
+            attention_mask=torch.cat([torch.ones_like(text.mask[:, :1]).expand(-1, count), text.mask], dim=1).long(),
+            encoder_hidden_states=images.hidden.to(queries.dtype),
+            encoder_attention_mask=images.mask.long(),
+        ).last_hidden_state
+        votes = read_off(self.network.itm_head, joint[:, :count].flatten(0, 1)).view(len(text), count, 2)
+        return _log_odds(votes.mean(dim=1))
+
+
+class BlipAnswerer(_Blip):
+    """BLIP for questions. With a list of answers it ranks them by their likelihood, as its authors do
+    (arXiv:2201.12086); without one it writes answers of its own."""
+
+    network_class = "BlipForQuestionAnswering"
+    tasks = ("answer",)
+
+    def __init__(self, network: Any, folder: Path, name: str, answers: Sequence[str] = ()) -> None:
+        super().__init__(network, folder, name)
+        self.answers = tuple(answers)
+        if self.answers:
+            coded = self._tokenizer.read(self.answers, self.device)
+            self._answer_ids, self._answer_mask = coded.ids, coded.mask
+            self._answer_ids[:, 0] = network.decoder_start_token_id
+
+    @torch.no_grad()
+    def read_text(self, batch: TextBatch) -> TokenStates:
+        return TokenStates(self.network.text_encoder.embeddings(batch.ids), batch.mask, "text")
+
+    @torch.no_grad()
+    def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
+        """Log-likelihoods of the `SHORTLIST` answers with the most likely first tokens; -inf for all others.
+
+        Raises ConfigurationError where there is no list of answers.
+        """
+        if not self.answers:
+            raise ConfigurationError(
+                f"{self.name} has no list of answers: expected a file {ANSWERS_FILE} in its folder, "
+                'such as ["yes", "no", "2"]'
+            )
+        logits = torch.full((len(text), len(self.answers)), -torch.inf, device=self.device)
+        for row, asked in enumerate(self._asked(text, images)):
+            begun = self._log_probabilities(self._answer_ids[:1, :1], asked)[0, 0]
+            chosen = begun[self._answer_ids[:, 1]].topk(min(SHORTLIST, len(self.answers))).indices
+            ids, there = self._answer_ids[chosen], self._answer_mask[chosen]
+            told = self._log_probabilities(ids[:, :-1], asked).gather(2, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
+            logits[row, chosen] = (told * there[:, 1:]).sum(dim=1)
+        return logits
+
+    @torch.no_grad()
+    def write(self, text: TokenStates, images: TokenStates, top: int) -> list[list[tuple[str, float]]]:
+        config = self.network.config.text_config
+        answers = []
+        for asked in self._asked(text, images):
+            written = self.network.text_decoder.generate(
+                input_ids=torch.full((1, 1), self.network.decoder_start_token_id, device=self.device),
+                encoder_hidden_states=asked,
+                eos_token_id=config.sep_token_id,
+                pad_token_id=config.pad_token_id,
+                num_beams=max(2, top),
+                num_return_sequences=top,
+                length_penalty=0.0,
+                max_new_tokens=_WRITTEN_TOKENS,
+                do_sample=False,
+                return_dict_in_generate=True,
+                output_scores=True,
+            )
+            said = [self._tokenizer.decode(ids) for ids in written.sequences.tolist()]
+            answers.append(list(zip(said, written.sequences_scores.exp().tolist(), strict=True)))
+        return answers
+
+    def _asked(self, text: TokenStates, images: TokenStates) -> list[Float[Tensor, "1 question width"]]:
+        """Each question with what the picture says to it, without padding: the decoder would look at that as well."""
+        asked = _cross_encoded(self.network.text_encoder, text, images)
+        return [states[mask].unsqueeze(0) for states, mask in zip(asked, text.mask, strict=True)]
+
+    def _log_probabilities(
+        self, ids: Int[Tensor, "rows tokens"], asked: Float[Tensor, "1 question width"]
+    ) -> Float[Tensor, "rows tokens vocabulary"]:
+        """Of what follows each token."""
+        states = asked.expand(len(ids), -1, -1)
+        told = self.network.text_decoder(input_ids=ids, encoder_hidden_states=states, use_cache=False)
+        return torch.log_softmax(told.logits.float(), dim=-1)
+
+
+def _cross_encoded(encoder: Any, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs tokens width"]:
+    """The text's tokens after all layers, each of which looks at the picture's."""
+    states: Tensor = encoder(
+        encoder_embeds=text.hidden.to(encoder.dtype),
+        attention_mask=text.mask.long(),
+        encoder_hidden_states=images.hidden.to(encoder.dtype),
+        encoder_attention_mask=images.mask.long(),
+    ).last_hidden_state
+    return states
+
+
+def _log_odds(logits: Float[Tensor, "pairs 2"]) -> Float[Tensor, " pairs"]:
+    """Of a match, from the logits of "no match" and "match"."""
+    return logits[:, 1] - logits[:, 0]
+
+
+_KINDS: Final[dict[str, type[_Blip]]] = {kind.network_class: kind for kind in (BlipMatcher, Blip2Matcher, BlipAnswerer)}
+
+
+def is_blip(folder: Path) -> bool:
+    """Whether the checkpoint in a folder is one of theirs."""
+    return (folder / "config.json").exists() and read_json(folder, DESCRIPTION).get("model_type") in MODEL_TYPES
+
+
+def network_of(folder: Path) -> str:
+    """The class in transformers. Raises CheckpointError for another than those known."""
+    wanted: str = (read_json(folder, DESCRIPTION).get("architectures") or ["none"])[0]
+    if wanted not in _KINDS:
+        raise CheckpointError(f"{folder} holds a {wanted}: expected one of {', '.join(_KINDS)}")
+    return wanted
+
+
+def load_blip(folder: Path, name: str, dtype: torch.dtype) -> BlipMatcher | Blip2Matcher | BlipAnswerer:
+    """The model of a checkpoint's folder, ready to use. dtype: of weights and products.
+
+    Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not fit.
+    """
+    import transformers
+
+    wanted = network_of(checkpoint_folder(str(folder)))
+    network = load_network(getattr(transformers, wanted), folder, dtype)
+    if wanted == BlipAnswerer.network_class:
+        return BlipAnswerer(network, folder, name, _answers(folder / ANSWERS_FILE))
+    return (BlipMatcher if wanted == BlipMatcher.network_class else Blip2Matcher)(network, folder, name)
+
+
+def _answers(path: Path) -> list[str]:
+    """Raises CheckpointError for a file that is no list of texts."""
+    if not path.exists():
+        return []
+    try:
+        answers = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(answers, list) or not answers or not all(isinstance(one, str) and one for one in answers):
+        raise CheckpointError(f'{path}: expected a list of answers, such as ["yes", "no", "2"]')
+    return list(dict.fromkeys(answers))

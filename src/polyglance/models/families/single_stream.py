@@ -1,0 +1,378 @@
+"""The single-stream joint model: one encoder for both modalities, cut at `first_joint_layer`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyglance.adapters.checkpoint import unfilled
+from polyglance.adapters.routing import Adaptation
+from polyglance.adapters.trainable import TrainableAdapters
+from polyglance.data.regions import PLACES, Regions
+from polyglance.data.tokenization import Tokenizer
+from polyglance.errors import ConfigurationError
+from polyglance.models.added_language import Language
+from polyglance.models.families.cut_model import CutConfig, CutModel, read_off
+from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.nn.encoder import Encoder, unit
+from polyglance.nn.states import TokenStates
+from polyglance.nn.token_head import TokenHead
+from polyglance.nn.vision import ConvStem, PatchStem, is_real, on_canvas
+from polyglance.types import Task
+
+Sight = Literal["convolutions", "patches", "regions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleStreamConfig(CutConfig):
+    """The shape of a `SingleStreamModel`.
+
+    layers: all of them; the first `first_joint_layer` read one modality alone.
+    sight: what pictures come in as. Of convolutions, `stem` is their channels and `image_size` the side of the square
+    that pictures are fitted into. Of patches, `patch` is their side in pixels, `image_size` that of the square of which
+    there are positions, and `shorter_side` a picture's. Of regions, `region_width` is the values of one.
+    predicts_tokens: whether there is a head that masked-language modelling has trained.
+
+    What models from elsewhere have: text_eps, image_eps: of a norm that the embeddings of texts and pictures end in;
+    None for none. norms_at_cut: whether the layers below the cut end in a norm of their own (of pre-norm layers).
+    pools: whether a match and an answer are read at the first token of the text, by a projection and a tanh, and not at
+    a token of the task. answer_width: of a hidden layer before the answers; None for none.
+    """
+
+    vocabulary: int
+    layers: int = 7
+    first_joint_layer: int = 3
+    sight: Sight = "convolutions"
+    stem: tuple[int, ...] = (48, 96, 192, 192)
+    image_size: int = 256
+    patch: int = 32
+    shorter_side: int = 384
+    region_width: int = 2054
+    predicts_tokens: bool = False
+    text_eps: float | None = None
+    image_eps: float | None = None
+    norms_at_cut: bool = True
+    pools: bool = False
+    answer_width: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first_joint_layer < self.layers:
+            raise ConfigurationError(
+                f"first_joint_layer must lie between 0 and layers - 1 = {self.layers - 1}, not {self.first_joint_layer}"
+            )
+        if self.sight not in get_args(Sight):
+            raise ConfigurationError(f"expected sight to be {', '.join(get_args(Sight))}, got {self.sight!r}")
+        if self.sight == "patches" and (self.image_size % self.patch or self.shorter_side < self.patch):
+            raise ConfigurationError(
+                f"expected patches of {self.patch} pixels to divide image_size {self.image_size}, and shorter_side "
+                f"{self.shorter_side} to hold one"
+            )
+        if self.sight != "convolutions" and self.compression not in ("queries", "none"):
+            raise ConfigurationError(
+                f"expected the compression queries or none for {self.sight}, whose number differs, "
+                f"got {self.compression}"
+            )
+        if self.compression == "none" and self.state_width != self.width:
+            raise ConfigurationError(
+                f"expected state_width to be the width {self.width} without a compression, got {self.state_width}"
+            )
+        super().__post_init__()
+
+    @property
+    def joint_depth(self) -> int:
+        return self.layers - self.first_joint_layer
+
+    @property
+    def image_grid(self) -> int:
+        """Positions a side of image tokens before compression; regions have none."""
+        match self.sight:
+            case "convolutions":
+                stride: int = 4 * 2 ** (len(self.stem) - 1)
+                return self.image_size // stride
+            case "patches":
+                return self.image_size // self.patch
+            case "regions":
+                return 0
+
+
+class SingleStreamModel(CutModel):
+    """A `JointModel`: text and picture are read apart by the lower layers and joined by the upper ones.
+
+    Below the cut each modality has layers of its own (the modality experts of VLMo, arXiv:2111.02358, taken whole),
+    so that the picture side can be trained first and its states kept.
+    """
+
+    family = "single-stream"
+    below = (
+        *("token_embedding", "text_position", "text_norm", "text_layers"),
+        *("stem", "image_position", "image_norm", "image_layers"),
+    )
+    of_pictures = ("stem", "image_position", "image_norm", "image_layers", "compressor")
+    config: SingleStreamConfig
+    tokenizer: Tokenizer
+
+    def __init__(self, config: SingleStreamConfig, tokenizer: Tokenizer, name: str = "untrained") -> None:
+        c = config
+        super().__init__(c, name, text_width=c.width, image_width=c.width, image_grid=c.image_grid)
+        self.tokenizer = tokenizer
+        self.token_embedding = nn.Embedding(c.vocabulary, c.width)
+        self.text_position = nn.Embedding(c.max_text_tokens, c.width)
+        self.text_norm = nn.LayerNorm(c.width, c.text_eps) if c.text_eps else nn.Identity()
+        self.text_layers = _lower_layers(c)
+        self.stem = _stem(c)
+        self.image_position = nn.Parameter(torch.zeros(c.image_grid**2, c.width))
+        self.image_norm = nn.LayerNorm(c.width, c.image_eps) if c.image_eps else nn.Identity()
+        self.image_layers = _lower_layers(c)
+        self.embed_head = nn.Linear(c.width, c.embedding_dim)
+        self.pooler = nn.Sequential(nn.Linear(c.width, c.width), nn.Tanh()) if c.pools else None
+        if c.answer_width:
+            self.answer_hidden = nn.Sequential(
+                nn.Linear(c.width, c.answer_width), nn.LayerNorm(c.answer_width), nn.GELU()
+            )
+            self.answer_head = nn.Linear(c.answer_width, len(c.answers))
+        self.token_head = TokenHead(c.width, c.vocabulary, c.eps) if c.predicts_tokens else None
+        self._added: dict[str, Language] = {}
+        self.apply(_initialise)
+        for position in (self.image_position, self.kept_position):
+            nn.init.normal_(position, std=0.02)
+
+    @classmethod
+    def blank(cls, config: SingleStreamConfig, tokenizer: Tokenizer, name: str) -> Self:
+        """With weights of any value, to be loaded: nothing is drawn, which would take longer than the loading."""
+        with unfilled():
+            model = cls(config, tokenizer, name)
+        model.to_empty(device="cpu")
+        for buffer_name, buffer in model.named_buffers():
+            if "num_batches" in buffer_name:
+                buffer.zero_()
+        return model
+
+    def in_shape(self, **changed: Any) -> Self:
+        return type(self)(replace(self.config, **changed), self.tokenizer, self.name)
+
+    def save_readers(self, folder: Path) -> None:
+        self.tokenizer.save(folder / "tokenizer.json")
+
+    # -- preparing -------------------------------------------------------------------------------------------------
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that it began with, and those that were added."""
+        return tuple(dict.fromkeys((*self.config.languages, *self._added)))
+
+    def add_language(self, language: Language) -> None:
+        """Texts in this language are from now on read with its subwords and its adapter. Its weights are no part of the
+        model's, and take on the device and the precision that the model has now.
+
+        Raises ConfigurationError for one of another width or number of text layers.
+        """
+        body = (self.config.width, self.config.first_joint_layer)
+        adapter = language.adapter
+        if adapter and (adapter.width, adapter.layers) != body:
+            raise ConfigurationError(
+                f"expected a language for {body[1]} text layers of width {body[0]}, "
+                f"got {language.code!r} for {adapter.layers} of width {adapter.width}"
+            )
+        self._added[language.code] = language.to(self.device, self.kept_position.dtype)
+
+    def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
+        """Padded to the longest text; a text over `max_text_tokens` is cut there."""
+        added = tuple(code if code in self._added else None for code in languages)
+        if not any(added):
+            ids, mask = self.tokenizer.encode(texts, self.config.max_text_tokens)
+            return TextBatch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
+        parts = [
+            (rows, self._tokenizer(code).encode([texts[row] for row in rows], self.config.max_text_tokens))
+            for code, rows in _grouped(added)
+        ]
+        shape = (len(texts), max(mask.shape[1] for _, (_, mask) in parts))
+        ids, mask = np.full(shape, self.tokenizer.padding_id, np.int64), np.zeros(shape, np.bool_)
+        for rows, (part_ids, part_mask) in parts:
+            ids[rows, : part_ids.shape[1]], mask[rows, : part_mask.shape[1]] = part_ids, part_mask
+        return TextBatch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device), added)
+
+    def _tokenizer(self, code: str | None) -> Tokenizer:
+        return (self._added[code].tokenizer if code else None) or self.tokenizer
+
+    def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
+        """One RGB picture -> (3, image_size, image_size) uint8: scaled to fit, centred on white; for patches as
+        `nn.vision.on_canvas` makes it. Raises ConfigurationError where pictures come as regions."""
+        if self.config.sight == "regions":
+            raise ConfigurationError(f"{self.name} reads regions that a detector found, and no pixels")
+        if self.config.sight == "patches":
+            return on_canvas(image, self.config.shorter_side, self.config.patch)
+        side = self.config.image_size
+        scale = side / max(image.size)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        canvas = Image.new("RGB", (side, side), "white")
+        canvas.paste(
+            image if image.size == size else image.resize(size, Image.Resampling.BICUBIC),
+            ((side - size[0]) // 2, (side - size[1]) // 2),
+        )
+        return np.asarray(canvas).transpose(2, 0, 1).copy()
+
+    def preprocess_regions(self, picture: Regions) -> Float[np.ndarray, "regions width"]:
+        """What a detector saw in one picture, as the model wants it: with the places of the boxes behind the features
+        where it wants these as well. Raises ConfigurationError for regions of another width."""
+        wanted = self.config.region_width
+        if self.config.sight != "regions" or wanted - picture.width not in (0, PLACES):
+            raise ConfigurationError(
+                f"{self.name} reads {self.config.sight}"
+                + (f" of {wanted} values" if self.config.sight == "regions" else "")
+                + f", got regions of {picture.width}"
+            )
+        return picture.features if picture.width == wanted else picture.with_places()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read_text(self, batch: TextBatch) -> TokenStates:
+        """Lower layers over each text alone; states of `width` values."""
+        with self._gradients():
+            positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)
+            x = self.text_norm(self._embedded(batch) + self.text_position(positions))
+            return TokenStates(self.text_layers(x, batch.mask, self._language(batch)), batch.mask, "text")
+
+    def _embedded(self, batch: TextBatch) -> Float[Tensor, "batch tokens width"]:
+        """The embeddings of each text's own language."""
+        groups = _grouped(batch.languages or (None,))
+        if len(groups) == 1:
+            return functional.embedding(batch.ids, self.embeddings(groups[0][0]))
+        parts = [(rows, functional.embedding(batch.ids[rows], self.embeddings(code))) for code, rows in groups]
+        order = torch.tensor([row for rows, _ in parts for row in rows], device=batch.ids.device)
+        return torch.cat([part for _, part in parts])[order.argsort()]
+
+    def embeddings(self, language: str | None = None) -> Float[Tensor, "vocabulary width"]:
+        """Of the subwords of an added language, or of the model's own."""
+        own = self._added[language].embedding if language else None
+        return self.token_embedding.weight if own is None else own.weight
+
+    def _language(self, batch: TextBatch) -> Adaptation | None:
+        """The adapters of the texts' languages."""
+        languages = batch.languages or ()
+        adapters = {code: a for code in dict.fromkeys(languages) if code and (a := self._added[code].adapter)}
+        if not adapters:
+            return None
+        return Adaptation(TrainableAdapters(adapters), [code if code in adapters else None for code in languages])
+
+    def predict_tokens(
+        self, batch: TextBatch, places: Bool[Tensor, "batch tokens"]
+    ) -> dict[str | None, Float[Tensor, "places vocabulary"]]:
+        """All layers over each text alone: logits of the token in the places, row by row, of the texts of a language.
+
+        Each language has its own subwords, its own head and the inverse of its own invertible adapter (MAD-X,
+        arXiv:2005.00052, section 2.2.3). Raises ConfigurationError where there is no head.
+        """
+        states = self.read_text(batch)
+        with self._gradients():
+            x: Tensor = self.joint_layers(self._expand(states), states.mask)
+            found: dict[str | None, Tensor] = {}
+            for code, rows in _grouped(batch.languages or (None,) * len(x)):
+                added = self._added[code] if code else None
+                head = (added.head if added else None) or self.token_head
+                if head is None:
+                    raise ConfigurationError(f"{self.name} has no head that predicts tokens of its own subwords")
+                coupling = added.adapter.coupling if added and added.adapter else None
+                inverse = coupling.inverse if coupling else None
+                found[code] = head(x[rows][places[rows]], self.embeddings(code), inverse)
+            return found
+
+    def read_images(self, batch: ImageBatch) -> TokenStates:
+        """Lower layers over each picture alone, compressed."""
+        return self.compress(self.see(batch))
+
+    def see(self, batch: ImageBatch) -> Float[Tensor, "batch tokens width"]:
+        """The first half of `read_images`: all image tokens, zeros behind those of a picture that has fewer.
+
+        Raises ConfigurationError for pixels where the model reads regions, or the other way round.
+        """
+        with self._gradients():
+            x, mask = self._looked_at(batch.pixels.to(self.device))
+            tokens: Tensor = self.image_layers(self.image_norm(x), mask)
+            return tokens
+
+    def _looked_at(self, pixels: Tensor) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
+        """(what the lowest layer reads of pictures, but for a norm; where it is no padding)."""
+        sight = self.config.sight
+        if (pixels.ndim == 3) != (sight == "regions"):
+            raise ConfigurationError(
+                f"{self.name} reads {sight}, got pictures as {'regions' if pixels.ndim == 3 else 'pixels'}"
+            )
+        x: Tensor
+        if sight == "regions":
+            mask = ~pixels.isnan().any(dim=-1)
+            return self.stem(pixels.nan_to_num().to(self.kept_position.dtype)), mask
+        x = self.stem(pixels, self.image_position) if sight == "patches" else self.stem(pixels) + self.image_position
+        return x, is_real(x)
+
+    def compress(self, tokens: Float[Tensor, "batch tokens width"]) -> TokenStates:
+        if self.config.compression == "none":
+            return TokenStates(tokens.to(self.kept_position.dtype), is_real(tokens), "image")
+        return super().compress(tokens)
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
+        with self._gradients():
+            return unit(read_off(self.embed_head, self.joint("embed", states)[0]))
+
+    def joint(
+        self, task: Task, *states: TokenStates, depth: int = 0
+    ) -> tuple[Float[Tensor, "batch read"], Float[Tensor, "batch tokens width"]]:
+        """As of `CutModel.joint`; the first of the two is what the task's head reads."""
+        result, halfway = super().joint(task, *states, depth=depth)
+        if self.pooler and task != "embed":
+            result = self.pooler(result)
+        if self.config.answer_width and task == "answer":
+            result = self.answer_hidden(result)
+        return result, halfway
+
+    def join(
+        self, task: Task, *states: TokenStates
+    ) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
+        """As of `CutModel.join`; a model that pools reads a match and an answer without a token of the task."""
+        x, mask = super().join(task, *states)
+        return (x[:, 1:], mask[:, 1:]) if self.pooler and task != "embed" else (x, mask)
+
+    def _expand(self, states: TokenStates) -> Float[Tensor, "batch tokens width"]:
+        if states.modality == "image" and self.config.compression == "none":
+            image: Tensor = self.expand_image(states.hidden.to(self.expand_image.weight.dtype))
+            return image
+        return super()._expand(states)
+
+
+def _stem(config: SingleStreamConfig) -> nn.Module:
+    match config.sight:
+        case "convolutions":
+            return ConvStem((*config.stem[:-1], config.width))
+        case "patches":
+            return PatchStem(config.patch, config.width)
+        case "regions":
+            return nn.Linear(config.region_width, config.width)
+
+
+def _lower_layers(config: SingleStreamConfig) -> Encoder:
+    c = config
+    return Encoder(c.first_joint_layer, c.width, c.heads, c.feed_forward, c.norm, c.eps, c.norms_at_cut)
+
+
+def _grouped(languages: Sequence[str | None]) -> list[tuple[str | None, list[int]]]:
+    """The rows of each language."""
+    rows: dict[str | None, list[int]] = {}
+    for row, code in enumerate(languages):
+        rows.setdefault(code, []).append(row)
+    return list(rows.items())
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)

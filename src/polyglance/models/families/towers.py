@@ -1,0 +1,228 @@
+"""Pretrained pairs of a text tower and an image tower, by transformers' own classes, from the hub's files."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from shutil import copyfile
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyglance.adapters.modules import Adapter, stacked
+from polyglance.errors import CheckpointError
+from polyglance.kernels.grouped import bottleneck_onto
+from polyglance.languages import KNOWN
+from polyglance.models.families.naflex import NaflexPixels
+from polyglance.models.families.tower_layers import use_kernels
+from polyglance.models.huggingface.components import WHAT_COUNTS, Pixels, PublishedTokenizer, fingerprint, load_network
+from polyglance.models.huggingface.download import DESCRIPTION, read_json
+from polyglance.models.openvino.tower import OpenVinoTower
+from polyglance.nn.attention import attention_bias
+from polyglance.nn.encoder import unit
+from polyglance.nn.vision import is_real
+from polyglance.types import Modality
+
+MANY_SUBWORDS: Final = 100_000
+"""A SigLIP with a larger vocabulary is one for many languages: English takes 32,000, the others 250,000 and more."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between pairs of towers.
+
+    network: the class in transformers. languages: that it was trained in. of_siglip: texts are small letters, padded to
+    the full length, and their vector is read at its end; that of a picture is what a query finds in its tokens, and no
+    token for the whole picture stands in front (arXiv:2303.15343). keeps_shape: see `naflex`.
+    """
+
+    network: str
+    languages: tuple[str, ...]
+    of_siglip: bool = False
+    keeps_shape: bool = False
+
+
+KINDS: Final = {
+    "clip": Kind("CLIPModel", ("en",)),  # arXiv:2103.00020
+    "siglip": Kind("SiglipModel", ("en",), of_siglip=True),  # arXiv:2303.15343; SigLIP 2 of one resolution as well
+    "siglip2": Kind("Siglip2Model", ("en",), of_siglip=True, keeps_shape=True),  # arXiv:2502.14786, NaFlex
+    "metaclip_2": Kind("MetaClip2Model", KNOWN),  # arXiv:2507.22062
+    "chinese_clip": Kind("ChineseCLIPModel", ("zh",)),  # arXiv:2211.01335
+    "altclip": Kind("AltCLIPModel", ("en", "zh", "es", "fr", "ru", "ar", "ja", "ko", "it")),  # arXiv:2211.06679
+}
+"""By the model_type of config.json; SigLIP 2 of one resolution is called siglip there."""
+
+INT8: Final = "int8"
+"""Where in the towers' folder an export keeps the image tower in 8-bit integers."""
+_ROWS_BYTES: Final = 24 << 20
+"""Of the widest activations of as many rows as a tower reads at once: glibc gives every block over 32 MiB back to the
+system, and zeroes it anew in the next layer, which takes a quarter of the time."""
+_ACTING: ContextVar[Adapter | None] = ContextVar("acting", default=None)
+
+
+class Towers:
+    """A frozen pair with its tokenizer and preprocessor.
+
+    grid: image tokens a side, of a square. text_width, image_width: of the states that the towers give. inner_widths,
+    layers: of each tower's own layers. temperature: of the contrast that it was trained by. int8: what reads pictures
+    instead of the image tower's layers, in an export; adapters in them are part of it.
+    """
+
+    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
+        """Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not fit;
+        ConfigurationError for an export where OpenVINO is not installed."""
+        import transformers
+
+        if (kind := read_json(folder, DESCRIPTION).get("model_type")) not in KINDS:
+            raise CheckpointError(f"{folder} holds no pair of towers: expected {', '.join(KINDS)}, got {kind!r}")
+        self.kind, self.folder, self.fingerprint = KINDS[kind], folder, fingerprint(folder)
+        self.network: Any = load_network(getattr(transformers, self.kind.network), folder, dtype)
+        self.network.requires_grad_(False)
+        use_kernels(self.network, self.network.vision_model)
+        self.int8 = OpenVinoTower(folder / INT8) if (folder / INT8).is_dir() else None
+        config = self.network.config
+        text, vision = config.text_config, config.vision_config
+        positions = text.max_position_embeddings
+        if hasattr(text, "project_dim"):  # numbers positions from behind the padding's id, as RoBERTa does
+            positions -= text.pad_token_id + 1
+        self.tokenizer = PublishedTokenizer(folder, text.vocab_size, positions, lowers=self.kind.of_siglip)
+        if self.kind.keeps_shape:
+            self._pixels: Pixels = NaflexPixels(folder, vision.patch_size)
+            self.grid = math.isqrt(vision.num_patches)
+        else:
+            self._pixels = Pixels(folder)
+            self.grid = vision.image_size // vision.patch_size
+            self._require_size(vision.image_size)
+        self.inner_widths: dict[Modality, int] = {"text": text.hidden_size, "image": vision.hidden_size}
+        self.text_width: int = getattr(text, "project_dim", text.hidden_size)
+        self.image_width: int = vision.hidden_size
+        self.embedding_dim: int = text.projection_size if self.kind.of_siglip else config.projection_dim
+        many = self.kind.of_siglip and text.vocab_size > MANY_SUBWORDS
+        self.languages = KNOWN if many else self.kind.languages
+        self.temperature: float = (-self.network.logit_scale.float()).exp().item()
+        self.layers: dict[Modality, int] = {
+            "text": self._hooked(self.network.text_model),
+            "image": self._hooked(self.network.vision_model),
+        }
+
+    def _require_size(self, size: int) -> None:
+        made = self._pixels.fit(Image.new("RGB", (size + 1, size)))
+        if made.shape != (3, size, size):
+            raise CheckpointError(
+                f"{self.folder}: expected a preprocessor that makes pictures of {size} x {size} pixels, as config.json "
+                f"says, got one of {made.shape[2]} x {made.shape[1]}: copy preprocessor_config.json of this checkpoint"
+            )
+
+    def _hooked(self, tower: nn.Module) -> int:
+        """Puts the place of an adapter behind each layer of a tower, and counts them."""
+        layers = next(module for module in tower.modules() if isinstance(module, nn.ModuleList))
+        for number, layer in enumerate(layers):
+            layer.register_forward_hook(partial(_adapted, number))
+        return len(layers)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def fit(self, image: Image.Image) -> NDArray[np.uint8]:
+        """One RGB picture -> (3, height, width) uint8, always the same, as the checkpoint's preprocessor does it."""
+        return self._pixels.fit(image)
+
+    def normalised(
+        self, pixels: UInt8[Tensor, "batch 3 height width"], dtype: torch.dtype
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """What `fit` made, in the checkpoint's own scale."""
+        return self._pixels.normalised(pixels, dtype)
+
+    def read_text(
+        self, ids: Int[Tensor, "batch tokens"], mask: Bool[Tensor, "batch tokens"], adapter: Adapter | None
+    ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
+        """(the last layer's states, vectors of unit length). adapter: acts behind each layer."""
+        tokens = ids.shape[1]
+        if self.kind.of_siglip:
+            padding, missing = self.tokenizer.padding_id, self.tokenizer.max_tokens - tokens
+            ids = functional.pad(ids.where(mask, padding), (0, missing), value=padding)
+        rows = self._rows_at_once(ids.shape[1], self.network.config.text_config, len(ids))
+        with acting(adapter):
+            parts = [
+                self.network.get_text_features(
+                    input_ids=some, attention_mask=None if self.kind.of_siglip else real.long()
+                )
+                for some, real in zip(ids.split(rows), mask.split(rows), strict=True)
+            ]
+        states = torch.cat([part.last_hidden_state[:, :tokens] for part in parts])
+        return states, unit(torch.cat([part.pooler_output for part in parts]))
+
+    def see(
+        self, pixels: UInt8[Tensor, "batch 3 height width"], adapter: Adapter | None
+    ) -> Float[Tensor, "batch seen image_width"]:
+        """The last layer's states; zeros behind the last of a picture that has fewer. adapter: as of `read_text`."""
+        tokens = self._pixels.most if isinstance(self._pixels, NaflexPixels) else self.grid**2
+        rows = self._rows_at_once(tokens, self.network.config.vision_config, len(pixels))
+        with acting(adapter):
+            return torch.cat([self._seen(some) for some in pixels.to(self.network.device).split(rows)])
+
+    def _seen(self, pixels: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch seen image_width"]:
+        if isinstance(self._pixels, NaflexPixels):
+            patches, real, shapes = self._pixels.patches(pixels, self.network.dtype)
+            padded: Tensor = self.network.vision_model(patches, attention_bias(real), shapes).last_hidden_state
+            return padded.masked_fill(~real[..., None], 0)
+        values = self.normalised(pixels, self.network.dtype)
+        if self.int8:
+            return self.int8(values)
+        states: Tensor = self.network.vision_model(pixel_values=values).last_hidden_state
+        return states
+
+    def _rows_at_once(self, tokens: int, config: Any, rows: int) -> int:
+        """Of a batch of so many, in a tower of this configuration."""
+        if self.network.device.type != "cpu":
+            return rows
+        row: int = tokens * config.intermediate_size * self.network.dtype.itemsize
+        return max(1, _ROWS_BYTES // row)
+
+    def image_vector(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch dim"]:
+        """Of unit length, from what `see` gave."""
+        vision, states = self.network.vision_model, seen.to(self.network.dtype)
+        if self.kind.keeps_shape:
+            return unit(vision.head(states, attention_bias(is_real(states))))
+        if self.kind.of_siglip:
+            return unit(vision.head(states))
+        return unit(self.network.visual_projection(vision.post_layernorm(states[:, 0])))
+
+    def grid_of(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch tokens image_width"]:
+        """Without the token of the whole picture."""
+        return seen if self.kind.of_siglip else seen[:, 1:]
+
+    def save(self, folder: Path) -> None:
+        """The files that it was loaded from, as they are."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.iterdir():
+            if path.suffix in WHAT_COUNTS and path.is_file() and not (folder / path.name).exists():
+                copyfile(path, folder / path.name)
+        if self.int8:
+            self.int8.save(folder / INT8)
+
+
+@contextmanager
+def acting(adapter: Adapter | None) -> Iterator[None]:
+    token = _ACTING.set(adapter)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)
+
+
+def _adapted(number: int, layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
+    """What a layer gave, with what the adapter that acts makes of it added."""
+    adapter = _ACTING.get()
+    if adapter is None or number < adapter.config.depth:
+        return output
+    rows = output.flatten(0, 1)
+    return bottleneck_onto(rows, stacked([adapter], number, "feed_forward"), 0, rows).view_as(output)

@@ -1,0 +1,36 @@
+"""Published checkpoints of towers and of BLIP whose weights do not fit, written anew with those that do."""
+
+from pathlib import Path
+from shutil import copyfile
+
+import torch
+
+from polyglance.models.families.blip import MODEL_TYPES, network_of
+from polyglance.models.families.towers import KINDS
+from polyglance.models.huggingface.components import WHAT_COUNTS, quiet, read_network
+from polyglance.models.huggingface.download import DESCRIPTION, read_json
+
+MENDED = (*KINDS, *MODEL_TYPES)
+"""What their config.json calls them."""
+
+
+def write_what_fits(folder: Path, output: Path) -> dict[str, list[str]]:
+    """Leaves a checkpoint in the hub's layout in `output`: weights that are missing or of another shape are drawn, the
+    same each time, and those left over are not in it. Returns their names, by what is wrong with them.
+
+    Raises CheckpointError for files that are missing or torn.
+    """
+    import transformers
+
+    kind = read_json(folder, DESCRIPTION)["model_type"]
+    network_class = KINDS[kind].network if kind in KINDS else network_of(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network, wrong = read_network(getattr(transformers, network_class), folder, "auto")
+    with quiet():
+        network.save_pretrained(output)
+    for path in folder.iterdir():
+        of_weights = path.suffix == ".safetensors" or path.name.endswith(".index.json")
+        if path.suffix in WHAT_COUNTS and not of_weights and not (output / path.name).exists():
+            copyfile(path, output / path.name)
+    return wrong

@@ -1,0 +1,1 @@
+"""Image towers in 8-bit integers, computed by OpenVINO."""

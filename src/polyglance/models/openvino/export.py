@@ -1,0 +1,93 @@
+"""The image tower of a dual-tower model made 8-bit integers: weights and activations, calibrated on pictures."""
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor, nn
+
+from polyglance.adapters.modules import Adapter
+from polyglance.models.checkpoint import save_model
+from polyglance.models.families.dual_tower import TOWER, DualTowerModel
+from polyglance.models.families.towers import INT8, acting
+from polyglance.models.huggingface.components import quiet
+from polyglance.models.openvino.tower import GRAPH, imported, write_description
+from polyglance.models.reading import Progress
+
+SMOOTHING: Final = 0.5
+"""How much of the outliers of an activation its weights take over: what the paper has, where nncf has 0.95."""
+
+
+def save_int8(
+    model: DualTowerModel,
+    pictures: UInt8[Tensor, "pictures 3 height width"],
+    folder: Path,
+    progress: Progress | None = None,
+) -> None:
+    """As `save_model`, with the image tower and its adapter in 8-bit integers beside the towers' own files: OpenVINO's
+    graph, quantised by nncf as it does transformers (activations are made smoother first: SmoothQuant,
+    arXiv:2211.10438).
+
+    pictures: as `preprocess` makes them, from which the ranges of activations are taken; nncf takes all cores for it.
+
+    Raises ConfigurationError where OpenVINO or nncf is not installed.
+    """
+    openvino, nncf = imported("openvino"), imported("nncf")
+    values = model.tower.normalised(pictures, torch.float32)
+    seeing = _Seeing(model.tower.network.vision_model, model.adapter_in("image"))
+    passes, read = 2 * len(values), count(1)  # what smooths, and what takes ranges, each go over all pictures
+
+    def given(one: Tensor) -> Any:
+        if progress:
+            progress(min(next(read), passes), passes)
+        return one[None].numpy()
+
+    with _silent(nncf):
+        graph = openvino.convert_model(torch.jit.trace(seeing, values[:1]), example_input=values[:1])
+        graph.reshape([-1, *values.shape[1:]])
+        graph = nncf.quantize(
+            graph,
+            nncf.Dataset(list(values), given),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(values),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
+            ),
+        )
+    save_model(model, folder)
+    inside = folder / TOWER / INT8
+    inside.mkdir()
+    openvino.save_model(graph, inside / GRAPH)
+    write_description(inside)
+
+
+class _Seeing(nn.Module):
+    """A copy of the tower in float32, computed by torch's own operations alone."""
+
+    def __init__(self, tower: nn.Module, adapter: Adapter | None) -> None:
+        super().__init__()
+        self.tower, self.adapter = copy.deepcopy(tower), copy.deepcopy(adapter)
+        self.float().cpu().requires_grad_(False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Shapes are no numbers while it is traced, and are not checked."""
+        with torch.enable_grad(), acting(self.adapter):  # which others take where there are gradients
+            states: Tensor = self.tower(pixel_values=values).last_hidden_state
+            return states
+
+
+@contextmanager
+def _silent(nncf: Any) -> Iterator[None]:
+    """nncf draws bars and writes notes, transformers a note; tracing warns of shapes, which stay as they are."""
+    nncf.set_log_level(logging.ERROR)
+    with quiet(), redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,91 @@
+"""An image tower in 8-bit integers, as OpenVINO runs it. The library is imported when one is made or loaded."""
+
+import hashlib
+import json
+import sys
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from shutil import copytree
+from threading import Lock
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.models.huggingface.download import read_json
+
+GRAPH, WEIGHTS, DESCRIPTION = "image.xml", "image.bin", "image.json"
+_PRECISION: Final = {torch.bfloat16: "bf16"}
+"""OpenVINO's names, for what is not in integers; float32 for all others."""
+
+
+class OpenVinoTower:
+    """The image tower that `openvino_export` left in a folder. It may be called from several threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ConfigurationError where OpenVINO is not installed, CheckpointError for files that are missing or are
+        not those that were written."""
+        self.folder = folder
+        self._core = imported("openvino").Core()
+        if read_json(folder, DESCRIPTION) != described(folder):
+            raise CheckpointError(
+                f"{folder} holds other files than were exported: expected {GRAPH} and {WEIGHTS} as {DESCRIPTION} names "
+                "them; copy the model's folder again"
+            )
+        self._graph = self._core.read_model(folder / GRAPH)
+        self._threads = torch.get_num_threads()
+        self._compile_once, self._lock = lru_cache(maxsize=1)(self._compile), Lock()
+
+    def __call__(self, values: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch seen image_width"]:
+        """The last layer's states, in the dtype of the values. What is not in integers is computed in that dtype
+        too."""
+        request = self.compiled(values.dtype).create_infer_request()  # one's own: others may be under way
+        (states,) = request.infer([values.float().cpu().numpy()]).values()
+        return torch.from_numpy(states).to(values)
+
+    def compiled(self, dtype: torch.dtype) -> Any:
+        """OpenVINO's `CompiledModel`, whose calls have as many threads as torch has in the calling one; of which as
+        many run side by side as the threads are enough for that torch had when this was loaded."""
+        with self._lock:
+            return self._compile_once(torch.get_num_threads(), dtype)
+
+    def save(self, folder: Path) -> None:
+        if not folder.exists():
+            copytree(self.folder, folder)
+
+    def _compile(self, threads: int, dtype: torch.dtype) -> Any:
+        streams = max(1, self._threads // threads)
+        settings = {
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams * threads,
+            "INFERENCE_PRECISION_HINT": _PRECISION.get(dtype, "f32"),
+        }
+        return self._core.compile_model(self._graph, "CPU", settings)
+
+
+def described(folder: Path) -> dict[str, str]:
+    """The hash of each file."""
+    found = {}
+    for path in (folder / GRAPH, folder / WEIGHTS):
+        if path.exists():
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def write_description(folder: Path) -> None:
+    (folder / DESCRIPTION).write_text(json.dumps(described(folder), indent=1) + "\n", encoding="utf-8")
+
+
+def imported(name: str) -> Any:
+    """`openvino` or `nncf`. Raises ConfigurationError where it is not installed."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # without it, neither tells anyone
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"an image tower in 8-bit integers needs {name}, which is not installed: pip install 'polyglance[openvino]'"
+        ) from error

@@ -1,0 +1,144 @@
+"""What the last two stages read: true and false captions, near misses, names and questions, drawn from a step."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from polyglance.data.gallery import GalleryEntry
+from polyglance.models.protocol import TextBatch
+from polyglance.pretraining.grounding import spoken_of
+from polyglance.scenes import meaning as m
+from polyglance.scenes.captions import sample_caption
+from polyglance.scenes.foils import sample_foil
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.questions import ANSWERS, sample_question
+from polyglance.scenes.sampling import Scene
+from polyglance.scenes.truth import SceneIndex
+from polyglance.scenes.world import EMOJI_OF
+
+
+@dataclass(frozen=True)
+class WordBatch:
+    """One step's texts. Pictures are rows of the scenes or, behind them, of the gallery.
+
+    texts: the captions, the names, and last a foil for each caption. rows: what captions and names belong to.
+    also_true[i, j]: text i may be true of text j's picture. near_rows: for each caption a scene that shows most of what
+    it names and of which it is false, or -1.
+    """
+
+    texts: TextBatch
+    rows: Int[Tensor, " pairs"]
+    also_true: Bool[Tensor, "pairs pairs"]
+    captions: Sequence[m.Caption]
+    false_captions: Sequence[m.Caption]
+    near_rows: Int[Tensor, " captions"]
+    questions: TextBatch
+    question_rows: Int[Tensor, " questions"]
+    question_cells: Float[Tensor, "questions cells parts"]
+    answers: Int[Tensor, " questions"]
+
+
+@dataclass(frozen=True)
+class WordSource:
+    """Draws the texts of a step from the step's number.
+
+    index: the training scenes. gallery: the emoji; of its names only those not held out are used. encode: the
+    tokenizer. The captions of one step have the same number of fragments, so that little is padding.
+    """
+
+    index: SceneIndex
+    gallery: Sequence[GalleryEntry]
+    languages: Sequence[str]
+    encode: Callable[[Sequence[str]], TextBatch]
+    seed: int
+    captions: int
+    names: int
+    questions: int
+
+    @property
+    def scenes(self) -> Sequence[Scene]:
+        return self.index.scenes
+
+    def __call__(self, step: int) -> WordBatch:
+        rng = random.Random(f"words {self.seed} {step}")
+        fragments = rng.choice((1, 1, 1, 2, 2, 3))
+        rows = rng.sample(range(len(self.scenes)), self.captions)
+        captions, foils = zip(*(self._caption_and_foil(self.scenes[row], fragments, rng) for row in rows), strict=True)
+        near = [self.index.near_miss(caption, rng) for caption in captions]
+        speakers = [grammar(rng.choice(self.languages)) for _ in rows]
+        true, false = (
+            [_loosely(speaker.caption(caption), rng) for speaker, caption in zip(speakers, said, strict=True)]
+            for said in (captions, foils)
+        )
+        emoji = rng.sample(range(len(self.gallery)), self.names)
+        names = [self.name(row, rng) for row in emoji]
+        question_rows = rng.sample(range(len(self.scenes)), self.questions)
+        asked = [sample_question(self.scenes[row], rng) for row in question_rows]
+        return WordBatch(
+            texts=self.encode(true + names + false),
+            rows=torch.tensor(rows + [len(self.scenes) + row for row in emoji]),
+            also_true=self._also_true(captions, rows, names, emoji),
+            captions=captions,
+            false_captions=foils,
+            near_rows=torch.tensor([-1 if row is None else row for row in near]),
+            questions=self.encode([self.say(question, rng) for question, _ in asked]),
+            question_rows=torch.tensor(question_rows),
+            question_cells=spoken_of([self.scenes[row] for row in question_rows], [question for question, _ in asked]),
+            answers=torch.tensor([ANSWERS.index(answer) for _, answer in asked]),
+        )
+
+    def scene(self, row: int) -> Scene | None:
+        """The scene in this row of the states, None for a picture of the gallery."""
+        return self.scenes[row] if row < len(self.scenes) else None
+
+    def say(self, meaning: m.Caption | m.Question, rng: random.Random) -> str:
+        """The meaning in a language drawn at random."""
+        speaker = grammar(rng.choice(self.languages))
+        return speaker.caption(meaning) if isinstance(meaning, tuple) else speaker.say(meaning)
+
+    def name(self, row: int, rng: random.Random) -> str:
+        """The name of an emoji in one of the languages in which it is not held out."""
+        entry = self.gallery[row]
+        seen = [language for language in self.languages if not entry.name_is_held_out(language)]
+        return entry.names[rng.choice(seen)]
+
+    def _caption_and_foil(self, scene: Scene, fragments: int, rng: random.Random) -> tuple[m.Caption, m.Caption]:
+        while True:
+            caption = sample_caption(scene, rng, fragments)
+            foil = sample_foil(scene, caption, rng)
+            if foil is not None:
+                return caption, foil
+
+    def _also_true(
+        self, captions: Sequence[m.Caption], rows: Sequence[int], names: Sequence[str], emoji: Sequence[int]
+    ) -> Bool[Tensor, "texts texts"]:
+        """A caption may be true of an emoji if it only names a thing; a name of a scene in which its emoji stands."""
+        count = len(rows)
+        may = torch.zeros(count + len(names), count + len(names), dtype=torch.bool)
+        scenes = [self.scenes[row] for row in rows]
+        index = SceneIndex(scenes)
+        for i, caption in enumerate(captions):
+            may[i, list(chain(*index.find(caption)))] = True
+            may[i, count:] = _names_a_thing(caption)
+        shown = [{EMOJI_OF.get(thing.kind) for thing in scene.things} for scene in scenes]
+        for i, (name, row) in enumerate(zip(names, emoji, strict=True), count):
+            may[i, :count] = torch.tensor([self.gallery[row].id in there for there in shown])
+            may[i, count:] = torch.tensor([name == other for other in names])
+        return may
+
+
+def _names_a_thing(caption: m.Caption) -> bool:
+    match caption:
+        case (m.Shows(m.Phrase(size=None, plate=None)),):
+            return True
+    return False
+
+
+def _loosely(caption: str, rng: random.Random) -> str:
+    """People leave the full stop out of a query."""
+    return caption[:-1] if rng.random() < 0.5 else caption

@@ -1,0 +1,146 @@
+"""The last two stages: texts and pictures grounded in each other, and the tasks, from frozen states of pictures."""
+
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.nn.states import TokenStates
+from polyglance.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
+from polyglance.pretraining.joint_batches import WordBatch, WordSource
+from polyglance.training.loop import Losses
+from polyglance.training.losses import hard_negatives, info_nce
+
+TASK_PARTS = ("task_adapters", "embed_head", "match_head", "answer_head")
+
+
+class WordLosses:
+    """The losses of a step: twin encoder, cross-encoder, answers and grounding, over scenes and gallery at once."""
+
+    def __init__(
+        self,
+        model: SingleStreamModel,
+        source: WordSource,
+        scenes: TokenStates,
+        gallery: TokenStates,
+        tasks_alone: bool = False,
+    ) -> None:
+        """tasks_alone: train what the tasks have to themselves, in a body that is frozen and grounded."""
+        self.model, self.source, self.tasks_alone = model, source, tasks_alone
+        self.states = TokenStates(
+            torch.cat([scenes.hidden, gallery.hidden]), torch.cat([scenes.mask, gallery.mask]), "image"
+        )
+        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
+        self.grounding = GroundingHead(model.config.width).to(model.device)
+        self._ahead: tuple[int, Future[WordBatch]] | None = None
+        self._thread = ThreadPoolExecutor(1)
+
+    @property
+    def trained(self) -> nn.Module:
+        """What this stage trains: all but the picture layers, or the tasks' adapters and heads; and the temperature."""
+        for name, parameter in self.model.named_parameters():
+            of_tasks, of_pictures = name.startswith(TASK_PARTS), name.startswith(self.model.of_pictures)
+            parameter.requires_grad_(of_tasks if self.tasks_alone else not of_pictures)
+        trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
+        trained.register_parameter("scale", self.scale)
+        return trained
+
+    def keep_temperature(self) -> None:
+        """The model's next stage of training begins with the temperature that this one ended with."""
+        self.model.config = replace(self.model.config, temperature=1 / self.scale.exp().item())
+
+    def __call__(self, step: int) -> Losses:
+        batch = self._batch(step)
+        generator = torch.Generator().manual_seed(self.source.seed << 32 | step)
+        model, pairs = self.model, len(batch.rows)
+        with torch.autocast(model.device.type, torch.bfloat16):
+            texts = model.read_text(batch.texts)
+            of_texts, of_pictures = model.embed(texts), model.embed(self._states(batch.rows))
+            likeness = of_texts[:pairs] @ of_pictures.T
+            scale, also_true = self.scale.exp().clamp(max=100), batch.also_true.to(model.device)
+            embed = info_nce(of_texts[:pairs], of_pictures, scale, also_true, of_texts[pairs:])
+
+            text, row = _pairs(batch, likeness, generator)
+            matched, halfway = model.joint("match", texts[text.to(model.device)], self._states(row))
+            questions = model.read_text(batch.questions)
+            asked, asked_halfway = model.joint("answer", questions, self._states(batch.question_rows))
+            scores, answers = model.match_head(matched).squeeze(-1).float(), model.answer_head(asked).float()
+        terms = {
+            "embed": embed,
+            **_match_terms(scores, pairs),
+            "answer": F.cross_entropy(answers, batch.answers.to(answers.device)),
+        }
+        if self.tasks_alone:
+            return terms
+        return {
+            **terms,
+            **self._grounding_terms(batch, text, row, matched, halfway),
+            "cells_question": 0.1 * self.grounding.cell_loss(asked_halfway, batch.question_cells),
+        }
+
+    def _grounding_terms(
+        self,
+        batch: WordBatch,
+        text: Int[Tensor, " all_pairs"],
+        row: Int[Tensor, " all_pairs"],
+        matched: Float[Tensor, "all_pairs width"],
+        halfway: Float[Tensor, "all_pairs tokens width"],
+    ) -> Losses:
+        """Fragments and cells of the pairs of a caption, true or false, and a scene."""
+        meant = (*batch.captions, *(None for _ in batch.rows[len(batch.captions) :]), *batch.false_captions)
+        known = [
+            (pair, scene, caption)
+            for pair, (t, r) in enumerate(zip(text.tolist(), row.tolist(), strict=True))
+            if (scene := self.source.scene(r)) and (caption := meant[t])
+        ]
+        chosen, scenes, captions = zip(*known, strict=True)
+        rows = torch.tensor(chosen, device=matched.device)
+        return {
+            "fragments": self.grounding.fragment_loss(matched[rows], fragments_hold(scenes, captions)),
+            "cells": 0.1 * self.grounding.cell_loss(halfway[rows], spoken_of(scenes, captions)),
+        }
+
+    def _states(self, rows: Tensor) -> TokenStates:
+        return self.states[rows.to(self.states.hidden.device)]
+
+    def _batch(self, step: int) -> WordBatch:
+        """This step's texts; the next step's are drawn meanwhile in a thread."""
+        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
+        self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
+        return batch
+
+
+def _pairs(
+    batch: WordBatch, likeness: Float[Tensor, "pairs pairs"], generator: torch.Generator
+) -> Int[Tensor, "2 all_pairs"]:
+    """(text, row of the states) of the right pairs, as many wrong ones, and the foils with the pictures they are false
+    of.
+
+    A wrong pair shares its text or its picture with the right one. For a third of the captions it is a text that the
+    twin encoder takes for the right one, for a third a scene with nearly the same things; for all else a picture that
+    the twin encoder takes for the right one.
+    """
+    pairs, third = len(batch.rows), len(batch.captions) // 3
+    own = torch.arange(pairs)
+    wrong = torch.stack([own, batch.rows[hard_negatives(likeness, batch.also_true, 15.0, generator)]])
+    wrong[0, :third] = hard_negatives(likeness.T, batch.also_true.T, 15.0, generator)[:third]
+    wrong[1, :third] = batch.rows[:third]
+    near = batch.near_rows[third : 2 * third]
+    wrong[1, third : 2 * third] = torch.where(near < 0, wrong[1, third : 2 * third], near)
+    foils = torch.stack([pairs + torch.arange(len(batch.captions)), batch.rows[: len(batch.captions)]])
+    return torch.cat([torch.stack([own, batch.rows]), wrong, foils], dim=1)
+
+
+def _match_terms(scores: Float[Tensor, " all_pairs"], pairs: int) -> Losses:
+    """Each pair judged by itself, and against the right pair with the same text or picture."""
+    right, wrong, foils = scores[:pairs], scores[pairs : 2 * pairs], scores[2 * pairs :]
+    return {
+        "match": F.softplus(-right).mean() + F.softplus(wrong).mean(),
+        "foil": F.softplus(foils).mean(),
+        "rank": F.softplus(wrong - right).mean() + F.softplus(foils - right[: len(foils)]).mean(),
+    }

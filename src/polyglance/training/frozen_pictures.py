@@ -1,0 +1,79 @@
+"""What the frozen layers of a model make of picture files: computed once, and kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from polyglance.models.families.cut_model import CutModel
+from polyglance.models.opening import file_facts, open_pictures
+from polyglance.nn.encoder import Encoder
+from polyglance.nn.states import TokenStates
+from polyglance.nn.vision import is_real
+from polyglance.training.state_cache import KeptStates, hash_of
+
+
+def fingerprint_below(model: CutModel, compressed: bool = False) -> str:
+    """Of the weights below the cut; of the compressor's as well if `compressed`."""
+    below = (*model.below, "compressor") if compressed else model.below
+    weights = hash_of({name: value for name, value in model.state_dict().items() if name.startswith(below)}).hex()[:16]
+    return f"{weights}{model.fingerprint_outside}"
+
+
+def is_frozen(model: CutModel, *parts: str) -> bool:
+    """Whether nothing is trained of the weights whose names begin so."""
+    return not any(weight.requires_grad for name, weight in model.named_parameters() if name.startswith(parts))
+
+
+def reads_once(model: CutModel) -> bool:
+    """Whether nothing is trained of what sees pictures, but for the compressor."""
+    return is_frozen(model, *(part for part in model.of_pictures if part != "compressor"))
+
+
+def kept_pictures(model: CutModel, kept: KeptStates, rows: Int[Tensor, " rows"], compressed: bool) -> TokenStates:
+    """What was kept of some pictures, compressed now if it was not before."""
+    hidden, mask = kept.before(0, rows)
+    return TokenStates(hidden, mask, "image") if compressed else model.compress(hidden)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureInputs:
+    """`Inputs` of picture files, read as a training in bfloat16 reads them: what `see` gives, or what is stored if they
+    are compressed as well."""
+
+    model: CutModel
+    images: tuple[Path, ...]
+    compressed: bool
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.model.joint_layers
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint_below(self.model, self.compressed)
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Files are known by their place, size and time."""
+        facts = [(str(path), *file_facts(self.model, path)) for path in self.images]
+        return {"files": torch.tensor(list(sha256(repr(facts).encode(errors="surrogateescape")).digest()))}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def embed(
+        self, rows: Int[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
+        pictures = open_pictures(self.model, [self.images[row] for row in rows.tolist()])
+        with torch.autocast(self.model.device.type, torch.bfloat16):
+            seen = self.model.see(pictures)
+            if not self.compressed:
+                return seen, is_real(seen)
+            states = self.model.compress(seen)
+        return states.hidden, states.mask

@@ -1,0 +1,1 @@
+"""Languages added to a finished model."""

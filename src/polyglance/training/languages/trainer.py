@@ -1,0 +1,339 @@
+"""A language that a finished model learns: from its sentences, and from a few of them beside their translations.
+
+Two stages, in which nothing of the model changes:
+
+1. `tokens`: masked-language modelling on sentences of the language (embeddings alone: Artetxe et al., arXiv:1910.11856;
+   with adapters: MAD-X, arXiv:2005.00052).
+2. `meanings`: what the model makes of a sentence in the new language comes to be what it makes of its translation in
+   one that it knows: the vector, the states that the joint layers read, and what they answer about any picture
+   (distillation as of Reimers and Gurevych, arXiv:2004.09813, of more than the vector). Subwords learn it through the
+   parts that they share.
+"""
+
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.modules import Adapter
+from polyglance.data.corpora import Translation
+from polyglance.data.tokenization import Tokenizer
+from polyglance.errors import ConfigurationError
+from polyglance.kernels.linear import native_dtype
+from polyglance.models.added_language import Language, LanguageFacts, save_language
+from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.models.protocol import TextBatch
+from polyglance.nn.states import TokenStates
+from polyglance.training.languages.subword_parts import through_parts
+from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.starting_point import check_beginning
+
+_Item = TypeVar("_Item")
+
+ADAPTER: Final = AdapterConfig(reduction_factor=2, invertible=True)
+TOKENS, MEANINGS = "tokens", "meanings"
+MASKED: Final = 0.15
+HELD_OUT: Final = 500
+"""Sentences, or a tenth of them if that is fewer, on which perplexity is measured."""
+
+
+@dataclass(frozen=True)
+class LanguageSettings:
+    """How a language is learned.
+
+    vocabulary: subwords of its own, at most; 0: the model's serve. adapter: its shape; None: embeddings alone. epochs:
+    over the sentences. steps: over the translations. parts: of its subwords, through which they learn from translations
+    (`through_parts`); 0: each by itself. batch: sentences, or translations, a step. token_rate, meaning_rate: the
+    learning rates of the two stages.
+    """
+
+    vocabulary: int = 2000
+    adapter: AdapterConfig | None = ADAPTER
+    epochs: int = 3
+    steps: int = 600
+    parts: int = 500
+    batch: int = 64
+    token_rate: float = 2e-3
+    meaning_rate: float = 8e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.vocabulary and self.adapter is None:
+            raise ConfigurationError(
+                "expected a vocabulary of its own, or an adapter, or both: nothing is to be trained"
+            )
+
+
+@dataclass(frozen=True)
+class LanguageReport:
+    """What learning a language came to. perplexity: of a masked subword of held-out sentences, before and after the
+    first stage. stages: that were trained. bytes: of the files that stay."""
+
+    code: str
+    sentences: int
+    translations: int
+    subwords: int
+    perplexity: tuple[float, float]
+    stages: tuple[str, ...]
+    minutes: float
+    bytes: int
+
+
+def train_language(
+    model: SingleStreamModel,
+    source: str,
+    code: str,
+    corpus: Sequence[str],
+    output: Path,
+    settings: LanguageSettings,
+    translations: Sequence[Translation] = (),
+    pictures: TokenStates | None = None,
+    report: Report | None = None,
+) -> LanguageReport:
+    """Leaves the language in `output`, with logs and checkpoints in `output/training`, from where a killed run goes on.
+
+    source: what loads the model again. corpus: different sentences. translations: into languages of the model.
+    pictures: states of any pictures, of which the joint layers are asked; without any, texts are all that they read.
+
+    Raises:
+        ConfigurationError: the model began with this language, has no layers that read texts alone, the folder holds
+            another training, or the model's own subwords are to serve and it has no head that predicts them.
+        TrainingError: a loss is no number any more; the last checkpoint stays.
+    """
+    if code in model.config.languages:
+        raise ConfigurationError(f"{model.name} began with the language {code!r}: there is nothing to add")
+    if not model.config.first_joint_layer and settings.adapter:
+        raise ConfigurationError(
+            f"expected layers that read texts alone, in which a language's adapter acts, but {model.name} is cut below "
+            "its first: import it anew with --first-joint-layer 1 or more"
+        )
+    started = time.monotonic()
+    folder = output / "training"
+    beginning = {
+        **asdict(settings),
+        "model": model.fingerprint,
+        "corpus": _hash(corpus),
+        "translations": _hash(translations),
+        "pictures": len(pictures) if pictures else 0,
+    }
+    check_beginning(folder / "settings.json", beginning)
+    held_out = min(HELD_OUT, len(corpus) // 10)
+    with frozen(model):
+        language = new_language(model, code, corpus[held_out:], folder / "tokenizer.json", settings)
+        tokens = TokenLosses(model, language, corpus[held_out:], settings)
+        before = tokens.perplexity(corpus[:held_out])
+        tokens.fit(folder, report)
+        perplexity = (before, tokens.perplexity(corpus[:held_out]))
+        if translations:
+            with sharing(language, corpus[held_out:], settings.parts):
+                MeaningLosses(model, language, translations, pictures, settings).fit(folder, report)
+    scores = {"sentences": len(corpus), "translations": len(translations), "perplexity": perplexity}
+    save_language(language, output, LanguageFacts(source, model.fingerprint, scores))
+    model.add_language(language)
+    return LanguageReport(
+        code,
+        len(corpus),
+        len(translations),
+        language.tokenizer.vocabulary if language.tokenizer else 0,
+        perplexity,
+        (TOKENS, MEANINGS) if translations else (TOKENS,),
+        (time.monotonic() - started) / 60,
+        sum(path.stat().st_size for path in output.iterdir() if path.is_file()),
+    )
+
+
+def sharing(language: Language, corpus: Sequence[str], parts: int) -> AbstractContextManager[None]:
+    """Inside, subwords learn through so many parts of their own, if that is any."""
+    return through_parts(language, Tokenizer.train(corpus, parts)) if parts else nullcontext()
+
+
+def new_language(
+    model: SingleStreamModel, code: str, corpus: Sequence[str], tokenizer: Path, settings: LanguageSettings
+) -> Language:
+    """Untrained, and added to the model. tokenizer: the file of its subwords, written where there is none.
+
+    Its embeddings begin as the mean of the model's own subwords that spell theirs, which is the same embedding where
+    both have a subword; the head is the model's where it has one.
+    """
+    own = None
+    if settings.vocabulary:
+        if not tokenizer.exists():
+            tokenizer.parent.mkdir(parents=True, exist_ok=True)
+            Tokenizer.train(corpus, settings.vocabulary).save(tokenizer)
+        own = Tokenizer.load(tokenizer)
+    shape = settings.adapter
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        adapter = Adapter(shape, model.config.width, model.config.first_joint_layer) if shape else None
+        language = Language(code, model.config.width, own, adapter)
+        if own and language.embedding:
+            with torch.no_grad():
+                language.embedding.weight.copy_(_spelled(model, own))
+    if model.token_head and language.head:
+        for name in ("dense", "norm"):
+            getattr(language.head, name).load_state_dict(getattr(model.token_head, name).state_dict())
+            getattr(language.head, name).requires_grad_(False)
+    model.add_language(language)
+    return language
+
+
+def _spelled(model: SingleStreamModel, own: Tokenizer) -> Float[Tensor, "vocabulary width"]:
+    known = model.token_embedding.weight.float()
+    found = torch.randn(own.vocabulary, known.shape[1], device=known.device) * known.std(dim=0) + known.mean(dim=0)
+    texts = own.subwords()
+    for index, ids in enumerate(model.tokenizer.spell(texts)):
+        if ids and "\N{REPLACEMENT CHARACTER}" not in texts[index]:
+            found[index] = known[ids].mean(dim=0)
+    return found
+
+
+@contextmanager
+def frozen(model: SingleStreamModel) -> Iterator[None]:
+    """Gradients go through the model, in float32, and to nothing of it; then it is as before. A language that is to be
+    trained is added inside."""
+    dtype = model.kept_position.dtype
+    wanted = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    model.float().train().requires_grad_(False)
+    try:
+        yield
+    finally:
+        model.to(dtype).eval()
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(wanted[name])
+
+
+class TokenLosses:
+    """Masked-language modelling (BERT, arXiv:1810.04805): of the tokens that are to be told, 8 of 10 are masked, one is
+    another and one is as it was."""
+
+    def __init__(
+        self, model: SingleStreamModel, language: Language, corpus: Sequence[str], settings: LanguageSettings
+    ) -> None:
+        self.model, self.language, self.corpus, self.settings = model, language, corpus, settings
+
+    def fit(self, folder: Path, report: Report | None) -> None:
+        steps = self.settings.epochs * max(1, len(self.corpus) // self.settings.batch)
+        schedule = Schedule(steps, self.settings.token_rate, min(100, steps // 10))
+        fit(TOKENS, self.language, self, schedule, folder, report)
+
+    def __call__(self, step: int) -> Losses:
+        some = _drawn(self.corpus, self.settings, f"tokens {step}")
+        return {"tokens": self._loss(some, torch.Generator().manual_seed(self.settings.seed << 32 | step))}
+
+    def perplexity(self, sentences: Sequence[str]) -> float:
+        """Of a masked subword, always the same ones of the same sentences."""
+        with torch.no_grad():
+            parts = [sentences[i : i + 100] for i in range(0, len(sentences), 100)]
+            losses = [self._loss(part, torch.Generator().manual_seed(number)) for number, part in enumerate(parts)]
+        return math.exp(min(100.0, torch.stack(losses).mean().item()))
+
+    def _loss(self, sentences: Sequence[str], generator: torch.Generator) -> Float[Tensor, ""]:
+        code = self.language.code
+        batch = self.model.tokenize(sentences, [code] * len(sentences))
+        tokenizer = self.language.tokenizer or self.model.tokenizer
+        masked, places = mask_tokens(batch, tokenizer, generator)
+        with autocast(self.model):
+            logits = self.model.predict_tokens(masked, places)[code]
+        return F.cross_entropy(logits.float(), batch.ids[places])
+
+
+def mask_tokens(
+    batch: TextBatch, tokenizer: Tokenizer, generator: torch.Generator
+) -> tuple[TextBatch, Bool[Tensor, "batch tokens"]]:
+    """(the batch as it is shown, the places of the tokens to be told): at least one token is to be told."""
+    drawn = torch.rand(batch.ids.shape, generator=generator).to(batch.ids.device)
+    drawn = drawn.masked_fill(~batch.mask, 1.0)
+    places = drawn < max(MASKED, drawn.min().item() + 1e-6)
+    others = torch.randint(tokenizer.vocabulary, batch.ids.shape, generator=generator).to(batch.ids.device)
+    ids = torch.where(drawn < 0.8 * MASKED, tokenizer.mask_id, batch.ids)
+    ids = torch.where((drawn >= 0.8 * MASKED) & (drawn < 0.9 * MASKED), others, ids)
+    return replace(batch, ids=ids), places
+
+
+class MeaningLosses:
+    """What the model makes of a sentence shall be what it makes of its translation."""
+
+    def __init__(
+        self,
+        model: SingleStreamModel,
+        language: Language,
+        translations: Sequence[Translation],
+        pictures: TokenStates | None,
+        settings: LanguageSettings,
+    ) -> None:
+        self.model, self.language, self.translations = model, language, translations
+        self.pictures, self.settings = pictures, settings
+
+    def fit(self, folder: Path, report: Report | None) -> None:
+        schedule = Schedule(self.settings.steps, self.settings.meaning_rate, min(50, self.settings.steps // 10))
+        fit(MEANINGS, self.language, self, schedule, folder, report)
+
+    def __call__(self, step: int) -> Losses:
+        some = _drawn(self.translations, self.settings, f"meanings {step}")
+        model, codes = self.model, [self.language.code] * len(some)
+        with autocast(model):
+            with torch.no_grad():
+                known = model.read_text(model.tokenize([one.known for one in some], [one.language for one in some]))
+            read = model.read_text(model.tokenize([one.sentence for one in some], codes))
+            with torch.no_grad():
+                vectors = model.embed(known)
+            return {
+                "vector": 5 * (1 - (model.embed(read) * vectors).sum(dim=1)).mean(),
+                "states": _apart(read, known) + _apart(known, read),
+                **self._asked(read, known, step),
+            }
+
+    def _asked(self, read: TokenStates, known: TokenStates, step: int) -> Losses:
+        """What the joint layers find of the sentences in random pictures, and the answers that follow from it."""
+        model, found = self.model, {}
+        about: tuple[TokenStates, ...] = ()
+        if self.pictures is not None:
+            generator = torch.Generator().manual_seed(self.settings.seed << 32 | step)
+            about = (self.pictures[torch.randint(len(self.pictures), (len(read),), generator=generator)],)
+        for task in ("match", "answer"):
+            result, _ = model.joint(task, read, *about)
+            with torch.no_grad():
+                wanted, _ = model.joint(task, known, *about)
+            found[task] = F.mse_loss(result.float(), wanted.float())
+            if task == "answer" and about:
+                head = model.answer_head.float()
+                wanted_answers = head(wanted.float()).float().softmax(dim=1)
+                found["answers"] = F.kl_div(
+                    head(result.float()).float().log_softmax(dim=1), wanted_answers, reduction="batchmean"
+                )
+        return found
+
+
+def _apart(states: TokenStates, others: TokenStates) -> Float[Tensor, ""]:
+    """How far, as a cosine from 1, each state is from what it finds by attention in the states of the other text."""
+    own, theirs = F.normalize(states.hidden.float(), dim=-1), F.normalize(others.hidden.float(), dim=-1)
+    likeness = 20 * own @ theirs.transpose(1, 2)
+    attention = likeness.masked_fill(~others.mask[:, None], -torch.inf).softmax(dim=-1)
+    found = F.normalize(attention @ others.hidden.float(), dim=-1)
+    return 1 - ((found * own).sum(dim=-1) * states.mask).sum() / states.mask.sum()
+
+
+def autocast(model: SingleStreamModel) -> torch.autocast:
+    """Products in bfloat16 where the processor has them."""
+    fast = model.device.type != "cpu" or native_dtype() == torch.bfloat16
+    return torch.autocast(model.device.type, torch.bfloat16, enabled=fast)
+
+
+def _drawn(items: Sequence[_Item], settings: LanguageSettings, name: str) -> list[_Item]:
+    rng = random.Random(f"{name} {settings.seed}")
+    return rng.sample(items, min(settings.batch, len(items)))
+
+
+def _hash(items: Sequence[object]) -> str:
+    return sha256("\n".join(map(repr, items)).encode(errors="surrogateescape")).hexdigest()[:16]

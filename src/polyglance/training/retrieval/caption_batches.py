@@ -1,0 +1,116 @@
+"""Batches of captions with the pictures they belong to, drawn by the step's number."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from polyglance.data.captions import Caption
+from polyglance.data.lines import named, short
+from polyglance.errors import DataError
+from polyglance.models.families.cut_model import Spelling
+
+SPELLED_IN_BYTES: Final = 1.75
+"""Tokens a character. A language that the tokenizer learned takes 0.4 to 1.5; letters it never saw take their bytes,
+two or more."""
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionBatch:
+    """rows: of each text its picture in `CaptionSource.images`. also_true[i, j]: text i is true of the picture of j."""
+
+    texts: tuple[str, ...]
+    rows: Int[Tensor, " texts"]
+    also_true: Bool[Tensor, "texts texts"]
+
+
+class CaptionSource:
+    """Every epoch all captions, in an order of its own; those that fill no whole batch wait for the next epoch.
+
+    Where wrong pictures were mined, a caption stands beside one of a picture that was taken for its own, so that both
+    are negatives of each other in any loss over a batch (grouped batches: GRIT-VLP, arXiv:2208.04060).
+
+    Raises DataError for captions of fewer than two pictures, among which there is nothing to tell apart.
+    """
+
+    def __init__(self, captions: Sequence[Caption], batch: int, seed: int, parts: int = 1) -> None:
+        """parts: an epoch has a multiple of so many batches."""
+        self.captions, self.seed = captions, seed
+        self.images: tuple[Path, ...] = tuple(dict.fromkeys(caption.image for caption in captions))
+        if len(self.images) < 2:
+            raise DataError(f"expected captions of two pictures or more to train on, got {len(self.images)}")
+        self.batch, self.parts = min(batch, max(2, len(captions) // parts)), parts
+        if len(captions) < self.batch * parts:
+            raise DataError(f"expected {2 * parts} captions or more for steps of {parts} batches, got {len(captions)}")
+        row_of = {path: row for row, path in enumerate(self.images)}
+        self._rows = torch.tensor([row_of[caption.image] for caption in captions])
+        self.fits = [
+            {row_of[path] for path in (caption.image, *caption.also) if path in row_of} for caption in captions
+        ]
+        self._texts_of = defaultdict[int, list[int]](list)
+        for text, row in enumerate(self._rows.tolist()):
+            self._texts_of[row].append(text)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    @property
+    def batches_an_epoch(self) -> int:
+        return len(self.captions) // (self.batch * self.parts) * self.parts
+
+    def __call__(self, number: int, mined: Int[Tensor, "captions nearest"] | None = None) -> CaptionBatch:
+        """number: of the batch. mined: for each caption rows of wrong pictures, -1 for none; the same in all of an
+        epoch."""
+        epoch, number = divmod(number, self.batches_an_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed << 32 | epoch)
+            order = torch.randperm(len(self.captions), generator=generator)
+            self._epoch, self._order = epoch, order if mined is None else self._grouped(order, mined, generator)
+        chosen = self._order[number * self.batch : (number + 1) * self.batch].tolist()
+        rows = self._rows[chosen]
+        there = rows.tolist()
+        also_true = torch.tensor([[row in self.fits[text] for row in there] for text in chosen])
+        return CaptionBatch(tuple(self.captions[text].caption for text in chosen), rows, also_true)
+
+    def _grouped(
+        self, order: Int[Tensor, " captions"], mined: Int[Tensor, "captions nearest"], generator: torch.Generator
+    ) -> Int[Tensor, " captions"]:
+        """Behind each caption one, if there is one left, of a mined picture: of the same language, if there is one."""
+        shuffled = mined.gather(1, torch.rand(mined.shape, generator=generator).argsort(dim=1)).tolist()
+        grouped: dict[int, None] = {}
+        for text in order.tolist():
+            if text in grouped:
+                continue
+            grouped[text] = None
+            language = self.captions[text].language
+            for row in shuffled[text]:
+                if left := [one for one in self._texts_of.get(row, ()) if one not in grouped]:
+                    grouped[min(left, key=lambda one: self.captions[one].language != language)] = None
+                    break
+        return torch.tensor(list(grouped))
+
+
+def texts_too_long(captions: Sequence[Caption], tokenizer: Spelling, max_tokens: int, what: str = "captions") -> int:
+    """How many captions have more tokens than a model reads; it reads their beginning. what: they are called.
+
+    Raises DataError that names the languages whose letters the tokenizer does not know, with a caption of each.
+    """
+    lengths: list[int] = []
+    for start in range(0, len(captions), 1000):
+        lengths += tokenizer.lengths([caption.caption for caption in captions[start : start + 1000]])
+    rates = defaultdict[str, list[float]](list)
+    for caption, length in zip(captions, lengths, strict=True):
+        rates[caption.language].append(length / max(1, sum(not letter.isspace() for letter in caption.caption)))
+    unknown = [language for language, found in rates.items() if fmean(found) > SPELLED_IN_BYTES]
+    if unknown:
+        shown = [next(one.caption for one in captions if one.language == language) for language in unknown]
+        examples = named([f"{language} ({short(text)})" for language, text in zip(unknown, shown, strict=True)])
+        raise DataError(
+            f"the model's tokenizer cannot spell {what} in {examples}: leave them out, or take a model that knows "
+            "the script"
+        )
+    return sum(length > max_tokens for length in lengths)

@@ -1,0 +1,294 @@
+"""The losses of a retrieval training: of the twin encoder, of the cross-encoder, or of both (arXiv:2103.11920)."""
+
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from polyglance.errors import ConfigurationError
+from polyglance.models.families.cut_model import CutModel
+from polyglance.models.opening import open_pictures
+from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.reading import PICTURES, TEXTS
+from polyglance.nn.states import TokenStates
+from polyglance.training.devices import Devices, Precision
+from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
+from polyglance.training.loop import Losses, Report, hold_statistics
+from polyglance.training.losses import (
+    binary_match,
+    hard_negatives,
+    hardest_triplet,
+    info_nce,
+    pairwise_sigmoid,
+    ranked_match,
+    taught_order,
+)
+from polyglance.training.retrieval.caption_batches import CaptionBatch, CaptionSource
+from polyglance.training.retrieval.mining import NEAREST, nearest_wrong
+from polyglance.training.retrieval.teacher import Teacher
+from polyglance.training.state_cache import KeptStates, keep_states
+
+MARGIN: Final = 0.1
+SHARPNESS: Final = 15.0
+"""How far hard negatives are drawn by the twin encoder's similarity."""
+
+Mode = Literal["twin", "cross", "joint"]
+TwinLoss = Literal["info_nce", "sigmoid", "triplet"]
+MatchLoss = Literal["hard", "binary"]
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """How a model is trained.
+
+    twin_loss: info_nce (arXiv:2103.00020), sigmoid (arXiv:2303.15343), or triplet with the hardest negative, as the
+    paper's authors took it. match_loss: hard, cross-entropy among negatives that the twin encoder takes for right; or
+    binary, with one random negative a pair, as the authors took it. adapters: train an adapter for each task and its
+    head in a frozen body, from joint layer `depth` on; over towers, an adapter in each of them and all that stands
+    above, from their layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
+    the compressor. mine: epochs after which wrong pictures are mined anew for each caption, by the twin encoder; 0
+    never. distil: the cross-encoder teaches the twin encoder its order. accumulate: batches a step, of which each has
+    its own losses. precision: of products, bf16, fp16 or no (float32). patience: validations without a gain, then it
+    ends.
+    """
+
+    mode: Mode = "joint"
+    twin_loss: TwinLoss = "info_nce"
+    match_loss: MatchLoss = "hard"
+    adapters: bool = False
+    depth: int = 0
+    freeze_lower: bool = False
+    mine: int = 0
+    distil: bool = False
+    epochs: int = 5
+    batch: int = 64
+    learning_rate: float = 1e-4
+    accumulate: int = 1
+    precision: Precision = "bf16"
+    patience: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("mode", Mode),
+            ("twin_loss", TwinLoss),
+            ("match_loss", MatchLoss),
+            ("precision", Precision),
+        ):
+            if getattr(self, name) not in get_args(choices):
+                raise ConfigurationError(
+                    f"expected {name} to be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
+                )
+        if min(self.epochs, self.accumulate) < 1 or self.batch < 2:
+            raise ConfigurationError(
+                "expected 1 or more epochs, 2 or more captions a batch and 1 or more batches a step, got "
+                f"{self.epochs}, {self.batch} and {self.accumulate}"
+            )
+        if self.depth and not self.adapters:
+            raise ConfigurationError(
+                f"expected adapters to leave out of {self.depth} layers, but all weights are trained"
+            )
+        if self.mine and self.mode == "cross":
+            raise ConfigurationError(
+                "expected a twin encoder to mine negatives by, but the mode is cross: leave mine out"
+            )
+        if self.distil and self.mode != "joint":
+            raise ConfigurationError(
+                f"expected mode joint for a model to teach itself, got {self.mode}: name another model as teacher"
+            )
+
+
+class RetrievalLosses(nn.Module):
+    """The losses of a step: of the twin encoder, of the cross-encoder, or their sum.
+
+    folder: where what frozen layers make of the pictures is kept, to be mapped; None keeps it in memory. kept: that
+    itself, where the caller has it; the pictures are not opened then. teacher: the model whose cross-encoder teaches.
+    """
+
+    def __init__(
+        self,
+        model: CutModel,
+        source: CaptionSource,
+        settings: RetrievalSettings,
+        folder: Path | None = None,
+        report: Report | None = None,
+        kept: KeptStates | None = None,
+        teacher: CutModel | None = None,
+    ) -> None:
+        super().__init__()
+        self.devices = Devices(settings.precision, settings.accumulate)
+        model = model.to(self.devices.device)
+        self.model, self.source, self.settings, self._report = model, source, settings, report
+        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
+        self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
+        for name, parameter in model.named_parameters():
+            below = settings.freeze_lower and name.startswith(model.below)
+            parameter.requires_grad_(name.startswith(model.of_tasks) if settings.adapters else not below)
+        if settings.mode == "twin" and model.embeds_below and is_frozen(model, *model.below):
+            raise ConfigurationError(
+                f"expected something to train: the vectors of {model.name} are its towers' own, which stay as they "
+                "are: train it with adapters in them, or as cross-encoder (mode cross or joint)"
+            )
+        self._compressed = is_frozen(model, "compressor")
+        self._kept = kept
+        self.teacher: Teacher | None = None
+        with self.devices.first_alone():
+            if reads_once(model) and kept is None:
+                inputs = PictureInputs(model.eval(), source.images, self._compressed)
+                self._kept = keep_states(inputs, folder=folder, report=report)
+            if teacher:
+                self.teacher = Teacher.read(teacher.to(model.device), source.images, folder, report)
+        self.mined: Tensor | None
+        self.register_buffer(
+            "mined", torch.full((len(source.captions), NEAREST), -1, dtype=torch.int32) if settings.mine else None
+        )
+        self._thread = ThreadPoolExecutor(1)
+        self._ahead: tuple[int, Future[tuple[CaptionBatch, ImageBatch | None]]] | None = None
+
+    def train(self, mode: bool = True) -> "RetrievalLosses":
+        super().train(mode)
+        hold_statistics(self.model)
+        return self
+
+    def step(self, number: int) -> Losses:
+        """Of a batch. Processes share what is read, embedded and matched, and each has the losses of the whole."""
+        if self._mines_at(number):
+            self._mine()
+        batch, pictures = self._batch(number)
+        generator = torch.Generator().manual_seed(self.settings.seed << 32 | number)
+        rows, device = len(batch.texts), self.model.device
+        with self.devices.autocast():
+            tokens, share = self.model.tokenize(batch.texts), self.devices.share(rows)
+            texts = self.model.read_text(TextBatch(tokens.ids[share.to(device)], tokens.mask[share.to(device)]))
+            images = self._images(batch.rows[share], pictures)
+            terms: Losses = {}
+            cosines = torch.zeros(rows, rows, device=device)
+            if self.settings.mode != "cross":
+                of_texts = self.devices.together(self.model.embed(texts), rows)
+                of_images = self.devices.together(self.model.embed(images), rows)
+                terms["twin"] = self._twin(of_texts, of_images, batch.also_true.to(device))
+                cosines = of_texts @ of_images.T
+            if self.settings.mode != "twin" or self.teacher:
+                terms |= self._of_pairs(batch, texts, images, cosines, generator)
+        return terms
+
+    def _images(self, rows: Int[Tensor, " rows"], pictures: ImageBatch | None) -> TokenStates:
+        if pictures is not None:
+            return self.model.read_images(pictures)
+        assert self._kept is not None
+        return kept_pictures(self.model, self._kept, rows, self._compressed)
+
+    @property
+    def _scale(self) -> Float[Tensor, ""]:
+        """The inverse temperature."""
+        return self.scale.exp().clamp(max=100)
+
+    def _twin(
+        self, texts: Float[Tensor, "rows dim"], images: Float[Tensor, "rows dim"], also_true: Bool[Tensor, "rows rows"]
+    ) -> Tensor:
+        scale = self._scale
+        match self.settings.twin_loss:
+            case "info_nce":
+                return info_nce(texts, images, scale, also_true, texts[:0])
+            case "sigmoid":
+                return pairwise_sigmoid(texts, images, scale, self.bias, also_true)
+            case "triplet":
+                return hardest_triplet(texts, images, MARGIN, also_true)
+
+    def _of_pairs(
+        self,
+        batch: CaptionBatch,
+        texts: TokenStates,
+        images: TokenStates,
+        cosines: Float[Tensor, "rows rows"],
+        generator: torch.Generator,
+    ) -> Losses:
+        """Of each right pair and two wrong ones, with another image and with another text; a caption that is true of
+        all images of the batch, or an image that all captions are true of, is left out."""
+        also_true, settings = batch.also_true, self.settings
+        apart = (~also_true).any(dim=1) & (~also_true).any(dim=0)
+        own = apart.nonzero().squeeze(1) if apart.any() else torch.zeros(1, dtype=torch.long)
+        sharpness = SHARPNESS if settings.match_loss == "hard" else 0.0
+        image = hard_negatives(cosines, also_true, sharpness, generator)[own]
+        text = hard_negatives(cosines.T, also_true.T, sharpness, generator)[own]
+        pairs = torch.cat([own, own, text]), torch.cat([own, image, own])
+        text_of, image_of = pairs[0].to(cosines.device), pairs[1].to(cosines.device)
+        share = self.devices.share(len(pairs[0]))
+        terms: Losses = {}
+        if settings.mode != "twin":
+            there = share.to(cosines.device)
+            texts, images = self._whole(texts, len(also_true)), self._whole(images, len(also_true))
+            scores = self._columns(self.model.match(texts[text_of[there]], images[image_of[there]]), len(own))
+            terms |= self._match(scores, generator)
+            taught = scores.detach()
+        if self.teacher:
+            of_share = self.teacher.scores(batch.texts, batch.rows, (pairs[0][share], pairs[1][share]))
+            taught = self._columns(of_share, len(own))
+            if settings.mode != "twin":
+                terms["match_order"] = taught_order(scores, taught)
+        if settings.mode != "cross" and (self.teacher or settings.distil):
+            terms["twin_order"] = taught_order(self._scale * cosines[text_of, image_of].view(3, -1).T, taught)
+        return terms if apart.any() else {name: self.scale.sum() * 0 for name in terms}
+
+    def _whole(self, share: TokenStates, rows: int) -> TokenStates:
+        """The states of the whole batch."""
+        mask = self.devices.together(share.mask.byte(), rows).bool()
+        return TokenStates(self.devices.together(share.hidden, rows), mask, share.modality)
+
+    def _columns(self, share: Float[Tensor, " share"], rows: int) -> Float[Tensor, "rows 3"]:
+        return self.devices.together(share.float(), 3 * rows).view(3, rows).T
+
+    def _match(self, scores: Float[Tensor, "rows 3"], generator: torch.Generator) -> Losses:
+        """scores: of the right pair, of that with a wrong image, of that with a wrong text."""
+        right, wrong = scores[:, 0], scores[:, 1:]
+        if self.settings.match_loss == "hard":
+            return {"match": binary_match(right, wrong.mean(dim=1)), "rank": ranked_match(right, wrong)}
+        coin = (torch.rand(len(scores), generator=generator) < 0.5).to(right.device)
+        return {"match": binary_match(right, torch.where(coin, wrong[:, 0], wrong[:, 1]))}
+
+    def _batch(self, number: int) -> tuple[CaptionBatch, ImageBatch | None]:
+        """A batch and the pictures of this process's share; the next are drawn and opened meanwhile in a thread."""
+        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == number else self._drawn(number)
+        following = number + 1
+        self._ahead = None if self._mines_at(following) else (following, self._thread.submit(self._drawn, following))
+        return batch
+
+    def _drawn(self, number: int) -> tuple[CaptionBatch, ImageBatch | None]:
+        batch = self.source(number, self.mined)
+        if self._kept is not None:
+            return batch, None
+        return batch, self._opened(batch.rows[self.devices.share(len(batch.rows))])
+
+    def _opened(self, rows: Int[Tensor, " rows"]) -> ImageBatch:
+        return open_pictures(self.model, [self.source.images[row] for row in rows.tolist()])
+
+    def _mines_at(self, number: int) -> bool:
+        """Before the first epoch and every few epochs; a run that goes on there mines the same again."""
+        return bool(self.settings.mine) and number % (self.settings.mine * self.source.batches_an_epoch) == 0
+
+    @torch.no_grad()
+    def _mine(self) -> None:
+        """All pictures by all captions, with the twin encoder as it is."""
+        self.eval()
+        texts = [caption.caption for caption in self.source.captions]
+        with self.devices.autocast():
+            images = torch.cat(
+                [
+                    self.model.embed(self._images(rows, None if self._kept else self._opened(rows)))
+                    for rows in torch.arange(len(self.source.images)).split(PICTURES)
+                ]
+            )
+        found = []
+        for start in range(0, len(texts), TEXTS):
+            with self.devices.autocast():
+                vectors = self.model.embed(self.model.read_text(self.model.tokenize(texts[start : start + TEXTS])))
+            found.append(nearest_wrong(vectors, images, self.source.fits[start : start + TEXTS]))
+            if self._report and self.devices.first:
+                self._report("mining", min(start + TEXTS, len(texts)), len(texts), {})
+        self.mined = self.devices.same(torch.cat(found))
+        self.train()

@@ -1,0 +1,40 @@
+"""The cross-encoder of another model, from whose order a model in training learns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polyglance.models.families.cut_model import CutModel
+from polyglance.nn.states import TokenStates
+from polyglance.training.frozen_pictures import PictureInputs
+from polyglance.training.loop import Report
+from polyglance.training.state_cache import KeptStates, keep_states
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """It reads texts and pictures by itself, pictures once."""
+
+    model: CutModel
+    pictures: KeptStates
+
+    @classmethod
+    def read(cls, model: CutModel, images: tuple[Path, ...], folder: Path | None, report: Report | None) -> Self:
+        """folder: where what it makes of the pictures is kept, to be mapped; None keeps it in memory."""
+        model = model.float().eval().requires_grad_(False)
+        return cls(model, keep_states(PictureInputs(model, images, compressed=True), folder=folder, report=report))
+
+    @torch.no_grad()
+    def scores(
+        self, texts: Sequence[str], rows: Int[Tensor, " texts"], pairs: tuple[Tensor, Tensor]
+    ) -> Float[Tensor, " pairs"]:
+        """The logits of pairs of a text and a picture of a batch. rows: of the pictures, as they were read."""
+        device = self.model.device
+        images = TokenStates(*self.pictures.before(0, rows), "image")
+        of_texts = self.model.read_text(self.model.tokenize(texts))
+        return self.model.match(of_texts[pairs[0].to(device)], images[pairs[1].to(device)])

@@ -1,0 +1,147 @@
+"""A joint model trained for retrieval on captions (arXiv:2103.11920), resumable, the best validation kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from statistics import fmean
+from typing import Final
+
+from safetensors.torch import load_file
+
+from polyglance.adapters.config import AdapterConfig
+from polyglance.data.captions import Caption
+from polyglance.errors import ConfigurationError
+from polyglance.models.families.cut_model import CutModel, in_order
+from polyglance.training.loop import Report, Schedule, fit, read_log
+from polyglance.training.retrieval.caption_batches import CaptionSource, texts_too_long
+from polyglance.training.retrieval.objectives import Mode, RetrievalLosses, RetrievalSettings
+from polyglance.training.starting_point import check_beginning, remade, require_trainable
+from polyglance.training.state_cache import KeptStates
+from polyglance.training.validation import Validations
+from polyglance.types import Task
+
+STAGE: Final = "retrieval"
+
+TRAINED: Final[dict[Mode, tuple[Task, ...]]] = {
+    "twin": ("embed",),
+    "cross": ("match",),
+    "joint": ("embed", "match"),
+}
+
+Validate = Callable[[CutModel], float]
+
+
+@dataclass(frozen=True)
+class RetrievalReport:
+    """losses: means over the last epoch. validation: R@1 in percent after each epoch; best_epoch: that of the weights
+    that were kept, the last one where nothing was held out. cut: captions that are longer than the model reads."""
+
+    captions: int
+    pictures: int
+    steps: int
+    losses: dict[str, float]
+    validation: tuple[float, ...]
+    best_epoch: int
+    cut: int
+
+
+def train_retrieval(
+    model: CutModel,
+    captions: Sequence[Caption],
+    folder: Path,
+    settings: RetrievalSettings,
+    validate: Validate | None = None,
+    report: Report | None = None,
+    kept: KeptStates | None = None,
+    teacher: CutModel | None = None,
+) -> tuple[CutModel, RetrievalReport]:
+    """The trained model, in float32 on the CPU, with the weights of the best validation. In several processes
+    (`training.devices`) each gets it. Its matches are not calibrated.
+
+    captions: of the split train; those that are known to be true of another picture of a batch are no negatives there.
+    folder: of the log, of the checkpoint from which a killed run goes on to the same end, of the best weights, and of
+    what frozen layers make of the pictures.
+    validate: gives R@1 in percent, after each epoch. kept: what the frozen layers make of the pictures, in the order in
+    which the captions name them first, where the caller has it. teacher: a model whose cross-encoder teaches its order
+    to what is trained.
+
+    Raises:
+        DataError: captions of fewer than two pictures or in letters that the tokenizer does not know, or pictures that
+            cannot be read.
+        TrainingError: a loss is no number any more; the last checkpoint stays.
+        ConfigurationError: the folder holds another training, there is a depth for adapters that are there already, or
+            a language was added to the model.
+    """
+    require_trainable(model)
+    model = _prepared(model, settings)
+    cut = texts_too_long(captions, model.tokenizer, model.config.max_text_tokens)
+    source = CaptionSource(captions, settings.batch, settings.seed, settings.accumulate)
+    beginning = {
+        **asdict(settings),
+        "model": model.fingerprint,
+        "teacher": teacher.fingerprint if teacher else "",
+        "captions": sha256(repr(source.captions).encode(errors="surrogateescape")).hexdigest()[:16],
+    }
+    check_beginning(folder / "settings.json", beginning, {**asdict(RetrievalSettings()), "teacher": ""})
+    losses = RetrievalLosses(model, source, settings, folder / "states", report, kept, teacher)
+    steps_an_epoch = source.batches_an_epoch // settings.accumulate
+    steps = settings.epochs * steps_an_epoch
+    schedule = Schedule(steps, settings.learning_rate, max(1, steps // 20))
+    epochs = (
+        Validations(folder, losses, partial(_on_cpu, losses.model, validate), settings.patience) if validate else None
+    )
+    if not (epochs and epochs.ended):
+        fit(
+            STAGE,
+            losses,
+            losses.step,
+            schedule,
+            folder,
+            report,
+            check=epochs,
+            check_every=steps_an_epoch,
+            engine=losses.devices,
+        )
+    if epochs:
+        losses.load_state_dict(load_file(epochs.weights))
+    model.config = replace(
+        model.config,
+        tasks=in_order({*model.tasks, *TRAINED[settings.mode]}),
+        temperature=1 / losses.scale.exp().item(),
+        calibration=(1.0, 0.0),
+        recall_by_depth=(),
+    )
+    rows = list(read_log(folder / f"{STAGE}.jsonl"))
+    last = rows[-steps_an_epoch:]
+    done = RetrievalReport(
+        captions=len(captions),
+        pictures=len(source.images),
+        steps=len(rows),
+        losses={name: fmean(row[name] for row in last) for name in last[0] if name not in ("step", "seconds")},
+        validation=tuple(epochs.values) if epochs else (),
+        best_epoch=epochs.best if epochs else settings.epochs,
+        cut=cut,
+    )
+    return model.cpu().eval().requires_grad_(False), done
+
+
+def _prepared(model: CutModel, settings: RetrievalSettings) -> CutModel:
+    """In float32; with adapters where these are to be trained and there are none."""
+    there = getattr(model.config, model.adapter_field)
+    if settings.depth and there:
+        raise ConfigurationError(
+            f"expected a model without adapters to give new ones a depth of {settings.depth}; {model.name} has some, "
+            "which are trained on as they are: leave the depth out"
+        )
+    if not settings.adapters or there:
+        return model.float()
+    return remade(model, settings.seed, **{model.adapter_field: AdapterConfig(depth=settings.depth)})
+
+
+def _on_cpu(model: CutModel, validate: Validate) -> float:
+    device = model.device
+    value = validate(model.cpu())
+    model.to(device)
+    return value

@@ -1,0 +1,329 @@
+"""Tasks of a user's own questions, in the joint layers of a frozen model: trained, fused, pruned, scored, kept."""
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from polyglance.adapters.bank import AdapterBank
+from polyglance.adapters.composition import Composition, Drop, Fuse
+from polyglance.adapters.dial import Dial, Measured, calibrate
+from polyglance.adapters.folded import FoldedWeights
+from polyglance.adapters.modules import Adapter
+from polyglance.adapters.routing import Adaptation
+from polyglance.adapters.source import AdapterSource
+from polyglance.adapters.trainable import TrainableAdapters
+from polyglance.data.lines import Split
+from polyglance.data.questions import Question
+from polyglance.errors import ConfigurationError, DataError
+from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.models.protocol import TextBatch
+from polyglance.models.reading import read_pictures
+from polyglance.models.tasks import TOKEN, FusedAdapters, Task, folded, require_model, save_task
+from polyglance.nn.encoder import Encoder
+from polyglance.nn.states import TokenStates
+from polyglance.training.loop import Report
+from polyglance.training.starting_point import require_no_added_language
+from polyglance.training.state_cache import keep_states
+from polyglance.training.tasks.pruning import Keep, fusion_use, most_used
+from polyglance.training.tasks.trainer import (
+    TASK,
+    Examples,
+    TaskSettings,
+    TrainingReport,
+    accuracy,
+    train_fusion,
+    train_task,
+)
+
+HELD_OUT: Final[tuple[Split, ...]] = ("val", "test")
+
+Scores = dict[str, dict[str, float]]
+"""By split: its number of questions, the accuracy, and that of the commonest answer in training, in percent."""
+
+
+@dataclass(frozen=True)
+class QuestionReport:
+    """What training a task came to. questions: that it was trained on. depths: of a robust task, what each costs and is
+    worth."""
+
+    name: str
+    labels: tuple[str, ...]
+    questions: int
+    scores: Scores
+    training: TrainingReport
+    depths: tuple[Measured, ...] = ()
+
+
+@dataclass(frozen=True)
+class PruningReport:
+    """What pruning a fusion came to.
+
+    use: the mean weight of each adapter in each layer. kept: for each layer those that stay. bytes_before: of the
+    fusion with its adapters; bytes: of what stays.
+    """
+
+    names: tuple[str, ...]
+    use: list[list[float]]
+    kept: tuple[tuple[str, ...], ...]
+    bytes_before: int
+    bytes: int
+    scores_before: Scores
+    scores: Scores
+
+
+@dataclass(frozen=True, eq=False)
+class QuestionInputs:
+    """`Inputs` of questions about pictures that were read: what a model's joint layers read, with the task's token in
+    front. picture_of: for each question its row of `pictures`."""
+
+    model: SingleStreamModel
+    texts: TextBatch
+    pictures: TokenStates
+    picture_of: Int[Tensor, " questions"]
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.model.joint_layers
+
+    @property
+    def fingerprint(self) -> str:
+        return self.model.fingerprint
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        return {
+            "ids": self.texts.ids,
+            "mask": self.texts.mask,
+            "pictures": self.pictures.hidden,
+            "picture_of": self.picture_of,
+        }
+
+    def __len__(self) -> int:
+        return len(self.picture_of)
+
+    def embed(
+        self, rows: Int[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
+        there = rows.to(self.model.device)
+        longest = int(self.texts.mask[there].sum(dim=1).max())
+        texts = TextBatch(self.texts.ids[there, :longest], self.texts.mask[there, :longest])
+        return self.model.join(TOKEN, self.model.read_text(texts), self.pictures[self.picture_of[there]])
+
+
+def train_question_task(
+    model: SingleStreamModel,
+    source: str,
+    questions: Sequence[Question],
+    output: Path,
+    name: str,
+    settings: TaskSettings,
+    report: Report | None = None,
+) -> QuestionReport:
+    """Trains an adapter and a head on the questions of the split train, scores them on the others, and leaves the task
+    in `output`, with the log of its training in `output/training`, from where a killed run goes on. Beside a robust
+    task stands what each depth costs and is worth.
+
+    source: what loads the model again.
+
+    Raises:
+        DataError: there is nothing to train on, or pictures cannot be read.
+        ConfigurationError: a depth that is no joint layer, a folder that holds another training, or a model to which
+            a language was added.
+    """
+    folder = output / "training"
+    depths = settings.depths(len(model.joint_layers.layers))
+    data = _Data.read(model, questions, depths, folder / "states", report)
+    done = train_task(data.train, len(data.labels), folder, settings, report=report)
+    trained = TrainableAdapters({TASK: done.adapter})
+    scores = data.scores(trained, TASK, done.head)
+    weights = done.adapter.cpu()
+    save_task(Task(name, data.labels, settings.depth, weights, done.head, source, model.fingerprint, scores), output)
+    measured: tuple[Measured, ...] = ()
+    if settings.depth is None:
+        dial = data.dial(done.adapter, trained, done.head)
+        dial.save(output)
+        measured = dial.measured
+    data.forget()
+    return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report, measured)
+
+
+def train_question_fusion(
+    model: SingleStreamModel,
+    source: str,
+    questions: Sequence[Question],
+    tasks: Sequence[Task],
+    output: Path,
+    name: str,
+    settings: TaskSettings,
+    report: Report | None = None,
+) -> QuestionReport:
+    """Trains a fusion of the tasks' adapters with a head of its own; otherwise as `train_question_task`.
+
+    Raises CheckpointError for a task of another model, and ConfigurationError for one that is no single adapter.
+    """
+    adapters = _adapters(model, tasks)
+    folder = output / "training"
+    lowest = min(adapter.config.depth for adapter in adapters.values())
+    depths = settings.depths(len(model.joint_layers.layers), lowest)
+    data = _Data.read(model, questions, depths, folder / "states", report)
+    done = train_fusion(data.train, len(data.labels), adapters, folder, settings, report=report)
+    fused = FusedAdapters(done.fusion.cpu(), adapters)
+    scores = data.scores(_bank(model, fused), Drop(Fuse(*adapters), settings.depth or 0), done.head)
+    save_task(Task(name, data.labels, settings.depth, fused, done.head, source, model.fingerprint, scores), output)
+    data.forget()
+    return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report)
+
+
+def prune_question_fusion(
+    model: SingleStreamModel,
+    task: Task,
+    questions: Sequence[Question],
+    output: Path,
+    name: str,
+    keep: Keep,
+    report: Report | None = None,
+) -> PruningReport:
+    """Leaves out of a fusion the adapters that it uses least over the questions of the split train, and puts what
+    stays, folded, as a task into `output`.
+
+    Raises CheckpointError for a task of another model, and ConfigurationError for one that is no fusion or was pruned.
+    """
+    require_model(task, model)
+    if not isinstance(task.weights, FusedAdapters):
+        raise ConfigurationError(f"expected a task that `polyglance train fusion` wrote; {task.name!r} is none")
+    fusion, adapters, depth = task.weights.fusion, task.weights.adapters, task.depth or 0
+    lowest = max(depth, min(adapter.config.depth for adapter in adapters.values()))
+    data = _Data.read(model, questions, (lowest,), report=report, labels=task.labels)
+    composition = Drop(Fuse(*fusion.names), depth)
+    bank = _bank(model, task.weights)
+    use = fusion_use(data.train.states, bank, fusion.names, depth)
+    pruned = deepcopy(fusion)
+    pruned.keep(most_used(fusion.names, use, keep))
+    weights = FoldedWeights.of(pruned, adapters)
+    scores = data.scores(_bank(model, weights), composition, task.head)
+    save_task(replace(task, name=name, weights=weights, scores=scores), output)
+    return PruningReport(
+        names=fusion.names,
+        use=[[round(weight, 4) for weight in row] for row in use.tolist()],
+        kept=pruned.kept,
+        bytes_before=sum(map(_bytes, (fusion, *adapters.values()))),
+        bytes=_bytes(weights),
+        scores_before=data.scores(bank, composition, task.head),
+        scores=scores,
+    )
+
+
+def _report_pictures(report: Report | None, done: int, total: int) -> None:
+    if report:
+        report("pictures", done, total, {})
+
+
+def _adapters(model: SingleStreamModel, tasks: Sequence[Task]) -> dict[str, Adapter]:
+    """The tasks' adapters by their names."""
+    found: dict[str, Adapter] = {}
+    for task in tasks:
+        require_model(task, model)
+        if not isinstance(task.weights, Adapter):
+            raise ConfigurationError(f"expected tasks that `polyglance train task` wrote; {task.name!r} is a fusion")
+        if task.name in found:
+            raise ConfigurationError(f"expected tasks of different names, got {task.name!r} twice")
+        found[task.name] = task.weights
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """Questions with their pictures, read once each. labels: what a head tells apart; an answer that is none of them
+    is never given. states: the folder where states are kept, None for memory."""
+
+    labels: tuple[str, ...]
+    train: Examples
+    held_out: Mapping[Split, Examples]
+    states: Path | None
+
+    @classmethod
+    def read(
+        cls,
+        model: SingleStreamModel,
+        questions: Sequence[Question],
+        depths: tuple[int, ...],
+        states: Path | None = None,
+        report: Report | None = None,
+        labels: tuple[str, ...] | None = None,
+    ) -> "_Data":
+        """labels: None for the answers of the split train."""
+        require_no_added_language(model)
+        parts = {split: [q for q in questions if q.split == split] for split in ("train", *HELD_OUT)}
+        answers = {question.answer for question in parts["train"]}
+        if len(answers) < 2:
+            raise DataError(
+                f"expected questions of the split train with two different answers or more, "
+                f"got {len(parts['train'])} with {len(answers)}"
+            )
+        paths = list(dict.fromkeys(question.image for question in questions))
+        pictures = read_pictures(model, paths, partial(_report_pictures, report))
+        row_of = {path: row for row, path in enumerate(paths)}
+        known = labels or tuple(sorted(answers))
+        label_of = {label: number for number, label in enumerate(known)}
+        found = {}
+        for split, there in parts.items():
+            if there:
+                rows = torch.tensor([row_of[question.image] for question in there])
+                inputs = QuestionInputs(model, model.tokenize([q.question for q in there]), pictures, rows)
+                kept = keep_states(inputs, depths if split == "train" else depths[:1], states, report=report)
+                found[split] = Examples(kept, torch.tensor([label_of.get(question.answer, -1) for question in there]))
+        return cls(known, found.pop("train"), found, states)
+
+    def scores(self, source: AdapterSource, composition: Composition, head: nn.Linear) -> Scores:
+        commonest = Counter(self.train.labels.tolist()).most_common(1)[0][0]
+        return {
+            split: {
+                "questions": len(examples.labels),
+                "accuracy": round(accuracy(examples, source, composition, head), 2),
+                "most_frequent": round(100 * (examples.labels == commonest).float().mean().item(), 2),
+            }
+            for split, examples in self.held_out.items()
+        }
+
+    def dial(self, adapter: Adapter, trained: AdapterSource, head: nn.Linear) -> Dial:
+        """Of a robust adapter. A forward pass is that of the joint layers over one question; the quality is the
+        accuracy on the first of the splits val, test and train that is there."""
+        examples = next((self.held_out[split] for split in HELD_OUT if split in self.held_out), self.train)
+        x, mask = examples.states.before(0, torch.tensor([0]))
+        encoder = examples.states.encoder
+        bank = AdapterBank(adapter.width, adapter.layers, 1, x.dtype, x.device)
+        bank.add(TASK, adapter)
+
+        @torch.no_grad()
+        def forward(depth: int) -> object:
+            return encoder.first(x, mask, Adaptation(bank, [Drop(TASK, depth)]))
+
+        def quality(depth: int) -> float:
+            return round(accuracy(examples, trained, Drop(TASK, depth), head), 2)
+
+        return calibrate(adapter.layers, forward, quality)
+
+    def forget(self) -> None:
+        """Removes what was kept for training alone."""
+        if self.states is not None:
+            shutil.rmtree(self.states)
+
+
+def _bank(model: SingleStreamModel, weights: FusedAdapters | FoldedWeights) -> AdapterBank:
+    weight = next(model.joint_layers.parameters())
+    bank = AdapterBank(model.config.width, len(model.joint_layers.layers), 64, weight.dtype, weight.device)
+    bank.add_folded(folded(weights))
+    return bank
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(value.nbytes for value in module.state_dict().values())

@@ -1,0 +1,43 @@
+"""Texts before the layers of a text encoder, to train adapters on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from polyglance.models.families.text_encoder import TextEncoder
+from polyglance.nn.encoder import Encoder
+from polyglance.training.state_cache import weights_fingerprint
+
+
+@dataclass(frozen=True, eq=False)
+class TextInputs:
+    """`Inputs` of tokenised texts. `embed` raises ConfigurationError for more tokens than there are positions."""
+
+    body: TextEncoder
+    ids: Int[Tensor, "texts tokens"]
+    mask: Bool[Tensor, "texts tokens"]
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.body.encoder
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return weights_fingerprint(self.body)
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        return {"ids": self.ids, "mask": self.mask}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def embed(
+        self, rows: Int[Tensor, " rows"]
+    ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
+        device = self.body.token_embedding.weight.device
+        ids, mask = self.ids[rows].to(device), self.mask[rows].to(device)
+        return self.body.embed(ids, mask), mask

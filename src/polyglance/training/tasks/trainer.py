@@ -1,0 +1,320 @@
+"""Training of one task's adapter with its head, and of a fusion of several, in a frozen encoder.
+
+Both read the first token of the last layer, and start at the first layer where an adapter acts, from kept states.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyglance.adapters.composition import Composition, Drop, Fuse, leaves, paths
+from polyglance.adapters.config import AdapterConfig
+from polyglance.adapters.fusion import FusionWeights
+from polyglance.adapters.modules import Adapter
+from polyglance.adapters.routing import Adaptation
+from polyglance.adapters.source import AdapterSource
+from polyglance.adapters.trainable import TrainableAdapters
+from polyglance.errors import ConfigurationError
+from polyglance.kernels.linear import native_dtype
+from polyglance.nn.encoder import Encoder
+from polyglance.training.loop import Losses, Report, Schedule, fit, read_log
+from polyglance.training.starting_point import check_beginning
+from polyglance.training.state_cache import KeptStates, hash_of
+
+TASK: Final = "task"
+"""The adapter's name while it is trained."""
+IDENTITY_WEIGHT: Final = 0.01
+"""Of the fusion's distance from the identity, as in the authors' code of AdapterFusion (arXiv:2005.00247)."""
+TEST_BATCH: Final = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Examples of a task. labels: what the head is to say, from 0 on."""
+
+    states: KeptStates
+    labels: Int[Tensor, " examples"]
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != len(self.states):
+            raise ConfigurationError(
+                f"expected a label for each of {len(self.states)} examples, got {len(self.labels)}"
+            )
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """How a task, or a fusion of tasks, is trained.
+
+    depth: the layers below it have no adapter (specialised AdapterDrop, arXiv:2010.11918; 0 is the adapter as it ever
+    was); None draws one each step (robust AdapterDrop). learning_rate: after a linear warm-up over a tenth of the
+    steps, falling along a cosine.
+    """
+
+    depth: int | None = 0
+    epochs: int = 10
+    batch: int = 32
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise ConfigurationError(
+                f"expected 1 or more epochs and examples a step, got {self.epochs} and {self.batch}"
+            )
+
+    def depths(self, layers: int, lowest: int = 0) -> tuple[int, ...]:
+        """The depths that are trained for, and before which states are worth keeping. lowest: the first layer for which
+        there are adapters. Raises ConfigurationError for a depth that is no layer."""
+        if self.depth is None:
+            return tuple(range(lowest, layers))
+        if not 0 <= self.depth < layers:
+            raise ConfigurationError(f"expected a depth of 0 to {layers - 1} in {layers} layers, got {self.depth}")
+        return (max(self.depth, lowest),)
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What a training came to.
+
+    losses: each epoch's mean. accuracy: percent of the held-out examples, None without any. layers_spared: layers that
+    no epoch ran, since their states were kept (the mean, for robust training). kept_bytes: of these states.
+    keep_seconds: computing them once. epoch_seconds: an epoch on them; without them it would take keep_seconds more.
+    """
+
+    losses: tuple[float, ...]
+    accuracy: float | None
+    layers_spared: float
+    kept_bytes: int
+    keep_seconds: float
+    epoch_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedTask:
+    """head: from the first token of the last layer to the labels' logits."""
+
+    adapter: Adapter
+    head: nn.Linear
+    report: TrainingReport
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedFusion:
+    """head: as of `TrainedTask`."""
+
+    fusion: FusionWeights
+    head: nn.Linear
+    report: TrainingReport
+
+
+def train_task(
+    examples: Examples,
+    classes: int,
+    folder: Path,
+    settings: TaskSettings | None = None,
+    config: AdapterConfig | None = None,
+    held_out: Examples | None = None,
+    report: Report | None = None,
+) -> TrainedTask:
+    """Trains an adapter and a head; the encoder, which is frozen by it, is left as it was.
+
+    classes: how many labels there are. folder: of the log `task.jsonl` and of a checkpoint, from which a killed run
+    goes on. config: the adapter's shape; its depth is that of the settings.
+
+    Raises ConfigurationError for a folder that holds another run, for a depth below which no states were kept, and for
+    an adapter of one modality or with an invertible part, of which kept states know nothing.
+    """
+    settings = settings or TaskSettings()
+    encoder = examples.states.encoder
+    width, layers = examples.states.width, len(encoder.layers)
+    settings.depths(layers)
+    config = replace(config or AdapterConfig(), depth=settings.depth or 0)
+    if config.modality or config.invertible:
+        raise ConfigurationError("expected an adapter of all tokens and without an invertible part to train as a task")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        adapter, head = Adapter(config, width, layers), _head(width, classes, encoder)
+    run = _Run(examples, TrainableAdapters({TASK: adapter}).to(_device(encoder)), TASK, head, settings)
+    trained = nn.ModuleDict({"adapter": adapter, "head": head})
+    figures = run.train("task", trained, folder, report, {"adapter": config.to_dict(), "classes": classes})
+    return TrainedTask(adapter, head, run.report(figures, held_out))
+
+
+def train_fusion(
+    examples: Examples,
+    classes: int,
+    adapters: Mapping[str, Adapter],
+    folder: Path,
+    settings: TaskSettings | None = None,
+    held_out: Examples | None = None,
+    report: Report | None = None,
+) -> TrainedFusion:
+    """Trains a fusion of adapters (AdapterFusion, arXiv:2005.00247) and a head; the adapters are left as they were.
+
+    The loss is the task's + 0.01 times the fusion's distance from the identity, in place of a weight decay. The
+    settings' depth is that of the fusion; it acts no lower than its adapters. Otherwise as `train_task`, with the log
+    `fusion.jsonl`.
+    """
+    settings = settings or TaskSettings()
+    encoder = examples.states.encoder
+    width, layers = examples.states.width, len(encoder.layers)
+    frozen = {name: deepcopy(adapter).requires_grad_(False) for name, adapter in adapters.items()}
+    places = len(next(iter(frozen.values())).config.places)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        fusion, head = FusionWeights(tuple(frozen), places, width, layers), _head(width, classes, encoder)
+    source = TrainableAdapters(frozen, [fusion]).to(_device(encoder))
+    run = _Run(examples, source, Fuse(*frozen), head, settings)
+    trained = nn.ModuleDict({"fusion": fusion, "head": head})
+    beginning = {name: hash_of(adapter.state_dict()).hex()[:16] for name, adapter in frozen.items()}
+    figures = run.train(
+        "fusion",
+        trained,
+        folder,
+        report,
+        {"adapters": beginning, "classes": classes},
+        lambda: {"identity": IDENTITY_WEIGHT * fusion.distance_from_identity()},
+        weight_decay=0,
+    )
+    return TrainedFusion(fusion, head, run.report(figures, held_out))
+
+
+def predict(
+    states: KeptStates, source: AdapterSource, composition: Composition, head: nn.Linear
+) -> Float[Tensor, "examples classes"]:
+    """Logits of all examples, float32, on the CPU. composition: with one result a row."""
+    start = first_layer(source, composition)
+    batches = torch.arange(len(states)).split(TEST_BATCH)
+    with torch.no_grad():
+        return torch.cat([_logits(states, source, composition, head, start, rows).cpu() for rows in batches])
+
+
+def accuracy(examples: Examples, source: AdapterSource, composition: Composition, head: nn.Linear) -> float:
+    """Percent of the examples of which the head says the label."""
+    right = predict(examples.states, source, composition, head).argmax(dim=-1) == examples.labels
+    return 100 * right.float().mean().item()
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """composition: of every row, less the layers below the step's depth."""
+
+    examples: Examples
+    source: TrainableAdapters
+    composition: Composition
+    head: nn.Linear
+    settings: TaskSettings
+
+    @property
+    def steps_an_epoch(self) -> int:
+        return -(-len(self.examples.states) // self.settings.batch)
+
+    def train(
+        self,
+        stage: str,
+        trained: nn.Module,
+        folder: Path,
+        report: Report | None,
+        beginning: Mapping[str, object],
+        more: Callable[[], Losses] = dict,
+        weight_decay: float = Schedule.weight_decay,
+    ) -> list[dict[str, float]]:
+        """The log's rows. more: losses beside the task's."""
+        steps = self.settings.epochs * self.steps_an_epoch
+        states, labels = self.examples.states, self.examples.labels
+        states.encoder.requires_grad_(False).eval()
+        examples = {"states": states.key, "labels": hash_of({"labels": labels}).hex()[:16]}
+        check_beginning(folder / f"{stage}.json", {**asdict(self.settings), **examples, **beginning})
+        depths = self.depths
+        rows_of = Shuffled(len(states), self.settings.batch, self.settings.seed)
+
+        def losses(step: int) -> Losses:
+            rows = rows_of(step)
+            generator = torch.Generator().manual_seed(self.settings.seed << 32 | step)
+            depth = depths[int(torch.randint(len(depths), (), generator=generator))]
+            composition = Drop(self.composition, depth)
+            logits = _logits(states, self.source, composition, self.head, depth, rows)
+            return {"loss": F.cross_entropy(logits, labels[rows].to(logits.device)), **more()}
+
+        schedule = Schedule(steps, self.settings.learning_rate, max(1, steps // 10), weight_decay)
+        fit(stage, trained, losses, schedule, folder, report)
+        return list(read_log(folder / f"{stage}.jsonl"))
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        return self.settings.depths(self.source.layers, first_layer(self.source, self.composition))
+
+    def report(self, rows: list[dict[str, float]], held_out: Examples | None) -> TrainingReport:
+        """held_out: answered without the layers below the lowest of the depths."""
+        losses = [row["loss"] for row in rows]
+        epochs = [losses[i : i + self.steps_an_epoch] for i in range(0, len(losses), self.steps_an_epoch)]
+        kept = self.examples.states.depths
+        composition = Drop(self.composition, self.depths[0])
+        return TrainingReport(
+            losses=tuple(map(statistics.fmean, epochs)),
+            accuracy=None if held_out is None else accuracy(held_out, self.source, composition, self.head),
+            layers_spared=statistics.fmean(max(d for d in kept if d <= depth) for depth in self.depths),
+            kept_bytes=self.examples.states.nbytes,
+            keep_seconds=self.examples.states.seconds,
+            epoch_seconds=statistics.median(row["seconds"] for row in rows) * self.steps_an_epoch,
+        )
+
+
+class Shuffled:
+    """The examples of each step; each epoch in an order of its own. group_of: those of one group stand together."""
+
+    def __init__(self, examples: int, batch: int, seed: int, group_of: Int[Tensor, " examples"] | None = None) -> None:
+        self.examples, self.batch, self.seed, self.group_of = examples, batch, seed, group_of
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def __call__(self, step: int) -> Int[Tensor, " rows"]:
+        epoch, number = divmod(step, -(-self.examples // self.batch))
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed << 32 | epoch)
+            self._epoch, self._order = epoch, torch.randperm(self.examples, generator=generator)
+            if self.group_of is not None:
+                place = torch.randperm(int(self.group_of.max()) + 1, generator=generator)
+                self._order = place[self.group_of].argsort(stable=True)
+        return self._order[number * self.batch : (number + 1) * self.batch]
+
+
+def _logits(
+    states: KeptStates,
+    source: AdapterSource,
+    composition: Composition,
+    head: nn.Linear,
+    start: int,
+    rows: Int[Tensor, " rows"],
+) -> Float[Tensor, "rows classes"]:
+    """From the layer `start` on; products in bfloat16 where the processor has them, the head in float32."""
+    x, mask = states.before(start, rows)
+    fast = x.device.type != "cpu" or native_dtype() == torch.bfloat16
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=fast):
+        first, _ = states.encoder.first(x, mask, Adaptation(source, [composition] * len(rows)), start)
+    return F.linear(first.float(), head.weight, head.bias)
+
+
+def first_layer(source: AdapterSource, composition: Composition) -> int:
+    """The lowest layer in which an adapter acts; the last if none does."""
+    acting = [leaf for path in paths(composition) for leaf in leaves(path)]
+    return min((max(leaf.depth, source.config(leaf.name).depth) for leaf in acting), default=source.layers - 1)
+
+
+def _head(width: int, classes: int, encoder: Encoder) -> nn.Linear:
+    head = nn.Linear(width, classes)
+    nn.init.trunc_normal_(head.weight, std=0.02)
+    nn.init.zeros_(head.bias)
+    return head.to(_device(encoder))
+
+
+def _device(encoder: Encoder) -> torch.device:
+    return next(encoder.parameters()).device
