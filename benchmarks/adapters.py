@@ -28,10 +28,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from experiments.results import RESULTS, Row, write_results
+from polyglance.adapters.adapterhub import read_adapter, read_fusion
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.checkpoint import save_adapter
 from polyglance.adapters.composition import Composition, Drop, Fuse, Parallel
-from polyglance.adapters.hub import read_adapter, read_fusion
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.models.families.text_encoder import load_text_encoder

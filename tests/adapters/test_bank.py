@@ -9,12 +9,12 @@ from polyglance.adapters.composition import Fusion, Leaf
 from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
-from polyglance.adapters.source import Kind
+from polyglance.adapters.source import AdapterShape
 from polyglance.errors import CheckpointError, ConfigurationError
 
 WIDTH, LAYERS = 8, 2
 CONFIG = AdapterConfig(reduction_factor=4)
-KIND = Kind.of(CONFIG, WIDTH)
+SHAPE = AdapterShape.of(CONFIG, WIDTH)
 
 
 def adapter(config: AdapterConfig = CONFIG, width: int = WIDTH, layers: int = LAYERS) -> Adapter:
@@ -23,7 +23,7 @@ def adapter(config: AdapterConfig = CONFIG, width: int = WIDTH, layers: int = LA
 
 def weights(bank: AdapterBank, name: str) -> torch.Tensor:
     slot = bank.slots([name])[name]
-    return bank.bottlenecks(KIND, 1, "feed_forward").down[slot].clone()
+    return bank.bottlenecks(SHAPE, 1, "feed_forward").down[slot].clone()
 
 
 def test_the_least_recently_used_leave_when_there_is_no_room(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_the_least_recently_used_leave_when_there_is_no_room(tmp_path: Path) -> 
     assert bank.resident_names == ("2", "0", "7")
     for number, one in enumerate(made):
         torch.testing.assert_close(weights(bank, str(number)), one.down[1, 0])
-    assert len(bank.bottlenecks(KIND, 0, "feed_forward").down) == 3
+    assert len(bank.bottlenecks(SHAPE, 0, "feed_forward").down) == 3
 
 
 def test_a_thousand_adapters_take_the_memory_of_those_resident(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_thousand_adapters_take_the_memory_of_those_resident(tmp_path: Path) -
     for number in range(0, 1000, 50):
         bank.slots([str(number), str(number + 1)])
     assert len(bank.names) == 1000
-    assert len(bank.resident_names) == len(bank.bottlenecks(KIND, 0, "feed_forward").down) == 4
+    assert len(bank.resident_names) == len(bank.bottlenecks(SHAPE, 0, "feed_forward").down) == 4
 
 
 def test_adding_removing_and_replacing_leave_the_others_as_they_were() -> None:

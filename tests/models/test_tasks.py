@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from polyglance.adapters.config import AdapterConfig
-from polyglance.adapters.dial import Dial, Measured
+from polyglance.adapters.drop_depths import DepthCost, DepthTable
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
@@ -113,7 +113,7 @@ def test_saved_and_loaded_a_task_is_what_it_was(model, read, tasks, tmp_path) ->
 
 def test_a_budget_chooses_the_depth_of_a_task(tasks, tmp_path) -> None:
     save_task(tasks[2], tmp_path)
-    Dial((Measured(0, 5.0, 80.0), Measured(2, 3.0, 70.0))).save(tmp_path)
+    DepthTable((DepthCost(0, 5.0, 80.0), DepthCost(2, 3.0, 70.0))).save(tmp_path)
     assert load_task(tmp_path).depth is None
     assert [load_task(tmp_path, "auto", budget).depth for budget in (None, 6, 4)] == [0, 0, 2]
     with pytest.raises(ConfigurationError, match=r"at least 3\.00 ms"):

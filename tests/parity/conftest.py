@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from polyglance.adapters.adapterhub import convert
 from polyglance.adapters.checkpoint import save_adapter, save_fusion
 from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.fusion import FusionWeights
-from polyglance.adapters.hub import convert
 from polyglance.adapters.modules import Adapter
 
 ROOT = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from polyglance.adapters.adapterhub import read_adapter, read_fusion
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.checkpoint import load_adapter, load_fusion
 from polyglance.adapters.composition import Composition, Fuse, Parallel, Stack
-from polyglance.adapters.hub import read_adapter, read_fusion
 from polyglance.adapters.routing import Adaptation
 from polyglance.models.families.text_encoder import load_text_encoder
 from tests.parity.conftest import LAYERS, OUR_FUSIONS, OURS, WIDTH

@@ -1,4 +1,4 @@
-"""The dial of a search: what its parts take, how many candidates fit, and at which depth, by no real clock."""
+"""The budget of a search: what its parts take, how many candidates fit, and at which depth, by no real clock."""
 
 import json
 from dataclasses import replace

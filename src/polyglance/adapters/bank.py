@@ -15,7 +15,7 @@ from polyglance.adapters.config import PLACES, AdapterConfig, Place
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FoldedFusion, FusionWeights, check_fusion
 from polyglance.adapters.modules import Adapter, AdditiveCoupling, stacked
-from polyglance.adapters.source import Kind, unknown_adapter, unknown_fusion
+from polyglance.adapters.source import AdapterShape, unknown_adapter, unknown_fusion
 from polyglance.errors import ConfigurationError
 from polyglance.kernels.grouped import Bottlenecks
 
@@ -44,7 +44,7 @@ class AdapterBank:
         self._configs: dict[str, AdapterConfig] = {}
         self._fusions: dict[tuple[str, ...], FusionWeights | FoldedWeights] = {}
         self._folded: dict[tuple[tuple[str, ...], tuple[str, ...], int, Place], FoldedFusion] = {}
-        self._tables: dict[Kind, _Table] = {}
+        self._tables: dict[AdapterShape, _Table] = {}
         self._slots: OrderedDict[str, int] = OrderedDict()
         self._couplings: dict[str, AdditiveCoupling] = {}
         self._pinned: set[str] = set()
@@ -126,7 +126,7 @@ class AdapterBank:
     def _release(self, name: str) -> None:
         if name in self._slots:
             slot = self._slots.pop(name)
-            self._table(Kind.of(self._configs[name], self.width)).free.append(slot)
+            self._table(AdapterShape.of(self._configs[name], self.width)).free.append(slot)
             self._couplings.pop(name, None)
         self._folded = {key: folded for key, folded in self._folded.items() if name not in key[0]}
 
@@ -176,17 +176,17 @@ class AdapterBank:
         if len(self._slots) >= self.resident:
             oldest = next(other for other in self._slots if other not in self._pinned and other not in wanted)
             self._release(oldest)
-        self._slots[name] = self._table(Kind.of(adapter.config, self.width)).put(adapter)
+        self._slots[name] = self._table(AdapterShape.of(adapter.config, self.width)).put(adapter)
         if adapter.coupling is not None:
             self._couplings[name] = deepcopy(adapter.coupling).to(self.device, self.dtype)
 
-    def _table(self, kind: Kind) -> "_Table":
-        if kind not in self._tables:
-            self._tables[kind] = _Table(kind, self)
-        return self._tables[kind]
+    def _table(self, shape: AdapterShape) -> "_Table":
+        if shape not in self._tables:
+            self._tables[shape] = _Table(shape, self)
+        return self._tables[shape]
 
-    def bottlenecks(self, kind: Kind, layer: int, place: Place) -> Bottlenecks:
-        return self._table(kind).at(layer, place)
+    def bottlenecks(self, shape: AdapterShape, layer: int, place: Place) -> Bottlenecks:
+        return self._table(shape).at(layer, place)
 
     def coupling(self, name: str) -> AdditiveCoupling:
         self.slots([name])
@@ -231,12 +231,12 @@ class AdapterBank:
 
 
 class _Table:
-    """The weights of one kind's resident adapters: (layers, places, slots, ...), zero below an adapter's depth."""
+    """The weights of one shape's resident adapters: (layers, places, slots, ...), zero below an adapter's depth."""
 
-    def __init__(self, kind: Kind, bank: AdapterBank) -> None:
-        self.kind, self.most = kind, bank.resident
-        places, width = len(PLACES[kind.placement]), bank.width
-        shapes = ((kind.bottleneck, width), (kind.bottleneck,), (width, kind.bottleneck), (width,))
+    def __init__(self, shape: AdapterShape, bank: AdapterBank) -> None:
+        self.shape, self.most = shape, bank.resident
+        places, width = len(PLACES[shape.placement]), bank.width
+        shapes = ((shape.bottleneck, width), (shape.bottleneck,), (width, shape.bottleneck), (width,))
         self.weights = [
             torch.zeros(bank.layers, places, 0, *shape, dtype=bank.dtype, device=bank.device) for shape in shapes
         ]
@@ -265,6 +265,6 @@ class _Table:
         self.free += range(before, after)
 
     def at(self, layer: int, place: Place) -> Bottlenecks:
-        index = PLACES[self.kind.placement].index(place)
+        index = PLACES[self.shape.placement].index(place)
         down, down_bias, up, up_bias = (table[layer, index] for table in self.weights)
-        return Bottlenecks(down, down_bias, up, up_bias, self.kind.activation)
+        return Bottlenecks(down, down_bias, up, up_bias, self.shape.activation)

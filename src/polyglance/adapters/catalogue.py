@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from polyglance.adapters.checkpoint import Kind, load_adapter, load_folded, load_fusion
+from polyglance.adapters.checkpoint import SavedKind, load_adapter, load_folded, load_fusion
 from polyglance.adapters.config import Placement
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
@@ -23,7 +23,7 @@ class AdapterFacts:
     settings: an adapter's configuration; a fusion's places, and the adapters that each layer keeps.
     """
 
-    kind: Kind
+    kind: SavedKind
     name: str
     folder: str
     placement: Placement | None
@@ -70,7 +70,7 @@ def facts_of(folder: Path) -> AdapterFacts:
     return _facts(folder, next((kind for kind in _FACTS if (folder / f"{kind}.json").exists()), "adapter"))
 
 
-def _facts(folder: Path, kind: Kind) -> AdapterFacts:
+def _facts(folder: Path, kind: SavedKind) -> AdapterFacts:
     name, placement, module, settings = _FACTS[kind](folder)
     content = [(folder / f"{kind}.{ending}").read_bytes() for ending in ("json", "safetensors")]
     return AdapterFacts(
@@ -107,4 +107,4 @@ def _folded(folder: Path) -> Parts:
     return ",".join(fusion.names), config.placement, fusion, {"places": fusion.places, "kept": fusion.kept}
 
 
-_FACTS: Final[dict[Kind, Callable[[Path], Parts]]] = {"adapter": _adapter, "fusion": _fusion, "folded": _folded}
+_FACTS: Final[dict[SavedKind, Callable[[Path], Parts]]] = {"adapter": _adapter, "fusion": _fusion, "folded": _folded}

@@ -26,16 +26,16 @@ from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.errors import CheckpointError, ConfigurationError
 
-Kind = Literal["adapter", "fusion", "folded"]
+SavedKind = Literal["adapter", "fusion", "folded"]
 FORMAT: Final = 1
 """Of the descriptions; a later one may mean what this version does not know."""
 
-_KEYS: Final[dict[Kind, set[str]]] = {
+_KEYS: Final[dict[SavedKind, set[str]]] = {
     "adapter": {"format", "name", "width", "layers", "config"},
     "fusion": {"format", "names", "places", "width", "layers", "kept"},
     "folded": {"format", "adapters", "width", "layers", "kept"},
 }
-_A: Final[dict[Kind, str]] = {
+_A: Final[dict[SavedKind, str]] = {
     "adapter": "an adapter",
     "fusion": "a fusion of adapters",
     "folded": "a folded fusion of adapters",
@@ -166,7 +166,7 @@ def require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
             )
 
 
-def _save(module: nn.Module, folder: Path, kind: Kind, facts: Mapping[str, Any]) -> None:
+def _save(module: nn.Module, folder: Path, kind: SavedKind, facts: Mapping[str, Any]) -> None:
     weights = {
         name: value.detach().to("cpu", torch.float32).contiguous() for name, value in module.state_dict().items()
     }
@@ -179,7 +179,7 @@ def _save(module: nn.Module, folder: Path, kind: Kind, facts: Mapping[str, Any])
 
 
 def _load(
-    folder: Path, kind: Kind, body: tuple[int | None, int | None], make: Callable[[dict[str, Any]], _Module]
+    folder: Path, kind: SavedKind, body: tuple[int | None, int | None], make: Callable[[dict[str, Any]], _Module]
 ) -> tuple[_Module, dict[str, Any], str]:
     """(the module, its description, its fingerprint). make: the module of a description, whatever its values."""
     path, weights_path = folder / f"{kind}.json", folder / f"{kind}.safetensors"
@@ -203,7 +203,7 @@ def _load(
     return module, facts, sha256(description.encode() + content).hexdigest()[:16]
 
 
-def _read_description(folder: Path, kind: Kind) -> str:
+def _read_description(folder: Path, kind: SavedKind) -> str:
     path = folder / f"{kind}.json"
     try:
         return path.read_text(encoding="utf-8")
@@ -215,7 +215,7 @@ def _read_description(folder: Path, kind: Kind) -> str:
         raise CheckpointError(f"{path} does not describe {_A[kind]}: {error.reason}") from error
 
 
-def _facts(description: str, kind: Kind) -> dict[str, Any]:
+def _facts(description: str, kind: SavedKind) -> dict[str, Any]:
     """What a description says; raises ValueError where that is not what this version writes."""
     facts = json.loads(description)
     version = facts.get("format") if isinstance(facts, dict) else None
@@ -236,7 +236,9 @@ def _count(facts: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def _require_body(folder: Path, kind: Kind, made_for: tuple[int, int], body: tuple[int | None, int | None]) -> None:
+def _require_body(
+    folder: Path, kind: SavedKind, made_for: tuple[int, int], body: tuple[int | None, int | None]
+) -> None:
     """made_for, body: width and layers."""
     width, layers = (own if wanted is None else wanted for own, wanted in zip(made_for, body, strict=True))
     if (width, layers) != made_for:

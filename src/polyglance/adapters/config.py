@@ -7,10 +7,10 @@ from typing import Any, Final, Literal, Self, get_args
 
 from polyglance.errors import ConfigurationError
 from polyglance.kernels.linear import Activation
+from polyglance.types import Modality
 
 Placement = Literal["pfeiffer", "houlsby", "parallel"]
 Place = Literal["attention", "feed_forward"]
-Modality = Literal["text", "image"]
 
 PLACES: dict[Placement, tuple[Place, ...]] = {
     "pfeiffer": ("feed_forward",),

@@ -11,9 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polyglance.adapters.composition import Composition, Fusion, Leaf, Path, Plan, leaves, paths, plan
-from polyglance.adapters.config import PLACES, Modality, Place, Placement
-from polyglance.adapters.source import AdapterSource, Kind
+from polyglance.adapters.config import PLACES, Place, Placement
+from polyglance.adapters.source import AdapterShape, AdapterSource
 from polyglance.kernels.grouped import Groups, bottlenecks_onto
+from polyglance.types import Modality
 
 TEXT, IMAGE = 0, 1
 MODALITIES: dict[Modality, int] = {"text": TEXT, "image": IMAGE}
@@ -73,13 +74,13 @@ def _couplings(source: AdapterSource, path: Path) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Round:
-    """The n-th step of all rows whose adapters are of one kind, or of one fusion.
+class RoutedStep:
+    """The n-th step of all rows whose adapters have one shape, or belong to one fusion.
 
     order: the tokens it acts on, sorted by group; None for the first `acting` tokens as they are.
     """
 
-    kind: Kind
+    shape: AdapterShape
     order: Int[Tensor, " acting"] | None
     acting: int
     groups: Groups
@@ -108,10 +109,10 @@ class Routing:
         self.source, self.reads_output = source, reads_output(source, steps)
         alone = [step.name for path in dict.fromkeys(steps) for step in path if isinstance(step, Leaf)]
         slots = source.slots(alone)
-        self.rounds = [
+        self.routed = [
             one
             for turn in range(max(map(len, steps)))
-            for one in _rounds(source, slots, steps, turn, tokens)
+            for one in _routed(source, slots, steps, turn, tokens)
             if one.acting
         ]
 
@@ -119,19 +120,22 @@ class Routing:
         self,
         layer: int,
         place: Place,
-        half: "Half",
+        sublayer: "Sublayer",
         norm: Callable[[Float[Tensor, "tokens width"]], Float[Tensor, "tokens width"]],
     ) -> Float[Tensor, "tokens width"]:
-        """half.total + what the adapters add at a place of a layer. norm: what a `pfeiffer` adapter reads of a sum."""
-        out, total = half.out, half.total
-        for one in self.rounds:
-            if place not in PLACES[one.kind.placement]:
+        """sublayer.total plus what the adapters add at one place of a layer.
+
+        norm: applied to a sum before a `pfeiffer` adapter reads it.
+        """
+        out, total = sublayer.out, sublayer.total
+        for one in self.routed:
+            if place not in PLACES[one.shape.placement]:
                 continue
-            match one.kind.placement:
+            match one.shape.placement:
                 case "pfeiffer":
                     x = norm(total)
                 case "parallel":
-                    x = half.read
+                    x = sublayer.read
                 case "houlsby":
                     assert out is not None
                     x = out
@@ -139,10 +143,10 @@ class Routing:
                 total = self._add(one, layer, place, x, total)
             else:
                 out = self._add(one, layer, place, x, out)
-                total = half.skip + out
+                total = sublayer.skip + out
         return total
 
-    def _add(self, one: Round, layer: int, place: Place, x: Tensor, onto: Tensor) -> Tensor:
+    def _add(self, one: RoutedStep, layer: int, place: Place, x: Tensor, onto: Tensor) -> Tensor:
         if one.order is None and one.acting == len(x):
             return self._added(one, layer, place, x, onto)
         if one.order is None:
@@ -151,15 +155,15 @@ class Routing:
         added = self._added(one, layer, place, x.index_select(0, one.order), onto.index_select(0, one.order))
         return onto.index_copy(0, one.order, added.to(onto.dtype))
 
-    def _added(self, one: Round, layer: int, place: Place, x: Tensor, onto: Tensor) -> Tensor:
+    def _added(self, one: RoutedStep, layer: int, place: Place, x: Tensor, onto: Tensor) -> Tensor:
         if one.fusion:
             return self.source.fuse(one.fusion, layer, place, x, onto)
-        return bottlenecks_onto(x, self.source.bottlenecks(one.kind, layer, place), one.groups, onto)
+        return bottlenecks_onto(x, self.source.bottlenecks(one.shape, layer, place), one.groups, onto)
 
 
 @dataclass(frozen=True, eq=False)
-class Half:
-    """Attention, or the feed-forward, of a layer before its adapters and its norm.
+class Sublayer:
+    """The output of attention or of the feed-forward, before its adapters and its norm.
 
     skip: the residual; read: what it read; total: skip + what it put out; out: what it put out, where an adapter reads
     that.
@@ -170,27 +174,27 @@ class Half:
     total: Float[Tensor, "tokens width"]
     out: Float[Tensor, "tokens width"] | None
 
-    def take(self, index: Int[Tensor, " taken"]) -> "Half":
+    def take(self, index: Int[Tensor, " taken"]) -> "Sublayer":
         """These tokens of it."""
         skip, read, total = (part.index_select(0, index) for part in (self.skip, self.read, self.total))
-        return Half(skip, read, total, None if self.out is None else self.out.index_select(0, index))
+        return Sublayer(skip, read, total, None if self.out is None else self.out.index_select(0, index))
 
 
-def _rounds(
+def _routed(
     source: AdapterSource, slots: Mapping[str, int], steps: Sequence[Path], turn: int, tokens: Tokens
-) -> Iterator[Round]:
+) -> Iterator[RoutedStep]:
     """The rounds of all rows' step number `turn`, one for each kind of adapter and for each fusion."""
-    rows: defaultdict[tuple[Kind, Fusion | None], dict[int, str]] = defaultdict(dict)
+    rows: defaultdict[tuple[AdapterShape, Fusion | None], dict[int, str]] = defaultdict(dict)
     for row, path in enumerate(steps):
         if turn < len(path):
             step = path[turn]
             name = step.name if isinstance(step, Leaf) else step.leaves[0].name
-            kind = Kind.of(source.config(name), source.width)
-            rows[kind, None if isinstance(step, Leaf) else step][row] = name
-    for (kind, fusion), name_of in rows.items():
+            shape = AdapterShape.of(source.config(name), source.width)
+            rows[shape, None if isinstance(step, Leaf) else step][row] = name
+    for (shape, fusion), name_of in rows.items():
         names = list(dict.fromkeys(name_of.values()))
         ranks = _ranks(source, names, name_of, len(steps), tokens)
-        yield _round(kind, fusion, [0 if fusion else slots[name] for name in names], ranks)
+        yield _step(shape, fusion, [0 if fusion else slots[name] for name in names], ranks)
 
 
 def _ranks(
@@ -210,11 +214,11 @@ def _ranks(
     return ranks
 
 
-def _round(kind: Kind, fusion: Fusion | None, slots: Sequence[int], ranks: Int[Tensor, " real"]) -> Round:
+def _step(shape: AdapterShape, fusion: Fusion | None, slots: Sequence[int], ranks: Int[Tensor, " real"]) -> RoutedStep:
     counts = torch.bincount(ranks, minlength=len(slots) + 1)[:-1].tolist()
     acting = sum(counts)
     in_order = bool((ranks.diff() >= 0).all())
     order = None if in_order else ranks.argsort(stable=True)[:acting]
     there = [place for place, count in enumerate(counts) if count]
     ends = tuple(accumulate(counts[place] for place in there))
-    return Round(kind, order, acting, Groups(tuple(slots[place] for place in there), ends), fusion)
+    return RoutedStep(shape, order, acting, Groups(tuple(slots[place] for place in there), ends), fusion)

@@ -16,15 +16,15 @@ from polyglance.kernels.linear import Activation
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Adapters of one kind differ in their weights alone, so that one product serves them all."""
+class AdapterShape:
+    """What adapters have in common whose weights stand in one table, so that one grouped product serves them all."""
 
     placement: Placement
     activation: Activation
     bottleneck: int
 
     @classmethod
-    def of(cls, config: AdapterConfig, width: int) -> "Kind":
+    def of(cls, config: AdapterConfig, width: int) -> "AdapterShape":
         return cls(config.placement, config.activation, config.bottleneck(width))
 
 
@@ -37,11 +37,11 @@ class AdapterSource(Protocol):
     def config(self, name: str) -> AdapterConfig: ...
 
     def slots(self, names: Sequence[str]) -> dict[str, int]:
-        """Where the weights of these adapters stand in the tables of their kinds, all of them at once."""
+        """Where the weights of these adapters stand in the tables of their shapes, all of them at once."""
         ...
 
-    def bottlenecks(self, kind: Kind, layer: int, place: Place) -> Bottlenecks:
-        """All slots of a kind; `scaling` is part of `up` and `up_bias`."""
+    def bottlenecks(self, shape: AdapterShape, layer: int, place: Place) -> Bottlenecks:
+        """All slots of a shape; `scaling` is part of `up` and `up_bias`."""
         ...
 
     def coupling(self, name: str) -> AdditiveCoupling: ...

@@ -10,7 +10,7 @@ from polyglance.adapters.composition import Fusion
 from polyglance.adapters.config import PLACES, AdapterConfig, Place
 from polyglance.adapters.fusion import FusionWeights, check_fusion
 from polyglance.adapters.modules import Adapter, AdditiveCoupling, stacked
-from polyglance.adapters.source import Kind, unknown_adapter, unknown_fusion
+from polyglance.adapters.source import AdapterShape, unknown_adapter, unknown_fusion
 from polyglance.errors import ConfigurationError
 from polyglance.kernels.grouped import Bottlenecks, bottleneck_onto
 
@@ -37,13 +37,13 @@ class TrainableAdapters(nn.Module):
         return self._adapter(name).config
 
     def slots(self, names: Sequence[str]) -> dict[str, int]:
-        order: dict[Kind, list[str]] = {}
+        order: dict[AdapterShape, list[str]] = {}
         for name in self.adapters:
-            order.setdefault(Kind.of(self.config(name), self.width), []).append(name)
-        return {name: order[Kind.of(self.config(name), self.width)].index(name) for name in names}
+            order.setdefault(AdapterShape.of(self.config(name), self.width), []).append(name)
+        return {name: order[AdapterShape.of(self.config(name), self.width)].index(name) for name in names}
 
-    def bottlenecks(self, kind: Kind, layer: int, place: Place) -> Bottlenecks:
-        of_kind = [a for a in self.adapters.values() if Kind.of(a.config, self.width) == kind]
+    def bottlenecks(self, shape: AdapterShape, layer: int, place: Place) -> Bottlenecks:
+        of_kind = [a for a in self.adapters.values() if AdapterShape.of(a.config, self.width) == shape]
         return stacked(of_kind, layer, place)
 
     def coupling(self, name: str) -> AdditiveCoupling:

@@ -83,7 +83,7 @@ def convert(
     Example:
       polyglance adapters convert downloads/sst-2 my-adapters/sst-2
     """
-    from polyglance.adapters.hub import convert
+    from polyglance.adapters.adapterhub import convert
 
     kind, form = convert(source, target)
     if as_json:

@@ -36,7 +36,7 @@ from polyglance.adapters.checkpoint import (
     unfilled,
 )
 from polyglance.adapters.composition import Composition, Drop, Fuse, Parallel
-from polyglance.adapters.dial import Dial
+from polyglance.adapters.drop_depths import DepthTable
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
@@ -138,7 +138,7 @@ def load_task(folder: Path, depth: int | Literal["auto"] | None = None, budget: 
     if trained is not None and trained >= layers:
         raise CheckpointError(f"{path} does not describe a task: expected a depth of 0 to {layers - 1}, got {trained}")
     if depth == "auto":
-        depth = Dial.load(folder).depth(math.inf if budget is None else budget)
+        depth = DepthTable.load(folder).depth(math.inf if budget is None else budget)
     lowest = trained or 0
     if depth is not None and not lowest <= depth < layers:
         raise ConfigurationError(f"expected a depth of {lowest} to {layers - 1} for the task {folder}, got {depth}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polyglance.adapters.composition import Path, Stage
-from polyglance.adapters.routing import Adaptation, Half, Routing, Tokens, first_place, reads_output
+from polyglance.adapters.routing import Adaptation, Routing, Sublayer, Tokens, first_place, reads_output
 from polyglance.nn.attention import Packing
 from polyglance.nn.layer import EncoderLayer, NormPlacement
 
@@ -94,8 +94,8 @@ class Encoder(nn.Module):
             packing = Packing(flow.mask[rows])
             routing = acting.routing(rows, flow.tokens(rows, packing)) if acting else None
             if acting and begun and acting.source is not None:
-                half = begun.of(acting.source[rows], packing)
-                x = self._layer(layers.start).finish(half, acting.place, layers.start, routing)
+                sublayer = begun.of(acting.source[rows], packing)
+                x = self._layer(layers.start).finish(sublayer, acting.place, layers.start, routing)
             else:
                 x = packing.pack(flow.x[rows])
             for index in layers[1:] if begun else layers:
@@ -113,16 +113,16 @@ class Encoder(nn.Module):
         """The last layer, for the first token of each row."""
         last, packing = len(self.layers) - 1, Packing(flow.mask)
         if adaptation is None:
-            half = self._layer(last).begin(packing.pack(flow.x), packing, "attention", False, first=True)
-            return self._layer(last).finish(half, "attention", last)
+            sublayer = self._layer(last).begin(packing.pack(flow.x), packing, "attention", False, first=True)
+            return self._layer(last).finish(sublayer, "attention", last)
         acting = _Acting(adaptation, adaptation.plan.stages[-1], last, flow.x.device)
-        half = self._layer(last).begin(packing.pack(flow.x), packing, acting.place, acting.reads_output, first=True)
+        sublayer = self._layer(last).begin(packing.pack(flow.x), packing, acting.place, acting.reads_output, first=True)
         modality = None if flow.modality is None else flow.modality[:, 0]
         if acting.source is not None:
-            half = half.take(acting.source)
+            sublayer = sublayer.take(acting.source)
             modality = None if modality is None else modality[acting.source]
-        rows = torch.arange(len(half.total), device=flow.x.device)
-        return self._layer(last).finish(half, acting.place, last, acting.routing(rows, Tokens(rows, modality)))
+        rows = torch.arange(len(sublayer.total), device=flow.x.device)
+        return self._layer(last).finish(sublayer, acting.place, last, acting.routing(rows, Tokens(rows, modality)))
 
     def _chunks(self, x: Float[Tensor, "rows tokens width"]) -> tuple[Int[Tensor, " chunk"], ...]:
         """The rows, in equal parts that go through the layers fastest."""
@@ -165,12 +165,12 @@ class _Flow:
 class _Begun:
     """A layer up to the place where its rows are replicated."""
 
-    half: Half
+    sublayer: Sublayer
     packing: Packing
 
-    def of(self, rows: Int[Tensor, " chunk"], packing: Packing) -> Half:
+    def of(self, rows: Int[Tensor, " chunk"], packing: Packing) -> Sublayer:
         """Of the rows of another packing, which are these."""
-        return self.half.take(self.packing.tokens_of(rows, packing))
+        return self.sublayer.take(self.packing.tokens_of(rows, packing))
 
 
 class _Acting:

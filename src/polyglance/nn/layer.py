@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polyglance.adapters.config import Place
-from polyglance.adapters.routing import Half, Routing
+from polyglance.adapters.routing import Routing, Sublayer
 from polyglance.kernels.linear import linear, linear_onto
 from polyglance.nn.attention import Packing, SelfAttention
 
@@ -41,24 +41,24 @@ class EncoderLayer(nn.Module):
 
     def begin(
         self, x: Float[Tensor, "real width"], packing: Packing, place: Place, keep_output: bool, first: bool = False
-    ) -> Half:
+    ) -> Sublayer:
         """The layer up to a place, without any adapters. first: for the first token of each row alone."""
         read = self.attention_norm(x) if self.norm == "pre" else x
         attended = self.attention.first(read, packing) if first else self.attention(read, packing)
         skip, read = (packing.first(x), packing.first(read)) if first else (x, read)
-        half = _half(skip, read, attended, self.attention.project_out, keep_output and place == "attention")
+        sublayer = _sublayer(skip, read, attended, self.attention.project_out, keep_output and place == "attention")
         if place == "attention":
-            return half
-        return self._fed(self._normed(half.total, self.attention_norm), keep_output)
+            return sublayer
+        return self._fed(self._normed(sublayer.total, self.attention_norm), keep_output)
 
     def finish(
-        self, half: Half, place: Place, index: int, routing: Routing | None = None
+        self, sublayer: Sublayer, place: Place, index: int, routing: Routing | None = None
     ) -> Float[Tensor, "real width"]:
         """The layer from a place on, with the adapters."""
         if place == "attention":
-            x = self._normed(self._adapted(half, place, index, routing), self.attention_norm)
-            half = self._fed(x, routing is not None and routing.reads_output)
-        return self._normed(self._adapted(half, "feed_forward", index, routing), self.feed_forward_norm)
+            x = self._normed(self._adapted(sublayer, place, index, routing), self.attention_norm)
+            sublayer = self._fed(x, routing is not None and routing.reads_output)
+        return self._normed(self._adapted(sublayer, "feed_forward", index, routing), self.feed_forward_norm)
 
     def become_identity(self) -> None:
         """Zeroes what the residuals add (of a pre-norm layer)."""
@@ -66,25 +66,25 @@ class EncoderLayer(nn.Module):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
 
-    def _fed(self, x: Tensor, keep_output: bool) -> Half:
+    def _fed(self, x: Tensor, keep_output: bool) -> Sublayer:
         read = self.feed_forward_norm(x) if self.norm == "pre" else x
         wide = cast("nn.Linear", self.feed_forward[0])
         hidden = linear(read, wide.weight, wide.bias, "gelu")
-        return _half(x, read, hidden, cast("nn.Linear", self.feed_forward[2]), keep_output)
+        return _sublayer(x, read, hidden, cast("nn.Linear", self.feed_forward[2]), keep_output)
 
-    def _adapted(self, half: Half, place: Place, index: int, routing: Routing | None) -> Tensor:
+    def _adapted(self, sublayer: Sublayer, place: Place, index: int, routing: Routing | None) -> Tensor:
         if routing is None:
-            return half.total
+            return sublayer.total
         own = self.attention_norm if place == "attention" else self.feed_forward_norm
         norm = own if self.norm == "post" else partial(F.layer_norm, normalized_shape=own.normalized_shape, eps=own.eps)
-        return routing.onto(index, place, half, norm)
+        return routing.onto(index, place, sublayer, norm)
 
     def _normed(self, total: Tensor, norm: nn.LayerNorm) -> Tensor:
         return total if self.norm == "pre" else norm(total)
 
 
-def _half(skip: Tensor, read: Tensor, hidden: Tensor, last: nn.Linear, keep_output: bool) -> Half:
+def _sublayer(skip: Tensor, read: Tensor, hidden: Tensor, last: nn.Linear, keep_output: bool) -> Sublayer:
     if keep_output:
         out = linear(hidden, last.weight, last.bias)
-        return Half(skip, read, skip + out, out)
-    return Half(skip, read, linear_onto(hidden, last.weight, last.bias, skip), None)
+        return Sublayer(skip, read, skip + out, out)
+    return Sublayer(skip, read, linear_onto(hidden, last.weight, last.bias, skip), None)

@@ -16,7 +16,7 @@ from polyglance.adapters.composition import Drop, Fuse, Fusion
 from polyglance.adapters.config import AdapterConfig, Place
 from polyglance.adapters.modules import AdditiveCoupling
 from polyglance.adapters.routing import Adaptation
-from polyglance.adapters.source import Kind
+from polyglance.adapters.source import AdapterShape
 from polyglance.errors import ConfigurationError
 from polyglance.kernels.grouped import Bottlenecks
 from polyglance.training.state_cache import KeptStates
@@ -44,8 +44,8 @@ class Observed:
     def slots(self, names: Sequence[str]) -> dict[str, int]:
         return self.bank.slots(names)
 
-    def bottlenecks(self, kind: Kind, layer: int, place: Place) -> Bottlenecks:
-        return self.bank.bottlenecks(kind, layer, place)
+    def bottlenecks(self, shape: AdapterShape, layer: int, place: Place) -> Bottlenecks:
+        return self.bank.bottlenecks(shape, layer, place)
 
     def coupling(self, name: str) -> AdditiveCoupling:
         return self.bank.coupling(name)

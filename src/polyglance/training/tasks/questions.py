@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.composition import Composition, Drop, Fuse
-from polyglance.adapters.dial import Dial, Measured, calibrate
+from polyglance.adapters.drop_depths import DepthCost, DepthTable, measure_depths
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
@@ -60,7 +60,7 @@ class QuestionReport:
     questions: int
     scores: Scores
     training: TrainingReport
-    depths: tuple[Measured, ...] = ()
+    depths: tuple[DepthCost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,11 @@ def train_question_task(
     scores = data.scores(trained, TASK, done.head)
     weights = done.adapter.cpu()
     save_task(Task(name, data.labels, settings.depth, weights, done.head, source, model.fingerprint, scores), output)
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[DepthCost, ...] = ()
     if settings.depth is None:
-        dial = data.dial(done.adapter, trained, done.head)
-        dial.save(output)
-        measured = dial.measured
+        table = data.depth_table(done.adapter, trained, done.head)
+        table.save(output)
+        measured = table.measured
     data.forget()
     return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report, measured)
 
@@ -294,7 +294,7 @@ class _Data:
             for split, examples in self.held_out.items()
         }
 
-    def dial(self, adapter: Adapter, trained: AdapterSource, head: nn.Linear) -> Dial:
+    def depth_table(self, adapter: Adapter, trained: AdapterSource, head: nn.Linear) -> DepthTable:
         """Of a robust adapter. A forward pass is that of the joint layers over one question; the quality is the
         accuracy on the first of the splits val, test and train that is there."""
         examples = next((self.held_out[split] for split in HELD_OUT if split in self.held_out), self.train)
@@ -310,7 +310,7 @@ class _Data:
         def quality(depth: int) -> float:
             return round(accuracy(examples, trained, Drop(TASK, depth), head), 2)
 
-        return calibrate(adapter.layers, forward, quality)
+        return measure_depths(adapter.layers, forward, quality)
 
     def forget(self) -> None:
         """Removes what was kept for training alone."""

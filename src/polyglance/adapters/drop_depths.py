@@ -1,8 +1,8 @@
-"""From how many layers an adapter may be dropped: what each depth costs and is worth, measured once, kept beside it.
+"""The drop depths of an adapter: what each costs in time and in quality, measured once and saved beside the weights.
 
-dial = calibrate(layers, forward, quality)
-dial.save(folder)
-composition = Dial.load(folder).drop("vqa", budget=12.0)
+table = measure_depths(layers, forward, quality)
+table.save(folder)
+composition = DepthTable.load(folder).drop("vqa", budget=12.0)
 """
 
 import json
@@ -22,8 +22,8 @@ ROUNDS: Final = 15
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A depth: the median time of a forward pass, and what was got for it, more being better."""
+class DepthCost:
+    """One depth: the median time of a forward pass in milliseconds, and its quality (higher is better)."""
 
     depth: int
     milliseconds: float
@@ -31,10 +31,10 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Dial:
-    """The depths of an adapter. Times are of the machine that measured them."""
+class DepthTable:
+    """The costs of all drop depths of one adapter. Times hold for the machine that measured them."""
 
-    measured: tuple[Measured, ...]
+    measured: tuple[DepthCost, ...]
 
     def depth(self, budget: float) -> int:
         """The best depth that takes no longer than `budget` milliseconds; of equals the fastest.
@@ -65,24 +65,24 @@ class Dial:
         path = folder / FILE
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            measured = tuple(Measured(**one) for one in document["depths"])
+            measured = tuple(DepthCost(**one) for one in document["depths"])
             weights = document["weights"]
             if not measured:
                 raise ValueError("expected one or more depths")
         except FileNotFoundError as error:
             raise CheckpointError(
-                f"{folder} holds no {FILE}, which robust training writes: train it so, or measure it with calibrate"
+                f"{folder} holds no {FILE}: train the adapter for any depth (robust), or call measure_depths"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path} does not say what depths cost and are worth: {error}") from error
         if weights != _weights_hash(folder):
-            raise CheckpointError(f"{path} was measured with other weights than those beside it: calibrate again")
+            raise CheckpointError(f"{path} was measured with other weights than those beside it: measure them again")
         return cls(measured)
 
 
-def calibrate(
+def measure_depths(
     layers: int, forward: Callable[[int], object], quality: Callable[[int], float], rounds: int = ROUNDS
-) -> Dial:
+) -> DepthTable:
     """Measures every depth from 0 to layers - 1.
 
     forward: runs the model at a depth; timed `rounds` times, all depths in turns, after a first time that does not
@@ -96,7 +96,9 @@ def calibrate(
             forward(depth)
             if turn:
                 times[depth].append(1000 * (time.perf_counter() - started))
-    return Dial(tuple(Measured(depth, round(statistics.median(times[depth]), 4), quality(depth)) for depth in depths))
+    return DepthTable(
+        tuple(DepthCost(depth, round(statistics.median(times[depth]), 4), quality(depth)) for depth in depths)
+    )
 
 
 def _weights_hash(folder: Path) -> str:

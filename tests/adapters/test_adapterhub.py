@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from polyglance.adapters.adapterhub import convert, read_adapter, read_fusion, write_adapter, write_fusion
 from polyglance.adapters.checkpoint import load_adapter, load_fusion, save_adapter, save_folded, save_fusion
 from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
-from polyglance.adapters.hub import convert, read_adapter, read_fusion, write_adapter, write_fusion
 from polyglance.adapters.modules import Adapter
 from polyglance.errors import CheckpointError, ConfigurationError
 

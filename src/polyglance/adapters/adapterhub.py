@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from polyglance.adapters.checkpoint import (
-    Kind,
+    SavedKind,
     load_adapter,
     load_fusion,
     require_finite,
@@ -37,8 +37,8 @@ Form = Literal["adapters", "polyglance"]
 VERSION: Final = "adapters.1.3.0"
 """Of the files that are written; without one the library takes them for files of its predecessor."""
 
-_DESCRIPTION: Final[dict[Kind, str]] = {"adapter": "adapter_config.json", "fusion": "adapter_fusion_config.json"}
-_WEIGHTS: Final[dict[Kind, tuple[str, str]]] = {
+_DESCRIPTION: Final[dict[SavedKind, str]] = {"adapter": "adapter_config.json", "fusion": "adapter_fusion_config.json"}
+_WEIGHTS: Final[dict[SavedKind, tuple[str, str]]] = {
     "adapter": ("adapter.safetensors", "pytorch_adapter.bin"),
     "fusion": ("model_adapter_fusion.safetensors", "pytorch_model_adapter_fusion.bin"),
 }
@@ -104,7 +104,7 @@ Parts = dict[str, tuple[str, tuple[int, ...]]]
 """By the library's name of a tensor: the parameter here, and where in it the tensor stands."""
 
 
-def convert(source: Path, target: Path) -> tuple[Kind, Form]:
+def convert(source: Path, target: Path) -> tuple[SavedKind, Form]:
     """Writes the adapter or fusion in one folder into another, in the form that it does not have yet.
 
     Returns what it was, and the form that was written.
@@ -352,7 +352,7 @@ def _collect(module: nn.Module, parts: Parts) -> dict[str, Tensor]:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def _read_description(folder: Path, kind: Kind) -> tuple[Path, dict[str, Any]]:
+def _read_description(folder: Path, kind: SavedKind) -> tuple[Path, dict[str, Any]]:
     path = folder / _DESCRIPTION[kind]
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
@@ -379,7 +379,7 @@ def _whole(path: Path, description: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def _read_weights(folder: Path, kind: Kind) -> tuple[Path, dict[str, Tensor]]:
+def _read_weights(folder: Path, kind: SavedKind) -> tuple[Path, dict[str, Tensor]]:
     """The file that was read, and its tensors by the names that a body without a head would give them today."""
     safe, other = (folder / name for name in _WEIGHTS[kind])
     path = other if other.exists() and not safe.exists() else safe
@@ -418,7 +418,7 @@ def _writable(name: str) -> str:
     return name
 
 
-def _write(folder: Path, kind: Kind, description: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
+def _write(folder: Path, kind: SavedKind, description: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
     """As `.bin`, the one of the two that the library reads unless it is told otherwise."""
     path = folder / _WEIGHTS[kind][1]
     require_finite(path, weights)
