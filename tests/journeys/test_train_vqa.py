@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.cli.command import polyglance
+from tests.cli.command import SOURCE, polyglance
 from tests.journeys.tiny import save_tiny_model
 
 TRAIN = ("train", "vqa", "--data", "questions.jsonl", "--model", "model", "--batch", "2")
@@ -38,6 +38,18 @@ def test_a_model_is_trained_and_answers_with_what_it_learned(folder: Path) -> No
     assert "a tenth of the pictures" in again.output
     asked = polyglance("ask", "a red star", "--image", "red.png", "--model", "mine", "--json", cwd=folder)
     assert {one["answer"] for one in asked.json["answers"]} == {"crimson", "pale"}
+
+
+def test_a_plot_that_cannot_be_drawn_is_a_warning(folder: Path) -> None:
+    (folder / "without" / "matplotlib").mkdir(parents=True)
+    (folder / "without" / "matplotlib" / "__init__.py").write_text("raise ImportError('no such module')")
+    path = f"{folder / 'without'}:{SOURCE}"
+    trained = polyglance(*TRAIN, "--output", "mine", "--steps", "2", "--json", cwd=folder, PYTHONPATH=path)
+    assert trained.status == 0, trained.errors
+    assert trained.json["steps"] == 2
+    assert trained.errors.startswith("polyglance: warning: drawing the losses needs matplotlib")
+    assert trained.errors.count("\n") == 1
+    assert (folder / "mine" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize(

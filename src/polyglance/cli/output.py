@@ -48,6 +48,11 @@ def print_json(document: Any) -> None:
     print(re.sub("[\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
+def warn(text: str) -> None:
+    """One line on standard error about something that did not end the command."""
+    print(f"polyglance: warning: {one_line(text)}", file=sys.stderr)
+
+
 def console() -> "Console":
     from rich.console import Console
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from polyglance.cli.options import Json
-from polyglance.cli.output import console, one_line, print_json, stages, table
+from polyglance.cli.output import console, one_line, print_json, stages, table, warn
 from polyglance.cli.train_language import language
 from polyglance.cli.train_vqa import vqa
 
@@ -175,7 +175,7 @@ def retrieval(
     from polyglance.data.captions import of_split, read_captions
     from polyglance.models import load_trainable
     from polyglance.models.checkpoint import save_model
-    from polyglance.training.curves import plot_losses
+    from polyglance.training.curves import try_plot_losses
     from polyglance.training.devices import is_first_process
     from polyglance.training.retrieval.objectives import RetrievalSettings
     from polyglance.training.retrieval.trainer import STAGE, train_retrieval
@@ -217,7 +217,8 @@ def retrieval(
         calibrate(trained, held_out, settings.mode)
     trained.name = output.resolve().name
     save_model(trained, output)
-    plot_losses(folder, (STAGE,))
+    if reason := try_plot_losses(folder, (STAGE,)):
+        warn(reason)
     show_retrieval(done, trained.calibration, output, as_json)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polyglance.cli.options import Json
-from polyglance.cli.output import console, one_line, print_json, stages
+from polyglance.cli.output import console, one_line, print_json, stages, warn
 
 if TYPE_CHECKING:
     from polyglance.training.languages.trainer import LanguageReport
@@ -48,7 +48,7 @@ def language(
     from polyglance.data.images import find_pictures
     from polyglance.models import load_single_stream, source_of
     from polyglance.models.reading import read_pictures
-    from polyglance.training.curves import plot_losses
+    from polyglance.training.curves import try_plot_losses
     from polyglance.training.languages.trainer import LanguageSettings, train_language
 
     settings = LanguageSettings(epochs=epochs, steps=steps, seed=seed)
@@ -60,7 +60,8 @@ def language(
         progress = (lambda done, total: report("pictures", done, total, {})) if report else None
         pictures = read_pictures(loaded, found, progress) if found else None
         done = train_language(loaded, source_of(model), language, sentences, output, settings, pairs, pictures, report)
-    plot_losses(output / "training", done.stages)
+    if reason := try_plot_losses(output / "training", done.stages):
+        warn(reason)
     show(done, output, as_json)
 
 

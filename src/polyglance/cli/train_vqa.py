@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from polyglance.cli.options import Json
-from polyglance.cli.output import console, one_line, print_json, stages
+from polyglance.cli.output import console, one_line, print_json, stages, warn
 
 if TYPE_CHECKING:
     from polyglance.training.devices import Precision
@@ -65,7 +65,7 @@ def vqa(
     """
     from polyglance.data.questions import read_questions
     from polyglance.models import load_trainable, source_of
-    from polyglance.training.curves import plot_losses
+    from polyglance.training.curves import try_plot_losses
     from polyglance.training.devices import is_first_process
     from polyglance.training.vqa import STAGE, VqaSettings, train_vqa
 
@@ -84,7 +84,8 @@ def vqa(
     with stages() as report:
         done = train_vqa(loaded, source_of(model), questions, output, settings, report)
     if is_first_process():
-        plot_losses(output / "training", (STAGE,))
+        if reason := try_plot_losses(output / "training", (STAGE,)):
+            warn(reason)
         show(done, output, as_json)
 
 

@@ -41,7 +41,7 @@ from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import ANSWERS, sample_question
 from polyglance.scenes.sampling import sample_scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.training.curves import plot_losses
+from polyglance.training.curves import try_plot_losses
 from polyglance.training.loop import Losses, Report, Schedule, fit
 
 TASK_ADAPTERS = AdapterConfig(reduction_factor=4)
@@ -133,7 +133,7 @@ def train_scenes_mini(
     losses.keep_temperature()
     save_model(model.eval(), folder / "model")
     stages = ("pictures", "shapes", "texts", "words", "tasks")
-    plot_losses(folder, stages[4 if tasks_alone else 3 if start else 0 :])
+    try_plot_losses(folder, stages[4 if tasks_alone else 3 if start else 0 :])
     return model
 
 

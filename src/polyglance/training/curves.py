@@ -4,14 +4,26 @@ import math
 from itertools import groupby
 from pathlib import Path
 
-from polyglance.errors import ConfigurationError
+from polyglance.errors import ConfigurationError, reason_of
 from polyglance.training.loop import read_log
 
 BINS = 200
 
 
+def try_plot_losses(folder: Path, stages: tuple[str, ...]) -> str | None:
+    """Draws as `plot_losses` does; a figure must not cost what was trained. Returns why it could not, else None."""
+    try:
+        plot_losses(folder, stages)
+    except ConfigurationError as error:
+        return str(error)
+    except Exception as error:  # matplotlib and its backends raise anything
+        return f"the losses in {folder} were not drawn: {reason_of(error)}"
+    return None
+
+
 def plot_losses(folder: Path, stages: tuple[str, ...]) -> Path:
-    """Draws `folder/losses.png` from `STAGE.jsonl`, one panel a stage, each loss averaged over a two-hundredth of it.
+    """Draws `folder/losses.png` from each `STAGE.jsonl`, one panel a stage. Each loss is averaged over a two-hundredth
+    of the steps.
 
     Raises:
         ConfigurationError: matplotlib is not installed.
