@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "polyglance"
 
 FLOORS = [
-    {"errors", "types", "languages", "config", "query"},
+    {"errors", "types", "languages", "config", "query", "text"},
     {"data", "scenes", "store", "kernels"},
     {"nn", "adapters"},
     {"models"},
@@ -28,6 +28,7 @@ NEIGHBOURS = {
     ("config", "errors"),
     ("types", "errors"),
     ("query", "errors"),
+    ("query", "text"),
     ("scenes", "data"),  # things of a scene are drawn from the gallery's pictures
     ("nn", "adapters"),  # a layer has places for adapters; adapters know no layer
     ("pretraining", "training"),  # the bundled model is trained by the loop that all trainings run in

@@ -22,6 +22,12 @@ def test_a_single_text_reads_as_it_was_typed() -> None:
     assert str(Query.picture(b"12345")) == "[a picture of 5 bytes]"
 
 
+def test_white_space_in_a_query_is_collapsed() -> None:
+    assert str(Query.text(" a\nred\u00a0\u3000dog\u200b ").usable()) == "a red dog"
+    with pytest.raises(QueryError, match="at least one word"):
+        Query.text("\u3000\u200b\n").usable()
+
+
 @pytest.mark.parametrize("weight", [math.nan, math.inf])
 def test_a_weight_is_a_number(weight: float) -> None:
     with pytest.raises(QueryError, match=r'expected the weight of "a dog" to be a number, got (nan|inf)'):

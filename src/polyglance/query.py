@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from polyglance.errors import QueryError
+from polyglance.text import collapse_white_space
 
 PictureSource = str | os.PathLike[str] | bytes
 """A picture's file, or its bytes."""
@@ -95,17 +96,20 @@ class Query:
 
 
 def usable_text(text: str, what: str) -> str:
-    """Without the space around it. what: names it in the error. Raises QueryError for a text that no model can read."""
-    stripped = text.strip()
-    if not stripped:
+    """The text with its white space collapsed.
+
+    what: names the text in errors. Raises QueryError for a text that no model can read.
+    """
+    collapsed = collapse_white_space(text)
+    if not collapsed:
         raise QueryError(f"expected a {what} of at least one word, but it is empty")
-    if len(stripped) > MAX_CHARACTERS:
+    if len(collapsed) > MAX_CHARACTERS:
         raise QueryError(
-            f"expected a {what} of at most {MAX_CHARACTERS:,} characters, got {len(stripped):,}; shorten it"
+            f"expected a {what} of at most {MAX_CHARACTERS:,} characters, got {len(collapsed):,}; shorten it"
         )
-    if not is_utf8(stripped):
-        raise QueryError(f"expected a {what} in valid UTF-8, got {printable(stripped)!r}")
-    return stripped
+    if not is_utf8(collapsed):
+        raise QueryError(f"expected a {what} in valid UTF-8, got {printable(collapsed)!r}")
+    return collapsed
 
 
 def is_utf8(text: str) -> bool:

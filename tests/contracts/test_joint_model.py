@@ -206,6 +206,14 @@ def test_empty_and_odd_texts_are_read(loaded: Loaded, photographs: list[Image.Im
         assert not result.isnan().any()
 
 
+def test_white_space_says_nothing(loaded: Loaded) -> None:
+    spaced = ["a red\nstar", " a\u00a0 red\u3000star\r\n", "\ufeffa red\x00star"]
+    plain = loaded.model.tokenize(["a red star"] * 3)
+    read = loaded.model.tokenize(spaced)
+    assert read.ids.equal(plain.ids)
+    assert read.mask.equal(plain.mask)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (3000, 2), (2, 3000), (3, 1000)], ids=str)
 def test_pictures_of_odd_sizes_are_read(loaded: Loaded, size: tuple[int, int]) -> None:
     plain, odd = (loaded.model.preprocess(Image.new("RGB", of, "red")) for of in ((40, 30), size))

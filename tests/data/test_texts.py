@@ -11,12 +11,13 @@ from polyglance.query import MAX_CHARACTERS
 
 def test_one_text_a_line(tmp_path: Path):
     file = tmp_path / "texts.txt"
-    file.write_bytes("\ufeffa red star\r\n\n  красная звезда \n   \na red star\none with \u2028 in it".encode())
+    lines = "\ufeffa red star\r\n\n  красная звезда \n   \n\u3000\na\u00a0red  star\none with a\u2028separator in it"
+    file.write_bytes(lines.encode())
     found = find_texts(file)
     assert list(found.languages.items()) == [
         ("a red star", "en"),
         ("красная звезда", "ru"),
-        ("one with \u2028 in it", "en"),
+        ("one with a separator in it", "en"),
     ]
     assert found.wrong == {}
 

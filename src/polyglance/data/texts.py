@@ -15,6 +15,7 @@ from polyglance.data.captions import captions_of
 from polyglance.data.lines import decoded, row_of, try_lines
 from polyglance.languages import DEMO_LANGUAGES, detect
 from polyglance.query import usable_text
+from polyglance.text import collapse_white_space
 
 _OF_TEXT: Final = "text:"
 
@@ -58,10 +59,10 @@ def is_of_text(content: str) -> bool:
 
 
 def _text(among: Sequence[str], line: bytes) -> list[tuple[str, str]]:
-    text = usable_text(decoded(line), "text")
-    return [(text, detect(text, among))]
+    text = collapse_white_space(decoded(line))
+    return [(usable_text(text, "text"), detect(text, among))] if text else []
 
 
 def _captions(path: Path, line: bytes) -> list[tuple[str, str]]:
     captions = captions_of(row_of(line), path, path.parent)
-    return [(usable_text(one.caption, "text"), one.language) for one in captions if one.caption]
+    return [(usable_text(one.caption, "text"), one.language) for one in captions if collapse_white_space(one.caption)]

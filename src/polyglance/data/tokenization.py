@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyglance.errors import CheckpointError
+from polyglance.text import collapse_white_space
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer
@@ -23,7 +24,11 @@ _WORD: Final = r" ?[^\s\p{P}\p{S}\p{Han}]+| ?[\p{P}\p{S}]|\p{Han}"
 
 
 class Framed:
-    """Texts to token ids, with the tokens that a model wants around a text, such as [CLS] and [SEP]."""
+    """Texts to token ids, with the tokens that a model wants around a text, such as [CLS] and [SEP].
+
+    White space is collapsed first: no model was taught a line break, and each of them would read a text with one as
+    another text.
+    """
 
     def __init__(self, fast: "FastTokenizer", padding_id: int) -> None:
         self._fast, self.padding_id = fast, padding_id
@@ -54,7 +59,11 @@ class Framed:
         return ids, mask
 
     def _framed(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._fast.encode_batch(list(texts))]
+        return self._ids(texts, add_special_tokens=True)
+
+    def _ids(self, texts: Sequence[str], add_special_tokens: bool) -> list[list[int]]:
+        collapsed = list(map(collapse_white_space, texts))
+        return [encoding.ids for encoding in self._fast.encode_batch(collapsed, add_special_tokens=add_special_tokens)]
 
     def _cut(self, ids: list[int], most: int) -> list[int]:
         return ids if len(ids) <= most else [*ids[: most - self._behind], *ids[len(ids) - self._behind :]]
@@ -91,7 +100,7 @@ class Tokenizer(Framed):
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        fast.train_from_iterator(texts, trainer)
+        fast.train_from_iterator(map(collapse_white_space, texts), trainer)
         return cls(fast)
 
     @classmethod
@@ -129,7 +138,7 @@ class Tokenizer(Framed):
 
     def spell(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, without tokens around it."""
-        return [encoding.ids for encoding in self._fast.encode_batch(list(texts), add_special_tokens=False)]
+        return self._ids(texts, add_special_tokens=False)
 
     def spell_subwords(self, other: "Tokenizer") -> list[list[int]]:
         """The ids that spell each subword of another one, byte by byte where need be; none for a special token."""

@@ -22,6 +22,7 @@ from polyglance.models.huggingface.download import checkpoint_folder, read_json
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.encoder import unit
 from polyglance.nn.states import TokenStates
+from polyglance.text import collapse_white_space
 from polyglance.types import Modality, Task
 
 PREFIX: Final = "st:"
@@ -56,6 +57,7 @@ class SentenceEmbedder:
         self.embedding_dim = self.embed(self.read_text(self.tokenize(["a"]))).shape[1]
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
+        texts = list(map(collapse_white_space, texts))
         longest = max(1, *map(len, texts))
         ids = torch.tensor([[*map(ord, text), *[0] * (longest - len(text))] for text in texts])
         return TextBatch(ids, torch.tensor([[column < len(text) for column in range(longest)] for text in texts]))
@@ -109,7 +111,8 @@ class SentenceScorer:
         self.model, self.name = model, name
 
     def score(self, texts: Sequence[str], images: Sequence[Image.Image]) -> Float[Tensor, " pairs"]:
-        pairs = [({"text": text}, {"image": image}) for text, image in zip(texts, images, strict=True)]
+        read = map(collapse_white_space, texts)
+        pairs = [({"text": text}, {"image": image}) for text, image in zip(read, images, strict=True)]
         scores: Tensor = self.model.predict(
             pairs,
             batch_size=_BATCH,
