@@ -1,7 +1,7 @@
 """Adapters on a BERT of base size, against the `adapters` library and PEFT on the same weights.
 
     make bench-adapters
-    python -m benchmarks.adapters [--repeats 7] [--dtypes bfloat16,float32] [--only TEXT]
+    python -m benchmarks.adapters [--repeats 7] [--dtypes float32] [--only TEXT]
 
 Both sides load one random body and the same adapters, give the same outputs (checked before anything is timed) and are
 timed in turns: ours, theirs, ours, ... in one run, with the same dtype and threads. ratio: theirs / ours, of medians.
@@ -14,7 +14,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,13 +26,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from experiments.results import RESULTS, Row, write_results
+from experiments.results import RESULTS, Measurements, Row
 from polyglance.adapters.adapterhub import read_adapter, read_fusion
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.checkpoint import save_adapter
 from polyglance.adapters.composition import Composition, Drop, Fuse, Parallel
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
+from polyglance.kernels.processor import native_dtype
 from polyglance.models.families.text_encoder import load_text_encoder
 
 ROOT = Path(__file__).parents[1]
@@ -258,28 +258,16 @@ def name_of(device: torch.device) -> str:
     return "bench_adapters" if device.type == "cpu" else f"bench_adapters_{device.type}"
 
 
-def measured_before(path: Path) -> dict[tuple[str, str], Row]:
-    """Rows by case and dtype; a row that is measured again takes the place of the old one."""
-    rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    return {(str(row["case"]), str(row["dtype"])): row for row in rows}
-
-
 def main() -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--dtypes", default="bfloat16,float32")
+    native = str(native_dtype(device)).removeprefix("torch.")
+    parser.add_argument("--dtypes", default=",".join(dict.fromkeys((native, "float32"))))
     parser.add_argument("--only", default="", help="cases whose title holds this")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    started = time.time()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rows = measured_before(arguments.output / f"{name_of(device)}.json")
-
-    def keep(row: Row) -> None:
-        print(json.dumps(row), file=sys.stderr)
-        rows[str(row["case"]), str(row["dtype"])] = row
-        write_results(name_of(device), list(rows.values()), 0, started, arguments.output)
-
+    rows = Measurements(name_of(device), 0, arguments.output)
     with tempfile.TemporaryDirectory() as name, Peer() as peer:
         folder = Path(name)
         peer(make=str(folder), threads=torch.get_num_threads(), device=device.type)
@@ -289,8 +277,8 @@ def main() -> None:
             ours = Ours(folder, getattr(torch, dtype), device)
             for case in CASES:
                 if arguments.only in case.title:
-                    keep(measure(case, ours, peer, ids[case.shape], arguments.repeats))
-            keep(loading(ours, 20))
+                    rows.add(measure(case, ours, peer, ids[case.shape], arguments.repeats))
+            rows.add(loading(ours, 20))
 
 
 if __name__ == "__main__":

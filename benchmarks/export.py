@@ -10,9 +10,7 @@ vectors are compared: cosines as they are, and after the mean of all pictures is
 """
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,10 +23,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from benchmarks.adapters import measured_before
 from benchmarks.index import SEED, Checkpoint, checkpoints, draw
-from experiments.results import RESULTS, Row, write_results
-from polyglance.kernels.linear import native_dtype
+from experiments.results import RESULTS, Measurements, Row
+from polyglance.kernels.processor import native_dtype
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.dual_tower import DualTowerModel
 from polyglance.models.families.towers import Towers
@@ -119,15 +116,12 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="tiny models, to see that everything runs")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    started = time.time()
-    rows = measured_before(arguments.output / "bench_export.json")
+    rows = Measurements("bench_export", SEED, arguments.output)
     for checkpoint in checkpoints(arguments.small):
         if arguments.only in checkpoint.name:
             with tempfile.TemporaryDirectory() as name:
                 for row in measure(checkpoint, Path(name), 32, arguments.repeats):
-                    print(json.dumps(row), file=sys.stderr)
-                    rows[str(row["case"]), "int8"] = row
-            write_results("bench_export", list(rows.values()), SEED, started, arguments.output)
+                    rows.add(row)
 
 
 if __name__ == "__main__":

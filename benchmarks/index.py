@@ -18,7 +18,6 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +32,9 @@ from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks.adapters import Peer, measured_before
-from experiments.results import RESULTS, Row, write_results
-from polyglance.kernels.linear import native_dtype
+from benchmarks.adapters import Peer
+from experiments.results import RESULTS, Measurements, Row
+from polyglance.kernels.processor import native_dtype
 from polyglance.library import Library
 from polyglance.models.checkpoint import load_folder
 from tests.checkpoints import tiny_clip, tiny_siglip
@@ -254,8 +253,7 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    started = time.time()
-    rows = measured_before(arguments.output / "bench_index.json")
+    rows = Measurements("bench_index", SEED, arguments.output)
     with tempfile.TemporaryDirectory() as name, Peer("_index_peer.py", Path(sys.executable)) as peer:
         parts = draw_parts(Path(name) / "pictures", 2 * PART if arguments.small else arguments.pictures)
         native = str(native_dtype()).removeprefix("torch.")
@@ -268,9 +266,7 @@ def main() -> None:
                 folder = Path(tempfile.mkdtemp(dir=name))
                 every = 4 if dtype == native and len(parts) > 4 else 1
                 for row in Comparison(checkpoint, dtype, some, folder, peer).rows(every):
-                    print(json.dumps(row), file=sys.stderr)
-                    rows[str(row["case"]), dtype] = row
-                    write_results("bench_index", list(rows.values()), SEED, started, arguments.output)
+                    rows.add(row)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.results import RESULTS, Row, write_results
+from experiments.results import Measurements, Row
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.modules import Adapter
@@ -29,6 +29,7 @@ from polyglance.adapters.routing import Adaptation
 from polyglance.kernels.attention import attention
 from polyglance.kernels.grouped import Bottlenecks, Groups, bottlenecks_onto
 from polyglance.kernels.linear import linear
+from polyglance.kernels.processor import native_dtype
 from polyglance.nn import encoder as encoders
 from polyglance.nn.encoder import Encoder
 
@@ -183,13 +184,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
-    started, rows = time.time(), []
+    rows = Measurements("bench_kernels", 0)
     torch.manual_seed(0)
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in dict.fromkeys((torch.float32, native_dtype())):
         for one in comparisons(dtype):
-            rows.append(measure(one, dtype, arguments.repeats))
-            print(*rows[-1].values(), file=sys.stderr)
-    write_results("bench_kernels", rows, 0, started, RESULTS)
+            rows.add(measure(one, dtype, arguments.repeats))
 
 
 if __name__ == "__main__":

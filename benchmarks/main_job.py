@@ -16,7 +16,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 
-from experiments.results import RESULTS, Row, write_results
+from experiments.results import RESULTS, Measurements, Row
 from polyglance.library import Library
 from polyglance.scenes.grammar import grammars
 from polyglance.scenes.make import make_scenes, scene_captions, scene_questions
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    started = time.time()
+    measured = Measurements("bench_main_job", SEED, arguments.output)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_scenes(folder / "pictures", arguments.pictures, SEED, ["en"])
@@ -98,8 +98,7 @@ def main() -> None:
             *cold_rows(folder / "library", folder / "pictures" / sample_scene(SEED).image),
         ]
     for one in rows:
-        print(*(f"{key}={value}" for key, value in one.items()))
-    print(f"wrote {write_results('bench_main_job', rows, SEED, started, arguments.output)}")
+        measured.add(one)
 
 
 if __name__ == "__main__":

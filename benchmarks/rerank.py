@@ -11,12 +11,9 @@ Before that our scores are held against those from states that were never rounde
 """
 
 import argparse
-import json
 import random
 import statistics
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,10 +27,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from benchmarks.adapters import Peer, measured_before, milliseconds
-from experiments.results import RESULTS, Row, write_results
+from benchmarks.adapters import Peer, milliseconds
+from experiments.results import RESULTS, Measurements, Row
 from polyglance.data.gallery import gallery_folder
 from polyglance.data.tokenization import Tokenizer
+from polyglance.kernels.processor import native_dtype
 from polyglance.models import bundled_folder
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
@@ -317,16 +315,13 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="tiny bodies, to see that everything runs")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    started = time.time()
-    rows = measured_before(arguments.output / "bench_rerank.json")
+    rows = Measurements("bench_rerank", SEED, arguments.output)
     with tempfile.TemporaryDirectory() as folder:
         world = World(SMALL if arguments.small else BASE, Path(folder))
         for case in CASES:
-            for dtype in case.dtypes if arguments.only in case.title else ():
-                row = measure(case, dtype, world, arguments.repeats)
-                print(json.dumps(row), file=sys.stderr)
-                rows[case.title, dtype] = row
-                write_results("bench_rerank", list(rows.values()), SEED, started, arguments.output)
+            dtypes = case.dtypes if native_dtype() == torch.bfloat16 else ("float32",)
+            for dtype in dtypes if arguments.only in case.title else ():
+                rows.add(measure(case, dtype, world, arguments.repeats))
 
 
 if __name__ == "__main__":

@@ -95,23 +95,34 @@ def emoji() -> str:
     return table(["R@1 / R@10, %", *languages], lines)
 
 
+def ran(row: Row) -> str:
+    """The instruction set that a row of a benchmark ran in."""
+    return str(row.get("instruction_set", "not recorded"))
+
+
 def times() -> str:
+    """A line a case and instruction set."""
     lines = []
     for row in results("bench_main_job"):
         low, high = row["spread"]
         rate = f", {row['pictures_per_second']:.0f} a second" if "pictures_per_second" in row else ""
-        lines.append((row["case"] + rate, f"{row['ours_ms']:,.0f} ({low:,.0f} to {high:,.0f})", row["required"] or ""))
-    return table(["what", "median ms (fastest to slowest)", "at most"], lines)
+        median = f"{row['ours_ms']:,.0f} ({low:,.0f} to {high:,.0f})"
+        lines.append((row["case"] + rate, ran(row), median, row["required"] or ""))
+    return table(["what", "instruction set", "median ms (fastest to slowest)", "at most"], lines)
 
 
 def peers() -> str:
-    """A line a case, float32 beside bfloat16."""
+    """A line a case and instruction set, float32 beside bfloat16."""
     rows = results("bench_adapters")
     lines = []
-    for case in dict.fromkeys(row["case"] for row in rows):
+    for case, state in dict.fromkeys((row["case"], ran(row)) for row in rows):
         cells: list[str] = []
         for dtype in ("float32", "bfloat16"):
-            (row,) = (row for row in rows if (row["case"], row["dtype"]) == (case, dtype))
+            found = [row for row in rows if (row["case"], ran(row), row["dtype"]) == (case, state, dtype)]
+            if not found:
+                cells += ["", "", ""]
+                continue
+            (row,) = found
             low, high = row["spread"]
             if "peer" in row:
                 missed = "" if row["ratio"] >= row["required"] else " **"
@@ -119,21 +130,21 @@ def peers() -> str:
                 cells += [times, f"{row['ratio']:.2f} ({low:.2f} to {high:.2f}){missed}", f"{row['required']:g}"]
             else:
                 cells += [f"{row['ours_ms']:.1f} ({low:.1f} to {high:.1f})", "", f"at most {row['required']} ms"]
-        lines.append([case, *cells])
+        lines.append([case, state, *cells])
     head = [
         f"{dtype}: {what}" for dtype in ("float32", "bfloat16") for what in ("ours / theirs, ms", "ratio", "to reach")
     ]
-    return table(["BERT-base shape, two cores", *head], lines)
+    return table(["BERT-base shape, two cores", "instruction set", *head], lines)
 
 
 def kernels() -> str:
-    """A line a case, float32 beside bfloat16."""
+    """A line a case and instruction set, float32 beside bfloat16."""
     rows = results("bench_kernels")
     lines = []
-    for case, other in dict.fromkeys((row["case"], row["other"]) for row in rows):
+    for of_line in dict.fromkeys((row["case"], row["other"], ran(row)) for row in rows):
         cells: list[str] = []
         for dtype in ("float32", "bfloat16"):
-            found = [row for row in rows if (row["case"], row["other"], row["dtype"]) == (case, other, dtype)]
+            found = [row for row in rows if (row["case"], row["other"], ran(row), row["dtype"]) == (*of_line, dtype)]
             for row in found:
                 low, high = row["spread"]
                 cells += [
@@ -142,20 +153,20 @@ def kernels() -> str:
                 ]
             if not found:
                 cells += ["", ""]
-        lines.append([case, other, *cells])
+        lines.append([*of_line, *cells])
     head = [f"{dtype}: {what}" for dtype in ("float32", "bfloat16") for what in ("ours / other, ms", "ratio")]
-    return table(["what", "instead of", *head], lines)
+    return table(["what", "instead of", "instruction set", *head], lines)
 
 
 def rerank() -> str:
-    """A line a case, bfloat16 beside float32."""
+    """A line a case and instruction set, bfloat16 beside float32."""
     rows = results("bench_rerank")
     lines = []
-    for case in dict.fromkeys(row["case"] for row in rows):
-        of_case = [row for row in rows if row["case"] == case]
+    for case, state in dict.fromkeys((row["case"], ran(row)) for row in rows):
+        of_case = [row for row in rows if (row["case"], ran(row)) == (case, state)]
         one, required = of_case[0], of_case[0]["required"]
         theirs = f"; theirs {one['peer_bytes']:,}" if one["peer_bytes"] else ""
-        cells = [case, f"{one['bytes']:,} ({one['most_bytes']:,}){theirs}"]
+        cells = [case, state, f"{one['bytes']:,} ({one['most_bytes']:,}){theirs}"]
         for dtype in ("bfloat16", "float32"):
             found = [row for row in of_case if row["dtype"] == dtype]
             for row in found:
@@ -169,15 +180,16 @@ def rerank() -> str:
                 cells += ["", ""]
         lines.append([*cells, f"{required:g}" if required else ""])
     times = [f"{dtype}: {what}" for dtype in ("bfloat16", "float32") for what in ("ours / theirs, ms", "ratio")]
-    return table(["20 pictures for one text, two cores", "bytes a picture (at most)", *times, "to reach"], lines)
+    head = ["20 pictures for one text, two cores", "instruction set", "bytes a picture (at most)", *times, "to reach"]
+    return table(head, lines)
 
 
 def index() -> str:
-    """A line a case and dtype."""
+    """A line a case, dtype and instruction set."""
     lines = []
     for row in results("bench_index"):
         memory = f"{row['peak_mib_at_a_quarter']:,} / {row['peak_mib_at_the_end']:,}"
-        lines.append([row["case"], row["dtype"], *_ratio(row), row["peer_batch"], memory])
+        lines.append([row["case"], row["dtype"], ran(row), *_ratio(row), row["peer_batch"], memory])
     head = [
         "ours / theirs, ms a picture",
         "ratio",
@@ -185,17 +197,17 @@ def index() -> str:
         "their batch",
         "our memory at a quarter / at the end, MiB",
     ]
-    return table(["indexing JPEG files, two cores", "", *head], lines)
+    return table(["indexing JPEG files, two cores", "", "instruction set", *head], lines)
 
 
 def export() -> str:
-    """A line a checkpoint."""
+    """A line a checkpoint and instruction set."""
     lines = [
-        [row["case"], *_ratio(row), f"{row['least_cosine']:.3f}, {row['least_cosine_centred']:.3f}"]
+        [row["case"], ran(row), *_ratio(row), f"{row['least_cosine']:.3f}, {row['least_cosine_centred']:.3f}"]
         for row in results("bench_export")
     ]
     head = ["int8 / bfloat16, ms a picture", "ratio", "to reach", "least cosine, less the mean"]
-    return table(["image tower, two cores", *head], lines)
+    return table(["image tower, two cores", "instruction set", *head], lines)
 
 
 def _ratio(row: Row) -> list[str]:

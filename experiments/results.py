@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from polyglance.errors import ConfigurationError
+from polyglance.kernels.processor import instruction_set
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -41,13 +42,46 @@ def write_results(name: str, rows: list[Row], seed: int, started: float, folder:
     return path
 
 
+class Measurements:
+    """The rows of a benchmark, on disk after each addition.
+
+    Each row says in which instruction set it ran (`instruction_set`). It takes the place of an earlier row of the same
+    case and dtype in the same instruction set, or in one that it does not name. Rows of other instruction sets stay, so
+    that two states of a machine stand side by side.
+    """
+
+    def __init__(self, name: str, seed: int, folder: Path = RESULTS) -> None:
+        self._name, self._seed, self._folder, self._started = name, seed, folder, time.time()
+        self.rows: list[Row] = _read_rows(folder / f"{name}.json")
+
+    def add(self, row: Row) -> None:
+        row = {**row, "instruction_set": instruction_set()}
+        same = [number for number, old in enumerate(self.rows) if _measures_the_same(old, row)]
+        if same:
+            self.rows[same[0]] = row
+        else:
+            self.rows.append(row)
+        print(json.dumps(row, ensure_ascii=False), file=sys.stderr)
+        write_results(self._name, self.rows, self._seed, self._started, self._folder)
+
+
+def _measures_the_same(old: Row, new: Row) -> bool:
+    return old.get("instruction_set") in (None, new["instruction_set"]) and all(
+        old.get(key) == new.get(key) for key in ("case", "other", "dtype")
+    )
+
+
+def _read_rows(path: Path) -> list[Row]:
+    rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return rows
+
+
 class Results:
     """The rows of an experiment so far, on disk after each addition."""
 
     def __init__(self, name: str, folder: Path, seed: int) -> None:
         self.name, self.folder, self.seed, self.started = name, folder, seed, time.time()
-        path = folder / f"{name}.json"
-        self.rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+        self.rows: list[Row] = _read_rows(folder / f"{name}.json")
 
     def has(self, **named: object) -> bool:
         return any(all(row.get(name) == value for name, value in named.items()) for row in self.rows)
@@ -88,7 +122,7 @@ def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
 def machine() -> Row:
     """What the figures were measured on."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"cpu": _processor(), "cores": os.cpu_count(), "gpu": gpu}
+    return {"cpu": _processor(), "instruction_set": instruction_set(), "cores": os.cpu_count(), "gpu": gpu}
 
 
 def _processor() -> str:

@@ -20,7 +20,7 @@ from polyglance.adapters.composition import Composition, Drop, Parallel
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.kernels.linear import native_dtype
+from polyglance.kernels.processor import native_dtype
 from polyglance.nn.encoder import Encoder
 
 BATCH = 64

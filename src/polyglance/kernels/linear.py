@@ -23,11 +23,6 @@ _FUSED_NAME: dict[Activation | None, tuple[str, str]] = {
 _PACKED = WeakIdKeyDictionary()
 
 
-def native_dtype() -> torch.dtype:
-    """bfloat16 where the processor has matrix products for it, else float32."""
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
-
-
 def activate(x: Tensor, activation: Activation | None) -> Tensor:
     match activation:
         case "relu":

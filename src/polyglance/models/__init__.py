@@ -49,7 +49,7 @@ def load_model(name: str = BUNDLED) -> "JointModel":
         ConfigurationError: there is no model of that name, or the hub cannot be reached.
         CheckpointError: its files cannot be used, or a language was added to another model.
     """
-    from polyglance.kernels.linear import native_dtype
+    from polyglance.kernels.processor import native_dtype
     from polyglance.models.added_language import FILE, load_facts, load_language
     from polyglance.models.checkpoint import load_folder
     from polyglance.models.families.blip import is_blip, load_blip

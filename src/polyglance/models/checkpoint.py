@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, PolyglanceError
-from polyglance.kernels.linear import native_dtype
+from polyglance.kernels.processor import native_dtype
 from polyglance.models.families.blip import MODEL_TYPES
 from polyglance.models.families.cut_model import CutConfig, CutModel
 from polyglance.models.families.dual_tower import TOWER, DualTowerConfig, DualTowerModel

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from polyglance.errors import ConfigurationError
-from polyglance.kernels.linear import native_dtype
+from polyglance.kernels.processor import native_dtype
 from polyglance.models.families.dual_tower import DualTowerModel
 from polyglance.models.families.text_encoder import load_text_encoder
 

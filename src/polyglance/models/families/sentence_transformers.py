@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from polyglance.errors import CheckpointError, ConfigurationError, reason_of
-from polyglance.kernels.linear import native_dtype
+from polyglance.kernels.processor import native_dtype
 from polyglance.languages import KNOWN
 from polyglance.models.huggingface.components import fingerprint, fitted, quiet, vector_of
 from polyglance.models.huggingface.download import checkpoint_folder, read_json

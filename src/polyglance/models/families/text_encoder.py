@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from polyglance.adapters.checkpoint import unfilled
 from polyglance.adapters.routing import Adaptation
 from polyglance.errors import CheckpointError, ConfigurationError
-from polyglance.kernels.linear import native_dtype
+from polyglance.kernels.processor import native_dtype
 from polyglance.models.huggingface.download import DESCRIPTION, read_json, read_weights
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.token_head import TokenHead

@@ -30,7 +30,7 @@ from polyglance.adapters.modules import Adapter
 from polyglance.data.corpora import Translation
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
-from polyglance.kernels.linear import native_dtype
+from polyglance.kernels.processor import native_dtype
 from polyglance.models.added_language import Language, LanguageFacts, save_language
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import TextBatch

@@ -23,7 +23,7 @@ from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.source import AdapterSource
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.errors import ConfigurationError
-from polyglance.kernels.linear import native_dtype
+from polyglance.kernels.processor import native_dtype
 from polyglance.nn.encoder import Encoder
 from polyglance.training.loop import Losses, Report, Schedule, fit, read_log
 from polyglance.training.starting_point import check_beginning
