@@ -5,21 +5,23 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from polyglance.adapters.adapterhub import convert, read_adapter, read_fusion, write_adapter, write_fusion
+from polyglance.adapters.adapterhub import Conversion, convert, read_adapter, read_fusion, write_adapter, write_fusion
 from polyglance.adapters.checkpoint import load_adapter, load_fusion, save_adapter, save_folded, save_fusion
 from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.errors import CheckpointError, ConfigurationError
+from tests.shared_data import shared_data
 
 CONFIGS = [
     AdapterConfig(),
     AdapterConfig(placement="houlsby", activation="silu", reduction_factor=2.5, depth=2),
     AdapterConfig(placement="parallel", activation="gelu", scaling=4.0),
+    AdapterConfig(activation="gelu_tanh"),
     AdapterConfig(reduction_factor=2, invertible=True),
 ]
 Change = Callable[[dict[str, Tensor]], object]
@@ -70,8 +72,8 @@ def rewrite(path: Path, change: Change) -> None:
 def test_an_adapter_comes_back_through_the_librarys_files(tmp_path: Path, config: AdapterConfig) -> None:
     adapter = drawn(Adapter(config, 9, 4))
     save_adapter(adapter, tmp_path / "ours", "en/wiki")
-    assert convert(tmp_path / "ours", tmp_path / "theirs") == ("adapter", "adapters")
-    assert convert(tmp_path / "theirs", tmp_path / "again") == ("adapter", "polyglance")
+    assert convert(tmp_path / "ours", tmp_path / "theirs") == Conversion("adapter", "adapters", ())
+    assert convert(tmp_path / "theirs", tmp_path / "again") == Conversion("adapter", "polyglance", ())
     loaded = load_adapter(tmp_path / "again")
     assert (loaded.name, loaded.adapter.config, loaded.adapter.layers) == ("en/wiki", config, 4)
     assert equal(loaded.adapter, adapter)
@@ -82,8 +84,8 @@ def test_an_adapter_comes_back_through_the_librarys_files(tmp_path: Path, config
 def test_a_fusion_comes_back_through_the_librarys_files(tmp_path: Path, places: int) -> None:
     fusion = drawn(FusionWeights(["verify", "count", "match"], places, 8, 3))
     save_fusion(fusion, tmp_path / "ours")
-    assert convert(tmp_path / "ours", tmp_path / "theirs") == ("fusion", "adapters")
-    assert convert(tmp_path / "theirs", tmp_path / "again") == ("fusion", "polyglance")
+    assert convert(tmp_path / "ours", tmp_path / "theirs") == Conversion("fusion", "adapters", ())
+    assert convert(tmp_path / "theirs", tmp_path / "again") == Conversion("fusion", "polyglance", ())
     loaded = load_fusion(tmp_path / "again").fusion
     assert (loaded.names, loaded.places, loaded.kept) == (fusion.names, places, fusion.kept)
     assert equal(loaded, fusion)
@@ -130,10 +132,38 @@ def test_a_coupling_that_was_named_for_a_task_was_never_made(tmp_path: Path) -> 
 def test_a_gelu_without_a_version_is_another_gelu(tmp_path: Path) -> None:
     write_adapter(drawn(Adapter(AdapterConfig(activation="gelu"), 32, 2)), tmp_path, "sst")
     describe(tmp_path / "adapter_config.json", {"version": None})
-    with pytest.raises(CheckpointError, match="non_linearity to be one of relu, gelu, silu, swish, got 'gelu_new'"):
-        read_adapter(tmp_path)
+    assert read_adapter(tmp_path)[1].config.activation == "gelu_tanh"
     describe(tmp_path / "adapter_config.json", {}, non_linearity="gelu_orig")
     assert read_adapter(tmp_path)[1].config.activation == "gelu"
+
+
+@pytest.mark.parametrize(
+    ("case", "config", "left_out"),
+    [
+        ("adapter_plain", AdapterConfig(reduction_factor=4), ()),
+        ("adapter_factor_dict_same", AdapterConfig(reduction_factor=4), ()),
+        ("adapter_version_absent_gelu", AdapterConfig(reduction_factor=4, activation="gelu_tanh"), ()),
+        ("adapter_with_head", AdapterConfig(reduction_factor=4), ("head_config.json", "model_head.safetensors")),
+    ],
+)
+def test_checkpoints_of_the_library_are_converted_and_what_is_left_out_is_named(
+    tmp_path: Path, case: str, config: AdapterConfig, left_out: tuple[str, ...]
+) -> None:
+    source = shared_data() / "cases" / case
+    assert convert(source, tmp_path / case) == Conversion("adapter", "polyglance", left_out)
+    loaded = load_adapter(tmp_path / case)
+    assert (loaded.name, loaded.adapter.config) == ("sst-2", config)
+    written = load_file(source / "adapter.safetensors")
+    found = loaded.adapter.down[0, 0]
+    torch.testing.assert_close(found, written["bert.encoder.layer.0.output.adapters.sst-2.adapter_down.0.weight"])
+
+
+def test_layers_may_be_left_out_in_any_order_and_have_factors_by_their_numbers(tmp_path: Path) -> None:
+    adapter = drawn(Adapter(AdapterConfig(reduction_factor=4, depth=2), 8, 4))
+    write_adapter(adapter, tmp_path, "vqa")
+    described = {"leave_out": [1, 0, 1], "reduction_factor": {"0": 2, "2": 4, "default": 4}}
+    describe(tmp_path / "adapter_config.json", {}, **described)
+    assert equal(read_adapter(tmp_path)[1], adapter)
 
 
 def test_a_static_fusion_has_the_identity_for_its_value(written_fusion: Path) -> None:
@@ -171,11 +201,12 @@ def test_what_matters_in_training_alone_is_no_obstacle(written: Path, written_fu
         ({"mh_adapter": True}, "expected original_ln_before to be False, got True"),
         ({"output_adapter": False}, "output_adapter"),
         ({"scaling": "learned"}, "expected scaling to be a number, got 'learned'"),
-        ({"reduction_factor": {"default": 16}}, "reduction_factor"),
+        ({"reduction_factor": {"default": 16, "1": 8}}, "one reduction_factor for all layers"),
+        ({"reduction_factor": {"1": 16}}, "one reduction_factor for all layers"),
         ({"invertible_adapter": {}, "reduction_factor": None}, "got None"),
         ({"invertible_adapter": {"block_type": "nice"}}, "reduction_factor"),
         ({"non_linearity": "tanh"}, "non_linearity .* got 'tanh'"),
-        ({"leave_out": [2]}, r"leave_out to be the lowest layers in order, got \[2\]"),
+        ({"leave_out": [2]}, r"leave_out to be the lowest layers, got \[2\]"),
         ({"leave_out": [0, 1, 2]}, "a depth of 0 to 2"),
         ({"inv_adapter": "glow"}, "inv_adapter to be 'nice', got 'glow'"),
         ({"inv_adapter_reduction_factor": 4}, "inv_adapter_reduction_factor"),

@@ -110,6 +110,18 @@ def test_a_folder_that_does_not_fit_leaves_the_bank_as_it_was(tmp_path: Path) ->
     torch.testing.assert_close(weights(bank, "x"), kept.down[1, 0])
 
 
+def test_a_folder_that_was_trained_anew_is_refused_until_it_is_added_again(tmp_path: Path) -> None:
+    bank = AdapterBank(WIDTH, LAYERS)
+    save_adapter(adapter(), tmp_path, "x")
+    bank.add("x", tmp_path)
+    anew = adapter(AdapterConfig(reduction_factor=4, scaling=3.0))
+    save_adapter(anew, tmp_path, "x")
+    with pytest.raises(CheckpointError, match=r"another adapter than when 'x' was added .*: add it again"):
+        weights(bank, "x")
+    bank.add("x", tmp_path)
+    torch.testing.assert_close(weights(bank, "x"), anew.down[1, 0])
+
+
 def test_a_fusion_must_fit_its_adapters() -> None:
     bank = AdapterBank(WIDTH, LAYERS)
     bank.add("a", adapter())

@@ -10,6 +10,7 @@ from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from tests.cli.command import polyglance
 from tests.journeys.test_command_line import assert_refused
+from tests.shared_data import shared_data
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +51,19 @@ def test_convert_there_and_back(saved: Path, tmp_path: Path) -> None:
     for name, kind in (("vqa", "adapter"), ("both", "fusion")):
         there, back = tmp_path / name / "there", tmp_path / name / "back"
         ended = polyglance("adapters", "convert", saved / name, there, "--json")
-        assert (ended.status, ended.json) == (0, {"kind": kind, "form": "adapters", "folder": str(there)})
+        assert (ended.status, ended.json) == (
+            0,
+            {"kind": kind, "form": "adapters", "left_out": [], "folder": str(there)},
+        )
         assert f"{kind} for polyglance" in polyglance("adapters", "convert", there, back).output
         before, after = (polyglance("adapters", "show", folder, "--json").json for folder in (saved / name, back))
         assert before["fingerprint"] == after["fingerprint"]
+
+
+def test_a_head_that_is_not_converted_is_named(tmp_path: Path) -> None:
+    shown = polyglance("adapters", "convert", shared_data() / "cases" / "adapter_with_head", tmp_path / "sst-2")
+    assert "not converted" in shown.output
+    assert "head_config.json, model_head.safetensors" in shown.output
 
 
 def test_what_cannot_be_done_is_one_line(saved: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ OURS = {
     "seq": AdapterConfig(reduction_factor=4),
     "seq-two": AdapterConfig(reduction_factor=4),
     "seq-gelu": AdapterConfig(reduction_factor=2.5, activation="gelu", depth=1),
+    "seq-gelu-new": AdapterConfig(reduction_factor=4, activation="gelu_tanh", depth=2),
     "seq-inv": AdapterConfig(reduction_factor=2, invertible=True),
     "twice": AdapterConfig("houlsby", reduction_factor=4, activation="silu"),
     "twice-two": AdapterConfig("houlsby", reduction_factor=4, activation="silu"),

@@ -48,6 +48,7 @@ ADAPTERS: dict[str, BnConfig] = {
     "seq": SeqBnConfig(reduction_factor=4),
     "seq-two": SeqBnConfig(reduction_factor=4),
     "seq-gelu": SeqBnConfig(reduction_factor=2.5, non_linearity="gelu", leave_out=[0]),
+    "seq-gelu-new": SeqBnConfig(reduction_factor={"default": 4}, non_linearity="gelu_new", leave_out=[1, 0]),
     "seq-inv": SeqBnInvConfig(reduction_factor=2),
     "twice": DoubleSeqBnConfig(reduction_factor=4),
     "twice-two": DoubleSeqBnConfig(reduction_factor=4),

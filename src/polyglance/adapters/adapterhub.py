@@ -10,6 +10,7 @@ here, `double_seq_bn` is `houlsby`, `par_bn` is `parallel`. Of a `.bin` the tens
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -31,6 +32,7 @@ from polyglance.adapters.config import PLACES, AdapterConfig, Place, Placement
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.kernels.linear import Activation
 
 Form = Literal["adapters", "polyglance"]
 
@@ -86,8 +88,18 @@ _FUSION_FIXED: Final[dict[str, object]] = {
     "temperature": False,
 }
 _FUSION_IDLE: Final = {"regularization", "value_before_softmax", "value_initialized", "dropout_prob"}
-_ACTIVATIONS: Final = {"relu": "relu", "gelu": "gelu", "silu": "silu", "swish": "silu"}
+_ACTIVATIONS: Final[dict[str, Activation]] = {
+    "relu": "relu",
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "silu": "silu",
+    "swish": "silu",
+}
 _OLD_ACTIVATIONS: Final = {"gelu": "gelu_new", "gelu_orig": "gelu"}
+"""The predecessor's names, in a file without a version."""
+_WRITTEN_ACTIVATIONS: Final[dict[Activation, str]] = {"gelu_tanh": "gelu_new", "silu": "swish"}
+"""Where the library's name is another than ours."""
 
 _PLACES: Final[dict[Place, str]] = {"attention": "attention.output", "feed_forward": "output"}
 _BOTTLENECK: Final = {
@@ -104,10 +116,21 @@ Parts = dict[str, tuple[str, tuple[int, ...]]]
 """By the library's name of a tensor: the parameter here, and where in it the tensor stands."""
 
 
-def convert(source: Path, target: Path) -> tuple[SavedKind, Form]:
-    """Writes the adapter or fusion in one folder into another, in the form that it does not have yet.
+@dataclass(frozen=True)
+class Conversion:
+    """What was converted.
 
-    Returns what it was, and the form that was written.
+    kind: `adapter` or `fusion`. form: the form that was written. left_out: the files and folders of the source that
+    have no place in that form, such as a prediction head; none of them was converted.
+    """
+
+    kind: SavedKind
+    form: Form
+    left_out: tuple[str, ...]
+
+
+def convert(source: Path, target: Path) -> Conversion:
+    """Writes the adapter or the fusion in the folder `source` to `target`, in the form that it does not have yet.
 
     Raises:
         ConfigurationError: the target is not empty.
@@ -115,6 +138,13 @@ def convert(source: Path, target: Path) -> tuple[SavedKind, Form]:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigurationError(f"expected a new or an empty folder to write to, {target} is neither")
+    kind, form = _converted(source, target)
+    read = {_DESCRIPTION[kind], *_WEIGHTS[kind], f"{kind}.json", f"{kind}.safetensors"}
+    left_out = sorted(path.name for path in source.iterdir() if path.name not in read and path.name[0] != ".")
+    return Conversion(kind, form, tuple(left_out))
+
+
+def _converted(source: Path, target: Path) -> tuple[SavedKind, Form]:
     if (source / _DESCRIPTION["adapter"]).exists():
         name, adapter = read_adapter(source)
         save_adapter(adapter, target, name)
@@ -143,9 +173,10 @@ def read_adapter(folder: Path) -> tuple[str, Adapter]:
     name, width = _text(path, description, "name"), _whole(path, description, "hidden_size")
     weights_path, weights = _read_weights(folder, "adapter")
     try:
-        config = _config(description)
+        layers = _layers(weights)
+        config = _config(description, layers)
         with unfilled():
-            adapter = Adapter(config, width, _layers(weights))
+            adapter = Adapter(config, width, layers)
     except (KeyError, TypeError, ValueError, ConfigurationError) as error:
         raise CheckpointError(f"{path} describes an adapter that has no equal here: {error}") from error
     _fill(adapter, weights_path, weights, _adapter_parts(adapter, name))
@@ -194,7 +225,7 @@ def write_adapter(adapter: Adapter, folder: Path, name: str) -> None:
         **_FIXED,
         **_PLACEMENTS[config.placement],
         "reduction_factor": config.reduction_factor,
-        "non_linearity": "swish" if config.activation == "silu" else config.activation,
+        "non_linearity": _WRITTEN_ACTIVATIONS.get(config.activation, config.activation),
         "scaling": float(config.scaling),
         "leave_out": list(range(config.depth)),
         "inv_adapter": "nice" if config.invertible else None,
@@ -258,7 +289,7 @@ def _require(settings: Mapping[str, Any], fixed: Mapping[str, object], others: s
         raise ValueError(f"{unknown[0]} = {settings[unknown[0]]!r} is not known")
 
 
-def _config(description: Mapping[str, Any]) -> AdapterConfig:
+def _config(description: Mapping[str, Any], layers: int) -> AdapterConfig:
     """Raises ValueError, TypeError or ConfigurationError for settings that have no equal."""
     settings: dict[str, Any] = {**_ABSENT, **_settings(description)}
     placement: Placement = "parallel" if settings["is_parallel"] else "pfeiffer"
@@ -266,14 +297,15 @@ def _config(description: Mapping[str, Any]) -> AdapterConfig:
         placement = "houlsby"
     own = {"reduction_factor", "non_linearity", "scaling", "leave_out", "inv_adapter", "inv_adapter_reduction_factor"}
     _require(settings, _FIXED | _FIXED_ONCE | _PLACEMENTS[placement], _IDLE | own)
+    left_out = sorted(set(settings["leave_out"] or ()))
+    if left_out != list(range(len(left_out))):
+        raise ValueError(f"expected leave_out to be the lowest layers, got {settings['leave_out']}")
+    settings["reduction_factor"] = _one_reduction(settings.get("reduction_factor"), range(len(left_out), layers))
     for name in ("scaling", "reduction_factor"):
         if type(value := settings.get(name)) not in (int, float):
             raise ValueError(f"expected {name} to be a number, got {value!r}")
     if (activation := str(settings.get("non_linearity")).lower()) not in _ACTIVATIONS:
         raise ValueError(f"expected non_linearity to be one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
-    left_out = settings["leave_out"]
-    if left_out != list(range(len(left_out))):
-        raise ValueError(f"expected leave_out to be the lowest layers in order, got {left_out}")
     coupling, reduction = settings["inv_adapter"], settings["inv_adapter_reduction_factor"]
     if coupling not in (None, "nice"):
         raise ValueError(f"expected inv_adapter to be 'nice', got {coupling!r}")
@@ -289,6 +321,19 @@ def _config(description: Mapping[str, Any]) -> AdapterConfig:
             "invertible": coupling is not None,
         }
     )
+
+
+def _one_reduction(value: object, layers: range) -> object:
+    """The reduction factor of all these layers, where the library has one by the layer's number or `default`.
+
+    Raises ValueError for layers of different ones.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    of_layers = [value.get(str(layer), value.get("default")) for layer in layers]
+    if any(other != of_layers[0] for other in of_layers):
+        raise ValueError(f"expected one reduction_factor for all layers, got {dict(value)}")
+    return of_layers[0]
 
 
 # -- tensors -----------------------------------------------------------------------------------------------------------
@@ -379,14 +424,21 @@ def _whole(path: Path, description: Mapping[str, Any], key: str) -> int:
     return value
 
 
+def files_of(folder: Path, kind: SavedKind) -> tuple[Path, Path]:
+    """The description and the weights that the library saved in a folder; of two files of weights the safe one."""
+    safe, other = (folder / name for name in _WEIGHTS[kind])
+    return folder / _DESCRIPTION[kind], other if other.exists() and not safe.exists() else safe
+
+
 def _read_weights(folder: Path, kind: SavedKind) -> tuple[Path, dict[str, Tensor]]:
     """The file that was read, and its tensors by the names that a body without a head would give them today."""
-    safe, other = (folder / name for name in _WEIGHTS[kind])
-    path = other if other.exists() and not safe.exists() else safe
+    _, path = files_of(folder, kind)
     try:
-        found = load_file(path) if path == safe else torch.load(path, map_location="cpu", weights_only=True)
+        safe = path.suffix == ".safetensors"
+        found = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} lacks the {kind}'s weights: expected {safe.name} or {other.name}") from error
+        names = " or ".join(_WEIGHTS[kind])
+        raise CheckpointError(f"{folder} lacks the {kind}'s weights: expected {names}") from error
     except Exception as error:  # torch.load does not say what a torn file makes it raise
         raise CheckpointError(
             f"{path} cannot be read as tensors alone ({type(error).__name__}); save the {kind} with the library again"

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FoldedFusion, FusionWeights, check_fusion
 from polyglance.adapters.modules import Adapter, AdditiveCoupling, stacked
 from polyglance.adapters.source import AdapterShape, unknown_adapter, unknown_fusion
-from polyglance.errors import ConfigurationError
+from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.kernels.grouped import Bottlenecks
 
 
@@ -40,7 +41,7 @@ class AdapterBank:
             raise ConfigurationError(f"expected room for one resident adapter or more, got {resident}")
         self.width, self.layers, self.resident = width, layers, resident
         self.dtype, self.device = dtype, torch.device(device)
-        self._kept: dict[str, Adapter | Path] = {}
+        self._kept: dict[str, Adapter | _InFolder] = {}
         self._configs: dict[str, AdapterConfig] = {}
         self._fusions: dict[tuple[str, ...], FusionWeights | FoldedWeights] = {}
         self._folded: dict[tuple[tuple[str, ...], tuple[str, ...], int, Place], FoldedFusion] = {}
@@ -63,19 +64,24 @@ class AdapterBank:
     def add(self, name: str, adapter: Adapter | Path) -> None:
         """Registers an adapter, or the one in a folder, in place of one with this name.
 
+        A folder is read again whenever its adapter becomes resident. When its files have changed since they were
+        registered, that raises CheckpointError: add the adapter again.
+
         Raises CheckpointError or ConfigurationError for one that does not fit the body; the bank stays as it was.
         """
+        kept: Adapter | _InFolder
         if isinstance(adapter, Path):
-            config = load_adapter(adapter, self.width, self.layers).adapter.config
+            loaded = load_adapter(adapter, self.width, self.layers)
+            kept, config = _InFolder(adapter, loaded.fingerprint), loaded.adapter.config
         elif (adapter.width, adapter.layers) != (self.width, self.layers):
             raise ConfigurationError(
                 f"expected an adapter for {self.layers} layers of width {self.width}, "
                 f"got {name!r} for {adapter.layers} of width {adapter.width}"
             )
         else:
-            config = adapter.config
+            kept, config = adapter, adapter.config
         self._release(name)
-        self._kept[name], self._configs[name] = adapter, config
+        self._kept[name], self._configs[name] = kept, config
 
     def remove(self, name: str) -> None:
         """Forgets an adapter and the fusions that it is part of."""
@@ -227,7 +233,23 @@ class AdapterBank:
 
     def _adapter(self, name: str) -> Adapter:
         kept = self._kept[name]
-        return load_adapter(kept, self.width, self.layers).adapter if isinstance(kept, Path) else kept
+        if isinstance(kept, Adapter):
+            return kept
+        loaded = load_adapter(kept.folder, self.width, self.layers)
+        if loaded.fingerprint != kept.fingerprint:
+            raise CheckpointError(
+                f"{kept.folder} holds another adapter than when {name!r} was added ({loaded.fingerprint}, it was "
+                f"{kept.fingerprint}): add it again"
+            )
+        return loaded.adapter
+
+
+@dataclass(frozen=True)
+class _InFolder:
+    """An adapter that is read when it becomes resident, and the hash of its files when it was registered."""
+
+    folder: Path
+    fingerprint: str
 
 
 class _Table:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from polyglance.adapters.adapterhub import Form, files_of, read_adapter, read_fusion
 from polyglance.adapters.checkpoint import SavedKind, load_adapter, load_folded, load_fusion
 from polyglance.adapters.config import Placement
 from polyglance.adapters.folded import FoldedWeights
@@ -18,12 +19,14 @@ from polyglance.errors import CheckpointError
 class AdapterFacts:
     """An adapter or a fusion in a folder.
 
-    kind: `folded` is a fusion with what it needs of its adapters. name: of a fusion those of its adapters, with commas
-    between. placement: of the adapters in it. fingerprint: a hash of its files. bytes: of them.
+    kind: `folded` is a fusion with what it needs of its adapters. form: `adapters` is that of the `adapters` library.
+    name: a fusion has the names of its adapters, with commas between. placement: of the adapters in it.
+    fingerprint: a hash of its files. bytes: the size of its files.
     settings: an adapter's configuration; a fusion's places, and the adapters that each layer keeps.
     """
 
     kind: SavedKind
+    form: Form
     name: str
     folder: str
     placement: Placement | None
@@ -52,14 +55,17 @@ class Catalogue:
 
 
 def catalogue(folder: Path) -> Catalogue:
-    """All adapters and fusions in a folder and below it. Raises CheckpointError where there is no folder."""
+    """All adapters and fusions in a folder and below it, those of the `adapters` library as well.
+
+    Raises CheckpointError where there is no folder.
+    """
     if not folder.is_dir():
         raise CheckpointError(f"expected a folder with adapters, there is none at {folder}")
     found, failed = [], []
-    places = [(path, kind) for kind in _FACTS for path in folder.rglob(f"{kind}.json")]
-    for path, of_kind in sorted(places):
+    places = [(path, *saved) for saved in _FACTS for path in folder.rglob(_files(Path(), *saved)[0].name)]
+    for path, form, kind in sorted(places):
         try:
-            found.append(_facts(path.parent, of_kind))
+            found.append(_facts(path.parent, form, kind))
         except CheckpointError as error:
             failed.append(FailedAdapter(str(path.parent), str(error)))
     return Catalogue(tuple(found), tuple(failed))
@@ -67,14 +73,22 @@ def catalogue(folder: Path) -> Catalogue:
 
 def facts_of(folder: Path) -> AdapterFacts:
     """Of the adapter or the fusion in a folder. Raises CheckpointError where there is neither."""
-    return _facts(folder, next((kind for kind in _FACTS if (folder / f"{kind}.json").exists()), "adapter"))
+    saved = (saved for saved in _FACTS if _files(folder, *saved)[0].exists())
+    return _facts(folder, *next(saved, ("polyglance", "adapter")))
 
 
-def _facts(folder: Path, kind: SavedKind) -> AdapterFacts:
-    name, placement, module, settings = _FACTS[kind](folder)
-    content = [(folder / f"{kind}.{ending}").read_bytes() for ending in ("json", "safetensors")]
+def _files(folder: Path, form: Form, kind: SavedKind) -> tuple[Path, Path]:
+    """The description and the weights."""
+    ours = (folder / f"{kind}.json", folder / f"{kind}.safetensors")
+    return ours if form == "polyglance" else files_of(folder, kind)
+
+
+def _facts(folder: Path, form: Form, kind: SavedKind) -> AdapterFacts:
+    name, placement, module, settings = _FACTS[form, kind](folder)
+    content = [path.read_bytes() for path in _files(folder, form, kind)]
     return AdapterFacts(
         kind,
+        form,
         name,
         str(folder),
         placement,
@@ -87,24 +101,33 @@ def _facts(folder: Path, kind: SavedKind) -> AdapterFacts:
     )
 
 
-Parts = tuple[str, Placement | None, Adapter | FusionWeights | FoldedWeights, Mapping[str, Any]]
+_Found = tuple[str, Placement | None, Adapter | FusionWeights | FoldedWeights, Mapping[str, Any]]
+"""The name, the placement, what holds the weights, and the settings."""
 
 
-def _adapter(folder: Path) -> Parts:
-    loaded = load_adapter(folder)
-    config = loaded.adapter.config
-    return loaded.name, config.placement, loaded.adapter, config.to_dict()
+def _of_adapter(name: str, adapter: Adapter) -> _Found:
+    return name, adapter.config.placement, adapter, adapter.config.to_dict()
 
 
-def _fusion(folder: Path) -> Parts:
-    fusion = load_fusion(folder).fusion
+def _of_fusion(fusion: FusionWeights) -> _Found:
     return ",".join(fusion.names), None, fusion, {"places": fusion.places, "kept": fusion.kept}
 
 
-def _folded(folder: Path) -> Parts:
+def _adapter(folder: Path) -> _Found:
+    loaded = load_adapter(folder)
+    return _of_adapter(loaded.name, loaded.adapter)
+
+
+def _folded(folder: Path) -> _Found:
     fusion = load_folded(folder)
     config = next(iter(fusion.configs.values()))
     return ",".join(fusion.names), config.placement, fusion, {"places": fusion.places, "kept": fusion.kept}
 
 
-_FACTS: Final[dict[SavedKind, Callable[[Path], Parts]]] = {"adapter": _adapter, "fusion": _fusion, "folded": _folded}
+_FACTS: Final[dict[tuple[Form, SavedKind], Callable[[Path], _Found]]] = {
+    ("polyglance", "adapter"): _adapter,
+    ("polyglance", "fusion"): lambda folder: _of_fusion(load_fusion(folder).fusion),
+    ("polyglance", "folded"): _folded,
+    ("adapters", "adapter"): lambda folder: _of_adapter(*read_adapter(folder)),
+    ("adapters", "fusion"): lambda folder: _of_fusion(read_fusion(folder)),
+}

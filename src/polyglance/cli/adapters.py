@@ -22,7 +22,7 @@ def list_adapters(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to look, with all its subfolders.")],
     as_json: Json = False,
 ) -> None:
-    """List the adapters and fusions in a folder.
+    """List the adapters and fusions in a folder, also those that the adapters library (AdapterHub) saved.
 
     \b
     Example:
@@ -38,10 +38,11 @@ def list_adapters(
     for failed in listed.failed:
         output.print(f"failed: {file_name(failed.folder)}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
     numbers = ["layers", "width", "parameters", "size"]
-    shown = table("name", "kind", "placement", *numbers, "folder", numbers=numbers)
+    shown = table("name", "kind", "form", *numbers, "folder", numbers=numbers)
     for one in listed.found:
         counts = (str(one.layers), str(one.width), f"{one.parameters:,}", kilobytes(one.bytes))
-        shown.add_row(one_line(one.name), one.kind, one.placement or "", *counts, file_name(one.folder))
+        where = str(Path(one.folder).relative_to(folder))
+        shown.add_row(one_line(one.name), one.kind, one.form, *counts, one_line(where))
     output.print(shown if listed.found else "nothing found: no folder here holds an adapter or a fusion")
 
 
@@ -77,7 +78,7 @@ def convert(
     """Convert an adapter or a fusion between polyglance and the adapters library (AdapterHub).
 
     What the library saved is written for polyglance, what polyglance saved is written for the library. A setting that
-    the other does not have is an error.
+    the other does not have is an error. A prediction head is not converted; what was left out is named.
 
     \b
     Example:
@@ -85,12 +86,14 @@ def convert(
     """
     from polyglance.adapters.adapterhub import convert
 
-    kind, form = convert(source, target)
+    done = convert(source, target)
     if as_json:
-        print_json({"kind": kind, "form": form, "folder": str(target)})
-    else:
-        reader = "the adapters library" if form == "adapters" else "polyglance"
-        print(f"{kind} for {reader} written to {one_line(str(target))}")
+        print_json({**asdict(done), "folder": str(target)})
+        return
+    reader = "the adapters library" if done.form == "adapters" else "polyglance"
+    print(f"{done.kind} for {reader} written to {one_line(str(target))}")
+    if done.left_out:
+        print(f"not converted, for the other form has no place for it: {one_line(', '.join(done.left_out))}")
 
 
 @app.command()
