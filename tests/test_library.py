@@ -458,15 +458,15 @@ def test_a_search_needs_no_picture(library: Library, photos: Path, model: Colour
 
 
 def test_reranking_can_be_left_out(library: Library):
-    assert all(result.rerank_score is None for result in library.search("red", rerank=False).results)
-    assert all(result.rerank_score is not None for result in library.search("red").results)
+    assert all(result.score is None for result in library.search("red", rerank=False).results)
+    assert all(result.score is not None for result in library.search("red").results)
 
 
 def test_a_model_that_was_not_trained_to_match_retrieves_alone(tmp_path: Path, photos: Path):
     library = Library.open(tmp_path / "library", ColourModel(tasks=("embed",)))
     library.add([photos])
     assert not library.reranks
-    assert [result.rerank_score for result in library.search("red left").results] == [None] * 3
+    assert [result.score for result in library.search("red left").results] == [None] * 3
     with pytest.raises(ConfigurationError, match="trained to match, got colours, which was trained to embed"):
         library.search("red", budget_ms=50)
     with pytest.raises(ConfigurationError, match="expected reranking with min_score"):
@@ -492,13 +492,13 @@ def test_another_reranker_opens_the_candidates_and_has_the_last_word(tmp_path: P
     assert (response.model, response.reranker) == ("colours", "judge")
     found = response.results
     assert [Path(result.path).name for result in found] == ["blue.png", "mixed.png", "red.png"]
-    assert found[0].rerank_score == found[1].rerank_score > found[2].rerank_score
+    assert found[0].score == found[1].score > found[2].score
     (photos / "red.png").unlink()  # what cannot be looked at follows as it was retrieved
     write(photos / "sub" / "mixed.png", "blue", "red")
     again = library.search(Query.text("blue right") - 0.5 * Query.picture(photos / "sub" / "mixed.png")).results
     assert [Path(result.path).name for result in again] == ["blue.png", "mixed.png", "red.png"]
-    assert again[0].rerank_score > again[1].rerank_score
-    assert again[2].rerank_score is None
+    assert again[0].score > again[1].score
+    assert again[2].score is None
     with pytest.raises(ConfigurationError, match="another reranks"):
         library.search("blue", budget_ms=50)
 
@@ -595,7 +595,7 @@ def test_a_budget_picks_candidates_by_what_was_measured_once(tmp_path: Path, pho
     before = model.seconds
     response = library.search("red", budget_ms=3.1)
     assert response.picked == Picked(2, 0, 3.0)
-    assert [result.rerank_score is None for result in response.results] == [False, False, True]
+    assert [result.score is None for result in response.results] == [False, False, True]
     assert model.seconds - before == pytest.approx(0.003)
     assert library.search("red", budget_ms=2.6).picked == Picked(0, 0, 2.5)
     assert library.search("red").picked is None
@@ -615,7 +615,7 @@ def test_a_budget_picks_a_depth_that_the_model_allows_and_matches_at_it(tmp_path
     assert tight.picked == Picked(4, 2, 3.1)
     wide = library.search("blue left", budget_ms=1e3)
     assert wide.picked == Picked(100, 0, 27.5)
-    scores = [{one.path: one.rerank_score for one in found.results} for found in (tight, wide)]
+    scores = [{one.path: one.score for one in found.results} for found in (tight, wide)]
     mixed = str(photos / "sub" / "mixed.png")
     assert scores[0][mixed] > scores[1][mixed]
 
@@ -665,7 +665,7 @@ def test_a_picture_finds_its_texts(library: Library, photos: Path, captions: Pat
     response = library.search_texts(Query.picture(photos / "sub" / "mixed.png"))
     assert response.results[0].text == "red left"
     assert response.results[0].source == str(captions)
-    assert response.results[0].rerank_score is not None
+    assert response.results[0].score is not None
     assert set(found_texts(library, "blue")[:2]) == {"blue", "blue left"}
     assert len(library) == 3
     assert library.search("red").results[0].path == str(photos / "red.png")
@@ -692,7 +692,7 @@ def test_pictures_and_texts_leave_each_others_states_alone(library: Library, pho
     say(captions, "red")
     library.add_texts(captions)
     assert len(library._database.states.ids()) == 2 + 1
-    assert library.search("red").results[0].rerank_score is not None
+    assert library.search("red").results[0].score is not None
     assert found_texts(library, Query.picture(photos / "blue.png")) == ["red"]
 
 
@@ -747,7 +747,7 @@ def test_a_library_of_the_real_family_holds_texts(tmp_path: Path, photos: Path, 
     library.add([photos])
     library.add_texts(captions)
     for query in (Query.picture(photos / "red.png"), Query.picture((photos / "red.png").read_bytes())):
-        scores = [result.rerank_score for result in library.search_texts(query).results]
+        scores = [result.score for result in library.search_texts(query).results]
         assert len(scores) == 4
         assert None not in scores
 

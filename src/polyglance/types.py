@@ -30,12 +30,16 @@ class StoredStates:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """One picture found. `rank` counts from 1; `score` orders; `rerank_score` is None where nothing was reranked."""
+    """One picture found.
+
+    rank: the order of the results, from 1. score: the probability that the picture fits the query, as the reranker judges
+    it; None for a picture that was only retrieved. retrieval_score: the cosine of the picture's vector and the query's.
+    Pictures with a score come first, in its order; those without one follow in the order of their cosines.
+    """
 
     path: str
-    score: float
+    score: float | None
     retrieval_score: float
-    rerank_score: float | None
     rank: int
 
 
@@ -46,9 +50,8 @@ class TextResult:
     text: str
     language: str
     source: str
-    score: float
+    score: float | None
     retrieval_score: float
-    rerank_score: float | None
     rank: int
 
 

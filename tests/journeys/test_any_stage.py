@@ -36,11 +36,11 @@ def test_blip_indexes_retrieves_and_reranks(folder: Path) -> None:
     library = str(folder / "of-blip")
     assert here("index", str(folder / "pictures"), "--library", library, "--model", str(folder / "blip"))["added"] == 4
     found = here("search", "a red star", "--library", library)["results"]
-    scores = [one["rerank_score"] for one in found]
+    scores = [one["score"] for one in found]
     assert scores == sorted(scores, reverse=True)
     again = here("search", "a red star", "--library", library, "--reranker", str(folder / "blip"))["results"]
     assert [one["path"] for one in again] == [one["path"] for one in found]
-    from_pixels = [one["rerank_score"] for one in again]
+    from_pixels = [one["score"] for one in again]
     assert from_pixels == pytest.approx(scores, abs=0.02), "stored states give what pixels give, but for 8 bits"
 
 
@@ -50,9 +50,9 @@ def test_one_model_retrieves_and_another_reranks(folder: Path, tmp_path: Path, r
     made = here("index", str(folder / "pictures"), "--library", library, "--model", f"st:{folder / 'embeds' / 'st'}")
     assert made["added"] == 4
     plain = here("search", "a red star", "--library", library)["results"]
-    assert all(one["rerank_score"] is None for one in plain)
+    assert all(one["score"] is None for one in plain)
     found = here("search", "a red star", "--library", library, "--reranker", reranker.format(folder))["results"]
-    scores = [one["rerank_score"] for one in found]
+    scores = [one["score"] for one in found]
     assert scores == sorted(scores, reverse=True)
     assert {one["path"]: one["retrieval_score"] for one in found} == {
         one["path"]: one["retrieval_score"] for one in plain

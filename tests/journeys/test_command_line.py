@@ -79,9 +79,7 @@ def test_search_finds_pictures_in_json(indexed):
     assert (ended.status, ended.errors) == (0, "")
     assert list(ended.json) == ["query", "language", "model", "results", "milliseconds", "picked", "reranker"]
     assert list(ended.json["milliseconds"]) == ["text", "retrieve", "rerank", "total"]
-    assert [list(result) for result in ended.json["results"]] == [
-        ["path", "score", "retrieval_score", "rerank_score", "rank"]
-    ] * 3
+    assert [list(result) for result in ended.json["results"]] == [["path", "score", "retrieval_score", "rank"]] * 3
     assert [result["rank"] for result in ended.json["results"]] == [1, 2, 3]
     scores = [result["score"] for result in ended.json["results"]]
     assert scores == sorted(scores, reverse=True)
@@ -90,7 +88,7 @@ def test_search_finds_pictures_in_json(indexed):
 
 def test_search_without_reranking(indexed):
     ended = polyglance("search", "a red star", "--library", "library", "--no-rerank", "--json", cwd=indexed)
-    assert [result["rerank_score"] for result in ended.json["results"]] == [None] * len(COLOURS)
+    assert [result["score"] for result in ended.json["results"]] == [None] * len(COLOURS)
 
 
 def test_search_by_a_picture_and_with_words(indexed):
@@ -99,10 +97,10 @@ def test_search_by_a_picture_and_with_words(indexed):
     assert (ended.status, ended.errors) == (0, "")
     assert ended.json["query"] == "[red.png]"
     assert Path(ended.json["results"][0]["path"]).name == "red.png"
-    assert ended.json["results"][0]["rerank_score"] is None
+    assert ended.json["results"][0]["score"] is None
     ended = polyglance(*search, "a star", "--image", "pictures/red.png", "--without", "at night", cwd=indexed)
     assert ended.json["query"] == '"a star" + [red.png] - "at night"'
-    assert None not in [result["rerank_score"] for result in ended.json["results"]]
+    assert None not in [result["score"] for result in ended.json["results"]]
     assert_refused(polyglance(*search, "--image", "pictures/nowhere.png", cwd=indexed), "nowhere.png", "no such file")
     assert_refused(polyglance(*search, "a star", "--without", " ", cwd=indexed), "at least one word")
     nothing = polyglance(*search, "--without", "at night", cwd=indexed)
@@ -140,9 +138,9 @@ def test_texts_are_indexed_and_found_by_a_picture(model, tmp_path):
     assert [(Path(one["path"]).name, one["line"]) for one in ended.json["texts"]["failed"]] == [("texts.txt", 3)]
     search = ("search", "--image", "pictures/red.png", "--texts", "--library", "library")
     found = polyglance(*search, "--json", cwd=tmp_path).json["results"]
-    assert list(found[0]) == ["text", "language", "source", "score", "retrieval_score", "rerank_score", "rank"]
+    assert list(found[0]) == ["text", "language", "source", "score", "retrieval_score", "rank"]
     assert len(found) == 2
-    assert None not in [result["rerank_score"] for result in found]
+    assert None not in [result["score"] for result in found]
     shown = polyglance(*search, cwd=tmp_path).output
     assert "a red star" in shown
     assert "\x1b" not in shown

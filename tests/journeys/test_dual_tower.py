@@ -38,7 +38,7 @@ def test_towers_search_at_once_and_rerank_when_trained(folder: Path) -> None:
 
     assert here("search", "a red star", *library).stdout.count("was not trained to match") == 1
     found = json.loads(here("search", "a red star", *library, "--json").stdout)["results"]
-    assert [one["rerank_score"] for one in found] == [None] * 4
+    assert [one["score"] for one in found] == [None] * 4
     shown = json.loads(here("search", "--image", folder / "pictures" / "2.png", *library, "--json").stdout)["results"]
     assert shown[0]["path"].endswith("2.png")
     assert shown[0]["retrieval_score"] == pytest.approx(1, abs=1e-2)
@@ -52,6 +52,6 @@ def test_towers_search_at_once_and_rerank_when_trained(folder: Path) -> None:
     assert here("index", folder / "pictures", *anew, "--model", mine).exit_code == 0
     found = json.loads(here("search", "a red star", *anew, "--json").stdout)["results"]
     assert len(found) == 4
-    assert all(one["rerank_score"] is not None for one in found)
+    assert all(one["score"] is not None for one in found)
     refused = polyglance("train", "retrieval", *data, "--mode", "twin", "--output", folder / "twin")
     assert (refused.status, refused.output) == (1, "")

@@ -54,7 +54,7 @@ def test_a_checkpoint_becomes_a_model_that_searches(folder: Path, write, more) -
     here("index", str(folder / "pictures"), "--library", library, "--model", trained)
     found = json.loads(here("search", "a star on a red plate", "--library", library, "--json"))["results"]
     assert len(found) == 4
-    assert all(one["rerank_score"] is not None for one in found)
+    assert all(one["score"] is not None for one in found)
 
 
 def test_a_model_of_regions_is_trained_searched_by_and_asked(folder: Path) -> None:

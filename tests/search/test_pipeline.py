@@ -76,8 +76,7 @@ def test_retrieval_alone_orders_by_cosine(mixed: SearchPipeline):
     assert [result.rank for result in response.results] == [1, 2, 3, 4]
     assert response.results[1].retrieval_score == pytest.approx(math.sqrt(0.5), abs=1e-2)
     for result in response.results:
-        assert result.score == result.retrieval_score
-        assert result.rerank_score is None
+        assert result.score is None
 
 
 def test_reranking_sees_what_the_vectors_do_not(mixed: SearchPipeline):
@@ -86,20 +85,19 @@ def test_reranking_sees_what_the_vectors_do_not(mixed: SearchPipeline):
 
 
 def test_reranked_scores_are_probabilities_best_first(mixed: SearchPipeline):
-    scores = [result.rerank_score for result in mixed.search("red left").results]
+    scores = [result.score for result in mixed.search("red left").results]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-2)
     assert scores[-1] == pytest.approx(1 / (1 + math.exp(4)), abs=1e-2)
-    assert [result.score for result in mixed.search("red left").results] == scores
 
 
 def test_what_is_not_reranked_follows_in_the_order_of_retrieval(mixed: SearchPipeline):
     response = mixed.search("blue left red right", candidates=2)
     assert paths(response) == ["blue-red", "red-blue", "red-red", "green"]
-    assert [result.rerank_score is None for result in response.results] == [False, False, True, True]
+    assert [result.score is None for result in response.results] == [False, False, True, True]
     response = mixed.search("red left", candidates=0)
     assert paths(response) == ["red-red", "blue-red", "red-blue", "green"]
-    assert [result.score for result in response.results] == [result.retrieval_score for result in response.results]
+    assert [result.score for result in response.results] == [None] * 4
 
 
 def test_more_candidates_than_results_are_weighed(mixed: SearchPipeline):
@@ -155,8 +153,8 @@ def png(image: Image.Image) -> bytes:
 def test_a_picture_finds_what_looks_like_it_and_is_not_reranked(mixed: SearchPipeline):
     response = mixed.search(Query.picture(png(picture("green", "green"))))
     assert paths(response)[0] == "green"
-    assert response.results[0].score == pytest.approx(1, abs=1e-3)
-    assert all(result.rerank_score is None for result in response.results)
+    assert response.results[0].retrieval_score == pytest.approx(1, abs=1e-3)
+    assert all(result.score is None for result in response.results)
 
 
 def test_a_text_is_added_to_a_picture(mixed: SearchPipeline):
@@ -230,7 +228,7 @@ def test_a_picture_finds_its_texts_and_they_are_reranked(texts: SearchPipeline):
     response = texts.search(Query.picture(png(picture("white", "red"))))
     assert (response.results[0].text, response.results[0].source) == ("red right", "/a.txt")
     assert sorted(result.text for result in response.results) == ["blue", "green", "red left", "red right"]
-    assert response.results[0].rerank_score == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-2)
+    assert response.results[0].score == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-2)
     alone = texts.search(Query.picture(png(picture("white", "red"))), rerank=False)
     assert [result.text for result in alone.results[:2]] == ["red left", "red right"]
 
@@ -238,6 +236,7 @@ def test_a_picture_finds_its_texts_and_they_are_reranked(texts: SearchPipeline):
 def test_the_match_of_a_text_and_a_picture_is_the_same_from_either_side(texts: SearchPipeline):
     shown = picture("red", "blue")
     by_picture = {result.text: result.score for result in texts.search(Query.picture(png(shown))).results}
+    assert len(by_picture) == 4
     for text, score in by_picture.items():
         assert pipeline({"shown": shown}).search(text).results[0].score == pytest.approx(score, abs=1e-3)
 
@@ -245,12 +244,12 @@ def test_the_match_of_a_text_and_a_picture_is_the_same_from_either_side(texts: S
 def test_a_text_finds_texts_by_their_vectors_alone(texts: SearchPipeline):
     response = texts.search("blue")
     assert response.results[0].text == "blue"
-    assert all(result.rerank_score is None for result in response.results)
+    assert all(result.score is None for result in response.results)
 
 
 def test_a_sum_among_texts_is_matched_by_its_pictures(texts: SearchPipeline):
     shown = Query.picture(png(picture("white", "red")))
     both = texts.search(shown + 1e-6 * Query.text("red left"))
     assert [result.text for result in both.results] == [result.text for result in texts.search(shown).results]
-    assert None not in [result.rerank_score for result in both.results]
+    assert None not in [result.score for result in both.results]
     assert texts.search(shown - 4 * Query.text("red")).results[0].text != "red right"

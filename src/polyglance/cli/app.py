@@ -354,15 +354,16 @@ def show_search(
 
     output = console()
     columns = ["picture"] if what == "pictures" else ["text", "source"]
-    found = table("#", *columns, "score", "reranked", "retrieved", numbers=["#", "reranked", "retrieved"])
+    judged = ["", "score"] if any(result.score is not None for result in response.results) else []
+    found = table("#", *columns, *judged, "cosine", numbers=["#", "score", "cosine"])
     for result in response.results:
-        reranked = "" if result.rerank_score is None else f"{result.rerank_score:.3f}"
+        score = [""] * len(judged) if result.score is None else [bar(result.score), f"{result.score:.3f}"]
         shown = (
             [file_name(result.path)]
             if isinstance(result, SearchResult)
             else [one_line(result.text), file_name(result.source)]
         )
-        found.add_row(str(result.rank), *shown, bar(result.score), reranked, f"{result.retrieval_score:.3f}")
+        found.add_row(str(result.rank), *shown, *score, f"{result.retrieval_score:.3f}")
     wanted = "" if min_score is None else f" that fit with a probability of {min_score:g}"
     output.print(found if response.results else f"nothing found: the library holds no {what}{wanted}")
     output.print(f"{response.model}, {response.language}: {times(response.milliseconds)}", style="dim")

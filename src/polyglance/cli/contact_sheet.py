@@ -33,8 +33,8 @@ class SheetRow:
     language: str
     query: str
     meaning: str
-    pictures: Sequence[tuple[Path, float]]
-    """Best first, each with its score."""
+    pictures: Sequence[tuple[Path, float | None]]
+    """Best first, each with the probability that it fits, or None where nothing judged it."""
     expected: Path
     """The picture that was looked for; it gets a green frame."""
 
@@ -76,7 +76,8 @@ def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, x: i
         sheet.paste(_thumbnail(picture), (left, top))
         if right:
             draw.rectangle((left - 3, top - 3, left + SIDE + 2, top + SIDE + 2), outline=RIGHT, width=3)
-        draw.text((left, top + SIDE + 4), f"{rank}   {score:.3f}", RIGHT if right else FAINT, small)
+        judged = "" if score is None else f"   {score:.3f}"
+        draw.text((left, top + SIDE + 4), f"{rank}{judged}", RIGHT if right else FAINT, small)
 
 
 @cache

@@ -20,15 +20,14 @@ class SearchPipeline(Generic[AnyFacts, Result]):
     """One model in both stages, reading the query once for both of them ("joint" of arXiv:2103.11920); or one to
     retrieve, and another reranker ("separate").
 
-    items: what is searched, of one modality. result: makes what is given of an item's facts, its score, retrieval
-    score, rerank score and rank. read_picture: the states of a picture of the query. reranker: where it is not the
-    model.
+    items: what is searched, of one modality. result: makes a result of an item's facts, its score, its retrieval score
+    and its rank. read_picture: the states of a picture of the query. reranker: where it is not the model.
     """
 
     model: JointModel
     items: VectorStore[AnyFacts]
     modality: Modality
-    result: Callable[[AnyFacts, float, float, float | None, int], Result]
+    result: Callable[[AnyFacts, float | None, float, int], Result]
     states: StateStore
     read_picture: Callable[[PictureSource], TokenStates]
     reranker: Reranker[AnyFacts] | None = None
@@ -64,20 +63,17 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         chosen = hits[:candidates] if rerank else []
         reranker = self.reranker or StateReranker[AnyFacts](self.model, self.states, self.modality, depth)
         ranked = reranker.rerank(terms, chosen)
-        found: list[tuple[Hit[AnyFacts], float, float | None]] = [(hit, score, score) for hit, score in ranked]
         judged = {hit.facts.key for hit, _ in ranked}
-        found += [(hit, hit.score, None) for hit in hits if hit.facts.key not in judged]
+        found: list[tuple[Hit[AnyFacts], float | None]] = [(hit, score) for hit, score in ranked]
+        found += [(hit, None) for hit in hits if hit.facts.key not in judged]
         if min_score is not None:
-            found = [(hit, score, fits) for hit, score, fits in found if fits is not None and fits >= min_score]
+            found = [(hit, score) for hit, score in found if score is not None and score >= min_score]
         ended = perf_counter()
         return SearchResponse(
             str(query),
             language,
             self.model.name,
-            [
-                self.result(hit.facts, score, hit.score, reranked, rank)
-                for rank, (hit, score, reranked) in enumerate(found[:k], 1)
-            ],
+            [self.result(hit.facts, score, hit.score, rank) for rank, (hit, score) in enumerate(found[:k], 1)],
             {
                 "text": 1000 * (read - started),
                 "retrieve": 1000 * (retrieved - read),
@@ -99,11 +95,9 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         ]
 
 
-def picture_result(
-    facts: PictureFacts, score: float, retrieved: float, reranked: float | None, rank: int
-) -> SearchResult:
-    return SearchResult(facts.path, score, retrieved, reranked, rank)
+def picture_result(facts: PictureFacts, score: float | None, retrieved: float, rank: int) -> SearchResult:
+    return SearchResult(facts.path, score, retrieved, rank)
 
 
-def text_result(facts: TextFacts, score: float, retrieved: float, reranked: float | None, rank: int) -> TextResult:
-    return TextResult(facts.text, facts.language, facts.source, score, retrieved, reranked, rank)
+def text_result(facts: TextFacts, score: float | None, retrieved: float, rank: int) -> TextResult:
+    return TextResult(facts.text, facts.language, facts.source, score, retrieved, rank)

@@ -12,7 +12,7 @@ from polyglance.data.images import decode
 from polyglance.errors import PictureError
 from polyglance.models.protocol import JointModel, PairScorer
 from polyglance.nn.states import TokenStates
-from polyglance.search.terms import ReadTerm, like, log_odds
+from polyglance.search.terms import ReadTerm, like, log_odds, probabilities
 from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, StateStore
 from polyglance.types import Modality
 
@@ -48,7 +48,7 @@ class StateReranker(Generic[AnyFacts]):
             items = TokenStates.load(
                 self.states.get([hit.facts.content for hit in some]), self.modality, read.dtype, str(read.device)
             )
-            scores += torch.sigmoid(log_odds(self.model, terms, items, self.depth)).tolist()
+            scores += probabilities(log_odds(self.model, terms, items, self.depth))
         return sorted(zip(hits, scores, strict=True), key=lambda pair: -pair[1])
 
 
@@ -86,7 +86,7 @@ class PixelReranker:
                 items = TokenStates.load(self.states.get([hit.facts.content for hit in hits]), "image")
                 odds = like(self.model.embed(items), self.model.embed(term.states)[0])
             total += term.weight * odds.float().cpu()
-        return list(zip(hits, torch.sigmoid(total).tolist(), strict=True))
+        return list(zip(hits, probabilities(total), strict=True))
 
 
 def _opened(path: str) -> Image | None:

@@ -48,6 +48,11 @@ def like(items: Float[Tensor, "items dim"], term: Float[Tensor, " dim"]) -> Floa
     return torch.log((1 + cosines) / (1 - cosines))
 
 
+def probabilities(odds: Float[Tensor, " items"]) -> list[float]:
+    """Of log-odds, in float64: in float32, all that are above 17 would be 1."""
+    return torch.sigmoid(odds.double()).tolist()
+
+
 def log_odds(
     model: JointModel, terms: Sequence[ReadTerm], items: TokenStates, depth: int = 0
 ) -> Float[Tensor, " items"]:
