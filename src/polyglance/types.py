@@ -32,8 +32,8 @@ class StoredStates:
 class SearchResult:
     """One picture found.
 
-    rank: the order of the results, from 1. score: the probability that the picture fits the query, as the reranker judges
-    it; None for a picture that was only retrieved. retrieval_score: the cosine of the picture's vector and the query's.
+    rank: the order of the results, from 1. score: the probability that the picture fits the query, which the reranker
+    gives; None for a picture that was only retrieved. retrieval_score: the cosine of the vectors of picture and query.
     Pictures with a score come first, in its order; those without one follow in the order of their cosines.
     """
 

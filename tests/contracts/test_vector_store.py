@@ -102,6 +102,35 @@ def test_equal_scores_are_ordered_by_path(store: VectorStore[PictureFacts]):
         assert [hit.facts.path for hit in store.search(unit(1), 4)] == ["/a", "/b", "/c", "/d"]
 
 
+def test_equal_rows_at_the_limit_are_the_first_by_path(store: VectorStore[PictureFacts]):
+    names = [f"/{row:03}" for row in np.random.default_rng(1).permutation(200)]
+    put(store, *((facts(name), unit(1, 1, 1)) for name in names), (facts("/best"), unit(1)))
+    for _ in range(3):
+        assert [hit.facts.path for hit in store.search(unit(1), 4)] == ["/best", "/000", "/001", "/002"]
+
+
+def test_every_search_of_every_store_gives_the_same_hits(tmp_path: Path):
+    """Rows that are equal but for the last digits, in numbers at which products are computed in different ways."""
+    rng = np.random.default_rng(2)
+    vectors = np.tile(rng.normal(size=DIM), (999, 1)) + rng.normal(size=(999, DIM)) * 1e-7
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    rows = [facts(f"/{row}") for row in rng.permutation(999)]
+    memory, disk = MemoryVectorStore[PictureFacts](DIM), lance(tmp_path).pictures
+    memory.put(rows, vectors)
+    disk.put(rows[::-1], vectors[::-1])
+    for query in (unit(*rng.normal(size=DIM)), vectors[0]):
+        expected = memory.search(query, 50)
+        for _ in range(3):
+            assert disk.search(query, 50) == expected
+
+
+@pytest.mark.parametrize("limit", [3, 10**19])
+def test_more_may_be_asked_for_than_there_is(store: VectorStore[PictureFacts], limit: int):
+    put(store, *((facts(f"/{name}"), unit(1)) for name in "abc"))
+    for _ in range(3):
+        assert len(store.search(unit(1), limit)) == 3
+
+
 def test_what_is_removed_is_gone(store: VectorStore[PictureFacts]):
     put(store, *((facts(f"/{name}"), unit(1)) for name in "abc"))
     for _ in range(3):

@@ -17,12 +17,14 @@ class Retriever(Generic[AnyFacts]):
 
     def retrieve(self, vector: NDArray[np.float32], k: int) -> list[Hit[AnyFacts]]:
         """The k contents nearest to a vector, best first. Of rows with the same content the first key stands."""
-        limit = k
-        while True:
+        total = len(self.items)
+        limit = min(k, total)
+        while limit:
             hits = self.items.search(vector, limit)
             distinct: dict[str, Hit[AnyFacts]] = {}
             for hit in hits:
                 distinct.setdefault(hit.facts.content, hit)
-            if len(distinct) >= k or len(hits) < limit:
+            if len(distinct) >= k or limit == total:
                 return list(distinct.values())[:k]
-            limit *= 4
+            limit = min(4 * limit, total)
+        return []

@@ -35,6 +35,7 @@ from polyglance.errors import (
     reason_of,
 )
 from polyglance.store.memory import MemoryVectorStore
+from polyglance.store.nearest import ranked, within_reach
 from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, TextFacts, VectorStore
 from polyglance.types import StoredStates
 
@@ -45,6 +46,8 @@ _LOCK: Final = "writer.lock"
 _KEPT_VERSIONS: Final = timedelta(minutes=1)
 """How long another process may take for one look-up that began before a write."""
 _KEYS_A_FILTER: Final = 1000
+_SPARE: Final = 32
+"""Rows beyond those asked for that a scan takes along: those that tie with the last one are mostly among them."""
 ROWS_HELD: Final = 100_000
 """A table of more is scanned on the disk by every search."""
 _STATES_SCHEMA: Final = pa.schema(
@@ -238,15 +241,24 @@ class LanceVectorStore(Generic[AnyFacts]):
 
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
         with _reading(self._folder):
-            rows = self._rows()
-            found = rows.nearest(vector, limit) if rows else self._scan(vector, limit)
-        hits = [Hit(self._kind(**facts), score) for facts, score in found]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.facts.key))[:limit]
+            held = self._rows()
+            rows, vectors = held.nearest(vector, limit) if held else self._scan(vector, limit)
+        return ranked([self._kind(**row) for row in rows.to_pylist()], vectors, vector, limit)
 
-    def _scan(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[tuple[dict[str, Any], float]]:
-        query = cast("LanceVectorQueryBuilder", self._table.search(vector, vector_column_name="vector"))
-        rows = query.distance_type("dot").select([*self._columns, "_distance"]).limit(limit).to_list()
-        return [(row, 1 - row.pop("_distance")) for row in rows]
+    def _scan(
+        self, vector: Float32[np.ndarray, " dim"], limit: int
+    ) -> tuple[pa.Table, Float32[np.ndarray, "places dim"]]:
+        """Facts and vectors of all rows that may be among the `limit` nearest, found on the disk."""
+        total = len(self)
+        asked = min(limit + _SPARE, total)
+        while True:
+            query = cast("LanceVectorQueryBuilder", self._table.search(vector, vector_column_name="vector"))
+            chosen = query.distance_type("dot").select([*self._columns, "vector", "_distance"]).limit(max(1, asked))
+            rows = chosen.to_arrow()
+            places = within_reach(1 - rows["_distance"].to_numpy(), limit)
+            if len(places) < asked or asked >= total:  # none that ties with the last of them is left out
+                return rows.select(self._columns).take(places), _vectors(rows)[places]
+            asked *= 4
 
     def _rows(self) -> "_Rows | None":
         """The table in memory; None in the first search since it was written to, by this process or another, so that a
@@ -275,17 +287,15 @@ class _Rows:
 
     @classmethod
     def of(cls, version: int, table: pa.Table) -> "_Rows":
-        vectors = table["vector"].combine_chunks().flatten().to_numpy()
-        dim = table.schema.field("vector").type.list_size
-        held = torch.from_numpy(vectors.reshape(-1, dim).copy())
+        held = torch.from_numpy(_vectors(table).copy())
         return cls(version, table.drop_columns("vector").combine_chunks(), held)
 
-    def nearest(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[tuple[dict[str, Any], float]]:
-        """Facts and cosines of the `limit` nearest, in no order, and of all that are as near as the last of these."""
-        scores = (self.vectors @ torch.from_numpy(vector)).numpy()
-        least = np.partition(scores, -limit)[-limit] if limit < len(scores) else -np.inf
-        places = np.flatnonzero(scores >= least)
-        return list(zip(self.facts.take(places).to_pylist(), scores[places].tolist(), strict=True))
+    def nearest(
+        self, vector: Float32[np.ndarray, " dim"], limit: int
+    ) -> tuple[pa.Table, Float32[np.ndarray, "places dim"]]:
+        """Facts and vectors of all rows that may be among the `limit` nearest."""
+        places = within_reach((self.vectors @ torch.from_numpy(vector)).numpy(), limit)
+        return self.facts.take(places), self.vectors.numpy()[places]
 
 
 class LanceStateStore:
@@ -329,6 +339,11 @@ class LanceStateStore:
     def remove(self, ids: Collection[str]) -> None:
         with _writing(self._folder):
             _delete(self._table, "id", ids)
+
+
+def _vectors(table: pa.Table) -> Float32[np.ndarray, "rows dim"]:
+    vectors: Float32[np.ndarray, "rows dim"] = table["vector"].combine_chunks().flatten().to_numpy()
+    return vectors.reshape(-1, table.schema.field("vector").type.list_size)
 
 
 def _table_folder(folder: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from polyglance.errors import LibraryDamaged
+from polyglance.store.nearest import ranked, within_reach
 from polyglance.store.protocols import AnyFacts, Hit
 from polyglance.types import StoredStates
 
@@ -41,11 +42,9 @@ class MemoryVectorStore(Generic[AnyFacts]):
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
         if self._matrix is None:
             self._matrix = np.array([row for _, row in self._rows.values()], np.float32).reshape(-1, self._dim)
-        hits = [
-            Hit(facts, float(score))
-            for (facts, _), score in zip(self._rows.values(), self._matrix @ vector, strict=True)
-        ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.facts.key))[:limit]
+        facts = [row for row, _ in self._rows.values()]
+        places = within_reach(self._matrix @ vector, limit)
+        return ranked([facts[place] for place in places], self._matrix[places], vector, limit)
 
 
 class MemoryStateStore:

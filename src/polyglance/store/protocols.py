@@ -87,7 +87,8 @@ class VectorStore(Protocol[AnyFacts]):
         ...
 
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
-        """The `limit` nearest, best first; equal scores by key."""
+        """The `limit` nearest, best first; equal scores by key. limit: at least 1, and more than there are rows gives
+        all of them. The hits are the same to the last digit from every store, and in every search of one."""
         ...
 
 
