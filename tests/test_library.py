@@ -67,7 +67,8 @@ def library(tmp_path: Path, model: ColourModel, photos: Path) -> Library:
 
 def counts(report: IndexReport) -> dict[str, int]:
     named = {"added": report.added, "unchanged": report.unchanged, "moved": report.moved, "removed": report.removed}
-    return {name: count for name, count in {**named, "failed": len(report.failed)}.items() if count}
+    named |= {"away": sum(one.pictures for one in report.away), "failed": len(report.failed)}
+    return {name: count for name, count in named.items() if count}
 
 
 def names(library: Library) -> list[str]:
@@ -292,10 +293,9 @@ def test_an_empty_folder_adds_nothing(library: Library, tmp_path: Path):
     assert len(library) == 3
 
 
-def test_a_missing_folder_is_one_line_and_loses_nothing(library: Library, photos: Path):
-    shutil.rmtree(photos)
+def test_a_missing_folder_is_one_line_and_loses_nothing(library: Library, photos: Path, tmp_path: Path):
     with pytest.raises(DataError, match="does not exist"):
-        library.add([photos])
+        library.add([photos, tmp_path / "nowhere"])
     assert len(library) == 3
 
 
@@ -325,6 +325,139 @@ def test_a_name_that_is_no_utf8_is_failed_and_printable(library: Library, photos
     assert counts(report) == {"unchanged": 3, "failed": 1}
     assert report.failed[0].path.encode().endswith(b"udcff.png")
     assert "not valid UTF-8" in report.failed[0].reason
+
+
+# --- away, moved, passed over
+
+
+def away(report: IndexReport) -> dict[str, int]:
+    return {one.folder: one.pictures for one in report.away}
+
+
+def unmount(folder: Path) -> Path:
+    """The folder is empty afterwards; what it held lies where this says."""
+    drive = folder.with_name(f"{folder.name} of the drive")
+    folder.rename(drive)
+    folder.mkdir()
+    return drive
+
+
+def test_pictures_of_a_drive_that_is_not_mounted_stay_until_it_is_back(
+    library: Library, photos: Path, model: ColourModel
+):
+    drive = unmount(photos)
+    report = library.add([photos])
+    assert counts(report) == {"away": 3}
+    assert away(report) == {str(photos): 3}
+    assert library.search("red").results[0].path == str(photos / "red.png")
+    assert library.search(Query.picture(photos / "red.png")).results[0].path == str(photos / "red.png")
+    assert library.ask("what colour?", image=photos / "red.png").answers[0].answer == "red"
+    photos.rmdir()
+    assert counts(library.add([photos])) == {"away": 3}  # neither is a place where it was mounted
+    drive.rename(photos)
+    assert counts(library.add([photos])) == {"unchanged": 3}
+    assert model.pictures_read == 3
+
+
+def test_what_is_away_is_forgotten_when_that_is_asked_for(library: Library, photos: Path):
+    unmount(photos)
+    assert counts(library.add([photos], prune=True)) == {"removed": 3}
+    assert len(library) == 0
+    assert library._database.states.ids() == set()
+
+
+def test_a_drive_within_a_folder_that_was_named_may_be_away(library: Library, photos: Path):
+    drive = unmount(photos / "sub")
+    drive.rename(photos.parent / "drive")
+    report = library.add([photos])
+    assert counts(report) == {"unchanged": 2, "away": 1}
+    assert away(report) == {str(photos): 1}
+    (photos / "sub").rmdir()
+    assert counts(library.add([photos])) == {"unchanged": 2, "removed": 1}
+
+
+def test_most_of_a_folder_does_not_go_without_being_asked(library: Library, photos: Path):
+    write(photos / "green.png", "green")
+    library.add([photos])
+    (photos / "green.png").unlink()
+    (photos / "red.png").unlink()
+    assert counts(library.add([photos])) == {"unchanged": 2, "removed": 2}  # as many as are still there
+    (photos / "blue.png").unlink()
+    write(photos / "sub" / "white.png", "white")
+    assert counts(library.add([photos])) == {"unchanged": 1, "added": 1, "removed": 1}
+    for path in photos.rglob("*.png"):
+        path.unlink()
+    write(photos / "sub" / "green.png", "green")
+    assert counts(library.add([photos])) == {"added": 1, "away": 2}
+    assert counts(library.add([photos], prune=True)) == {"unchanged": 1, "removed": 2}
+
+
+def test_a_folder_is_away_alone(library: Library, photos: Path, tmp_path: Path):
+    """Its pictures count for no other folder, though that holds it."""
+    for number in range(4):
+        write(tmp_path / "photos" / "drive" / f"{number}.png", "green", size=20 + number)
+    library.add([photos, photos / "drive"])
+    shutil.rmtree(photos / "drive")
+    (photos / "red.png").unlink()
+    report = library.add([photos, photos / "drive"])
+    assert away(report) == {str(photos / "drive"): 4}
+    assert counts(report) == {"unchanged": 2, "removed": 1, "away": 4}
+
+
+def test_a_renamed_folder_is_not_away(library: Library, photos: Path, model: ColourModel, tmp_path: Path):
+    photos.rename(tmp_path / "pictures")
+    photos.mkdir()
+    assert counts(library.add([photos, tmp_path / "pictures"])) == {"moved": 3}
+    assert model.pictures_read == 3
+
+
+def test_a_folder_that_moved_leaves_its_old_place_though_that_is_not_named(
+    library: Library, photos: Path, model: ColourModel, tmp_path: Path
+):
+    photos.rename(tmp_path / "pictures")
+    assert counts(library.add([tmp_path / "pictures"])) == {"moved": 3}
+    assert library.paths() == [str(path) for path in sorted((tmp_path / "pictures").rglob("*.png"))]
+    assert {Path(one.path).parts[len(tmp_path.parts)] for one in library.search("red").results} == {"pictures"}
+    assert model.pictures_read == 3
+    with pytest.raises(DataError, match="does not exist"):
+        library.add([photos])
+
+
+def test_a_copy_leaves_its_original_where_it_is(library: Library, photos: Path, tmp_path: Path):
+    shutil.copytree(photos, tmp_path / "copies")
+    assert counts(library.add([tmp_path / "copies"])) == {"added": 3}
+    assert len(library) == 6
+
+
+def test_a_move_that_an_interrupted_run_has_half_seen_is_seen_by_the_next(
+    library: Library, photos: Path, tmp_path: Path
+):
+    shutil.copytree(photos, tmp_path / "pictures")
+    library.add([tmp_path / "pictures"])
+    shutil.rmtree(photos)
+    assert counts(library.add([tmp_path / "pictures"])) == {"unchanged": 3, "removed": 3}
+
+
+def test_files_that_were_named_alone_stay_while_they_are_there(library: Library, photos: Path, model: ColourModel):
+    named = [write(photos / "sub" / "a.picture", "green"), write(photos / ".hidden" / "b.png", "white")]
+    assert counts(library.add(named)) == {"added": 2}
+    assert counts(library.add([photos])) == {"unchanged": 5}
+    assert len(library) == 5
+    write(named[0], "white", "green")
+    named[1].unlink()
+    assert counts(library.add([photos])) == {"unchanged": 3, "added": 1, "away": 1}
+    assert model.pictures_read == 6
+    named[1].parent.rmdir()
+    assert counts(library.add([photos])) == {"unchanged": 4, "removed": 1}
+
+
+def test_what_was_passed_over_is_counted_by_suffix(library: Library, photos: Path):
+    for name in ("a.txt", "b.TXT", "c.raw", "README", ".hidden.raw", "kept.picture"):
+        write(photos / name, "green")
+    library.add([photos / "kept.picture"])
+    report = library.add([photos])
+    assert counts(report) == {"unchanged": 4}
+    assert list(report.passed_over.items()) == [(".txt", 2), ("", 1), (".raw", 1)]
 
 
 # --- killed
@@ -717,7 +850,7 @@ def test_many_texts_are_counted_to_the_end_and_a_run_that_was_stopped_goes_on(li
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        library.add_texts(many, stop)
+        library.add_texts(many, progress=stop)
     kept = ticks[-1][0]
     assert 0 < kept < 300
     assert text_counts(library.add_texts(many)) == (300 - kept, kept, 0, 0)

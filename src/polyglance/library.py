@@ -21,7 +21,8 @@ from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.data.images import decode
 from polyglance.errors import ConfigurationError, PictureError, QueryError
-from polyglance.indexing.pictures import PathLike, PictureRun, Progress, absolute, has_changed
+from polyglance.indexing.missing import PathLike, absolute
+from polyglance.indexing.pictures import PictureRun, Progress, has_changed
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, nearest
 from polyglance.models import FOR_PHOTOGRAPHS, load_model, source_of
@@ -118,22 +119,32 @@ class Library:
         """Of all pictures, absolute, sorted."""
         return [facts.path for facts in self._database.pictures.facts()]
 
-    def add(self, folders: PathLike | Sequence[PathLike], progress: Progress | None = None) -> IndexReport:
+    def add(
+        self, folders: PathLike | Sequence[PathLike], *, prune: bool = False, progress: Progress | None = None
+    ) -> IndexReport:
         """Make the library agree with these folders, and read no picture twice.
 
         A file whose size and time are as they were is not opened; one whose content is known, because it was moved,
         copied or only touched, is not read again. What is gone from the folders leaves the library; pictures of other
-        folders stay. What cannot be read is counted under `failed` and the run goes on; it keeps its old reading,
-        unless its content has changed. Interrupted at any point, the next run goes on where this one was.
+        folders stay, unless they have moved into these. Pictures are kept, and reported as away, if a folder that held
+        them is not there or is empty, as that of a drive that is not mounted, or if more pictures of a folder that was
+        named are missing than are still there.
 
-        Raises DataError for a folder that does not exist, LibraryError when another run is adding or the disk is full.
+        What cannot be read is counted under `failed` and the run goes on; it keeps its old reading, unless its content
+        has changed. Interrupted at any point, the next run goes on where this one was.
+
+        prune: forget pictures that are away. progress: called with the number of files done and of all files.
+
+        Raises DataError for a folder that does not exist and below which no picture is known, LibraryError when another
+        run is adding or the disk is full.
         """
         self._require("embed")
         named = [folders] if isinstance(folders, str | os.PathLike) else folders
         with self._database.writer():
-            return PictureRun(self.model, self._database, named).run(progress or (lambda done, total: None))
+            run = PictureRun(lambda: self.model, self._database, named, prune=prune)
+            return run.run(progress or (lambda done, total: None))
 
-    def add_texts(self, files: PathLike | Sequence[PathLike], progress: Progress | None = None) -> TextReport:
+    def add_texts(self, files: PathLike | Sequence[PathLike], *, progress: Progress | None = None) -> TextReport:
         """Make the library agree with files of texts, one a line or captions in JSON Lines, and read none twice.
 
         What is gone from a file leaves the library; texts of other files stay. A line that cannot be used is named

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ def test_index_reports_what_it_did(model, tmp_path):
     ended = polyglance(*index, "--json", cwd=tmp_path)
     assert (ended.status, ended.errors) == (0, "")
     assert list(ended.json) == [
-        *["added", "unchanged", "moved", "removed", "failed", "seconds", "pictures_per_second", "texts"]
+        *["added", "unchanged", "moved", "removed", "failed", "away", "passed_over", "seconds"],
+        *["pictures_per_second", "texts"],
     ]
     assert [ended.json[count] for count in ("added", "unchanged", "moved", "removed")] == [0, 2, 1, 1]
     assert [set(failed) for failed in ended.json["failed"]] == [{"path", "reason"}]
@@ -72,6 +74,59 @@ def test_index_reports_what_it_did(model, tmp_path):
     assert "3 unchanged" in shown
     assert "1 failed" in shown
     assert "broken.png" in shown
+
+
+def test_index_says_what_is_away_and_forgets_it_when_asked(model, tmp_path):
+    write_pictures(tmp_path / "pictures")
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    index = ("index", "pictures", "--library", "library", "--model", model)
+    assert "passed over: 1 .txt\n" in polyglance(*index, cwd=tmp_path).output
+    shutil.rmtree(tmp_path / "pictures")
+    for _ in ("as often as one likes", "when nobody can be asked"):
+        shown = polyglance(*index, cwd=tmp_path)
+        assert (shown.status, shown.errors) == (0, "")
+        assert (
+            "away: 4 pictures below pictures are not there; they are kept, and --prune forgets them\n" in shown.output
+        )
+        assert "0 removed, 4 away, 0 failed" in shown.output
+    ended = polyglance(*index, "--json", cwd=tmp_path)
+    assert ended.json["away"] == [{"folder": str(tmp_path / "pictures"), "pictures": 4}]
+    assert len(polyglance("search", "a", "--library", "library", "--json", cwd=tmp_path).json["results"]) == 4
+    ended = polyglance(*index, "--prune", "--json", cwd=tmp_path)
+    assert (ended.json["away"], ended.json["removed"]) == ([], 4)
+    assert_refused(polyglance(*index, cwd=tmp_path), "pictures does not exist")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+@pytest.mark.parametrize(("answer", "kept"), [(b"n\n", 4), (b"y\n", 0)])
+def test_on_a_terminal_a_person_is_asked_before_pictures_are_forgotten(model, tmp_path, answer, kept):
+    import pty
+
+    write_pictures(tmp_path / "pictures")
+    index = ("index", "pictures", "--library", "library")
+    polyglance(*index, "--model", model, cwd=tmp_path)
+    shutil.rmtree(tmp_path / "pictures")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "polyglance", *index],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as running:
+        os.close(theirs)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(ours, 1000)
+        os.write(ours, answer)
+        while running.poll() is None:
+            with suppress(OSError):
+                shown += os.read(ours, 1000)
+    os.close(ours)
+    assert running.returncode == 0
+    assert b"Forget 4 pictures that are away?" in shown
+    assert len(polyglance("search", "a", "--library", "library", "--json", cwd=tmp_path).json["results"]) == kept
 
 
 def test_search_finds_pictures_in_json(indexed):

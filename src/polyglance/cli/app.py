@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from polyglance.cli import adapters, evaluate, model, scenes, train
+from polyglance.cli import adapters, evaluate, library, model, scenes, train
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
-from polyglance.cli.output import bar, console, file_name, one_line, print_json, progress, table, times
+from polyglance.cli.output import bar, console, file_name, one_line, print_json, table, times
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
         Answer,
         AskResponse,
         AskTasksResponse,
-        IndexReport,
         SearchResponse,
         SearchResult,
-        TextReport,
         TextResult,
     )
 
@@ -59,62 +57,7 @@ def polyglance(
 ) -> None: ...
 
 
-@app.command()
-def index(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="FOLDER", help="Folders of pictures; or pictures.")
-    ] = None,
-    texts: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Texts that pictures are to find, one a line; or captions as .jsonl."),
-    ] = None,
-    library: LibraryFolder = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="A model's name or folder. [default: the library's; for a new one google/siglip2-base-patch16-256]",
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Read pictures into a library, and texts.
-
-    Folders are searched with all their subfolders. Run it again at any time: what is new or changed is read, what is
-    gone leaves, what is unchanged is not read again, and an interrupted run goes on where it was.
-
-    A new library of photographs is read by SigLIP 2, which is fetched from the Hugging Face hub once; --model names
-    another, such as a folder that holds one, or scenes-mini, which needs no network and knows drawn scenes alone.
-
-    \b
-    Examples:
-      polyglance index ~/Pictures --library my-library
-      polyglance index --texts captions.jsonl --library my-library
-    """
-    if not (folders or texts):
-        raise typer.BadParameter("name folders of pictures, or a file of texts with --texts FILE")
-    from polyglance.errors import DataError
-    from polyglance.library import Library
-    from polyglance.types import IndexReport, TextReport
-
-    for path in [*(folders or []), *(texts or [])]:  # before a model is fetched for it
-        if not path.exists():
-            raise DataError(f"expected pictures or texts to index, but {path} does not exist")
-    opened = Library.open(library_folder(library), model=model)
-    read, report = TextReport(), IndexReport()
-    if texts:
-        with progress("Reading texts") as tick:
-            read = opened.add_texts(texts, progress=tick)
-    if folders:
-        with progress("Reading pictures") as tick:
-            report = opened.add(folders, progress=tick)
-    if as_json:
-        print_json({**asdict(report), "texts": asdict(read)})
-        return
-    if texts:
-        show_text_report(read)
-    if folders:
-        show_index_report(report)
+app.command()(library.index)
 
 
 @app.command()
@@ -324,27 +267,6 @@ def best_hit(response: "SearchResponse[SearchResult]") -> Path:
             f"no picture in the library fits {response.query!r}: index some with `polyglance index FOLDER`"
         )
     return Path(response.results[0].path)
-
-
-def show_index_report(report: "IndexReport") -> None:
-    output = console()
-    for failed in report.failed:
-        output.print(f"failed: {file_name(failed.path)}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
-    output.print(
-        f"{report.added} added, {report.unchanged} unchanged, {report.moved} moved, {report.removed} removed, "
-        f"{len(report.failed)} failed in {report.seconds:.1f} s ({report.pictures_per_second:.0f} pictures/s)"
-    )
-
-
-def show_text_report(report: "TextReport") -> None:
-    output = console()
-    for failed in report.failed:
-        where = f"{file_name(failed.path)}, line {failed.line}"
-        output.print(f"failed: {where}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
-    output.print(
-        f"{report.added} texts added, {report.unchanged} unchanged, {report.removed} removed, "
-        f"{len(report.failed)} failed in {report.seconds:.1f} s"
-    )
 
 
 def show_search(

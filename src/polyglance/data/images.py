@@ -41,13 +41,15 @@ _opening = threading.Lock()
 
 @dataclass(frozen=True)
 class FoundPictures:
-    """What lies under some folders. paths: picture files, absolute, sorted, each once.
+    """What lies under some folders.
 
-    unreadable: folders that could not be listed, with the reason; what they hold is not known.
+    paths: picture files, absolute, sorted, each once. unreadable: folders that could not be listed, with the reason;
+    what they hold is not known. passed_over: files without one of `SUFFIXES`, sorted; hidden ones are not among them.
     """
 
     paths: list[str]
     unreadable: dict[str, str]
+    passed_over: list[str]
 
 
 def find_pictures(folders: Sequence[str | os.PathLike[str]]) -> FoundPictures:
@@ -58,18 +60,34 @@ def find_pictures(folders: Sequence[str | os.PathLike[str]]) -> FoundPictures:
     """
     found: set[str] = set()
     unreadable: dict[str, str] = {}
+    passed_over: set[str] = set()
     for folder in map(os.path.abspath, folders):
         if os.path.isdir(folder):
-            found.update(_walk(folder, unreadable))
+            for path in _walk(folder, unreadable):
+                (found if has_suffix(path) else passed_over).add(path)
         elif os.path.exists(folder):
             found.add(folder)
         else:
             raise DataError(f"expected a folder of pictures, but {folder} does not exist")
-    return FoundPictures(sorted(found), unreadable)
+    return FoundPictures(sorted(found), unreadable, sorted(passed_over - found))
+
+
+def is_listed(path: str, folder: str) -> bool:
+    """Whether `find_pictures` would name this file for this folder, if it were there: only by its name."""
+    below = os.path.relpath(path, folder).split(os.sep)
+    return has_suffix(path) and not any(name.startswith(".") for name in below)
+
+
+def has_suffix(path: str) -> bool:
+    """Whether a file's name ends with one of `SUFFIXES`, in any case."""
+    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
 def _walk(root: str, unreadable: dict[str, str]) -> Iterator[str]:
-    """Files below `root`; linked folders come last, so that a file reachable both ways is named by its real place."""
+    """Files below `root` that are not hidden.
+
+    Linked folders come last, so that a file reachable both ways is named by its real place.
+    """
     folders, links = [root], list[str]()
     seen: set[tuple[int, int]] = set()
     while folders or links:
@@ -88,7 +106,7 @@ def _walk(root: str, unreadable: dict[str, str]) -> Iterator[str]:
                 continue
             if _is_folder(entry):
                 (links if entry.is_symlink() else folders).append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            else:
                 yield entry.path
 
 

@@ -20,7 +20,7 @@ from polyglance.data.gallery import gallery_folder
 from polyglance.data.images import decode, find_pictures
 from polyglance.errors import ConfigurationError, DataError, PictureError
 from polyglance.evaluation.retrieval import retrieve
-from polyglance.indexing.pictures import batches
+from polyglance.indexing.reading import batches
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.dual_tower import DualTowerModel

@@ -1,111 +1,81 @@
 """Pictures of folders into a library: what is new is read, what is known is kept, what is gone leaves."""
 
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
-from jaxtyping import Float32
 
-from polyglance.data.images import content_hash, find_pictures, picture_stat
+from polyglance.data.images import find_pictures
 from polyglance.data.texts import is_of_text
-from polyglance.errors import PictureError
-from polyglance.models.opening import Picture, image_batch, open_picture
-from polyglance.models.protocol import JointModel
-from polyglance.nn.states import TokenStates
-from polyglance.query import is_utf8, printable
+from polyglance.indexing.missing import PathLike, absolute, find_missing, is_in, named_alone
+from polyglance.query import printable
 from polyglance.store.lance import LanceDatabase
 from polyglance.store.protocols import PictureFacts
-from polyglance.types import FailedPicture, IndexReport, StoredStates
+from polyglance.types import AwayPictures, FailedPicture, IndexReport
 
-PathLike = str | os.PathLike[str]
+if TYPE_CHECKING:
+    from polyglance.indexing.reading import PictureReading, ReadBatch
+    from polyglance.models.protocol import JointModel
+
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of all files."""
 
 WRITES_UNTIL_TIDY: Final = 64
-_BATCH: Final = 16
 SECONDS_A_WRITE: Final = 1.0
 """What was read in as long is written at once: a write takes the time of pictures, and LanceDB keeps memory of each."""
-_WORKERS: Final = 8
-"""At most; they share torch's number of threads, which is the one setting for decoding and reading."""
-_Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """A file ready for the model. picture: None where its content has been read already."""
-
-    facts: PictureFacts
-    picture: Picture | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Read:
-    """A batch of files, and what the model made of those contents in it that were new."""
-
-    batch: Sequence["_Prepared | _Failed"]
-    states: Mapping[str, StoredStates]
-    vectors: Mapping[str, Float32[np.ndarray, " dim"]]
-
-
-@dataclass(frozen=True)
-class _Failed:
-    """changed: what the library holds of this path is known to be out of date."""
-
-    path: str
-    reason: str
-    changed: bool
 
 
 class PictureRun:
-    """One run over folders: files are hashed, decoded and read by the model in threads, a few batches at once, and
-    written in order.
+    """One run over folders: files are hashed, decoded and read by the model in threads, and written in order.
 
     States are written before the rows that need them, and removed after: a kill between leaves states without a row,
     which the next run sweeps out.
+
+    model: called when the first file must be opened. prune: forget what is away as well.
+    Raises DataError for a folder that does not exist and below which nothing is known.
     """
 
-    def __init__(self, model: JointModel, database: LanceDatabase, folders: Sequence[PathLike]) -> None:
+    def __init__(
+        self,
+        model: Callable[[], "JointModel"],
+        database: LanceDatabase,
+        folders: Sequence[PathLike],
+        *,
+        prune: bool = False,
+    ) -> None:
         self._model = model
         self._database = database
-        self._folders = [absolute(folder) for folder in folders]
-        self._found = find_pictures(self._folders)
+        self._prune = prune
+        self._roots = [absolute(folder) for folder in folders]
         self._known = {facts.path: facts for facts in database.pictures.facts()}
+        found = find_pictures([root for root in self._roots if os.path.exists(root) or not self._knows(root)])
+        self._found = replace(found, paths=[*found.paths, *named_alone(self._known, self._roots, found)])
         self._rows = dict(self._known)
-        self._states = {content for content in database.states.ids() if not is_of_text(content)}
-        self._sizes = {
-            facts.content: (facts.width, facts.height)
-            for facts in self._known.values()
-            if facts.content in self._states
-        }
+        self._states = picture_states(database)
         self._outdated: set[str] = set()
+        passed_over = [path for path in found.passed_over if path not in self._known]
         self._report = IndexReport(
-            failed=[FailedPicture(printable(path), reason) for path, reason in self._found.unreadable.items()]
+            failed=[FailedPicture(printable(path), reason) for path, reason in found.unreadable.items()],
+            passed_over=dict(Counter(map(_suffix, passed_over)).most_common()),
         )
 
     def run(self, progress: Progress) -> IndexReport:
         started = perf_counter()
         pending = [path for path in self._found.paths if not self._is_unchanged(path)]
         total = len(self._found.paths)
-        done = self._report.unchanged = total - len(pending)
+        done = total - len(pending)
         progress(done, total)
-        workers = min(_WORKERS, torch.get_num_threads())
-        with _pool(workers) as pool:
-            prepared = _ahead(pool, (partial(self._prepare, path) for path in pending), 2 * _BATCH)
-            readings = (self._reading(batch) for batch in batches(prepared, _BATCH))
-            for number, reads in enumerate(_gathered(_ahead(pool, readings, workers + 1)), 1):
-                self._write(reads)
+        if pending:
+            reading = self._reading()
+            for number, read in enumerate(_gathered(reading.read(pending)), 1):
+                self._write(read, reading)
                 if number % WRITES_UNTIL_TIDY == 0:
                     self._database.tidy()
-                done += sum(len(read.batch) for read in reads)
+                done += sum(map(len, read))
                 progress(done, total)
         swept = self._sweep()
         if pending or swept:
@@ -113,57 +83,28 @@ class PictureRun:
             self._database.sync()
         return self._finish(perf_counter() - started)
 
+    def _knows(self, root: str) -> bool:
+        return any(is_in(path, root) for path in self._known)
+
     def _is_unchanged(self, path: str) -> bool:
         facts = self._known.get(path)
         if facts is None or facts.content not in self._states:
             return False
         return os.path.exists(path) and not has_changed(facts)
 
-    def _prepare(self, path: str) -> _Prepared | _Failed:
-        """Runs in worker threads."""
-        changed = False
-        try:
-            if not is_utf8(path):
-                raise PictureError("its name is not valid UTF-8; rename it")
-            file = picture_stat(path)
-            content = content_hash(path)
-            changed = path in self._known and content != self._known[path].content
-            size, picture = self._sizes.get(content), None
-            if size is None:
-                size, picture = open_picture(self._model, path)
-        except PictureError as error:
-            return _Failed(path, str(error), changed)
-        folder = max((folder for folder in self._folders if _is_in(path, folder)), key=len)
-        return _Prepared(PictureFacts(path, folder, content, file.st_size, file.st_mtime_ns, *size), picture)
+    def _reading(self) -> "PictureReading":
+        from polyglance.indexing.reading import PictureReading
 
-    def _reading(self, batch: Sequence[_Prepared | _Failed]) -> Callable[[], _Read]:
-        """What is to be done in a worker thread for a batch. Contents that an earlier batch has are left to it: it is
-        written first."""
-        fresh: dict[str, Picture] = {}
-        for item in batch:
-            if isinstance(item, _Prepared) and item.picture is not None and item.facts.content not in self._sizes:
-                fresh[item.facts.content] = item.picture
-        self._sizes |= {
-            item.facts.content: (item.facts.width, item.facts.height) for item in batch if isinstance(item, _Prepared)
-        }
-        return partial(self._read, batch, fresh)
+        kept = (facts for facts in self._known.values() if facts.content in self._states)
+        sizes = {facts.content: (facts.width, facts.height) for facts in kept}
+        return PictureReading(self._model(), self._roots, self._known, sizes)
 
-    def _read(self, batch: Sequence[_Prepared | _Failed], fresh: Mapping[str, Picture]) -> _Read:
-        """Runs in worker threads."""
-        if not fresh:
-            return _Read(batch, {}, {})
-        read = self._model.read_images(image_batch(list(fresh.values()))).store()
-        return _Read(batch, dict(zip(fresh, read, strict=True)), dict(zip(fresh, self._embedded(read), strict=True)))
-
-    def _embedded(self, states: Sequence[StoredStates]) -> Float32[np.ndarray, "pictures dim"]:
-        """Of the states as they are stored, so that a vector is the same whether its picture was read now or long
-        ago."""
-        return self._model.embed(TokenStates.load(states, "image")).float().cpu().numpy()
-
-    def _write(self, reads: Sequence[_Read]) -> None:
-        items = [item for read in reads for item in read.batch]
-        self._note([item for item in items if isinstance(item, _Failed)])
-        facts = [item.facts for item in items if isinstance(item, _Prepared)]
+    def _write(self, reads: Sequence["ReadBatch"], reading: "PictureReading") -> None:
+        for failed in (failed for read in reads for failed in read.failed):
+            self._report.failed.append(FailedPicture(printable(failed.path), failed.reason))
+            if failed.changed:
+                self._outdated.add(failed.path)
+        facts = [row for read in reads for row in read.facts]
         if not facts:
             return
         if states := {key: row for read in reads for key, row in read.states.items()}:
@@ -171,29 +112,21 @@ class PictureRun:
             self._states |= states.keys()
         vectors = {key: row for read in reads for key, row in read.vectors.items()}
         if known := [key for key in dict.fromkeys(row.content for row in facts) if key not in vectors]:
-            vectors |= zip(known, self._embedded(self._database.states.get(known)), strict=True)
+            vectors |= zip(known, reading.embedded(self._database.states.get(known)), strict=True)
         self._database.pictures.put(facts, np.stack([vectors[row.content] for row in facts]))
         self._rows |= {row.path: row for row in facts}
 
-    def _note(self, failed: Sequence[_Failed]) -> None:
-        self._report.failed += [FailedPicture(printable(item.path), item.reason) for item in failed]
-        self._outdated |= {item.path for item in failed if item.changed}
-
     def _sweep(self) -> bool:
         """Forget files that are gone, and states that no file needs; tells whether there were any."""
-        found = set(self._found.paths)
-        gone = {path for path in self._known if path not in found and self._is_visible(path)} | self._outdated
-        self._database.pictures.remove(gone)
+        read = [path for path in self._found.paths if path in self._rows and path not in self._outdated]
+        missing = find_missing(self._known, self._roots, self._found, {self._rows[path].content for path in read})
+        gone = missing.moved | missing.gone | self._outdated
+        if self._prune:
+            gone |= {path for paths in missing.away.values() for path in paths}
+        else:
+            self._report.away = [AwayPictures(root, len(paths)) for root, paths in sorted(missing.away.items())]
         self._rows = {path: facts for path, facts in self._rows.items() if path not in gone}
-        orphans = self._states - {facts.content for facts in self._rows.values()}
-        self._database.states.remove(orphans)
-        return bool(gone or orphans)
-
-    def _is_visible(self, path: str) -> bool:
-        """Whether this run would have found the file, were it there."""
-        return any(_is_in(path, folder) for folder in self._folders) and not any(
-            _is_in(path, folder) for folder in self._found.unreadable
-        )
+        return forget(self._database, gone, self._rows.values(), self._states)
 
     def _finish(self, seconds: float) -> IndexReport:
         before, after = self._known, self._rows
@@ -210,45 +143,22 @@ class PictureRun:
         return report
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads for all that a run computes. Batches side by side, each in a thread, take less time than one after the
-    other in all threads, whose parts wait for each other."""
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # for threads to come, which would have a worker's number
+def forget(
+    database: LanceDatabase, gone: Collection[str], kept: Iterable[PictureFacts], states: Collection[str]
+) -> bool:
+    """Forget pictures by their paths, and states that no picture needs any more; tells whether there were any.
+
+    kept: the pictures that stay. states: all states of pictures, by their content.
+    """
+    orphans = set(states) - {facts.content for facts in kept}
+    database.pictures.remove(gone)
+    database.states.remove(orphans)
+    return bool(gone or orphans)
 
 
-def _ahead(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
-    """The results in order, at most so many tasks ahead: memory is flat."""
-    waiting: deque[Future[_Result]] = deque()
-    for task in tasks:
-        waiting.append(pool.submit(task))
-        if len(waiting) >= most:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _gathered(reads: Iterable[_Read]) -> Iterator[list[_Read]]:
-    some, since = list[_Read](), perf_counter()
-    for read in reads:
-        some.append(read)
-        if perf_counter() - since >= SECONDS_A_WRITE:
-            yield some
-            some, since = [], perf_counter()
-    if some:
-        yield some
-
-
-def batches(items: Iterable[_Result], size: int) -> Iterator[list[_Result]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+def picture_states(database: LanceDatabase) -> set[str]:
+    """The contents of which the database holds states, without those of texts."""
+    return {content for content in database.states.ids() if not is_of_text(content)}
 
 
 def has_changed(facts: PictureFacts) -> bool:
@@ -260,9 +170,16 @@ def has_changed(facts: PictureFacts) -> bool:
     return (facts.size, facts.mtime_ns) != (file.st_size, file.st_mtime_ns)
 
 
-def absolute(path: PathLike) -> str:
-    return os.path.abspath(os.path.expanduser(os.fspath(path)))
+def _suffix(path: str) -> str:
+    return printable(os.path.splitext(path)[1].lower())
 
 
-def _is_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(os.path.join(folder, ""))
+def _gathered(reads: Iterable["ReadBatch"]) -> Iterator[list["ReadBatch"]]:
+    some, since = list["ReadBatch"](), perf_counter()
+    for read in reads:
+        some.append(read)
+        if perf_counter() - since >= SECONDS_A_WRITE:
+            yield some
+            some, since = [], perf_counter()
+    if some:
+        yield some

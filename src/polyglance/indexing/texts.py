@@ -6,7 +6,9 @@ from time import perf_counter
 from typing import Final
 
 from polyglance.data.texts import content_of, find_texts, is_of_text, text_hash
-from polyglance.indexing.pictures import WRITES_UNTIL_TIDY, PathLike, Progress, absolute, batches
+from polyglance.indexing.missing import PathLike, absolute
+from polyglance.indexing.pictures import WRITES_UNTIL_TIDY, Progress
+from polyglance.indexing.reading import batches
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
 from polyglance.query import printable

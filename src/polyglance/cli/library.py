@@ -1,0 +1,138 @@
+"""The commands that fill a library and look after it. Each imports what it needs when it runs."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from polyglance.cli.options import Json, LibraryFolder, library_folder
+from polyglance.cli.output import console, file_name, one_line, print_json, progress
+
+if TYPE_CHECKING:
+    from polyglance.library import Library
+    from polyglance.types import AwayPictures, IndexReport, TextReport
+
+_SUFFIXES_SHOWN: Final = 8
+
+
+def index(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Folders of pictures; or pictures.")
+    ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Texts that pictures are to find, one a line; or captions as .jsonl."),
+    ] = None,
+    library: LibraryFolder = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A model's name or folder. [default: the library's; for a new one google/siglip2-base-patch16-256]",
+        ),
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget pictures that are away, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Read pictures into a library, and texts.
+
+    Folders are searched with all their subfolders. Run it again at any time: what is new or changed is read, what is
+    gone leaves, what is unchanged is not read again, and an interrupted run goes on where it was.
+
+    Pictures are away, and are kept, if the folder that held them is not there or is empty (its drive may not be
+    mounted), or if more pictures of a FOLDER are missing than are still there. On a terminal you are asked whether to
+    forget them; --prune forgets them without a question.
+
+    A new library of photographs is read by SigLIP 2, which is fetched from the Hugging Face hub once; --model names
+    another, such as a folder that holds one, or scenes-mini, which needs no network and knows drawn scenes alone.
+
+    \b
+    Examples:
+      polyglance index ~/Pictures --library my-library
+      polyglance index --texts captions.jsonl --library my-library
+      polyglance index ~/Pictures --prune
+    """
+    if not (folders or texts):
+        raise typer.BadParameter("name folders of pictures, or a file of texts with --texts FILE")
+    from polyglance.types import IndexReport, TextReport
+
+    opened = library_to_fill(library_folder(library), model, [*(folders or []), *(texts or [])])
+    read, report = TextReport(), IndexReport()
+    if texts:
+        with progress("Reading texts") as tick:
+            read = opened.add_texts(texts, progress=tick)
+    if folders:
+        with progress("Reading pictures") as tick:
+            report = opened.add(folders, prune=prune, progress=tick)
+    if as_json:
+        print_json({**asdict(report), "texts": asdict(read)})
+        return
+    if texts:
+        show_text_report(read)
+    if folders:
+        show_index_report(report)
+        if report.away and may_forget(report.away):
+            show_index_report(opened.add([one.folder for one in report.away], prune=True))
+
+
+def library_to_fill(folder: Path, model: str | None, named: list[Path]) -> "Library":
+    """Raises DataError where nothing is at a path that was named, before a model is fetched for a new library."""
+    from polyglance.errors import DataError
+    from polyglance.library import Library
+    from polyglance.store.lance import LanceDatabase
+
+    if not LanceDatabase.exists(folder):
+        for path in named:
+            if not path.exists():
+                raise DataError(f"expected pictures or texts to index, but {path} does not exist")
+    return Library.open(folder, model=model)
+
+
+def may_forget(away: "list[AwayPictures]") -> bool:
+    """What a person answers; no where nobody sits at a terminal."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    count = sum(one.pictures for one in away)
+    return typer.confirm(f"Forget {count} pictures that are away?")
+
+
+def show_index_report(report: "IndexReport") -> None:
+    output = console()
+    for failed in report.failed:
+        output.print(f"failed: {file_name(failed.path)}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
+    for one in report.away:
+        output.print(
+            f"away: {one.pictures} pictures below {file_name(one.folder)} are not there; they are kept, "
+            "and --prune forgets them",
+            style="yellow",
+            soft_wrap=True,
+        )
+    if report.passed_over:
+        output.print(f"passed over: {suffixes(report.passed_over)}", style="dim", soft_wrap=True)
+    output.print(
+        f"{report.added} added, {report.unchanged} unchanged, {report.moved} moved, {report.removed} removed, "
+        f"{sum(one.pictures for one in report.away)} away, {len(report.failed)} failed "
+        f"in {report.seconds:.1f} s ({report.pictures_per_second:.0f} pictures/s)"
+    )
+
+
+def suffixes(counts: dict[str, int]) -> str:
+    """`3 .avif, 1 without a suffix`; of many suffixes the first, and how many files have others."""
+    shown = list(counts.items())[:_SUFFIXES_SHOWN]
+    parts = [f"{count} {one_line(suffix) or 'without a suffix'}" for suffix, count in shown]
+    if others := sum(counts.values()) - sum(count for _, count in shown):
+        parts.append(f"{others} others")
+    return ", ".join(parts)
+
+
+def show_text_report(report: "TextReport") -> None:
+    output = console()
+    for failed in report.failed:
+        where = f"{file_name(failed.path)}, line {failed.line}"
+        output.print(f"failed: {where}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
+    output.print(
+        f"{report.added} texts added, {report.unchanged} unchanged, {report.removed} removed, "
+        f"{len(report.failed)} failed in {report.seconds:.1f} s"
+    )

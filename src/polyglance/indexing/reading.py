@@ -1,0 +1,207 @@
+"""Picture files read by a model, in threads, a few batches at once: states and vectors come out in order."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Final, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from polyglance.data.images import content_hash, picture_stat
+from polyglance.errors import PictureError, reason_of
+from polyglance.indexing.missing import root_of
+from polyglance.models.opening import Picture, image_batch, open_picture
+from polyglance.models.protocol import JointModel
+from polyglance.nn.states import TokenStates
+from polyglance.query import is_utf8
+from polyglance.store.protocols import PictureFacts
+from polyglance.types import StoredStates
+
+BATCH: Final = 16
+_WORKERS: Final = 8
+"""At most; they share torch's number of threads, which is the one setting for decoding and reading."""
+_Result = TypeVar("_Result")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A file that could not be read. changed: what the library holds of this path is known to be out of date."""
+
+    path: str
+    reason: str
+    changed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A file ready for the model. picture: None where its content has been read already."""
+
+    facts: PictureFacts
+    picture: Picture | None
+
+
+@dataclass(frozen=True, eq=False)
+class ReadBatch:
+    """What became of the files of a batch.
+
+    facts: of those that the library is to hold. failed: the others. states, vectors: by the content, of what was new.
+    """
+
+    facts: Sequence[PictureFacts]
+    failed: Sequence[Failed]
+    states: Mapping[str, StoredStates]
+    vectors: Mapping[str, Float32[np.ndarray, " dim"]]
+
+    def __len__(self) -> int:
+        return len(self.facts) + len(self.failed)
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What a model made of pictures, by their content, or the reason why it did not take one."""
+
+    states: dict[str, StoredStates] = field(default_factory=dict)
+    vectors: dict[str, Float32[np.ndarray, " dim"]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+class PictureReading:
+    """Reads files for a library.
+
+    model: reads what is new. roots: the folders that were named. known: what the library holds, by path. sizes: width
+    and height of each content whose states are kept.
+    """
+
+    def __init__(
+        self,
+        model: JointModel,
+        roots: Sequence[str],
+        known: Mapping[str, PictureFacts],
+        sizes: Mapping[str, tuple[int, int]],
+    ) -> None:
+        self._model = model
+        self._roots = set(roots)
+        self._known = known
+        self._sizes = dict(sizes)
+
+    def read(self, paths: Sequence[str]) -> Iterator[ReadBatch]:
+        """Batches of the files, in their order. A content that comes again is read once, with the first that has it.
+
+        A picture that the model does not take fails alone: its batch is halved until it is found. Out of memory ends
+        the reading.
+        """
+        workers = min(_WORKERS, torch.get_num_threads())
+        refused: dict[str, str] = {}
+        with _pool(workers) as pool:
+            prepared = _ahead(pool, (partial(self._prepare, path) for path in paths), 2 * BATCH)
+            readings = (self._reading(batch) for batch in batches(prepared, BATCH))
+            for batch, contents in _ahead(pool, readings, workers + 1):
+                refused |= contents.refused
+                yield self._finished(batch, contents, refused)
+
+    def embedded(self, states: Sequence[StoredStates]) -> Float32[np.ndarray, "pictures dim"]:
+        """Vectors of states as they are stored: the same whether a picture was read now or long ago."""
+        return self._model.embed(TokenStates.load(states, "image")).float().cpu().numpy()
+
+    def _prepare(self, path: str) -> _Prepared | Failed:
+        """Runs in worker threads."""
+        changed = False
+        try:
+            if not is_utf8(path):
+                raise PictureError("its name is not valid UTF-8; rename it")
+            file = picture_stat(path)
+            content = content_hash(path)
+            changed = self._has_changed(path, content)
+            size, picture = self._sizes.get(content), None
+            if size is None:
+                size, picture = open_picture(self._model, path)
+        except PictureError as error:
+            return Failed(path, str(error), changed)
+        folder = root_of(path, self._roots) or path
+        return _Prepared(PictureFacts(path, folder, content, file.st_size, file.st_mtime_ns, *size), picture)
+
+    def _has_changed(self, path: str, content: str) -> bool:
+        return path in self._known and content != self._known[path].content
+
+    def _reading(self, batch: list[_Prepared | Failed]) -> Callable[[], tuple[list[_Prepared | Failed], _Contents]]:
+        """What is to be done in a worker thread for a batch. Contents that an earlier batch has are left to it: it is
+        written first."""
+        fresh: dict[str, Picture] = {}
+        for item in batch:
+            if isinstance(item, _Prepared) and item.picture is not None and item.facts.content not in self._sizes:
+                fresh[item.facts.content] = item.picture
+        self._sizes |= {
+            item.facts.content: (item.facts.width, item.facts.height) for item in batch if isinstance(item, _Prepared)
+        }
+        return lambda: (batch, self._contents(fresh))
+
+    def _contents(self, fresh: Mapping[str, Picture]) -> _Contents:
+        """Runs in worker threads."""
+        if not fresh:
+            return _Contents()
+        try:
+            states = self._model.read_images(image_batch(list(fresh.values()))).store()
+            vectors = self.embedded(states)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            if len(fresh) == 1:
+                logger.debug("the model does not take a picture", exc_info=True)
+                return _Contents(refused=dict.fromkeys(fresh, f"{self._model.name} cannot read it: {reason_of(error)}"))
+            halves = (self._contents(dict(half)) for half in batches(fresh.items(), (len(fresh) + 1) // 2))
+            one, other = halves
+            return _Contents(one.states | other.states, one.vectors | other.vectors, one.refused | other.refused)
+        return _Contents(dict(zip(fresh, states, strict=True)), dict(zip(fresh, vectors, strict=True)))
+
+    def _finished(
+        self, batch: Sequence[_Prepared | Failed], contents: _Contents, refused: Mapping[str, str]
+    ) -> ReadBatch:
+        facts, failed = list[PictureFacts](), list[Failed]()
+        for item in batch:
+            if isinstance(item, Failed):
+                failed.append(item)
+            elif item.facts.content in refused:
+                path, content = item.facts.path, item.facts.content
+                failed.append(Failed(path, refused[content], self._has_changed(path, content)))
+            else:
+                facts.append(item.facts)
+        return ReadBatch(facts, failed, contents.states, contents.vectors)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads for all that a run computes. Batches side by side, each in a thread, take less time than one after the
+    other in all threads, whose parts wait for each other."""
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # for threads to come, which would have a worker's number
+
+
+def _ahead(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
+    """The results in order, at most so many tasks ahead: memory is flat."""
+    waiting: deque[Future[_Result]] = deque()
+    for task in tasks:
+        waiting.append(pool.submit(task))
+        if len(waiting) >= most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def batches(items: Iterable[_Result], size: int) -> Iterator[list[_Result]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
