@@ -1,12 +1,14 @@
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from polyglance.data.regions import read_regions
+from polyglance.data.regions import MAX_BYTES, read_regions
 from polyglance.errors import DataError
+from tests.memory import allocating_at_most
 
 GOOD: dict[str, Any] = {
     "features": np.arange(6.0).reshape(2, 3),
@@ -69,3 +71,29 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
     for name in ("torn.npz", "text.npz", "empty.npz", "missing.npz", "single.npy"):
         with pytest.raises(DataError, match="cannot be read as region features"):
             read_regions(tmp_path / name)
+
+
+def test_arrays_that_unpack_to_too_much_are_refused_unread(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", **(GOOD | {"features": np.zeros((2, MAX_BYTES // 8), np.float32)}))
+    told = r"features to take at most 16,777,216 bytes, got 16,777,\d+ \(from \d\d,\d+ in the archive\)"
+    with allocating_at_most(2**20), pytest.raises(DataError, match=told):
+        read_regions(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("shape", [(2**20, 2**20), (2**62, 2**62), (-1, 3)])
+def test_a_header_that_declares_more_than_there_is_makes_no_room_for_it(tmp_path: Path, shape: tuple[int, int]) -> None:
+    write(tmp_path / "good.npz")
+    with zipfile.ZipFile(tmp_path / "good.npz") as good, zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in good.namelist():
+            content = good.read(name)
+            if name == "features.npy":
+                header = str({"descr": "<f4", "fortran_order": False, "shape": shape}).encode() + b"\n"
+                content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(24)
+            archive.writestr(name, content)
+    with allocating_at_most(2**20), pytest.raises(DataError, match="cannot be read as region features"):
+        read_regions(tmp_path / "a.npz")
+
+
+def test_other_arrays_in_the_archive_are_left_alone(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", **GOOD, other=np.zeros(MAX_BYTES, np.uint8))
+    assert read_regions(tmp_path / "a.npz").width == 3

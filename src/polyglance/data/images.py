@@ -5,27 +5,30 @@ Whatever is wrong with a file ends in one `PictureError` whose message is the re
 
 import hashlib
 import os
+import re
 import stat
-import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile
 
+from polyglance.data.colour_profiles import to_srgb
+from polyglance.data.image_formats import HEIC, JPEG, SUFFIXES, Format, JpegFile, format_of, without_warnings
+from polyglance.data.pixels import to_rgb
+from polyglance.data.png_chunks import PictureFile
 from polyglance.errors import DataError, PictureError, reason_of
 
-SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif"},
-)
 MAX_PIXELS: Final = 100_000_000
-"""A picture that declares more is refused before anything of it is decoded."""
+"""A picture that declares more is refused before anything of it is decoded, unless it can be read at reduced scale."""
+MAX_REDUCED_PIXELS: Final = 256_000_000
+"""The same for JPEG and HEIC, which are read at reduced scale beyond `MAX_PIXELS`."""
 
-_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
+_LOST_ROWS: Final = 1 / 16
+_GREY_OF_LOST_ROWS: Final = (126, 129)
+_FULL_SIZE: Final = "full_size"
 _ORIENTATION_TAG: Final = 0x0112
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,7 +39,7 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_opening = threading.Lock()
+_SIDEWAYS: Final = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -141,79 +144,117 @@ def content_hash(path: str | os.PathLike[str]) -> str:
 
 
 def decode(picture: str | os.PathLike[str] | bytes) -> Image.Image:
-    """The picture as RGB, upright as its EXIF says, transparency over white, of an animation the first frame.
+    """The picture as sRGB, upright as its EXIF says, transparency over white, the first frame of an animation.
 
-    picture: its file, or the bytes of one. Raises PictureError; a picture that declares more than `MAX_PIXELS` costs no
-    more than its header.
+    A picture comes at reduced scale if it has a colour profile to convert and more than 2,048 pixels on its shorter
+    side, or if it is a JPEG or HEIC of more than `MAX_PIXELS`; `full_size` tells its own size. A JPEG that lacks its
+    end is read if at most a sixteenth of its rows is lost. `polyglance.data.pixels.to_rgb` says how values of more
+    than 8 bits become visible.
+
+    Decoding takes at most 20 bytes of memory a pixel, beside the file: 5 to 9 for most formats, 16 for WebP and AVIF.
+
+    picture: a path, or a file's bytes.
+
+    Raises PictureError; a picture that is too large costs no more than its header.
     """
-    if not isinstance(picture, bytes):
-        picture_stat(picture)
     try:
-        with _open(BytesIO(picture) if isinstance(picture, bytes) else Path(picture)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise PictureError(_too_large(f"{width:,} x {height:,} pixels"))
-            image.load()
-            return _upright(_to_rgb(image), image)
+        with BytesIO(picture) if isinstance(picture, bytes) else _file(picture) as file, without_warnings():
+            return _decoded(file)
     except PictureError:
         raise
-    except UnidentifiedImageError as error:
-        raise PictureError(f"not a picture in any of {', '.join(_FORMATS)}, HEIC") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(_too_large("far more pixels")) from error
+        raise PictureError(_too_large(f"{int(re.findall(r'[0-9]+', str(error))[0]):,} pixels", MAX_PIXELS)) from error
     except MemoryError as error:
         raise PictureError("too large for the memory that is free") from error
     except Exception as error:  # decoders raise anything on torn bytes: struct.error, SyntaxError, IndexError ...
         raise PictureError(f"cut short or damaged: {reason_of(error)}") from error
 
 
-def _open(source: Path | BytesIO) -> Image.Image:
-    """The picture with its header read. Only formats named here are tried, whatever else Pillow could open."""
-    if isinstance(source, BytesIO):
-        head = source.getbuffer()[:12].tobytes()
-    else:
-        with source.open("rb") as file:
-            head = file.read(12)
-    formats: tuple[str, ...] = _FORMATS
-    if head[4:8] == b"ftyp":
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-        formats = ("HEIF",)
-    with _opening, warnings.catch_warnings():  # the filters are global: one thread at a time
-        warnings.simplefilter("ignore")  # Pillow warns of sizes below our own limit, and of metadata nobody asked for
-        return Image.open(source, formats=formats)
+def full_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) of a picture that `decode` read, upright, before any reduction."""
+    width, height = image.info.get(_FULL_SIZE, image.size)
+    return width, height
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        image = _stretched(image)
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return image.convert("RGB")
-
-
-def _stretched(image: Image.Image) -> Image.Image:
-    """32-bit values have no agreed white: darkest to black, brightest to white."""
-    values = np.nan_to_num(np.asarray(image, np.float64))
-    low, high = values.min(), values.max()
-    return Image.fromarray(((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8))
-
-
-def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
+def _file(path: str | os.PathLike[str]) -> PictureFile:
+    picture_stat(path)
     try:
-        turn = _TURNS.get(source.getexif().get(_ORIENTATION_TAG, 1))
+        return open(path, "rb")
+    except OSError as error:
+        raise PictureError(_reason(error)) from error
+
+
+def _decoded(file: PictureFile) -> Image.Image:
+    kind = format_of(file)
+    with kind.reader(file) as image:
+        width, height = image.size
+        pixels = _load(image, kind, file)
+        orientation = _orientation(image)
+        profile = image.info.get("icc_profile") if pixels.mode not in ("I", "F") else None
+        rgb = to_srgb(pixels, profile) if pixels.mode == "CMYK" else None
+        if rgb is None:
+            rgb = to_rgb(pixels)
+            rgb = to_srgb(rgb, profile) or rgb
+    if orientation in _TURNS:
+        rgb = rgb.transpose(_TURNS[orientation])
+    rgb.info = {_FULL_SIZE: (height, width) if orientation in _SIDEWAYS else (width, height)}
+    return rgb
+
+
+def _load(image: ImageFile.ImageFile, kind: Format, file: PictureFile) -> Image.Image:
+    """The picture with its pixels decoded, at reduced scale where there are too many."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        reducible = kind is HEIC or (kind is JPEG and "progressive" not in image.info)  # which libjpeg keeps as a whole
+        most = MAX_REDUCED_PIXELS if reducible else MAX_PIXELS
+        if width * height > most:
+            raise PictureError(_too_large(f"{width:,} x {height:,} pixels", most))
+        if kind is HEIC:
+            return reduced_heic(file, image.info)
+        image.draft(None, (width // 2, height // 2))
+    image.load()
+    if isinstance(image, JpegFile) and image.cut_short:
+        _require_rows(image)
+    return image
+
+
+def reduced_heic(file: PictureFile, info: dict[str | tuple[int, int], object]) -> Image.Image:
+    """The first picture in a HEIC file at half its width and height, of which Pillow never holds all pixels.
+
+    info: what the result is to carry.
+    """
+    from pillow_heif import open_heif
+
+    heic = open_heif(file, remove_stride=False)
+    data, stride, (width, height) = memoryview(heic.data), heic.stride, heic.size
+    raw = (heic.mode, stride)
+    half = Image.new(heic.mode, ((width + 1) // 2, (height + 1) // 2))
+    for top in range(0, height, 512):
+        rows = min(512, height - top)
+        part = bytes(data[top * stride : (top + rows) * stride])
+        band = Image.frombytes(heic.mode, (width, rows), part, "raw", raw)
+        half.paste(band.reduce(2), (0, top // 2))
+    half.info = dict(info)
+    return half
+
+
+def _require_rows(image: JpegFile) -> None:
+    """Raises PictureError for a JPEG too many rows of which are the grey that libjpeg makes of missing bytes."""
+    width, height = image.size
+    bottom = np.asarray(image.crop((0, height - int(height * _LOST_ROWS) - 1, width, height)))
+    if _GREY_OF_LOST_ROWS[0] <= bottom.min() and bottom.max() <= _GREY_OF_LOST_ROWS[1]:
+        raise PictureError("cut short or damaged: more than a sixteenth of its rows is missing")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # metadata that cannot be read turns nothing
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return 1
 
 
-def _too_large(what: str) -> str:
-    return f"too large: {what}, at most {MAX_PIXELS // 1_000_000} million are read"
+def _too_large(what: str, most: int) -> str:
+    return f"too large: {what}, at most {most // 1_000_000} million are read"
 
 
 def _reason(error: OSError) -> str:

@@ -1,13 +1,16 @@
 """Region features: what a detector saw in a picture, as bottom-up attention (arXiv:1707.07998) and VinVL
 (arXiv:2101.00529) keep it.
 
-A picture has one npz file, beside it and of its name but for the suffix: `features` (regions, width), `boxes`
-(regions, 4), each x1, y1, x2, y2 in pixels, and `image_size` (width, height). Pickle in it is never read.
+A picture has one npz file beside it, with the same name except for the suffix: `features` (regions, width), `boxes`
+(regions, 4), each x1, y1, x2, y2 in pixels, and `image_size` (width, height). Pickle in it is never read, nor is an
+array of more than `MAX_BYTES`.
 """
 
+import math
 import os
 import zipfile
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +21,9 @@ from numpy.typing import NDArray
 from polyglance.errors import DataError, reason_of
 
 PLACES: Final = 6
+MAX_BYTES: Final = 16 * 2**20
+"""Of one unpacked array: 1,000 regions of 2,048 features in float64. Detectors keep 10 to 100 regions."""
+
 _SHAPES: Final = {"features": "(regions, width)", "boxes": "(regions, 4)", "image_size": "(2,)"}
 
 
@@ -51,16 +57,17 @@ def regions_beside(picture: str | os.PathLike[str]) -> Path:
 
 
 def read_regions(path: str | os.PathLike[str]) -> Regions:
-    """One file. Raises DataError that says what of it is not as it should be."""
+    """What a detector saw in one picture.
+
+    Raises DataError if an array is missing, is larger than `MAX_BYTES`, or is not what it should be.
+    """
     try:
         with open(path, "rb") as stream:
             if not zipfile.is_zipfile(stream):
                 raise ValueError(f"expected an archive of {', '.join(_SHAPES)}")
-            stream.seek(0)
-            file = np.load(stream, allow_pickle=False)
-            if missing := [name for name in _SHAPES if name not in file]:
-                raise DataError(f"{path}: expected {', '.join(_SHAPES)} in it, {missing[0]} is missing")
-            found = {name: _numbers(path, name, file[name]) for name in _SHAPES}
+            with zipfile.ZipFile(stream) as archive:
+                members = {name: _member(path, archive, name) for name in _SHAPES}
+                found = {name: _numbers(path, name, _array(archive.read(one))) for name, one in members.items()}
     except DataError:
         raise
     except Exception as error:  # torn or locked archives raise anything: zlib.error, RuntimeError, MemoryError ...
@@ -75,6 +82,34 @@ def read_regions(path: str | os.PathLike[str]) -> Regions:
     if not (size > 0).all():
         raise DataError(f"{path}: expected an image_size above 0, got {size.tolist()}")
     return Regions(features, boxes, (float(size[0]), float(size[1])))
+
+
+def _member(path: str | os.PathLike[str], archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """Where an array lies in the archive. No more is ever unpacked than the size that stands there."""
+    try:
+        member = archive.getinfo(f"{name}.npy")
+    except KeyError as error:
+        raise DataError(f"{path}: expected {', '.join(_SHAPES)} in it, {name} is missing") from error
+    if member.file_size > MAX_BYTES:
+        raise DataError(
+            f"{path}: expected {name} to take at most {MAX_BYTES:,} bytes, got {member.file_size:,} "
+            f"(from {member.compress_size:,} in the archive)"
+        )
+    return member
+
+
+def _array(content: bytes) -> NDArray[np.generic]:
+    """Raises ValueError where a header declares more than follows it, before numpy makes room for that."""
+    stream = BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    declared, there = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    if declared > there:
+        raise ValueError(f"an array of shape {shape} takes {declared:,} bytes, got {there:,}")
+    stream.seek(0)
+    array: NDArray[np.generic] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
 
 
 def _numbers(path: str | os.PathLike[str], name: str, array: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
-from polyglance.data.images import decode
+from polyglance.data.images import decode, full_size
 from polyglance.data.lines import named
 from polyglance.data.regions import read_regions, regions_beside
 from polyglance.errors import ConfigurationError, DataError, PictureError
@@ -39,7 +39,7 @@ def open_picture(model: JointModel, path: str | os.PathLike[str]) -> tuple[tuple
             raise PictureError(str(error)) from error
     image = decode(path)
     try:
-        return image.size, model.preprocess(image)
+        return full_size(image), model.preprocess(image)
     except Exception as error:
         width, height = image.size
         raise PictureError(f"{model.name} cannot take a picture of {width} x {height}: {error}") from error
