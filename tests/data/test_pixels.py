@@ -28,17 +28,41 @@ def tiff(values: NDArray[np.generic], **tags: str | int) -> bytes:
     return buffer.getvalue()
 
 
-def png(values: NDArray[np.generic], colour: int, depth: int, transparent: bytes) -> bytes:
+def png(values: NDArray[np.generic], colour: int, depth: int, transparent: bytes | None) -> bytes:
     """values: (rows, bytes a row), packed."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows, width = len(values), values.shape[1] * 8 // (depth * {0: 1, 2: 3}[colour])
+    rows, width = len(values), values.shape[1] * 8 // (depth * {0: 1, 2: 3, 6: 4}[colour])
     head = struct.pack(">IIBBBBB", width, rows, depth, colour, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in values))
-    chunks = [chunk(b"IHDR", head), chunk(b"tRNS", transparent), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    chunks = [chunk(b"IHDR", head), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    if transparent is not None:
+        chunks.insert(1, chunk(b"tRNS", transparent))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def deep_png(values: NDArray[np.uint16], colour: int) -> bytes:
+    """values: (rows, columns, channels)."""
+    packed = values.astype(">u2").reshape(len(values), -1).view(np.uint8)
+    return png(packed, colour, 16, None)
+
+
+def deep_tiff(values: NDArray[np.uint16], order: str) -> bytes:
+    """values: (rows, columns, 3). order: "<" or ">", of the bytes."""
+    rows, columns, _ = values.shape
+    shorts = {258: (16, 16, 16), 259: (1,), 262: (2,), 277: (3,), 278: (rows,), 284: (1,)}
+    facts: dict[int, tuple[int, ...]] = {256: (columns,), 257: (rows,), 273: (8,), 279: (values.nbytes,), **shorts}
+    pixels = values.astype(order + "u2").tobytes()
+    bits = struct.pack(order + "3H", 16, 16, 16)
+    place = 8 + len(pixels)
+    body = struct.pack(order + "H", len(facts))
+    for tag, value in sorted(facts.items()):
+        stored = (place,) if tag == 258 else value
+        body += struct.pack(order + "HHI", tag, 3 if tag == 258 else 4, len(value)) + struct.pack(order + "I", *stored)
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(order + "I", place + len(bits)) + pixels + bits + body + bytes(4)
 
 
 def levels(picture: bytes | Path) -> list[int]:
@@ -90,6 +114,23 @@ def test_twelve_bits_in_sixteen_are_visible() -> None:
 )
 def test_white_of_sixteen_bits(values: list[int], tags: dict[str, int], expected: list[int]) -> None:
     assert levels(tiff(np.array([values], np.uint16), **tags)) == expected
+
+
+COLOURS = np.array([[[4095, 0, 0], [0, 2048, 0], [0, 0, 1024], [0, 0, 0]]], np.uint16)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF <", "TIFF >"])
+def test_twelve_bits_in_sixteen_are_visible_in_colour(kind: str) -> None:
+    stored = deep_png(COLOURS, 2) if kind == "PNG" else deep_tiff(COLOURS, kind[-1])
+    assert np.asarray(decode(stored))[0].tolist() == [[255, 0, 0], [0, 128, 0], [0, 0, 64], [0, 0, 0]]
+    stored = deep_png(COLOURS * 16, 2) if kind == "PNG" else deep_tiff(COLOURS * 16, kind[-1])
+    assert np.asarray(decode(stored))[0].tolist() == [[255, 0, 0], [0, 128, 0], [0, 0, 64], [0, 0, 0]]
+
+
+def test_twelve_bits_in_sixteen_keep_their_transparency() -> None:
+    alpha = np.array([[[65535], [65535], [0], [0]]], np.uint16)
+    stored = deep_png(np.concatenate([COLOURS, alpha], axis=-1), 6)
+    assert np.asarray(decode(stored))[0].tolist() == [[255, 0, 0], [0, 128, 0], [255] * 3, [255] * 3]
 
 
 def test_an_infinite_value_leaves_the_others_as_they_are() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-_BAND_PIXELS: Final = 2**20
+_BAND_PIXELS: Final = 2**18
 _NODATA_TAG: Final = 42113
 _MAX_SAMPLE_TAGS: Final = (341, 281)
 _DARK: Final = 4096
@@ -30,13 +30,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if levels is None and image.mode == "RGB" and not image.has_transparency_data:
         return image.convert("RGB")
     rgb = Image.new("RGB", image.size)
-    for top, band in _bands(image):
+    for top, band in bands(image):
         rgb.paste(_over_white(band) if levels is None else Image.fromarray(levels(np.asarray(band))), (0, top))
     return rgb
 
 
-def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """(first row, the rows from there on), top to bottom."""
+def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """(number of the first row, the rows of one band), top to bottom."""
     width, height = image.size
     step = max(1, _BAND_PIXELS // width)
     for top in range(0, height, step):
@@ -73,7 +73,7 @@ def _range(image: Image.Image, absent: float | None) -> tuple[float, float]:
     """The least and the greatest of the values that count. The greatest float of 32 bits, of either sign, is how many
     programs write that there is none."""
     lows, highs = [], []
-    for _, band in _bands(image):
+    for _, band in bands(image):
         values = np.asarray(band)
         counted = values[~_is_absent(values, absent)]
         if image.mode == "F":
@@ -86,12 +86,17 @@ def _range(image: Image.Image, absent: float | None) -> tuple[float, float]:
 
 def _white(image: Image.Image, absent: float | None) -> float:
     brightest = 0
-    for _, band in _bands(image):
+    for _, band in bands(image):
         values = np.asarray(band)
         brightest = max(brightest, int(values.max(where=~_is_absent(values, absent), initial=0)))
     named = next((value for tag in _MAX_SAMPLE_TAGS if (value := _number(image, tag))), None)
     if named is not None and brightest <= named <= 65535:
         return named
+    return white_of(brightest)
+
+
+def white_of(brightest: int) -> float:
+    """White of 16-bit values, guessed from the brightest: values below 4,096 are taken for fewer bits in 16."""
     return float(2 ** max(1, brightest.bit_length()) - 1) if brightest < _DARK else 65535.0
 
 
