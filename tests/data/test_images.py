@@ -305,10 +305,10 @@ def test_a_jpeg_beyond_the_bound_is_read_at_reduced_scale():
     halved.save(buffer, "JPEG", exif=exif)
     del halved
     image = decode(buffer.getvalue())
-    assert image.size == (4_500, 6_000)
+    assert image.size == (2_250, 3_000)
     assert full_size(image) == (9_000, 12_000)
-    assert image.getpixel((2_000, 5_900)) == (0, 0, 0)
-    assert image.getpixel((2_000, 100)) == (255, 255, 255)
+    assert image.getpixel((1_000, 2_900)) == (0, 0, 0)
+    assert image.getpixel((1_000, 100)) == (255, 255, 255)
 
 
 def test_a_heic_is_halved_a_band_at_a_time(tmp_path: Path):
@@ -378,6 +378,13 @@ def test_a_truncated_picture_is_refused(tmp_path: Path, suffix: str, share: floa
     path = write(tmp_path / f"x{suffix}", Image.fromarray(noise))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     assert "damaged" in reason(path) or "not a picture" in reason(path)
+
+
+def test_a_value_that_no_reader_knows_is_named_as_one(tmp_path: Path):
+    path = write(tmp_path / "x.tif", halves())
+    compression = [struct.pack("<HHIHH", 259, 3, 1, value, 0) for value in (1, 320)]
+    path.write_bytes(path.read_bytes().replace(*compression))
+    assert reason(path) == "cut short or damaged: unknown value 320"
 
 
 def test_text_named_png_is_refused(tmp_path: Path):

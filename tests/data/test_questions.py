@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from polyglance.data.image_formats import SUFFIXES
 from polyglance.data.questions import Question, Types, language_in_name, of_split, read_questions
 from polyglance.errors import DataError
 from polyglance.languages import DEMO_LANGUAGES
@@ -133,6 +134,13 @@ def test_iglues_form(folder: Path) -> None:
     assert read_questions(document(folder, [IGLUE], "de/testdev.json"), images=folder) == [
         Question(folder / "a.png", "What is it?", "dog", "de", "test", "11")
     ]
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_a_picture_is_found_with_the_suffix_of_any_format(folder: Path, suffix: str) -> None:
+    (folder / f"7{suffix}").touch()
+    (question,) = read_questions(document(folder, {"1": {**GQA, "imageId": "7"}}), images=folder)
+    assert question.image == folder / f"7{suffix}"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ MAX_PIXELS: Final = 100_000_000
 MAX_REDUCED_PIXELS: Final = 256_000_000
 """The same for JPEG and HEIC, which are read at reduced scale beyond `MAX_PIXELS`."""
 
+_JPEG_SCALE: Final = 4
 _LOST_ROWS: Final = 1 / 16
 _GREY_OF_LOST_ROWS: Final = (126, 129)
 _FULL_SIZE: Final = "full_size"
@@ -168,7 +169,10 @@ def decode(picture: str | os.PathLike[str] | bytes) -> Image.Image:
     except MemoryError as error:
         raise PictureError("too large for the memory that is free") from error
     except Exception as error:  # decoders raise anything on torn bytes: struct.error, SyntaxError, IndexError ...
-        raise PictureError(f"cut short or damaged: {reason_of(error)}") from error
+        reason = reason_of(error)
+        if not re.search("[a-z]{3}", reason):  # the key of a KeyError
+            reason = f"unknown value {reason}"
+        raise PictureError(f"cut short or damaged: {reason}") from error
 
 
 def full_size(image: Image.Image) -> tuple[int, int]:
@@ -215,7 +219,7 @@ def _load(image: ImageFile.ImageFile, kind: Format, file: PictureFile) -> Image.
             raise PictureError(_too_large(f"{width:,} x {height:,} pixels", most))
         if kind is HEIC:
             return reduced_heic(file, image.info)
-        image.draft(None, (width // 2, height // 2))
+        image.draft(None, (width // _JPEG_SCALE, height // _JPEG_SCALE))
     packing = packing_of(image)
     image.load()
     if isinstance(image, JpegFile) and image.cut_short:

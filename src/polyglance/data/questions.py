@@ -18,10 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from polyglance.data.image_formats import SUFFIXES
 from polyglance.data.lines import Row, Split, named, read_bytes, read_lines, short, split_of, text_of
 from polyglance.errors import DataError
 
-_SUFFIXES: Final = (".jpg", ".png", ".jpeg", ".webp")
+_SUFFIXES: Final = (".jpg", *sorted(SUFFIXES - {".jpg"}))
+"""GQA's pictures are JPEG."""
 _SPLITS: Final[Mapping[str, Split]] = {"train": "train", "dev": "val", "val": "val", "test": "test", "testdev": "test"}
 
 
