@@ -25,6 +25,14 @@ def test_answers_are_probabilities_best_first(states: TokenStates):
     assert [answer.probability for answer in answers] == pytest.approx([expected[2].item(), expected[0].item()], 1e-2)
 
 
+def test_words_agree_with_a_question_in_their_own_language(states: TokenStates):
+    asked = "Qual é a cor da estrela?"
+    same = answer_question(ColourModel(), asked, "pt", states, top=2, answer_in="pt")
+    assert [answer.word for answer in same] == ["azul", "vermelha"]
+    other = answer_question(ColourModel(), "Qual é a cor da banana?", "pt", states, top=4, answer_in="fr")
+    assert "vert" in [answer.word for answer in other]
+
+
 def test_no_more_answers_than_there_are(states: TokenStates):
     answers = answer_question(ColourModel(), "what colour?", "en", states, top=50)
     assert {answer.answer for answer in answers} == set(COLOURS)

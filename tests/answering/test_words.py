@@ -24,3 +24,8 @@ def test_a_language_without_words_is_refused() -> None:
 )
 def test_an_answer_without_a_word_stays_as_it_is(answer: str, language: str, word: str) -> None:
     assert word_of(answer, language) == word
+
+
+def test_a_word_agrees_with_the_question() -> None:
+    assert word_of("red", "pt", "Qual é a cor da estrela?") == "vermelha"
+    assert word_of("red", "pt") == "vermelho"

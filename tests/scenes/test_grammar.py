@@ -131,7 +131,8 @@ def test_no_two_meanings_sound_alike(code: str) -> None:
     for meaning in everything():
         sentence = grammar(code).say(meaning)
         assert sentence not in said, f"{said[sentence]} and {meaning} are both {sentence!r}"
-        assert sentence == " ".join(sentence.split())
+        assert sentence == " ".join(sentence.split(" ")).strip()
+        assert "  " not in sentence
         said[sentence] = meaning
 
 
@@ -179,3 +180,34 @@ def test_every_answer_but_a_number_has_a_word_of_its_own(code: str) -> None:
 def test_answers_as_they_stand_alone(code: str, said: str) -> None:
     answers = ("fish", "red", "small", "left", "above", "meadow", "yes")
     assert " ".join(grammar(code).answers[answer] for answer in answers) == said
+
+
+@pytest.mark.parametrize(
+    ("code", "question", "answer", "said"),
+    [
+        ("pt", "Qual é a cor da estrela?", "red", "vermelha"),
+        ("pt", "Qual é a cor do prato embaixo da estrela?", "red", "vermelho"),
+        ("pt", "A girafa no prato azul é pequena ou grande?", "small", "pequena"),
+        ("fr", "De quelle couleur est l'étoile\u202f?", "green", "verte"),
+        ("fr", "De quelle couleur est le cercle sur l'assiette noire ?", "green", "vert"),
+        ("fr", "De quelle couleur est l'assiette sous le chien\u202f?", "white", "blanche"),
+        ("ru", "Какого цвета звезда?", "red", "красного"),
+        ("ru", "Звезда красная или синяя?", "red", "красная"),
+        ("ru", "Сердце на тарелке зелёное?", "green", "зелёное"),
+        ("ru", "Собака маленькая или большая?", "small", "маленькая"),
+        ("pt", "E aí?", "red", "vermelho"),
+        ("fr", "De quelle couleur est l'étoile\u202f?", "dog", "chien"),
+        ("de", "Welche Farbe hat der Stern?", "red", "rot"),
+    ],
+)
+def test_answers_agree_with_the_noun_that_was_asked_about(code: str, question: str, answer: str, said: str) -> None:
+    assert grammar(code).answer(answer, question) == said
+
+
+@LANGUAGES
+def test_the_background_comes_first(code: str) -> None:
+    things = (m.Shows(Phrase("dog")), m.ShowsCount(2, "apple"))
+    background = m.ShowsBackground("night")
+    first, last = (grammar(code).caption(caption) for caption in ((background, *things), (*things, background)))
+    assert first == last
+    assert first.casefold().startswith(grammar(code).say(background).casefold())

@@ -21,8 +21,9 @@ def answer_question(
     text = model.read_text(model.tokenize([question], [language]))
     if not model.answers and isinstance(model, AnswerWriter):
         written = model.write(text, picture, top)[0]
-        return [Answer(answer, probability, word_of(answer, answer_in)) for answer, probability in written]
-    return _best(model.answers, model.answer(text, picture)[0], top, answer_in)
+        asked = question if language == answer_in else ""
+        return [Answer(answer, probability, word_of(answer, answer_in, asked)) for answer, probability in written]
+    return _best(model.answers, model.answer(text, picture)[0], top, question, language, answer_in)
 
 
 def answer_tasks(
@@ -31,14 +32,17 @@ def answer_tasks(
     """The same for each of several trained tasks, at once."""
     text = tasks.model.read_text(tasks.model.tokenize([question], [language]))
     return [
-        TaskAnswers(task.name, _best(task.labels, logits[0], top, answer_in))
+        TaskAnswers(task.name, _best(task.labels, logits[0], top, question, language, answer_in))
         for task, logits in zip(tasks.tasks, tasks.answer(text, picture), strict=True)
     ]
 
 
-def _best(answers: Sequence[str], logits: Float[Tensor, " answers"], top: int, answer_in: str) -> list[Answer]:
+def _best(
+    answers: Sequence[str], logits: Float[Tensor, " answers"], top: int, question: str, language: str, answer_in: str
+) -> list[Answer]:
     best = torch.softmax(logits.float(), dim=-1).topk(min(top, len(answers)))
+    asked = question if language == answer_in else ""
     return [
-        Answer(answers[index], probability, word_of(answers[index], answer_in))
+        Answer(answers[index], probability, word_of(answers[index], answer_in, asked))
         for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]

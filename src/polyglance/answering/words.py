@@ -23,6 +23,9 @@ def answer_language(code: str, question: str) -> str:
     return code
 
 
-def word_of(answer: str, language: str) -> str:
-    """The answer in a language of `answer_language`; where that has no word for it, as it is."""
-    return grammar(language).answers.get(answer, answer)
+def word_of(answer: str, language: str, question: str = "") -> str:
+    """The answer in a language of `answer_language`; an answer without a word in it stays as it is.
+
+    question: in that language, for the word to agree with; empty where it was asked in another.
+    """
+    return grammar(language).answer(answer, question)

@@ -11,10 +11,10 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
             m.ShowsCount(2, "apple"),
             m.ShowsBackground("night"),
         ),
-        "একটি কুকুরের বাঁ দিকে একটি নীল প্লেটের উপর থাকা ছোট লাল তারা, দুটি আপেল, রাতের বেলা।",
+        "রাতের বেলা, একটি কুকুরের বাঁ দিকে একটি নীল প্লেটের উপর থাকা ছোট লাল তারা, দুটি আপেল।",
     ),
-    ((m.Shows(Phrase("elephant", "large")), m.ShowsBackground("meadow")), "একটি বড় হাতি, ঘাসের মাঠে।"),
-    ((m.ShowsCount(2, "sailboat"), m.ShowsBackground("sea")), "দুটি পালতোলা নৌকা, সমুদ্রে।"),
+    ((m.Shows(Phrase("elephant", "large")), m.ShowsBackground("meadow")), "ঘাসের মাঠে, একটি বড় হাতি।"),
+    ((m.ShowsCount(2, "sailboat"), m.ShowsBackground("sea")), "সমুদ্রে, দুটি পালতোলা নৌকা।"),
     (
         (m.ShowsBackground("desert"), m.Shows(Phrase("cactus", plate="white"))),
         "মরুভূমিতে, একটি সাদা প্লেটের উপর থাকা ক্যাকটাস।",
@@ -57,7 +57,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.IsThereCategory(Phrase("instrument")), "ছবিতে কি কোনো বাদ্যযন্ত্র আছে?"),
     (m.IsColour(Phrase("star"), "red"), "তারাটি কি লাল?"),
     (m.IsColour(Phrase("square", "large"), "orange"), "বড় বর্গক্ষেত্রটি কি কমলা রঙের?"),
-    (m.IsPlateColour(Phrase("dog"), "black"), "কুকুরটির নিচের প্লেটটি কি কালো?"),
+    (m.IsPlateColour(Phrase("dog"), "black"), "যে প্লেটে কুকুরটি আছে, সেটি কি কালো?"),
     (m.IsSize(Phrase("penguin"), "small"), "পেঙ্গুইনটি কি ছোট?"),
     (m.IsRelated(Phrase("dog"), "left", Phrase("cat")), "কুকুরটি কি বিড়ালটির বাঁ দিকে আছে?"),
     (
@@ -71,7 +71,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.IsBackground("meadow"), "ছবির পটভূমিতে কি ঘাসের মাঠ আছে?"),
     # open questions
     (m.WhatColour(Phrase("triangle")), "ত্রিভুজটির রং কী?"),
-    (m.WhatPlateColour(Phrase("hammer")), "হাতুড়িটির নিচের প্লেটটির রং কী?"),
+    (m.WhatPlateColour(Phrase("hammer")), "যে প্লেটে হাতুড়িটি আছে, সেটির রং কী?"),
     (m.WhatIsRelated("right", Phrase("dog")), "কুকুরটির ডান দিকে কী আছে?"),
     (m.WhatIsOnPlate("purple"), "বেগুনি প্লেটের উপর কী আছে?"),
     (m.WhichOfCategory("animal"), "ছবিতে কোন প্রাণী আছে?"),
@@ -81,7 +81,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.HowMany("garment"), "ছবিতে কয়টি পোশাক আছে?"),
     # one or the other
     (m.ChooseColour(Phrase("star"), "white", "blue"), "তারাটি সাদা না নীল?"),
-    (m.ChoosePlateColour(Phrase("dog"), "green", "orange"), "কুকুরটির নিচের প্লেটটি সবুজ না কমলা রঙের?"),
+    (m.ChoosePlateColour(Phrase("dog"), "green", "orange"), "যে প্লেটে কুকুরটি আছে, সেটি সবুজ না কমলা রঙের?"),
     (m.ChooseSize(Phrase("lion")), "সিংহটি ছোট না বড়?"),
     (m.ChooseRelation(Phrase("dog"), Phrase("cat"), vertical=False), "কুকুরটি বিড়ালটির বাঁ দিকে না ডান দিকে?"),
     (m.ChooseRelation(Phrase("dog"), Phrase("cat"), vertical=True), "কুকুরটি বিড়ালটির উপরে না নিচে?"),
@@ -100,10 +100,12 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.AreSameColour(Phrase("star"), Phrase("circle")), "তারাটি এবং বৃত্তটি কি একই রঙের?"),
     (
         m.ArePlatesSameColour(Phrase("dog"), Phrase("cat")),
-        "কুকুরটির নিচের প্লেটটি এবং বিড়ালটির নিচের প্লেটটি কি একই রঙের?",
+        "যে প্লেটে কুকুরটি আছে এবং যে প্লেটে বিড়ালটি আছে, সেগুলি কি একই রঙের?",
     ),
-    (m.AreSameSize(Phrase("dog"), Phrase("cat")), "কুকুরটি এবং বিড়ালটি কি একই আকারের?"),
+    (m.AreSameSize(Phrase("dog"), Phrase("cat")), "কুকুরটি এবং বিড়ালটি কি একই মাপের?"),
     (m.WhichIsLarger(Phrase("dog"), Phrase("cat")), "কোনটি বেশি বড়, কুকুরটি না বিড়ালটি?"),
     (m.AreThereMore("animal", "fruit"), "ছবিতে কি ফলের চেয়ে প্রাণী বেশি আছে?"),
     (m.AreThereMore("plant", "animal"), "ছবিতে কি প্রাণীর চেয়ে উদ্ভিদ বেশি আছে?"),
+    # words with a second meaning, and modifiers with a second reading
+    (m.AreSameSize(Phrase("bus"), Phrase("truck")), "বাসটি এবং ট্রাকটি কি একই মাপের?"),
 ]

@@ -11,11 +11,11 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
             m.ShowsCount(2, "apple"),
             m.ShowsBackground("night"),
         ),
-        "Sebuah bintang merah kecil di piring biru di sebelah kiri seekor anjing, dua buah apel, pada malam hari.",
+        "Pada malam hari, sebuah bintang merah kecil di piring biru di sebelah kiri seekor anjing, dua buah apel.",
     ),
-    ((m.Shows(Phrase("rabbit", size="large")), m.ShowsBackground("meadow")), "Seekor kelinci besar, di padang rumput."),
-    ((m.ShowsCount(2, "sailboat"), m.ShowsBackground("sea")), "Dua buah perahu layar, di laut."),
-    ((m.Shows(Phrase("cactus")), m.ShowsBackground("desert")), "Sebatang kaktus, di gurun."),
+    ((m.Shows(Phrase("rabbit", size="large")), m.ShowsBackground("meadow")), "Di padang rumput, seekor kelinci besar."),
+    ((m.ShowsCount(2, "sailboat"), m.ShowsBackground("sea")), "Di laut, dua buah perahu layar."),
+    ((m.Shows(Phrase("cactus")), m.ShowsBackground("desert")), "Di gurun, sebatang kaktus."),
     # counters and adjectives
     (m.Shows(Phrase("animal", plate="orange")), "seekor hewan di piring oranye"),
     (m.Shows(Phrase("fruit", plate="white")), "sebutir buah di piring putih"),
@@ -27,7 +27,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.Shows(Phrase("axe", plate="black")), "sebilah kapak di piring hitam"),
     (m.Shows(Phrase("boot", plate="yellow")), "sebuah sepatu bot di piring kuning"),
     (m.Shows(Phrase("crescent", size="large", colour="yellow")), "sebuah bulan sabit kuning besar"),
-    (m.Shows(Phrase("heart", colour="red", plate="black")), "sebuah hati merah di piring hitam"),
+    (m.Shows(Phrase("heart", colour="red", plate="black")), "sebuah bentuk hati merah di piring hitam"),
     (m.Shows(Phrase("diamond", size="small", colour="white")), "sebuah belah ketupat putih kecil"),
     (m.ShowsCount(2, "cat"), "dua ekor kucing"),
     (m.ShowsCount(2, "fruit"), "dua butir buah"),
@@ -63,7 +63,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
         m.IsColour(Phrase("circle", size="small", plate="blue"), "purple"),
         "Apakah lingkaran kecil di piring biru itu berwarna ungu?",
     ),
-    (m.IsPlateColour(Phrase("dog"), "red"), "Apakah piring di bawah anjing itu berwarna merah?"),
+    (m.IsPlateColour(Phrase("dog"), "red"), "Apakah piring tempat anjing itu berada berwarna merah?"),
     (m.IsSize(Phrase("dog"), "small"), "Apakah anjing itu kecil?"),
     (m.IsRelated(Phrase("dog"), "left", Phrase("cat")), "Apakah anjing itu berada di sebelah kiri kucing itu?"),
     (
@@ -78,7 +78,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.IsBackground("night"), "Apakah gambar ini menampilkan langit malam?"),
     # open
     (m.WhatColour(Phrase("triangle", size="large")), "Apa warna segitiga besar itu?"),
-    (m.WhatPlateColour(Phrase("magnifying glass")), "Apa warna piring di bawah kaca pembesar itu?"),
+    (m.WhatPlateColour(Phrase("magnifying glass")), "Apa warna piring tempat kaca pembesar itu berada?"),
     (m.WhatIsRelated("left", Phrase("dog")), "Apa yang ada di sebelah kiri anjing itu?"),
     (m.WhatIsRelated("below", Phrase("square", colour="green")), "Apa yang ada di bawah persegi hijau itu?"),
     (m.WhatIsOnPlate("blue"), "Apa yang ada di piring biru itu?"),
@@ -88,7 +88,10 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.WhatBackground(), "Apa latar belakang gambar ini?"),
     # one of two
     (m.ChooseColour(Phrase("star"), "red", "blue"), "Apa warna bintang itu, merah atau biru?"),
-    (m.ChoosePlateColour(Phrase("dog"), "white", "orange"), "Apa warna piring di bawah anjing itu, putih atau oranye?"),
+    (
+        m.ChoosePlateColour(Phrase("dog"), "white", "orange"),
+        "Apa warna piring tempat anjing itu berada, putih atau oranye?",
+    ),
     (m.ChooseSize(Phrase("giraffe")), "Apakah jerapah itu kecil atau besar?"),
     (
         m.ChooseRelation(Phrase("dog"), Phrase("cat"), vertical=False),
@@ -116,7 +119,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.AreSameColour(Phrase("star"), Phrase("circle")), "Apakah bintang itu dan lingkaran itu berwarna sama?"),
     (
         m.ArePlatesSameColour(Phrase("dog"), Phrase("paintbrush")),
-        "Apakah piring di bawah anjing itu dan piring di bawah kuas itu berwarna sama?",
+        "Apakah piring tempat anjing itu berada dan piring tempat kuas itu berada berwarna sama?",
     ),
     (m.AreSameSize(Phrase("dog"), Phrase("cat")), "Apakah anjing itu dan kucing itu berukuran sama?"),
     (m.WhichIsLarger(Phrase("elephant"), Phrase("t-shirt")), "Manakah yang lebih besar, gajah itu atau kaus itu?"),
@@ -124,4 +127,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.AreThereMore("tool", "plant"), "Apakah di gambar ini ada lebih banyak perkakas daripada tanaman?"),
     (m.HowMany("fish"), "Berapa jumlah ikan di gambar ini?"),
     (m.HowMany("shape"), "Berapa jumlah bentuk di gambar ini?"),
+    # words with a second meaning, and modifiers with a second reading
+    (m.ShowsCount(2, "heart"), "dua buah bentuk hati"),
+    (m.HowMany("heart"), "Berapa jumlah bentuk hati di gambar ini?"),
 ]

@@ -11,17 +11,17 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
             m.ShowsCount(2, "apple"),
             m.ShowsBackground("night"),
         ),
-        "파란 접시 위의 작은 빨간 별이 개 왼쪽에 있는 모습, 사과 두 개, 밤에.",
+        "밤에, 파란 접시 위의 작은 빨간 별이 개 왼쪽에 있는 모습, 사과 두 개.",
     ),
-    ((m.Shows(Phrase("elephant", "large")), m.ShowsBackground("meadow")), "큰 코끼리, 풀밭에서."),
-    ((m.ShowsCount(2, "sailboat"), m.ShowsBackground("sea")), "돛단배 두 척, 바다에서."),
+    ((m.Shows(Phrase("elephant", "large")), m.ShowsBackground("meadow")), "풀밭에서, 큰 코끼리."),
+    ((m.ShowsCount(2, "sailboat"), m.ShowsBackground("sea")), "바다에서, 돛단배 두 척."),
     ((m.ShowsBackground("desert"), m.Shows(Phrase("cactus", plate="white"))), "사막에서, 하얀 접시 위의 선인장."),
     # modifiers
     (m.Shows(Phrase("animal", plate="orange")), "주황색 접시 위의 동물"),
     (m.Shows(Phrase("diamond", "large", "orange")), "큰 주황색 마름모"),
     (m.Shows(Phrase("heart", "small", "purple", "green")), "초록색 접시 위의 작은 보라색 하트"),
     (m.Shows(Phrase("crescent", colour="yellow", plate="black")), "검은 접시 위의 노란 초승달"),
-    (m.Shows(Phrase("cross", "small", "white")), "작은 하얀 십자가"),
+    (m.Shows(Phrase("cross", "small", "white")), "작은 하얀 십자 모양"),
     # counters
     (m.ShowsCount(3, "animal"), "동물 세 마리"),
     (m.ShowsCount(4, "dog"), "개 네 마리"),
@@ -116,8 +116,18 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
         "그림에서 개 아래의 접시는 고양이 아래의 접시와 색이 같습니까?",
     ),
     (m.AreSameSize(Phrase("dog"), Phrase("cat")), "그림에서 개는 고양이와 크기가 같습니까?"),
-    (m.WhichIsLarger(Phrase("dog"), Phrase("cat")), "그림에서 개와 고양이 중 어느 쪽이 더 큽니까?"),
-    (m.WhichIsLarger(Phrase("drum"), Phrase("axe")), "그림에서 드럼과 도끼 중 어느 쪽이 더 큽니까?"),
+    (m.WhichIsLarger(Phrase("dog"), Phrase("cat")), "그림에서 개가 더 큽니까, 고양이가 더 큽니까?"),
+    (m.WhichIsLarger(Phrase("drum"), Phrase("axe")), "그림에서 드럼이 더 큽니까, 도끼가 더 큽니까?"),
     (m.AreThereMore("animal", "fruit"), "그림에 동물이 과일보다 더 많이 있습니까?"),
     (m.AreThereMore("garment", "plant"), "그림에 의류가 식물보다 더 많이 있습니까?"),
+    # words with a second meaning, and modifiers with a second reading
+    (m.ShowsCount(2, "cross"), "십자 모양 두 개"),
+    (
+        m.WhichIsLarger(Phrase("dog", plate="blue"), Phrase("cat")),
+        "그림에서 파란 접시 위의 개가 더 큽니까, 고양이가 더 큽니까?",
+    ),
+    (
+        m.IsBetween(Phrase("dog"), Phrase("cat", plate="red"), Phrase("star")),
+        "그림에서 개는 빨간 접시 위의 고양이 한 마리와 별 한 개 사이에 있습니까?",
+    ),
 ]

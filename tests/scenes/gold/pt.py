@@ -10,12 +10,12 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
             m.ShowsCount(2, "apple"),
             m.ShowsBackground("night"),
         ),
-        "Uma estrela vermelha pequena em um prato azul à esquerda de um cachorro, duas maçãs, à noite.",
+        "À noite, uma estrela vermelha pequena em um prato azul à esquerda de um cachorro, duas maçãs.",
     ),
     ((m.Shows(Phrase("elephant", "large")),), "Um elefante grande."),
     ((m.ShowsBackground("sea"), m.Shows(Phrase("sailboat", "small"))), "No mar, um veleiro pequeno."),
     ((m.ShowsBackground("night"), m.ShowsCount(2, "cat")), "À noite, dois gatos."),
-    ((m.ShowsCount(5, "fish"), m.ShowsBackground("desert")), "Cinco peixes, no deserto."),
+    ((m.ShowsCount(5, "fish"), m.ShowsBackground("desert")), "No deserto, cinco peixes."),
     (m.Shows(Phrase("animal", plate="orange")), "um animal em um prato laranja"),
     (m.Shows(Phrase("cross", "large", "orange")), "uma cruz laranja grande"),
     (m.Shows(Phrase("heart", "small", "purple")), "um coração roxo pequeno"),
@@ -98,4 +98,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.HowMany("dog"), "Quantos cachorros há na imagem?"),
     (m.HowMany("peach"), "Quantos pêssegos há na imagem?"),
     (m.HowMany("cross"), "Quantas cruzes há na imagem?"),
+    # words with a second meaning, and modifiers with a second reading
+    (m.ShowsCount(2, "mango"), "duas mangas-rosas"),
+    (m.IsThere(Phrase("mango", size="small")), "Há uma manga-rosa pequena na imagem?"),
 ]

@@ -11,13 +11,13 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
             m.ShowsCount(2, "apple"),
             m.ShowsBackground("night"),
         ),
-        "Маленькая красная звезда на синей тарелке слева от собаки, два яблока, ночью.",
+        "Ночью маленькая красная звезда на синей тарелке слева от собаки, два яблока.",
     ),
-    ((m.Shows(Phrase("fir tree", size="large")), m.ShowsBackground("meadow")), "Большая ёлка, на лугу."),
-    ((m.ShowsCount(2, "sailboat"), m.ShowsBackground("sea")), "Два парусника, в море."),
+    ((m.Shows(Phrase("fir tree", size="large")), m.ShowsBackground("meadow")), "На лугу большая ёлка."),
+    ((m.ShowsCount(2, "sailboat"), m.ShowsBackground("sea")), "В море два парусника."),
     (
         (m.Shows(Phrase("animal", plate="orange")), m.ShowsCount(6, "cactus"), m.ShowsBackground("desert")),
-        "Животное на оранжевой тарелке, шесть кактусов, в пустыне.",
+        "В пустыне животное на оранжевой тарелке, шесть кактусов.",
     ),
     # nouns, adjectives, plates
     (m.Shows(Phrase("heart", size="large", colour="blue", plate="red")), "большое синее сердце на красной тарелке"),
@@ -78,7 +78,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.IsColour(Phrase("star", size="small"), "blue"), "Маленькая звезда синяя?"),
     (m.IsColour(Phrase("heart", plate="black"), "green"), "Сердце на чёрной тарелке зелёное?"),
     (m.IsColour(Phrase("circle"), "purple"), "Круг фиолетовый?"),
-    (m.IsPlateColour(Phrase("dog"), "red"), "Тарелка под собакой красная?"),
+    (m.IsPlateColour(Phrase("dog"), "red"), "Тарелка с собакой красная?"),
     (m.IsSize(Phrase("elephant"), "small"), "Слон маленький?"),
     (m.IsSize(Phrase("dress"), "large"), "Платье большое?"),
     (m.IsRelated(Phrase("dog"), "left", Phrase("lion")), "Находится ли собака слева от льва?"),
@@ -93,7 +93,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.IsBackground("desert"), "Изображена ли на картинке пустыня?"),
     # open
     (m.WhatColour(Phrase("triangle", plate="white")), "Какого цвета треугольник на белой тарелке?"),
-    (m.WhatPlateColour(Phrase("magnifying glass")), "Какого цвета тарелка под лупой?"),
+    (m.WhatPlateColour(Phrase("magnifying glass")), "Какого цвета тарелка с лупой?"),
     (m.WhatIsRelated("left", Phrase("mango")), "Что находится слева от манго?"),
     (m.WhatIsRelated("above", Phrase("fir tree", size="large")), "Что находится над большой ёлкой?"),
     (m.WhatIsOnPlate("blue"), "Что находится на синей тарелке?"),
@@ -104,7 +104,7 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.WhatBackground(), "Что изображено на заднем плане картинки?"),
     # one of two
     (m.ChooseColour(Phrase("star"), "red", "blue"), "Какого цвета звезда: красного или синего?"),
-    (m.ChoosePlateColour(Phrase("dog"), "white", "orange"), "Какого цвета тарелка под собакой: белого или оранжевого?"),
+    (m.ChoosePlateColour(Phrase("dog"), "white", "orange"), "Какого цвета тарелка с собакой: белого или оранжевого?"),
     (m.ChooseSize(Phrase("dog")), "Собака маленькая или большая?"),
     (m.ChooseSize(Phrase("giraffe")), "Жираф маленький или большой?"),
     (m.ChooseRelation(Phrase("dog"), Phrase("cat"), vertical=False), "Собака находится слева или справа от кошки?"),
@@ -124,7 +124,10 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.IsWithout(Phrase("tie"), Phrase("animal")), "Верно ли, что на картинке есть галстук, но нет животного?"),
     (m.AreBothSize(Phrase("dog"), Phrase("lion"), "small"), "И собака, и лев маленькие?"),
     (m.AreSameColour(Phrase("star"), Phrase("crescent")), "Звезда и полумесяц одного цвета?"),
-    (m.ArePlatesSameColour(Phrase("dog"), Phrase("paintbrush")), "Тарелки под собакой и под кисточкой одного цвета?"),
+    (
+        m.ArePlatesSameColour(Phrase("dog"), Phrase("paintbrush")),
+        "Тарелка с собакой и тарелка с кисточкой одного цвета?",
+    ),
     (m.AreSameSize(Phrase("dog"), Phrase("cat")), "На картинке собака и кошка одного размера?"),
     (m.WhichIsLarger(Phrase("elephant"), Phrase("dog")), "Кто на картинке больше: слон или собака?"),
     (
@@ -136,4 +139,15 @@ GOLD: list[tuple[m.Caption | m.Fragment | m.Question, str]] = [
     (m.HowMany("fish"), "Сколько рыб на картинке?"),
     (m.HowMany("frog"), "Сколько лягушек на картинке?"),
     (m.HowMany("garment"), "Сколько предметов одежды на картинке?"),
+    # words with a second meaning, and modifiers with a second reading
+    (m.ShowsCount(2, "car"), "два автомобиля"),
+    (m.ShowsCount(5, "car"), "пять автомобилей"),
+    (m.ShowsCount(3, "trumpet"), "три музыкальные трубы"),
+    (m.ShowsCount(5, "trumpet"), "пять музыкальных труб"),
+    (m.Shows(Phrase("car", size="small")), "маленький автомобиль"),
+    (m.ShowsRelated(Phrase("dog"), "left", Phrase("trumpet")), "собака слева от музыкальной трубы"),
+    (m.IsPlateColour(Phrase("elephant"), "red"), "Тарелка со слоном красная?"),
+    (m.IsPlateColour(Phrase("star"), "white"), "Тарелка со звездой белая?"),
+    (m.WhatPlateColour(Phrase("lion")), "Какого цвета тарелка со львом?"),
+    (m.WhatPlateColour(Phrase("top hat")), "Какого цвета тарелка со шляпой?"),
 ]

@@ -18,14 +18,24 @@ class Grammar(ABC):
     """ISO 639-1."""
     comma: ClassVar[str] = ", "
     full_stop: ClassVar[str] = "."
+    comma_after_background: ClassVar[bool] = True
     answers: ClassVar[Mapping[str, str]] = {}
-    """The words for `scenes.questions.ANSWERS` as they stand alone, adjectives in the masculine; none where the answer
-    is a word of this language already."""
+    """The words for `scenes.questions.ANSWERS` as they stand alone, adjectives in the masculine; empty for English, the
+    language of the answers themselves."""
 
     def caption(self, caption: m.Caption) -> str:
-        """`A dog to the left of a cat, two apples, at night.`"""
-        text = self.comma.join(self.say(fragment) for fragment in caption)
+        """`At night, a dog to the left of a cat, two apples.` The background comes first."""
+        place = [self.say(part) for part in caption if isinstance(part, m.ShowsBackground)]
+        things = self.comma.join(self.say(part) for part in caption if not isinstance(part, m.ShowsBackground))
+        text = (self.comma if self.comma_after_background else " ").join([*place, *([things] if things else [])])
         return text[0].upper() + text[1:] + self.full_stop
+
+    def answer(self, answer: str, question: str = "") -> str:
+        """The word for one of `scenes.questions.ANSWERS`; an unknown answer stays as it is.
+
+        question: in this language. Where adjectives agree with their noun, they agree with the noun it asks about.
+        """
+        return self.answers.get(answer, answer)
 
     def say(self, meaning: m.Fragment | m.Question) -> str:
         """The words for one fragment or question, by the method of the template's name."""
@@ -108,3 +118,20 @@ class Grammar(ABC):
     def are_there_more(self, q: m.AreThereMore) -> str: ...
     @abstractmethod
     def how_many(self, q: m.HowMany) -> str: ...
+
+
+class GenderFinder:
+    """Finds the gender of the first noun in a text.
+
+    genders: every form of every noun, in lower case, and its gender.
+    """
+
+    def __init__(self, genders: Mapping[str, str]) -> None:
+        self._genders = genders
+        longest_first = sorted(map(re.escape, genders), key=len, reverse=True)
+        self._pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)")
+
+    def find(self, text: str) -> str | None:
+        """None for a text without a known noun."""
+        found = self._pattern.search(text.lower())
+        return self._genders[found[0]] if found else None

@@ -71,8 +71,9 @@ def of_the(phrase: m.Phrase) -> str:
     return genitive(the(phrase))
 
 
-def plate_under(phrase: m.Phrase) -> str:
-    return f"{of_the(phrase)} নিচের প্লেটটি"
+def plate_of(phrase: m.Phrase) -> str:
+    """`নিচে` would also be said of another plate further down in the picture."""
+    return f"যে প্লেটে {the(phrase)} আছে"
 
 
 ANSWERS: Final = {
@@ -112,7 +113,7 @@ class Bengali(Grammar):
         return f"{the(q.thing)} কি {COLOURS[q.colour]}?"
 
     def is_plate_colour(self, q: m.IsPlateColour) -> str:
-        return f"{plate_under(q.thing)} কি {COLOURS[q.colour]}?"
+        return f"{plate_of(q.thing)}, সেটি কি {COLOURS[q.colour]}?"
 
     def is_size(self, q: m.IsSize) -> str:
         return f"{the(q.thing)} কি {SIZES[q.size]}?"
@@ -130,7 +131,7 @@ class Bengali(Grammar):
         return f"{of_the(q.thing)} রং কী?"
 
     def what_plate_colour(self, q: m.WhatPlateColour) -> str:
-        return f"{genitive(plate_under(q.thing))} রং কী?"
+        return f"{plate_of(q.thing)}, সেটির রং কী?"
 
     def what_is_related(self, q: m.WhatIsRelated) -> str:
         return f"{of_the(q.other)} {RELATIONS[q.relation]} কী আছে?"
@@ -151,7 +152,7 @@ class Bengali(Grammar):
         return f"{the(q.thing)} {COLOURS[q.first]} না {COLOURS[q.second]}?"
 
     def choose_plate_colour(self, q: m.ChoosePlateColour) -> str:
-        return f"{plate_under(q.thing)} {COLOURS[q.first]} না {COLOURS[q.second]}?"
+        return f"{plate_of(q.thing)}, সেটি {COLOURS[q.first]} না {COLOURS[q.second]}?"
 
     def choose_size(self, q: m.ChooseSize) -> str:
         return f"{the(q.thing)} ছোট না বড়?"
@@ -185,10 +186,10 @@ class Bengali(Grammar):
         return f"{the(q.first)} এবং {the(q.second)} কি একই রঙের?"
 
     def are_plates_same_colour(self, q: m.ArePlatesSameColour) -> str:
-        return f"{plate_under(q.first)} এবং {plate_under(q.second)} কি একই রঙের?"
+        return f"{plate_of(q.first)} এবং {plate_of(q.second)}, সেগুলি কি একই রঙের?"
 
     def are_same_size(self, q: m.AreSameSize) -> str:
-        return f"{the(q.first)} এবং {the(q.second)} কি একই আকারের?"
+        return f"{the(q.first)} এবং {the(q.second)} কি একই মাপের?"
 
     def which_is_larger(self, q: m.WhichIsLarger) -> str:
         return f"কোনটি বেশি বড়, {the(q.first)} না {the(q.second)}?"

@@ -29,8 +29,8 @@ LEXICON: Final[dict[str, tuple[str, str, str]]] = {
     "sailboat": ("n", "Segelboot", "Segelboote"), "locomotive": ("f", "Lokomotive", "Lokomotiven"),
     "canoe": ("n", "Kanu", "Kanus"),
     "dress": ("n", "Kleid", "Kleider"), "t-shirt": ("n", "T-Shirt", "T-Shirts"), "coat": ("m", "Mantel", "Mäntel"),
-    "top hat": ("m", "Zylinder", "Zylinder"), "scarf": ("m", "Schal", "Schals"), "tie": ("f", "Krawatte", "Krawatten"),
-    "boot": ("m", "Stiefel", "Stiefel"), "cap": ("f", "Kappe", "Kappen"),
+    "top hat": ("m", "Zylinderhut", "Zylinderhüte"), "scarf": ("m", "Schal", "Schals"),
+    "tie": ("f", "Krawatte", "Krawatten"), "boot": ("m", "Stiefel", "Stiefel"), "cap": ("f", "Kappe", "Kappen"),
     "guitar": ("f", "Gitarre", "Gitarren"), "trumpet": ("f", "Trompete", "Trompeten"),
     "violin": ("f", "Geige", "Geigen"), "drum": ("f", "Trommel", "Trommeln"), "saxophone": ("n", "Saxofon", "Saxofone"),
     "banjo": ("n", "Banjo", "Banjos"),
@@ -140,6 +140,7 @@ ANSWERS: Final = {
 
 class German(Grammar):
     code = "de"
+    comma_after_background = False
     answers = ANSWERS
 
     def shows(self, f: m.Shows) -> str:

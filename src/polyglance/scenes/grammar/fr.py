@@ -3,7 +3,7 @@
 from typing import Final
 
 from polyglance.scenes import meaning as m
-from polyglance.scenes.grammar.base import Grammar
+from polyglance.scenes.grammar.base import GenderFinder, Grammar
 
 LEXICON: Final[dict[str, tuple[str, str, str]]] = {
     "animal": ("m", "animal", "animaux"), "fruit": ("m", "fruit", "fruits"), "plant": ("f", "plante", "plantes"),
@@ -37,7 +37,7 @@ LEXICON: Final[dict[str, tuple[str, str, str]]] = {
     "violin": ("m", "violon", "violons"), "drum": ("m", "tambour", "tambours"),
     "saxophone": ("m", "saxophone", "saxophones"), "banjo": ("m", "banjo", "banjos"),
     "hammer": ("m", "marteau", "marteaux"), "axe": ("f", "hache", "haches"),
-    "wrench": ("f", "clé à molette", "clés à molette"), "broom": ("m", "balai", "balais"),
+    "wrench": ("f", "clé plate", "clés plates"), "broom": ("m", "balai", "balais"),
     "pencil": ("m", "crayon", "crayons"), "paintbrush": ("m", "pinceau", "pinceaux"),
     "flashlight": ("f", "lampe torche", "lampes torches"), "magnifying glass": ("f", "loupe", "loupes"),
     "circle": ("m", "cercle", "cercles"), "square": ("m", "carré", "carrés"),
@@ -56,6 +56,7 @@ ADJECTIVES: Final = {
 }  # fmt: skip
 A: Final = {"m": "un", "f": "une"}
 THE: Final = {"m": "le ", "f": "la "}
+THIN: Final = "\u202f"
 WHICH: Final = {"m": "Quel", "f": "Quelle"}
 IT: Final = {"m": "il", "f": "elle"}
 NUMERALS: Final = {2: "deux", 3: "trois", 4: "quatre", 5: "cinq", 6: "six"}
@@ -153,9 +154,19 @@ ANSWERS: Final = {
 }  # fmt: skip
 
 
+GENDERS: Final = GenderFinder({**{noun: gender for gender, noun, _ in LEXICON.values()}, "assiette": "f"})
+
+
 class French(Grammar):
+    """A narrow no-break space (U+202F) stands before a question mark and a colon."""
+
     code = "fr"
     answers = ANSWERS
+
+    def answer(self, answer: str, question: str = "") -> str:
+        if answer in ADJECTIVES:
+            return ADJECTIVES[answer][GENDERS.find(question) or "m"]
+        return super().answer(answer)
 
     def shows(self, f: m.Shows) -> str:
         return a(f.thing)
@@ -173,106 +184,106 @@ class French(Grammar):
         return BACKGROUND_PLACES[f.background]
 
     def is_there(self, q: m.IsThere) -> str:
-        return f"Y a-t-il {a(q.thing)} dans l'image ?"
+        return f"Y a-t-il {a(q.thing)} dans l'image{THIN}?"
 
     def is_there_category(self, q: m.IsThereCategory) -> str:
-        return f"Y a-t-il {a(q.thing)} dans l'image ?"
+        return f"Y a-t-il {a(q.thing)} dans l'image{THIN}?"
 
     def is_colour(self, q: m.IsColour) -> str:
-        return f"{is_it(q.thing)} {agreeing(q.colour, q.thing)} ?"
+        return f"{is_it(q.thing)} {agreeing(q.colour, q.thing)}{THIN}?"
 
     def is_plate_colour(self, q: m.IsPlateColour) -> str:
-        return f"L'assiette sous {the(q.thing)} est-elle {ADJECTIVES[q.colour]['f']} ?"
+        return f"L'assiette sous {the(q.thing)} est-elle {ADJECTIVES[q.colour]['f']}{THIN}?"
 
     def is_size(self, q: m.IsSize) -> str:
-        return f"{is_it(q.thing)} {agreeing(q.size, q.thing)} ?"
+        return f"{is_it(q.thing)} {agreeing(q.size, q.thing)}{THIN}?"
 
     def is_related(self, q: m.IsRelated) -> str:
-        return f"{is_it(q.thing)} {RELATIONS[q.relation]} {of_the(q.other)} ?"
+        return f"{is_it(q.thing)} {RELATIONS[q.relation]} {of_the(q.other)}{THIN}?"
 
     def is_between(self, q: m.IsBetween) -> str:
-        return f"{is_it(q.thing)} entre {the(q.first)} et {the(q.second)} ?"
+        return f"{is_it(q.thing)} entre {the(q.first)} et {the(q.second)}{THIN}?"
 
     def is_background(self, q: m.IsBackground) -> str:
-        return f"L'image montre-t-elle {BACKGROUNDS[q.background]} ?"
+        return f"L'image montre-t-elle {BACKGROUNDS[q.background]}{THIN}?"
 
     def what_colour(self, q: m.WhatColour) -> str:
-        return f"De quelle couleur est {the(q.thing)} ?"
+        return f"De quelle couleur est {the(q.thing)}{THIN}?"
 
     def what_plate_colour(self, q: m.WhatPlateColour) -> str:
-        return f"De quelle couleur est l'assiette sous {the(q.thing)} ?"
+        return f"De quelle couleur est l'assiette sous {the(q.thing)}{THIN}?"
 
     def what_is_related(self, q: m.WhatIsRelated) -> str:
-        return f"Qu'y a-t-il {RELATIONS[q.relation]} {of_the(q.other)} ?"
+        return f"Qu'y a-t-il {RELATIONS[q.relation]} {of_the(q.other)}{THIN}?"
 
     def what_is_on_plate(self, q: m.WhatIsOnPlate) -> str:
-        return f"Qu'y a-t-il {on_the_plate(q.plate)} ?"
+        return f"Qu'y a-t-il {on_the_plate(q.plate)}{THIN}?"
 
     def which_of_category(self, q: m.WhichOfCategory) -> str:
-        return f"{WHICH[gender(q.category)]} {bare(m.Phrase(q.category))} voit-on dans l'image ?"
+        return f"{WHICH[gender(q.category)]} {bare(m.Phrase(q.category))} voit-on dans l'image{THIN}?"
 
     def what_category_on_plate(self, q: m.WhatCategoryOnPlate) -> str:
-        return f"Quelle sorte de chose se trouve {on_the_plate(q.plate)} ?"
+        return f"Quelle sorte de chose se trouve {on_the_plate(q.plate)}{THIN}?"
 
     def what_background(self, q: m.WhatBackground) -> str:
-        return "Qu'y a-t-il à l'arrière-plan de l'image ?"
+        return f"Qu'y a-t-il à l'arrière-plan de l'image{THIN}?"
 
     def choose_colour(self, q: m.ChooseColour) -> str:
-        return f"{is_it(q.thing)} {agreeing(q.first, q.thing)} ou {agreeing(q.second, q.thing)} ?"
+        return f"{is_it(q.thing)} {agreeing(q.first, q.thing)} ou {agreeing(q.second, q.thing)}{THIN}?"
 
     def choose_plate_colour(self, q: m.ChoosePlateColour) -> str:
         either = f"{ADJECTIVES[q.first]['f']} ou {ADJECTIVES[q.second]['f']}"
-        return f"L'assiette sous {the(q.thing)} est-elle {either} ?"
+        return f"L'assiette sous {the(q.thing)} est-elle {either}{THIN}?"
 
     def choose_size(self, q: m.ChooseSize) -> str:
-        return f"{is_it(q.thing)} {agreeing('small', q.thing)} ou {agreeing('large', q.thing)} ?"
+        return f"{is_it(q.thing)} {agreeing('small', q.thing)} ou {agreeing('large', q.thing)}{THIN}?"
 
     def choose_relation(self, q: m.ChooseRelation) -> str:
         either = "au-dessus ou en dessous" if q.vertical else "à gauche ou à droite"
-        return f"{is_it(q.thing)} {either} {of_the(q.other)} ?"
+        return f"{is_it(q.thing)} {either} {of_the(q.other)}{THIN}?"
 
     def choose_kind(self, q: m.ChooseKind) -> str:
-        return f"Que voit-on dans l'image : {a(m.Phrase(q.first))} ou {a(m.Phrase(q.second))} ?"
+        return f"Que voit-on dans l'image{THIN}: {a(m.Phrase(q.first))} ou {a(m.Phrase(q.second))}{THIN}?"
 
     def choose_category_on_plate(self, q: m.ChooseCategoryOnPlate) -> str:
         either = f"{a(m.Phrase(q.first))} ou {a(m.Phrase(q.second))}"
-        return f"Est-ce {either} qui se trouve {on_the_plate(q.plate)} ?"
+        return f"Est-ce {either} qui se trouve {on_the_plate(q.plate)}{THIN}?"
 
     def choose_background(self, q: m.ChooseBackground) -> str:
-        return f"L'image montre-t-elle {BACKGROUNDS[q.first]} ou {BACKGROUNDS[q.second]} ?"
+        return f"L'image montre-t-elle {BACKGROUNDS[q.first]} ou {BACKGROUNDS[q.second]}{THIN}?"
 
     def are_both(self, q: m.AreBoth) -> str:
-        return f"Y a-t-il à la fois {a(q.first)} et {a(q.second)} dans l'image ?"
+        return f"Y a-t-il à la fois {a(q.first)} et {a(q.second)} dans l'image{THIN}?"
 
     def is_either(self, q: m.IsEither) -> str:
-        return f"Y a-t-il {a(q.first)} ou {a(q.second)} dans l'image ?"
+        return f"Y a-t-il {a(q.first)} ou {a(q.second)} dans l'image{THIN}?"
 
     def is_without(self, q: m.IsWithout) -> str:
-        return f"Y a-t-il {a(q.first)} mais {no(q.second)} dans l'image ?"
+        return f"Y a-t-il {a(q.first)} mais {no(q.second)} dans l'image{THIN}?"
 
     def are_both_size(self, q: m.AreBothSize) -> str:
         shared = shared_gender(q.first, q.second)
         both = {"m": "tous les deux", "f": "toutes les deux"}[shared]
-        return f"{are_they(q.first, q.second)} {both} {ADJECTIVES[q.size][shared]}s ?"
+        return f"{are_they(q.first, q.second)} {both} {ADJECTIVES[q.size][shared]}s{THIN}?"
 
     def are_same_colour(self, q: m.AreSameColour) -> str:
-        return f"{are_they(q.first, q.second)} de la même couleur ?"
+        return f"{are_they(q.first, q.second)} de la même couleur{THIN}?"
 
     def are_plates_same_colour(self, q: m.ArePlatesSameColour) -> str:
-        return f"Les assiettes sous {the(q.first)} et sous {the(q.second)} sont-elles de la même couleur ?"
+        return f"Les assiettes sous {the(q.first)} et sous {the(q.second)} sont-elles de la même couleur{THIN}?"
 
     def are_same_size(self, q: m.AreSameSize) -> str:
-        return f"{are_they(q.first, q.second)} de la même taille ?"
+        return f"{are_they(q.first, q.second)} de la même taille{THIN}?"
 
     def which_is_larger(self, q: m.WhichIsLarger) -> str:
         asked = {"m": "Lequel est le plus grand", "f": "Laquelle est la plus grande"}[shared_gender(q.first, q.second)]
-        return f"{asked} : {the(q.first)} ou {the(q.second)} ?"
+        return f"{asked}{THIN}: {the(q.first)} ou {the(q.second)}{THIN}?"
 
     def are_there_more(self, q: m.AreThereMore) -> str:
-        return f"Y a-t-il plus {of(plural(q.first))} que {of(plural(q.second))} dans l'image ?"
+        return f"Y a-t-il plus {of(plural(q.first))} que {of(plural(q.second))} dans l'image{THIN}?"
 
     def how_many(self, q: m.HowMany) -> str:
-        return f"Combien {of(plural(q.noun))} y a-t-il dans l'image ?"
+        return f"Combien {of(plural(q.noun))} y a-t-il dans l'image{THIN}?"
 
 
 GRAMMAR = French()

@@ -22,7 +22,7 @@ NOUNS: Final = {
     "banjo": "banjo",
     "hammer": "palu", "axe": "kapak", "wrench": "kunci pas", "broom": "sapu", "pencil": "pensil",
     "paintbrush": "kuas", "flashlight": "senter", "magnifying glass": "kaca pembesar",
-    "circle": "lingkaran", "square": "persegi", "triangle": "segitiga", "star": "bintang", "heart": "hati",
+    "circle": "lingkaran", "square": "persegi", "triangle": "segitiga", "star": "bintang", "heart": "bentuk hati",
     "diamond": "belah ketupat", "cross": "palang", "crescent": "bulan sabit",
     "animal": "hewan", "fruit": "buah", "plant": "tanaman", "vehicle": "kendaraan", "garment": "pakaian",
     "instrument": "alat musik", "tool": "perkakas", "shape": "bentuk",
@@ -82,8 +82,9 @@ def the(phrase: m.Phrase) -> str:
     return f"{bare(phrase)} itu"
 
 
-def under(phrase: m.Phrase) -> str:
-    return f"piring di bawah {the(phrase)}"
+def plate_of(phrase: m.Phrase) -> str:
+    """`di bawah` would also be said of another plate further down in the picture."""
+    return f"piring tempat {the(phrase)} berada"
 
 
 ANSWERS: Final = {
@@ -122,7 +123,7 @@ class Indonesian(Grammar):
         return f"Apakah {the(q.thing)} berwarna {COLOURS[q.colour]}?"
 
     def is_plate_colour(self, q: m.IsPlateColour) -> str:
-        return f"Apakah {under(q.thing)} berwarna {COLOURS[q.colour]}?"
+        return f"Apakah {plate_of(q.thing)} berwarna {COLOURS[q.colour]}?"
 
     def is_size(self, q: m.IsSize) -> str:
         return f"Apakah {the(q.thing)} {SIZES[q.size]}?"
@@ -140,7 +141,7 @@ class Indonesian(Grammar):
         return f"Apa warna {the(q.thing)}?"
 
     def what_plate_colour(self, q: m.WhatPlateColour) -> str:
-        return f"Apa warna {under(q.thing)}?"
+        return f"Apa warna {plate_of(q.thing)}?"
 
     def what_is_related(self, q: m.WhatIsRelated) -> str:
         return f"Apa yang ada {RELATIONS[q.relation]} {the(q.other)}?"
@@ -162,7 +163,7 @@ class Indonesian(Grammar):
         return f"Apa warna {the(q.thing)}, {COLOURS[q.first]} atau {COLOURS[q.second]}?"
 
     def choose_plate_colour(self, q: m.ChoosePlateColour) -> str:
-        return f"Apa warna {under(q.thing)}, {COLOURS[q.first]} atau {COLOURS[q.second]}?"
+        return f"Apa warna {plate_of(q.thing)}, {COLOURS[q.first]} atau {COLOURS[q.second]}?"
 
     def choose_size(self, q: m.ChooseSize) -> str:
         return f"Apakah {the(q.thing)} kecil atau besar?"
@@ -196,7 +197,7 @@ class Indonesian(Grammar):
         return f"Apakah {the(q.first)} dan {the(q.second)} berwarna sama?"
 
     def are_plates_same_colour(self, q: m.ArePlatesSameColour) -> str:
-        return f"Apakah {under(q.first)} dan {under(q.second)} berwarna sama?"
+        return f"Apakah {plate_of(q.first)} dan {plate_of(q.second)} berwarna sama?"
 
     def are_same_size(self, q: m.AreSameSize) -> str:
         return f"Apakah {the(q.first)} dan {the(q.second)} berukuran sama?"

@@ -29,7 +29,7 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "broom": ("빗자루", "개"), "pencil": ("연필", "자루"), "paintbrush": ("붓", "자루"), "flashlight": ("손전등", "개"),
     "magnifying glass": ("돋보기", "개"),
     "shape": ("도형", "개"), "circle": ("원", "개"), "square": ("정사각형", "개"), "triangle": ("삼각형", "개"),
-    "star": ("별", "개"), "heart": ("하트", "개"), "diamond": ("마름모", "개"), "cross": ("십자가", "개"),
+    "star": ("별", "개"), "heart": ("하트", "개"), "diamond": ("마름모", "개"), "cross": ("십자 모양", "개"),
     "crescent": ("초승달", "개"),
 }  # fmt: skip
 """Kind or category -> its word and counter."""
@@ -78,6 +78,11 @@ def counted(words: str, name: str, count: int) -> str:
 def one(phrase: m.Phrase) -> str:
     """`작은 개 한 마리`: the counter keeps modifiers from reaching over to a second noun."""
     return counted(np(phrase), phrase.noun, 1)
+
+
+def is_narrowed(phrase: m.Phrase) -> bool:
+    """Whether modifiers stand before the noun, which could be read as those of a second noun as well."""
+    return phrase != m.Phrase(phrase.noun)
 
 
 def topic(phrase: m.Phrase) -> str:
@@ -137,7 +142,8 @@ class Korean(Grammar):
         return f"그림에서 {topic(q.thing)} {np(q.other)} {RELATIONS[q.relation]}에 있습니까?"
 
     def is_between(self, q: m.IsBetween) -> str:
-        return f"그림에서 {topic(q.thing)} {marked(np(q.first), '과/와')} {np(q.second)} 사이에 있습니까?"
+        first, second = (one(q.first), one(q.second)) if is_narrowed(q.first) else (np(q.first), np(q.second))
+        return f"그림에서 {topic(q.thing)} {marked(first, '과/와')} {second} 사이에 있습니까?"
 
     def is_background(self, q: m.IsBackground) -> str:
         return f"그림의 배경은 {BACKGROUNDS[q.background]}입니까?"
@@ -189,8 +195,7 @@ class Korean(Grammar):
         return f"그림에 {np(q.first)}도 있고 {np(q.second)}도 있습니까?"
 
     def is_either(self, q: m.IsEither) -> str:
-        narrowed = q.first != m.Phrase(q.first.noun)
-        first = f"{subject(q.first)} 있거나" if narrowed else marked(np(q.first), "이나/나")
+        first = f"{subject(q.first)} 있거나" if is_narrowed(q.first) else marked(np(q.first), "이나/나")
         return f"그림에 {first} {subject(q.second)} 있습니까?"
 
     def is_without(self, q: m.IsWithout) -> str:
@@ -209,7 +214,7 @@ class Korean(Grammar):
         return f"그림에서 {topic(q.first)} {marked(np(q.second), '과/와')} 크기가 같습니까?"
 
     def which_is_larger(self, q: m.WhichIsLarger) -> str:
-        return f"그림에서 {marked(np(q.first), '과/와')} {np(q.second)} 중 어느 쪽이 더 큽니까?"
+        return f"그림에서 {subject(q.first)} 더 큽니까, {subject(q.second)} 더 큽니까?"
 
     def are_there_more(self, q: m.AreThereMore) -> str:
         return f"그림에 {marked(noun(q.first), '이/가')} {noun(q.second)}보다 더 많이 있습니까?"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from polyglance.scenes import meaning as m
-from polyglance.scenes.grammar.base import Grammar
+from polyglance.scenes.grammar.base import GenderFinder, Grammar
 
 LEXICON: Final[dict[str, tuple[str, str, str]]] = {
     "animal": ("m", "animal", "animais"), "fruit": ("f", "fruta", "frutas"), "plant": ("f", "planta", "plantas"),
@@ -17,7 +17,7 @@ LEXICON: Final[dict[str, tuple[str, str, str]]] = {
     "penguin": ("m", "pinguim", "pinguins"), "fish": ("m", "peixe", "peixes"), "snail": ("m", "caracol", "caracóis"),
     "apple": ("f", "maçã", "maçãs"), "banana": ("f", "banana", "bananas"), "lemon": ("m", "limão", "limões"),
     "pineapple": ("m", "abacaxi", "abacaxis"), "pear": ("f", "pera", "peras"), "peach": ("m", "pêssego", "pêssegos"),
-    "mango": ("f", "manga", "mangas"), "kiwi": ("m", "kiwi", "kiwis"), "coconut": ("m", "coco", "cocos"),
+    "mango": ("f", "manga-rosa", "mangas-rosas"), "kiwi": ("m", "kiwi", "kiwis"), "coconut": ("m", "coco", "cocos"),
     "palm tree": ("f", "palmeira", "palmeiras"), "fir tree": ("m", "pinheiro", "pinheiros"),
     "cactus": ("m", "cacto", "cactos"), "rose": ("f", "rosa", "rosas"), "tulip": ("f", "tulipa", "tulipas"),
     "sunflower": ("m", "girassol", "girassóis"), "clover": ("m", "trevo", "trevos"),
@@ -117,9 +117,17 @@ ANSWERS: Final = {
 }  # fmt: skip
 
 
+GENDERS: Final = GenderFinder({**{noun: gender for gender, noun, _ in LEXICON.values()}, "prato": "m"})
+
+
 class Portuguese(Grammar):
     code = "pt"
     answers = ANSWERS
+
+    def answer(self, answer: str, question: str = "") -> str:
+        if answer in ADJECTIVES:
+            return ADJECTIVES[answer][GENDERS.find(question) or "m"]
+        return super().answer(answer)
 
     def shows(self, f: m.Shows) -> str:
         return a(f.thing)

@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from polyglance.scenes import meaning as m
-from polyglance.scenes.grammar.base import Grammar
+from polyglance.scenes.grammar.base import GenderFinder, Grammar
 from polyglance.scenes.world import CATEGORY_OF
 
 NOMINATIVE, GENITIVE, INSTRUMENTAL = range(3)
@@ -50,7 +50,7 @@ NOUNS: Final = {
     "sunflower": Noun("m", ("подсолнух", "подсолнуха", "подсолнухом"), "подсолнухов"),
     "clover": Noun("m", ("листок клевера", "листка клевера", "листком клевера"), "листков клевера"),
     "seedling": Noun("m", ("росток", "ростка", "ростком"), "ростков"),
-    "car": Noun("f", ("машина", "машины", "машиной"), "машин"),
+    "car": Noun("m", ("автомобиль", "автомобиля", "автомобилем"), "автомобилей"),
     "bus": Noun("m", ("автобус", "автобуса", "автобусом"), "автобусов"),
     "truck": Noun("m", ("грузовик", "грузовика", "грузовиком"), "грузовиков"),
     "tractor": Noun("m", ("трактор", "трактора", "трактором"), "тракторов"),
@@ -71,7 +71,9 @@ NOUNS: Final = {
     "boot": Noun("m", ("ботинок", "ботинка", "ботинком"), "ботинок"),
     "cap": Noun("f", ("кепка", "кепки", "кепкой"), "кепок"),
     "guitar": Noun("f", ("гитара", "гитары", "гитарой"), "гитар"),
-    "trumpet": Noun("f", ("труба", "трубы", "трубой"), "труб"),
+    "trumpet": Noun(
+        "f", ("музыкальная труба", "музыкальной трубы", "музыкальной трубой"), "музыкальных труб", "музыкальные трубы"
+    ),
     "violin": Noun("f", ("скрипка", "скрипки", "скрипкой"), "скрипок"),
     "drum": Noun("m", ("барабан", "барабана", "барабаном"), "барабанов"),
     "saxophone": Noun("m", ("саксофон", "саксофона", "саксофоном"), "саксофонов"),
@@ -139,6 +141,9 @@ def adjective(name: str, gender: str, case: int = NOMINATIVE) -> str:
     return stem + endings[gender][case]
 
 
+HARD_TO_SAY_AFTER_S: Final = ("зв", "льв", "св", "ск", "сл", "шл")
+
+
 def on_plate(colour: str) -> str:
     """`на синей тарелке`: the prepositional of a feminine adjective is its genitive."""
     return f"на {adjective(colour, 'f', GENITIVE)} тарелке"
@@ -169,8 +174,10 @@ def between(first: m.Phrase, second: m.Phrase) -> str:
     return f"между {phrase(first, INSTRUMENTAL)} и {phrase(second, INSTRUMENTAL)}"
 
 
-def under(p: m.Phrase) -> str:
-    return related("below", p)
+def plate_with(p: m.Phrase) -> str:
+    """`тарелка с собакой`; `под` would also be said of another plate further down in the picture."""
+    words = phrase(p, INSTRUMENTAL)
+    return f"тарелка {'со' if words.startswith(HARD_TO_SAY_AFTER_S) else 'с'} {words}"
 
 
 def of_colour(first: str, second: str) -> str:
@@ -193,9 +200,23 @@ ANSWERS: Final = {
 }  # fmt: skip
 
 
+GENDERS: Final = GenderFinder(
+    {form: noun.gender for noun in NOUNS.values() for form in noun.singular} | {"тарелка": "f", "тарелке": "f"}
+)
+
+
 class Russian(Grammar):
     code = "ru"
+    comma_after_background = False
     answers = ANSWERS
+
+    def answer(self, answer: str, question: str = "") -> str:
+        """`Какого цвета звезда?` is answered by `красного`, `Звезда красная или синяя?` by `красная`."""
+        if answer not in ADJECTIVES:
+            return super().answer(answer)
+        if {"цвета", "размера"} & set(question.lower().split()):
+            return adjective(answer, "m", GENITIVE)
+        return adjective(answer, GENDERS.find(question) or "m")
 
     def shows(self, f: m.Shows) -> str:
         return phrase(f.thing)
@@ -222,7 +243,7 @@ class Russian(Grammar):
         return question(f"{phrase(q.thing)} {adjective(q.colour, NOUNS[q.thing.noun].gender)}")
 
     def is_plate_colour(self, q: m.IsPlateColour) -> str:
-        return f"Тарелка {under(q.thing)} {adjective(q.colour, 'f')}?"
+        return question(f"{plate_with(q.thing)} {adjective(q.colour, 'f')}")
 
     def is_size(self, q: m.IsSize) -> str:
         return question(f"{phrase(q.thing)} {adjective(q.size, NOUNS[q.thing.noun].gender)}")
@@ -240,7 +261,7 @@ class Russian(Grammar):
         return f"Какого цвета {phrase(q.thing)}?"
 
     def what_plate_colour(self, q: m.WhatPlateColour) -> str:
-        return f"Какого цвета тарелка {under(q.thing)}?"
+        return f"Какого цвета {plate_with(q.thing)}?"
 
     def what_is_related(self, q: m.WhatIsRelated) -> str:
         return f"Что находится {related(q.relation, q.other)}?"
@@ -262,7 +283,7 @@ class Russian(Grammar):
         return f"Какого цвета {phrase(q.thing)}: {of_colour(q.first, q.second)}?"
 
     def choose_plate_colour(self, q: m.ChoosePlateColour) -> str:
-        return f"Какого цвета тарелка {under(q.thing)}: {of_colour(q.first, q.second)}?"
+        return f"Какого цвета {plate_with(q.thing)}: {of_colour(q.first, q.second)}?"
 
     def choose_size(self, q: m.ChooseSize) -> str:
         gender = NOUNS[q.thing.noun].gender
@@ -299,7 +320,7 @@ class Russian(Grammar):
         return question(f"{phrase(q.first)} и {phrase(q.second)} одного цвета")
 
     def are_plates_same_colour(self, q: m.ArePlatesSameColour) -> str:
-        return f"Тарелки {under(q.first)} и {under(q.second)} одного цвета?"
+        return question(f"{plate_with(q.first)} и {plate_with(q.second)} одного цвета")
 
     def are_same_size(self, q: m.AreSameSize) -> str:
         return f"На картинке {phrase(q.first)} и {phrase(q.second)} одного размера?"

@@ -29,15 +29,16 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "broom": ("扫帚", "把"), "pencil": ("铅笔", "支"), "paintbrush": ("画笔", "支"), "flashlight": ("手电筒", "支"),
     "magnifying glass": ("放大镜", "个"),
     "shape": ("图形", "个"), "circle": ("圆形", "个"), "square": ("正方形", "个"), "triangle": ("三角形", "个"),
-    "star": ("五角星", "个"), "heart": ("心形", "个"), "diamond": ("菱形", "个"), "cross": ("十字形", "个"),
+    "star": ("五角星", "个"), "heart": ("爱心", "颗"), "diamond": ("菱形", "个"), "cross": ("十字形", "个"),
     "crescent": ("月牙形", "个"),
 }  # fmt: skip
 """Kind or category -> its word and measure word."""
 
 SIZED_WITH_DE: Final = {
-    "elephant", "seedling", "vehicle", "car", "garment", "top hat", "trumpet", "violin", "drum", "tool",
+    "elephant", "seedling", "vehicle", "car", "garment", "dress", "top hat", "trumpet", "violin", "drum", "tool",
 }  # fmt: skip
-"""Nouns that a bare 小 or 大 does not fit, or makes into another word: 小汽车 is any car, 大鼓 a bass drum."""
+"""Nouns that a bare 小 or 大 does not fit, or makes into another word: 小汽车 is any car, 大鼓 a bass drum, 大连 a
+city."""
 
 SIZES: Final = {"small": "小", "large": "大"}
 COLOURS: Final = {
