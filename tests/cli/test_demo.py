@@ -75,7 +75,7 @@ def test_questions_are_of_different_kinds_and_in_every_language(folder):
 
 def test_ranks_are_counted_before_and_after_reranking(tmp_path):
     results = [
-        SearchResult(str(tmp_path / name), score, retrieved, score, rank)
+        SearchResult(str(tmp_path / name), score, retrieved, rank)
         for rank, (name, score, retrieved) in enumerate((("a", 0.9, 0.1), ("b", 0.5, 0.8), ("c", 0.2, 0.4)), start=1)
     ]
     response = SearchResponse("a dog", "en", "fake", results, {"total": 1.0})
