@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 MAX_PROFILE: Final = 4 * 2**20
 """Bytes; a larger profile is ignored. Those of printers have up to 3 million."""
@@ -15,11 +15,12 @@ _MODES: Final = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 
 def to_srgb(image: Image.Image, profile: object) -> Image.Image | None:
-    """A picture in sRGB; None where the profile is none, is damaged, is of other colours, or changes next to nothing.
+    """A picture in sRGB; None if the profile is damaged, is for other colours, or changes next to nothing.
 
-    image: RGB or CMYK; of a profile for grey, the RGB has equal channels. A picture with more than 2,048 pixels on its
-    shorter side is reduced first, by the whole number that leaves it at least 1,024: the conversion takes some 18
-    nanoseconds a pixel, four times as long as decoding a JPEG.
+    image: RGB or CMYK. A profile for grey is applied to RGB with equal channels.
+
+    A picture with more than 2,048 pixels on its shorter side is reduced first, by the whole number that leaves at least
+    1,024: converting a pixel takes several times as long as decoding it from a JPEG.
     """
     if not isinstance(profile, bytes) or not 128 <= len(profile) <= MAX_PROFILE:
         return None
@@ -29,7 +30,10 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image | None:
     mode, transform = found
     reduced = image.reduce(max(1, min(image.size) // _LEAST_SIDE))
     if mode == "L":
-        reduced = reduced.getchannel(0)
+        red, *others = reduced.split()
+        if any(ImageChops.difference(red, other).getbbox() for other in others):
+            return None
+        reduced = red
     return ImageCms.applyTransform(reduced, transform)
 
 

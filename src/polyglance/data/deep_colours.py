@@ -37,16 +37,15 @@ def load_lower_bytes(image: ImageFile.ImageFile, packing: str) -> None:
 
 
 def brightened(upper: Image.Image, lower: Image.Image) -> Image.Image:
-    """A picture with white at the largest number with as many bits as the brightest value has (`to_rgb`)."""
+    """`upper` itself, with white at the largest number with as many bits as the brightest value has (`to_rgb`)."""
     brightest = max(int(_values(*pair).max()) for pair in _pairs(upper, lower))
-    result = upper.copy()
     top = 0
     for pair in _pairs(upper, lower):
         pixels = np.array(pair[0])
         pixels[..., :3] = np.rint(_values(*pair) * (255 / white_of(brightest)))
-        result.paste(Image.fromarray(pixels), (0, top))
+        upper.paste(Image.fromarray(pixels), (0, top))
         top += len(pixels)
-    return result
+    return upper
 
 
 def _pairs(upper: Image.Image, lower: Image.Image) -> Iterator[tuple[Image.Image, Image.Image]]:
