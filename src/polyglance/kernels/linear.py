@@ -1,6 +1,9 @@
 """One affine map with what follows it, as the processor runs it fastest."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import Literal, cast
 
 import torch
@@ -21,6 +24,10 @@ _FUSED_NAME: dict[Activation | None, tuple[str, str]] = {
 }
 
 _PACKED = WeakIdKeyDictionary()
+"""The `_Packed` of each weight that has one."""
+_PACKING = Lock()
+_address_of: Callable[[Tensor], int] = torch._C._data_address  # type: ignore[attr-defined]
+"""Unlike `data_ptr`, it does not count as a write."""
 
 
 def activate(x: Tensor, activation: Activation | None) -> Tensor:
@@ -83,16 +90,53 @@ def _on_cpu(x: Tensor, weight: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == weight.dtype and not torch.is_autocast_enabled("cpu")
 
 
+@dataclass(frozen=True, eq=False)
+class _Packed:
+    """A weight in oneDNN's own order.
+
+    ordered: None where writes to the weight cannot be seen: in memory that torch did not allocate, a mapped file for
+    example. original: a lazy clone of the weight. Both share their memory until one of them is written to, through
+    whatever alias or view, and the writer moves to a copy (torch's copy-on-write). `_version` does not tell as much:
+    writes to `weight.data` leave it as it is.
+    """
+
+    ordered: Tensor | None
+    original: Tensor
+    address: int
+
+    @staticmethod
+    def of(weight: Tensor) -> "_Packed":
+        weight = weight.detach()
+        # First: it reads memory as if it wrote to it
+        ordered: Tensor | None = torch.ops.mkldnn._reorder_linear_weight(weight)
+        try:
+            original = torch._lazy_clone(weight)
+        except RuntimeError:
+            ordered, original = None, weight
+        return _Packed(ordered, original, _address_of(original))
+
+    def is_of(self, weight: Tensor) -> bool:
+        """Whether the weight is what it was when it was ordered."""
+        return (
+            _address_of(weight) == self.address
+            and weight.dtype == self.original.dtype
+            and weight.stride() == self.original.stride()
+            and weight.shape == self.original.shape
+        )
+
+
 def _packed(weight: Tensor) -> Tensor:
-    """A parameter in oneDNN's own order, kept for as long as it is not changed: short batches spend a tenth of their
+    """A parameter in oneDNN's own order, kept for as long as it is not written to: short batches spend a tenth of their
     time on ordering weights."""
-    if not isinstance(weight, nn.Parameter) or weight.is_inference():
+    if not isinstance(weight, nn.Parameter):
         return weight
-    version, packed = cast("tuple[int, Tensor]", _PACKED.get(weight, (-1, weight)))
-    if version != weight._version:
-        packed = cast("Tensor", torch.ops.mkldnn._reorder_linear_weight(weight.detach()))
-        _PACKED[weight] = weight._version, packed
-    return packed
+    packed = cast("_Packed | None", _PACKED.get(weight))
+    if packed is None or not packed.is_of(weight):
+        with _PACKING:  # threads would move the same memory
+            packed = cast("_Packed | None", _PACKED.get(weight))
+            if packed is None or not packed.is_of(weight):
+                packed = _PACKED[weight] = _Packed.of(weight)
+    return weight if packed.ordered is None else packed.ordered
 
 
 def _differentiable(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -103,12 +147,16 @@ def _differentiable(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class _FrozenLinear(torch.autograd.Function):
-    """The affine map of a frozen layer in float32, forward and backward through oneDNN."""
+    """The affine map of a frozen layer in float32, forward and backward through oneDNN.
+
+    The weight is not kept in oneDNN's order: the backward pass could not use it, and reads memory as if it wrote to it.
+    """
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(weight)
-        return linear(x, weight, bias)
+        _PACKED.pop(weight, None)
+        return linear(x, weight.detach(), bias)
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None]:

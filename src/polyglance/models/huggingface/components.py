@@ -63,6 +63,10 @@ def load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
             f"{folder}: expected the weights of {kind.__name__}, and there are {told}: get the files again, or let "
             "`polyglance model import --allow-mismatch` write those anew that fit"
         )
+    for (
+        weight
+    ) in network.parameters():  # into memory of torch's own: of a mapped file, products keep no ordered weights
+        weight.data = weight.data.clone()
     return network.eval()
 
 
