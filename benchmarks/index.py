@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import lancedb
+import lance
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -175,7 +175,7 @@ class Comparison:
         """The least of our vectors and those of the other sides."""
         library = self.folder / "checked"
         Library.open(library, model=self.model).add(self.parts[0])
-        rows = lancedb.connect(library).open_table("pictures").to_arrow().sort_by("path")
+        rows = lance.dataset(library / "pictures.lance").to_table().sort_by("path")
         ours = torch.from_numpy(np.stack(rows["vector"].to_pylist())).float()
         found = {}
         for side in ("sentence_transformers", "tower_alone"):

@@ -45,7 +45,8 @@ from polyglance.scenes.make import scene_captions
 from polyglance.scenes.render import render
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.store.lance import LanceDatabase, Reader
+from polyglance.store.lance import LanceDatabase
+from polyglance.store.protocols import Reader
 
 SEED = FIRST_SEED["test"] + 800_000
 CANDIDATES, TEXT_TOKENS, VOCABULARY = 20, 16, 30_522

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "polyglance"
 
 FLOORS = [
-    {"errors", "types", "languages", "config", "query", "text"},
+    {"errors", "types", "languages", "config", "query", "text", "atomic"},
     {"data", "scenes", "store", "kernels"},
     {"nn", "adapters"},
     {"models"},

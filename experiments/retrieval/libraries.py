@@ -9,8 +9,8 @@ from experiments.results import Row
 from experiments.retrieval.systems import TIMED, Reading
 from experiments.retrieval.world import World
 from polyglance.library import Library
-from polyglance.store.lance import LanceDatabase, Reader
-from polyglance.store.protocols import PictureFacts
+from polyglance.store.lance import LanceDatabase
+from polyglance.store.protocols import PictureFacts, Reader
 
 CANDIDATES = 20
 CHUNK = 5000

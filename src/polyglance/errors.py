@@ -60,6 +60,6 @@ class LibraryDamaged(LibraryError):
     """The library's files are torn or missing."""
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """The first line of what another library's error says, or the error's kind where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -38,8 +38,8 @@ from polyglance.search.budget import CostFile, measure
 from polyglance.search.pipeline import SearchPipeline, picture_result, text_result
 from polyglance.search.reranker import PixelReranker
 from polyglance.search.terms import matched
-from polyglance.store.lance import LanceDatabase, Reader
-from polyglance.store.protocols import AnyFacts, PictureFacts, TextFacts
+from polyglance.store.lance import LanceDatabase
+from polyglance.store.protocols import AnyFacts, PictureFacts, Reader, TextFacts
 from polyglance.types import (
     AskResponse,
     AskTasksResponse,

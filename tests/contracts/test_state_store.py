@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from polyglance.errors import LibraryDamaged
-from polyglance.store.lance import LanceDatabase, Reader
+from polyglance.store.lance import LanceDatabase
 from polyglance.store.memory import MemoryStateStore
-from polyglance.store.protocols import StateStore
+from polyglance.store.protocols import Reader, StateStore
 from polyglance.types import StoredStates
 
 

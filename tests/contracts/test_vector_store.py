@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polyglance.store.lance import LanceDatabase, Reader
+from polyglance.store.lance import LanceDatabase
 from polyglance.store.memory import MemoryVectorStore
-from polyglance.store.protocols import PictureFacts, TextFacts, VectorStore
+from polyglance.store.protocols import PictureFacts, Reader, TextFacts, VectorStore
 
 DIM = 8
 ODD_NAMES = [

@@ -6,14 +6,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 
 from polyglance.errors import ConfigurationError, LibraryDamaged, LibraryError, LibraryMismatch, LibraryMissing
-from polyglance.store.lance import ROWS_HELD, LanceDatabase, LanceVectorStore, Reader
-from polyglance.store.protocols import PictureFacts, TextFacts
+from polyglance.store.lance import LanceDatabase
+from polyglance.store.protocols import PictureFacts, Reader, TextFacts
+from polyglance.store.tables import ROWS_HELD, LanceVectorStore
 from polyglance.types import StoredStates
 
 READER = Reader("scenes-mini", "scenes-mini", "f" * 32)
@@ -50,13 +53,54 @@ def test_a_missing_library_says_how_to_make_one(folder: Path):
 def test_creating_leaves_nothing_else_behind(folder: Path):
     LanceDatabase.create(folder, 4, READER)
     assert os.listdir(folder.parent) == [folder.name]
+    assert sorted(os.listdir(folder)) == ["pictures.lance", "states.lance", "writer.lock"]
     assert LanceDatabase(folder).reader == READER
 
 
-def test_an_empty_folder_becomes_a_library(folder: Path):
+def test_an_empty_folder_becomes_a_library_and_stays_the_same_folder(folder: Path):
+    """The top of a drive cannot be replaced by another folder, and what is beside it may be on another drive."""
     folder.mkdir()
+    (folder / "lost+found").mkdir()
+    before = folder.stat().st_ino
     LanceDatabase.create(folder, 4, READER)
     assert len(LanceDatabase(folder).pictures) == 0
+    assert folder.stat().st_ino == before
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_several_that_open_a_new_library_at_a_time_all_have_it(folder: Path, processes: bool):
+    if processes:
+        code = (
+            "import sys\nfrom pathlib import Path\nfrom tests.store.test_lance import READER, LanceDatabase\n"
+            "sys.stdin.readline()\nLanceDatabase.create(Path(sys.argv[1]), 4, READER)\n"
+            "assert LanceDatabase(Path(sys.argv[1])).reader == READER\n"
+        )
+        command = [sys.executable, "-c", code, str(folder)]
+        started = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=Path(__file__).parents[2]) for _ in range(4)]
+        for process in started:
+            process.communicate(b"\n")
+        assert [process.returncode for process in started] == [0] * 4
+    else:
+        together = Barrier(8)
+
+        def make(_: int) -> Reader:
+            together.wait()
+            LanceDatabase.create(folder, 4, READER)
+            return LanceDatabase(folder).reader
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(make, range(8))) == [READER] * 8
+    assert sorted(os.listdir(folder)) == ["pictures.lance", "states.lance", "writer.lock"]
+
+
+def test_a_creation_that_was_killed_between_its_tables_is_made_again(folder: Path):
+    LanceDatabase.create(folder, 4, READER)
+    shutil.rmtree(folder / "pictures.lance")
+    (folder / ".pictures.lance.1-1.part").mkdir()
+    assert not LanceDatabase.exists(folder)
+    LanceDatabase.create(folder, 4, OTHER)
+    assert LanceDatabase(folder).reader == OTHER
+    assert sorted(os.listdir(folder)) == ["pictures.lance", "states.lance", "writer.lock"]
 
 
 def test_a_folder_of_something_else_is_left_alone(folder: Path):
@@ -97,7 +141,7 @@ def test_tidying_joins_small_files(database: LanceDatabase, folder: Path):
         put(database, f"/{number}")
     database.tidy()
     reopened = LanceDatabase(folder)
-    assert reopened.pictures._table.stats()["fragment_stats"]["num_fragments"] == 1
+    assert len(reopened.pictures._table.latest().get_fragments()) == 1
 
 
 def test_what_another_process_wrote_is_seen(database: LanceDatabase, folder: Path):

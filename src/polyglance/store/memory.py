@@ -1,6 +1,8 @@
-"""Both stores in memory: for pools of pictures that are measured once, and for tests."""
+"""A database in memory: for pools that are measured once, for questions without a library, and for tests."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Generic
 
 import numpy as np
@@ -8,7 +10,7 @@ from jaxtyping import Float32
 
 from polyglance.errors import LibraryDamaged
 from polyglance.store.nearest import ranked, within_reach
-from polyglance.store.protocols import AnyFacts, Hit
+from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, Reader, TextFacts, check_dim
 from polyglance.types import StoredStates
 
 
@@ -31,6 +33,7 @@ class MemoryVectorStore(Generic[AnyFacts]):
         return row[0] if row else None
 
     def put(self, facts: Sequence[AnyFacts], vectors: Float32[np.ndarray, "rows dim"]) -> None:
+        check_dim(self._dim, vectors.shape[1])
         self._rows |= {row.key: (row, vector) for row, vector in zip(facts, vectors, strict=True)}
         self._matrix = None
 
@@ -40,6 +43,7 @@ class MemoryVectorStore(Generic[AnyFacts]):
         self._matrix = None
 
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
+        check_dim(self._dim, len(vector))
         if self._matrix is None:
             self._matrix = np.array([row for _, row in self._rows.values()], np.float32).reshape(-1, self._dim)
         facts = [row for row, _ in self._rows.values()]
@@ -68,3 +72,30 @@ class MemoryStateStore:
     def remove(self, ids: Collection[str]) -> None:
         for key in ids:
             self._states.pop(key, None)
+
+
+@dataclass(eq=False)
+class MemoryDatabase:
+    """A `Database` that ends with the process. dim: of its vectors."""
+
+    dim: int
+    reader: Reader
+    folder: None = None
+    pictures: MemoryVectorStore[PictureFacts] = field(init=False)
+    texts: MemoryVectorStore[TextFacts] = field(init=False)
+    states: MemoryStateStore = field(init=False, default_factory=MemoryStateStore)
+
+    def __post_init__(self) -> None:
+        self.pictures, self.texts = MemoryVectorStore(self.dim), MemoryVectorStore(self.dim)
+
+    def make_texts(self) -> MemoryVectorStore[TextFacts]:
+        return self.texts
+
+    def writer(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def tidy(self) -> None:
+        """Nothing to do."""
+
+    def sync(self) -> None:
+        """Nothing to do."""

@@ -1,16 +1,28 @@
-"""The two stores of a library: vectors with the facts about what they are of, and token states.
+"""A library's database and its two kinds of stores: vectors with the facts about what they are of, and token states.
 
 They are apart so that a change of facts never rewrites states. Every implementation passes the same contract suite.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from polyglance.errors import ConfigurationError
 from polyglance.types import StoredStates
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The model that reads a library. source: what loads it, a name or a folder. fingerprint: of its weights."""
+
+    name: str
+    source: str
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,10 @@ class VectorStore(Protocol[AnyFacts]):
         ...
 
     def put(self, facts: Sequence[AnyFacts], vectors: Float32[np.ndarray, "rows dim"]) -> None:
-        """Rows that replace those of the same keys; all of them or, when interrupted, none. No key twice."""
+        """Rows that replace those of the same keys; all of them or, when interrupted, none. No key twice.
+
+        Raises ConfigurationError for vectors of another dimension than those held.
+        """
         ...
 
     def remove(self, keys: Collection[str]) -> None:
@@ -87,8 +102,13 @@ class VectorStore(Protocol[AnyFacts]):
         ...
 
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
-        """The `limit` nearest, best first; equal scores by key. limit: at least 1, and more than there are rows gives
-        all of them. The hits are the same to the last digit from every store, and in every search of one."""
+        """The `limit` nearest, best first; equal scores by key.
+
+        limit: at least 1; more than there are rows gives all of them. The hits are the same to the last digit from
+            every store, and in every search of one.
+
+        Raises ConfigurationError for a vector of another dimension than those held.
+        """
         ...
 
 
@@ -108,3 +128,45 @@ class StateStore(Protocol):
     def remove(self, ids: Collection[str]) -> None:
         """Forget these; an id that is not held is no error."""
         ...
+
+
+class Database(Protocol):
+    """Where a library keeps what its model has read. folder: None where it keeps nothing on a disk."""
+
+    @property
+    def folder(self) -> Path | None: ...
+    @property
+    def reader(self) -> Reader: ...
+    @property
+    def pictures(self) -> VectorStore[PictureFacts]: ...
+    @property
+    def texts(self) -> VectorStore[TextFacts]:
+        """Not to be written: `make_texts` gives those that can be."""
+        ...
+
+    @property
+    def states(self) -> StateStore: ...
+    def make_texts(self) -> VectorStore[TextFacts]:
+        """The texts, to be written by the one `writer`."""
+        ...
+
+    def writer(self) -> AbstractContextManager[None]:
+        """Held by the one run that adds to the library. Raises LibraryError where another holds it."""
+        ...
+
+    def tidy(self) -> None:
+        """Called now and then in a long run, and at its end."""
+        ...
+
+    def sync(self) -> None:
+        """Returns when all that was written is safe from a power cut."""
+        ...
+
+
+def check_dim(expected: int, got: int) -> None:
+    """Raises ConfigurationError where vectors of a store and those it is given differ in dimension."""
+    if got != expected:
+        raise ConfigurationError(
+            f"expected vectors of {expected} values, as the library holds, got {got}: "
+            "name the model that made the library"
+        )
