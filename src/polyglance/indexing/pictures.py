@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 WRITES_UNTIL_TIDY: Final = 64
 SECONDS_A_WRITE: Final = 1.0
-"""What was read in as long is written at once: a write takes the time of pictures, and LanceDB keeps memory of each."""
+"""What was read in as long is written at once: a write takes the time of pictures, and Lance keeps memory of each."""
 
 
 class PictureRun:

@@ -120,7 +120,8 @@ class LanceDatabase:
         Raises ConfigurationError where there is anything else, LibraryError where the folder cannot be written.
         """
         with writing(folder):
-            if folder.exists() and (not folder.is_dir() or not all(map(_may_become_library, os.listdir(folder)))):
+            is_foreign = folder.exists() and not (folder.is_dir() and all(map(_may_become_library, os.listdir(folder))))
+            if is_foreign and not LanceDatabase.exists(folder):  # that another has made by now
                 raise ConfigurationError(f"expected a library or an empty folder, but {folder} holds something else")
             missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
             folder.mkdir(parents=True, exist_ok=True)
