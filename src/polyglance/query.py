@@ -3,7 +3,6 @@
 Query.text("a small dog") + 0.5 * Query.picture("plate.png") - Query.text("at night")
 """
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,8 @@ PictureSource = str | os.PathLike[str] | bytes
 
 MAX_CHARACTERS: Final = 2_000
 """Of a query, a question or a text of a library: more is no description of a picture."""
+MAX_WEIGHT: Final = 1e6
+"""Of a term, below 0 as well as above: sums of weighted scores stay within float32."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,17 @@ class Term:
 
 @dataclass(frozen=True)
 class Query:
-    """A weighted sum of texts and pictures. Raises QueryError for a weight that is no number."""
+    """A weighted sum of texts and pictures. Raises QueryError for a weight that is not a number up to `MAX_WEIGHT`."""
 
     terms: tuple[Term, ...]
 
     def __post_init__(self) -> None:
         for term in self.terms:
-            if not math.isfinite(term.weight):
-                raise QueryError(f"expected the weight of {term} to be a number, got {term.weight}")
+            if not abs(term.weight) <= MAX_WEIGHT:
+                raise QueryError(
+                    f"expected the weight of {term} to be a number from {-MAX_WEIGHT:,.0f} to {MAX_WEIGHT:,.0f}, "
+                    f"got {term.weight}"
+                )
 
     def usable(self) -> "Query":
         """With its texts as they are read. Raises QueryError where nothing is wanted, or a text cannot be used."""

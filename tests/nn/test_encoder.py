@@ -72,6 +72,15 @@ def test_a_layer_that_became_the_identity_changes_nothing() -> None:
     torch.testing.assert_close(layer(packing.pack(x), packing), packing.pack(x))
 
 
+@pytest.mark.parametrize("start", [0, 1])
+def test_an_empty_range_of_layers_runs_none(start: int) -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(2, 16, 4, 32).eval()
+    x, mask = torch.randn(2, 5, 16), mask_of([5, 3])
+    given = encoder(x, mask, layers=range(start, start))
+    torch.testing.assert_close(given, x * mask.unsqueeze(-1), atol=0, rtol=0)
+
+
 def test_packing_keeps_the_real_tokens_alone() -> None:
     packing = Packing(mask_of([2, 3]))
     x = torch.randn(2, 3, 4)

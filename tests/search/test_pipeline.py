@@ -180,6 +180,13 @@ def test_log_odds_add_up_by_weight(mixed: SearchPipeline):
     assert split.score == pytest.approx(alone.score, abs=1e-3)
 
 
+@pytest.mark.parametrize("weight", [1e-30, 1e-45, 1e6])
+def test_how_much_all_terms_weigh_leaves_the_vector_as_it_is(mixed: SearchPipeline, weight: float):
+    (alone,) = mixed.search("red", k=1, rerank=False).results
+    (weighed,) = mixed.search(weight * Query.text("red"), k=1, rerank=False).results
+    assert weighed.retrieval_score == pytest.approx(alone.retrieval_score, abs=1e-6)
+
+
 def test_a_picture_in_a_sum_counts_by_its_cosine(mixed: SearchPipeline):
     """With a text that tells nothing apart, the order is that of the picture's own vectors."""
     image = png(picture("red", "green"))

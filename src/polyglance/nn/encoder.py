@@ -47,9 +47,10 @@ class Encoder(nn.Module):
         """mask: True for tokens that may be attended to; the others come out as zeros.
 
         adaptation: the adapters of each row; a row with a `Parallel` gives a result for each part of it, one below the
-        other. layers: those to run, all by default; x is then what the layers below them gave, without adapters.
+        other. layers: those to run, all by default; x is then what the layers below them gave, without adapters. An
+        empty range runs none.
         """
-        layers = layers or range(len(self.layers))
+        layers = range(len(self.layers)) if layers is None else layers
         flow = self._run(_Flow.entering(x, mask, adaptation, layers.start), adaptation, layers)
         states = flow.x
         if layers.stop == len(self.layers):

@@ -15,6 +15,7 @@ from polyglance.pretraining.grounding import GroundingHead, fragments_hold, spok
 from polyglance.pretraining.joint_batches import WordBatch, WordSource
 from polyglance.training.loop import Losses
 from polyglance.training.losses import hard_negatives, info_nce
+from polyglance.training.seeds import generator_of
 
 TASK_PARTS = ("task_adapters", "embed_head", "match_head", "answer_head")
 
@@ -56,7 +57,7 @@ class WordLosses:
 
     def __call__(self, step: int) -> Losses:
         batch = self._batch(step)
-        generator = torch.Generator().manual_seed(self.source.seed << 32 | step)
+        generator = generator_of(self.source.seed, step)
         model, pairs = self.model, len(batch.rows)
         with torch.autocast(model.device.type, torch.bfloat16):
             texts = model.read_text(batch.texts)

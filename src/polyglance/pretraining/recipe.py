@@ -43,6 +43,7 @@ from polyglance.scenes.sampling import sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.curves import try_plot_losses
 from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.seeds import check_seed, generator_of
 
 TASK_ADAPTERS = AdapterConfig(reduction_factor=4)
 """A bottleneck of 48 in each joint layer: 0.1 million weights a task."""
@@ -69,6 +70,9 @@ class ScenesMiniSettings:
     names: int = 40
     questions: int = 144
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
 
 def train_scenes_mini(
@@ -227,7 +231,7 @@ def _train_pictures(
     trained.register_parameter("position", model.image_position)
 
     def losses(step: int, shape_weight: float) -> Losses:
-        generator = torch.Generator().manual_seed(settings.seed << 32 | step)
+        generator = generator_of(settings.seed, step)
         rows = torch.randint(settings.scenes, (settings.picture_batch,), generator=generator)
         emoji = torch.randint(len(faces), (settings.gallery_batch,), generator=generator)
         pixels = torch.cat([pictures[rows], _jitter(faces[emoji], generator)]).to(model.device)

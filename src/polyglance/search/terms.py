@@ -36,7 +36,8 @@ def matched(query: Query, modality: Modality) -> int:
 
 def query_vector(model: JointModel, terms: Sequence[ReadTerm]) -> NDArray[np.float32]:
     """(dim,): the weighted sum of the terms' vectors, of unit length."""
-    total = torch.stack([term.weight * model.embed(term.states)[0].float() for term in terms]).sum(dim=0)
+    heaviest = max(abs(term.weight) for term in terms)  # the length of the sum says nothing, and may be too small
+    total = torch.stack([term.weight / heaviest * model.embed(term.states)[0].float() for term in terms]).sum(dim=0)
     vector: NDArray[np.float32] = F.normalize(total, dim=0).cpu().numpy()
     return vector
 

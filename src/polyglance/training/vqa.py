@@ -31,6 +31,7 @@ from polyglance.training.devices import Devices, Precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
 from polyglance.training.loop import Losses, Report, Schedule, fit, hold_statistics, read_log
 from polyglance.training.retrieval.caption_batches import texts_too_long
+from polyglance.training.seeds import check_seed
 from polyglance.training.starting_point import check_beginning, remade, require_trainable
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.training.tasks.trainer import Shuffled
@@ -68,6 +69,7 @@ class VqaSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.batch < 1 or (self.steps is not None and self.steps < 1):
             raise ConfigurationError(
                 f"expected 1 or more steps and questions a step, got {self.steps} and {self.batch}"
@@ -80,8 +82,9 @@ class VqaSettings:
             )
 
     def schedule(self, questions: int) -> Schedule:
-        steps = self.steps or max(LEAST_STEPS, EPOCHS * -(-questions // self.batch))
-        rate = self.learning_rate or (1e-3 if self.adapters else 5e-4)
+        steps = max(LEAST_STEPS, EPOCHS * -(-questions // self.batch)) if self.steps is None else self.steps
+        usual = 1e-3 if self.adapters else 5e-4
+        rate = usual if self.learning_rate is None else self.learning_rate
         return Schedule(steps, rate, max(1, steps // 20))
 
 

@@ -37,6 +37,7 @@ from polyglance.models.protocol import TextBatch
 from polyglance.nn.states import TokenStates
 from polyglance.training.languages.subword_parts import through_parts
 from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.seeds import check_seed, generator_of
 from polyglance.training.starting_point import check_beginning
 
 _Item = TypeVar("_Item")
@@ -69,6 +70,7 @@ class LanguageSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if not self.vocabulary and self.adapter is None:
             raise ConfigurationError(
                 "expected a vocabulary of its own, or an adapter, or both: nothing is to be trained"
@@ -229,7 +231,7 @@ class TokenLosses:
 
     def __call__(self, step: int) -> Losses:
         some = _drawn(self.corpus, self.settings, f"tokens {step}")
-        return {"tokens": self._loss(some, torch.Generator().manual_seed(self.settings.seed << 32 | step))}
+        return {"tokens": self._loss(some, generator_of(self.settings.seed, step))}
 
     def perplexity(self, sentences: Sequence[str]) -> float:
         """Of a masked subword, always the same ones of the same sentences."""
@@ -299,7 +301,7 @@ class MeaningLosses:
         model, found = self.model, {}
         about: tuple[TokenStates, ...] = ()
         if self.pictures is not None:
-            generator = torch.Generator().manual_seed(self.settings.seed << 32 | step)
+            generator = generator_of(self.settings.seed, step)
             about = (self.pictures[torch.randint(len(self.pictures), (len(read),), generator=generator)],)
         for task in ("match", "answer"):
             result, _ = model.joint(task, read, *about)

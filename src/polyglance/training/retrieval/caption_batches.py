@@ -15,6 +15,7 @@ from polyglance.data.captions import Caption
 from polyglance.data.lines import named, short
 from polyglance.errors import DataError
 from polyglance.models.families.cut_model import Spelling
+from polyglance.training.seeds import generator_of
 
 SPELLED_IN_BYTES: Final = 1.75
 """Tokens a character. A language that the tokenizer learned takes 0.4 to 1.5; letters it never saw take their bytes,
@@ -67,7 +68,7 @@ class CaptionSource:
         epoch."""
         epoch, number = divmod(number, self.batches_an_epoch)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(self.seed << 32 | epoch)
+            generator = generator_of(self.seed, epoch)
             order = torch.randperm(len(self.captions), generator=generator)
             self._epoch, self._order = epoch, order if mined is None else self._grouped(order, mined, generator)
         chosen = self._order[number * self.batch : (number + 1) * self.batch].tolist()

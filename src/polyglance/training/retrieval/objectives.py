@@ -31,6 +31,7 @@ from polyglance.training.losses import (
 from polyglance.training.retrieval.caption_batches import CaptionBatch, CaptionSource
 from polyglance.training.retrieval.mining import NEAREST, nearest_wrong
 from polyglance.training.retrieval.teacher import Teacher
+from polyglance.training.seeds import check_seed, generator_of
 from polyglance.training.state_cache import KeptStates, keep_states
 
 MARGIN: Final = 0.1
@@ -74,6 +75,7 @@ class RetrievalSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         for name, choices in (
             ("mode", Mode),
             ("twin_loss", TwinLoss),
@@ -160,7 +162,7 @@ class RetrievalLosses(nn.Module):
         if self._mines_at(number):
             self._mine()
         batch, pictures = self._batch(number)
-        generator = torch.Generator().manual_seed(self.settings.seed << 32 | number)
+        generator = generator_of(self.settings.seed, number)
         rows, device = len(batch.texts), self.model.device
         with self.devices.autocast():
             tokens, share = self.model.tokenize(batch.texts), self.devices.share(rows)

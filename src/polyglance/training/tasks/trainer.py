@@ -26,6 +26,7 @@ from polyglance.errors import ConfigurationError
 from polyglance.kernels.processor import native_dtype
 from polyglance.nn.encoder import Encoder
 from polyglance.training.loop import Losses, Report, Schedule, fit, read_log
+from polyglance.training.seeds import check_seed, generator_of
 from polyglance.training.starting_point import check_beginning
 from polyglance.training.state_cache import KeptStates, hash_of
 
@@ -66,6 +67,7 @@ class TaskSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.epochs < 1 or self.batch < 1:
             raise ConfigurationError(
                 f"expected 1 or more epochs and examples a step, got {self.epochs} and {self.batch}"
@@ -239,7 +241,7 @@ class _Run:
 
         def losses(step: int) -> Losses:
             rows = rows_of(step)
-            generator = torch.Generator().manual_seed(self.settings.seed << 32 | step)
+            generator = generator_of(self.settings.seed, step)
             depth = depths[int(torch.randint(len(depths), (), generator=generator))]
             composition = Drop(self.composition, depth)
             logits = _logits(states, self.source, composition, self.head, depth, rows)
@@ -279,7 +281,7 @@ class Shuffled:
     def __call__(self, step: int) -> Int[Tensor, " rows"]:
         epoch, number = divmod(step, -(-self.examples // self.batch))
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(self.seed << 32 | epoch)
+            generator = generator_of(self.seed, epoch)
             self._epoch, self._order = epoch, torch.randperm(self.examples, generator=generator)
             if self.group_of is not None:
                 place = torch.randperm(int(self.group_of.max()) + 1, generator=generator)
