@@ -7,6 +7,7 @@ best = library.search("a red star on a white plate").results[0]
 print(library.ask("What colour is the star?", image=best.path).answers[0].answer)
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -247,6 +248,8 @@ class Library:
             _check_min_score(min_score, reranked, matched(query, pipeline.modality) > 0)
         picked = None
         if budget_ms is not None:
+            if not 0 <= budget_ms < math.inf:
+                raise ConfigurationError(f"expected a budget of 0 milliseconds or more, got {budget_ms}")
             if candidates is not None or not rerank:
                 raise ConfigurationError("expected a budget, or a number of candidates, or no reranking: one of them")
             if pipeline.reranker:
@@ -300,20 +303,20 @@ class Library:
         tasks: Sequence[PathLike],
         language: str = AUTO,
         top: int = 5,
-        depth: int | Literal["auto"] | None = None,
-        budget: float | None = None,
+        drop_depth: int | Literal["auto"] | None = None,
+        budget_ms: float | None = None,
         answer_language: str = AUTO,
     ) -> AskTasksResponse:
         """What tasks that were trained in the library's model answer, all at once.
 
-        tasks: their folders. depth, budget: of each, as in `load_task`. answer_language: as of `ask`.
+        tasks: their folders. drop_depth, budget_ms: of each, as in `load_task`. answer_language: as of `ask`.
 
         Raises CheckpointError for a folder that is no task, or one of another model, ConfigurationError for a depth
         that it does not have; otherwise as `ask`.
         """
         if not isinstance(self.model, SingleStreamModel):
             raise ConfigurationError(f"expected a single-stream model to have tasks, got {self.model.name}")
-        trained = TaskModel(self.model, [load_task(Path(folder), depth, budget) for folder in tasks])
+        trained = TaskModel(self.model, [load_task(Path(folder), drop_depth, budget_ms) for folder in tasks])
         return AskTasksResponse(
             *self._asked(question, image, language, top, answer_language, lambda *asked: answer_tasks(trained, *asked))
         )

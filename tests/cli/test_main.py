@@ -1,8 +1,11 @@
 """How the command ends: the status, and the one line that says why."""
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from polyglance.cli import fail
+from polyglance.cli.app import app
 from polyglance.errors import LibraryMissing
 from tests.cli.command import polyglance
 
@@ -44,6 +47,57 @@ def test_wrong_usage_is_status_2(arguments):
     assert ended.status == 2
     assert ended.output == ""
     assert "Error:" in ended.errors or "Usage:" in ended.errors
+
+
+_TRAIN = "--data x --output y"
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "choices"),
+    [
+        (f"train retrieval {_TRAIN}", "--mode", ("twin", "cross", "joint")),
+        (f"train retrieval {_TRAIN}", "--twin-loss", ("info_nce", "sigmoid", "triplet")),
+        (f"train retrieval {_TRAIN}", "--match-loss", ("hard", "binary")),
+        (f"train retrieval {_TRAIN}", "--precision", ("bf16", "fp16", "no")),
+        (f"train vqa {_TRAIN}", "--precision", ("bf16", "fp16", "no")),
+        ("evaluate retrieval --data x", "--split", ("train", "val", "test")),
+        ("evaluate retrieval --data x", "--system", ("twin", "cross", "coop", "separate")),
+        ("evaluate run --data x", "--split", ("train", "val", "test")),
+        ("evaluate vqa --data x", "--split", ("train", "val", "test")),
+        ("evaluate xgqa --gold x --predictions y", "--split", ("train", "val", "test")),
+        ("scenes make x", "--split", ("train", "val", "test")),
+        ("scenes train", "--device", ("cpu", "cuda")),
+        ("train task x --output y", "--drop-depth", ("robust",)),
+        ("ask q --image x --task y", "--drop-depth", ("auto",)),
+    ],
+)
+def test_a_value_that_an_option_does_not_have_is_wrong_usage_and_names_the_choices(command, option, choices):
+    ended = CliRunner().invoke(app, [*command.split(), option, "foo"])
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    for said in (option, "foo", *choices):
+        assert said in ended.stderr
+
+
+@pytest.mark.parametrize("command", [f"train retrieval {_TRAIN}", "train task x --output y", "scenes make x"])
+@pytest.mark.parametrize("seed", ["-1", str(2**32), "1.5"])
+def test_a_seed_out_of_range_is_wrong_usage(command, seed):
+    ended = CliRunner().invoke(app, [*command.split(), "--seed", seed])
+    assert (ended.exit_code, ended.stdout) == (2, "")
+
+
+def test_one_option_has_one_name():
+    """No command has an option for a depth or a budget but by the one name for each."""
+    named = {name for command in commands(app) for parameter in command.params for name in parameter.opts}
+    assert {"--drop-depth", "--budget-ms"} <= named
+    assert not named & {"--depth", "--budget"}
+
+
+def commands(of):
+    waiting = [typer.main.get_command(of)]
+    while waiting:
+        command = waiting.pop()
+        waiting += getattr(command, "commands", {}).values()
+        yield command
 
 
 def test_the_version_is_the_packages():

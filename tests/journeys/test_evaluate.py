@@ -76,7 +76,7 @@ def test_wrong_usage_is_named() -> None:
         ((), "--run FILE"),
         (("--run", name, "--compare", name, name), "--run FILE"),
         (("--run", name), "{language}"),
-        (("--run", name, "--split", "dev"), "train, val, test"),
+        (("--run", name, "--split", "dev"), "'train', 'val', 'test'"),
     ):
         ended = run(*arguments)
         assert ended.status == 2
@@ -162,9 +162,8 @@ def test_a_model_is_trained_on_captions_and_measured(scenes) -> None:
     measured = ("evaluate", "retrieval", "--data", "split.jsonl", "--model", "trained", "--candidates", "4", "--json")
     assert polyglance(*measured, cwd=scenes).json["queries"] > 0
     for arguments, words in (
-        (("--mode", "both"), "twin, cross, joint"),
         (("--mode", "twin"), "another mode"),
-        (("--depth", "1"), "adapters to leave out of 1 layers"),
+        (("--drop-depth", "1"), "adapters to leave out of 1 layers"),
     ):
         refused = polyglance(*train, "--output", "trained", *arguments, cwd=scenes)
         assert (refused.status, refused.output) == (1, "")

@@ -33,7 +33,9 @@ def train(user: Path, questions: str, *arguments: str | Path) -> Ended:
 def trained(user) -> Path:
     """The same folder with the tasks `verify`, of one depth, and `query`, of any; `both`, their fusion."""
     for questions, depth in (("verify", "1"), ("query", "robust")):
-        ended = train(user, questions, "--model", "model", "--depth", depth, "--output", f"tasks/{questions}", "--json")
+        ended = train(
+            user, questions, "--model", "model", "--drop-depth", depth, "--output", f"tasks/{questions}", "--json"
+        )
         assert (ended.status, ended.errors) == (0, "")
     tasks = ("--task", "tasks/verify", "--task", "tasks/query")
     fused = polyglance(
@@ -61,7 +63,7 @@ def picture(user: Path) -> Path:
 
 
 def test_training_says_what_it_came_to_and_what_was_spared(trained):
-    again = train(trained, "verify", "--model", "model", "--depth", "1", "--output", "tasks/verify", "--json")
+    again = train(trained, "verify", "--model", "model", "--drop-depth", "1", "--output", "tasks/verify", "--json")
     assert again.status == 0, again.errors
     report = again.json
     assert list(report) == ["folder", "name", "labels", "questions", "scores", "training", "depths"]
@@ -80,7 +82,7 @@ def test_training_says_what_it_came_to_and_what_was_spared(trained):
 
 
 def test_training_shows_a_table(trained):
-    shown = train(trained, "verify", "--model", "model", "--depth", "1", "--output", "tasks/verify")
+    shown = train(trained, "verify", "--model", "model", "--drop-depth", "1", "--output", "tasks/verify")
     assert (shown.status, shown.errors) == (0, "")
     assert "accuracy" in shown.output
     assert "kept states" in shown.output
@@ -88,7 +90,7 @@ def test_training_shows_a_table(trained):
 
 
 def test_a_robust_task_has_a_dial(trained):
-    shown = train(trained, "query", "--model", "model", "--depth", "robust", "--output", "tasks/query")
+    shown = train(trained, "query", "--model", "model", "--drop-depth", "robust", "--output", "tasks/query")
     assert (shown.status, shown.errors) == (0, "")
     assert "ms a question" in shown.output
     document = json.loads((trained / "tasks" / "query" / "depths.json").read_text())
@@ -111,16 +113,16 @@ def test_a_task_is_asked_at_a_depth(trained):
     asked = ("ask", "Is it red?", "--image", picture(trained), "--task", "tasks/query")
     answers = [
         polyglance(*asked, "--json", *chosen, cwd=trained).json["tasks"]
-        for chosen in (("--depth", "0"), ("--depth", "2"), ("--depth", "auto", "--budget", "1e6"))
+        for chosen in (("--drop-depth", "0"), ("--drop-depth", "2"), ("--drop-depth", "auto", "--budget-ms", "1e6"))
     ]
     assert answers[0] != answers[1]
     measured = json.loads((trained / "tasks" / "query" / "depths.json").read_text("utf-8"))["depths"]
     best = max(measured, key=lambda one: (one["quality"], -one["milliseconds"]))["depth"]
     assert best not in (0, 2) or answers[2] == answers[best // 2]
-    assert_refused(polyglance(*asked, "--depth", "auto", "--budget", "1e-6", cwd=trained), "at least", "ms")
-    assert_refused(polyglance(*asked, "--depth", "3", cwd=trained), "a depth of 0 to 2", "got 3")
-    for wrong in (("--depth", "deep"), ("--budget", "-1"), ("--budget", "5")):
-        assert polyglance(*asked, *wrong, cwd=trained).status != 0
+    assert_refused(polyglance(*asked, "--drop-depth", "auto", "--budget-ms", "1e-6", cwd=trained), "at least", "ms")
+    assert_refused(polyglance(*asked, "--drop-depth", "3", cwd=trained), "a drop depth of 0 to 2", "got 3")
+    for wrong in (("--drop-depth", "deep"), ("--budget-ms", "-1"), ("--budget-ms", "5")):
+        assert polyglance(*asked, *wrong, cwd=trained).status == 2
 
 
 def test_tasks_are_asked_of_a_library(trained):
@@ -196,13 +198,13 @@ def test_one_answer_is_nothing_to_learn(user, tmp_path):
 
 
 def test_a_depth_that_is_no_layer(user, tmp_path):
-    arguments = ("--model", "model", "--output", tmp_path / "task", "--depth")
+    arguments = ("--model", "model", "--output", tmp_path / "task", "--drop-depth")
     assert_refused(train(user, "verify", *arguments, "3"), "0 to 2", "got 3")
     assert train(user, "verify", *arguments, "deep").status == 2
 
 
 def test_a_folder_with_another_training(trained):
-    ended = train(trained, "verify", "--model", "model", "--depth", "1", "--output", "tasks/verify", "--seed", "1")
+    ended = train(trained, "verify", "--model", "model", "--drop-depth", "1", "--output", "tasks/verify", "--seed", "1")
     assert_refused(ended, "another seed", "name another folder")
 
 

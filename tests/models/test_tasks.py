@@ -119,7 +119,7 @@ def test_a_budget_chooses_the_depth_of_a_task(tasks, tmp_path) -> None:
     with pytest.raises(ConfigurationError, match=r"at least 3\.00 ms"):
         load_task(tmp_path, "auto", 1)
     for depth in (None, 1):
-        with pytest.raises(ConfigurationError, match=rf"expected the depth auto for a budget .* got {depth}"):
+        with pytest.raises(ConfigurationError, match=rf"expected the drop depth auto for a budget .* got {depth}"):
             load_task(tmp_path, depth, 6)
 
 
@@ -135,7 +135,7 @@ def test_a_depth_is_that_of_the_argument(model, read, tasks, tmp_path) -> None:
             logits.append(by_argument)
         assert torch.allclose(*logits) == (one.name == "late")
     for name, depth, lowest in (("verify", 3, 0), ("verify", -1, 0), ("late", 1, 2)):
-        with pytest.raises(ConfigurationError, match=rf"a depth of {lowest} to 2 .* got {depth}"):
+        with pytest.raises(ConfigurationError, match=rf"a drop depth of {lowest} to 2 .* got {depth}"):
             load_task(tmp_path / name, depth)
 
 

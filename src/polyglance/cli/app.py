@@ -78,7 +78,8 @@ def search(
         int | None, typer.Option(min=1, metavar="N", help="How many are retrieved and reranked. [default: 20]")
     ] = None,
     budget_ms: Annotated[
-        float | None, typer.Option(metavar="MS", help="Rerank as many, as exactly, as so many milliseconds allow.")
+        float | None,
+        typer.Option(min=0, metavar="MS", help="Rerank as many, as exactly, as so many milliseconds allow."),
     ] = None,
     language: Language = "auto",
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only: faster, less exact.")] = False,
@@ -148,14 +149,15 @@ def ask(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Let this trained task answer; name several, and all answer at once."),
     ] = None,
-    depth: Annotated[
+    drop_depth: Annotated[
         str | None,
         typer.Option(
-            metavar="N|auto", help="Leave the tasks' adapters out of the first N layers; auto: as is best in --budget."
+            metavar="N|auto",
+            help="Leave the tasks' adapters out of the lowest N joint layers; auto: the best N within --budget-ms.",
         ),
     ] = None,
-    budget: Annotated[
-        float | None, typer.Option(metavar="MS", help="Milliseconds for an answer, by which auto chooses the depth.")
+    budget_ms: Annotated[
+        float | None, typer.Option(min=0, metavar="MS", help="Milliseconds for an answer, for --drop-depth auto.")
     ] = None,
     model: Annotated[
         str | None,
@@ -175,15 +177,17 @@ def ask(
       polyglance ask "What colour is the star?" --image night.png
       polyglance ask "How many dogs are in the picture?" --query "a dog at night"
       polyglance ask "Is it new?" --image night.png --task tasks/age --task tasks/colours
-      polyglance ask "Is it new?" --image night.png --task tasks/any --depth auto --budget 5
+      polyglance ask "Is it new?" --image night.png --task tasks/any --drop-depth auto --budget-ms 5
     """
     if (image is None) == (query is None):
         raise typer.BadParameter(
             "name the picture with --image PATH or search for it with --query QUERY: one of the two"
         )
-    chosen = task_depth(depth)
-    if not task and (depth is not None or budget is not None):
-        raise typer.BadParameter("--depth and --budget are of tasks: name one with --task DIR")
+    depth = task_depth(drop_depth)
+    if not task and (depth is not None or budget_ms is not None):
+        raise typer.BadParameter("--drop-depth and --budget-ms need a task: name one with --task DIR")
+    if budget_ms is not None and depth != "auto":
+        raise typer.BadParameter("--budget-ms chooses the depth for --drop-depth auto: name both")
     with TemporaryDirectory() as nowhere:
         opened = library_to_ask(library, Path(nowhere), model, task or [], needed=image is None)
         if image is None:
@@ -191,7 +195,13 @@ def ask(
         response: AskResponse | AskTasksResponse
         if task:
             response = opened.ask_tasks(
-                question, image, task, language, depth=chosen, budget=budget, answer_language=answer_language
+                question,
+                image,
+                task,
+                language,
+                drop_depth=depth,
+                budget_ms=budget_ms,
+                answer_language=answer_language,
             )
             shown = [answer_table(one.answers, one.task) for one in response.tasks]
         else:
@@ -231,12 +241,12 @@ def demo(
         show_demo(report)
 
 
-def task_depth(depth: str | None) -> int | Literal["auto"] | None:
-    if depth is None or depth == "auto":
-        return "auto" if depth else None
-    if not depth.isdecimal():
-        raise typer.BadParameter(f"expected --depth to be a number of layers or auto, got {depth!r}")
-    return int(depth)
+def task_depth(named: str | None) -> int | Literal["auto"] | None:
+    if named is None or named == "auto":
+        return "auto" if named else None
+    if not named.isdecimal():
+        raise typer.BadParameter(f"expected --drop-depth to be a number of layers or auto, got {named!r}")
+    return int(named)
 
 
 def library_to_ask(

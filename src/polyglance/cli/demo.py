@@ -150,7 +150,7 @@ def outcome(task: Task, response: SearchResponse[SearchResult]) -> DemoSearch:
     def rank(paths: Sequence[str]) -> int | None:
         return next((rank for rank, path in enumerate(paths, start=1) if same(path, task.expected)), None)
 
-    retrieved = sorted(response.results, key=lambda result: -result.retrieval_score)
+    retrieved = sorted(response.results, key=lambda result: (-result.retrieval_score, result.path))
     return DemoSearch(
         response.language,
         response.query,

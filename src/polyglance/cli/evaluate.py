@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polyglance.cli.evaluate_answers import vqa, xgqa
-from polyglance.cli.options import Json, Languages, Split, wanted_split
+from polyglance.cli.options import Json, Languages, Split
 from polyglance.cli.output import console, print_json, show_comparison, stages, table, times
+from polyglance.data.lines import Split as SplitName
 
 if TYPE_CHECKING:
     from polyglance.evaluation.pools import Pool
@@ -160,13 +161,12 @@ def run(
 
 
 def wanted_pools(
-    data: Path, split: str, languages: list[str], images: Path | None = None, with_pictures: bool = False
+    data: Path, split: SplitName, languages: list[str], images: Path | None = None, with_pictures: bool = False
 ) -> tuple["Pool", ...]:
     from polyglance.data.captions import read_captions
     from polyglance.evaluation.pools import pools
 
-    chosen = wanted_split(split)
-    return pools(read_captions(data, images, with_pictures), chosen, languages)
+    return pools(read_captions(data, images, with_pictures), split, languages)
 
 
 def show_report(report: dict[str, Any]) -> None:

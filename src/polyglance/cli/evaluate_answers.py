@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polyglance.cli.options import Json, Languages, Split, wanted_split
+from polyglance.cli.options import Json, Languages, Split
 from polyglance.cli.output import console, one_line, print_json, show_comparison, stages, table
+from polyglance.data.lines import Split as SplitName
 
 if TYPE_CHECKING:
     from polyglance.data.questions import Question
@@ -51,16 +52,15 @@ def vqa(
     from polyglance.data.questions import check_ids, check_pictures, of_split, read_questions
     from polyglance.evaluation.answers import by_language
 
-    chosen = wanted_split(split)
     read = [question for path in data for question in read_questions(path, images, with_pictures=False)]
     check_ids(read, ", ".join(map(str, data)))
-    asked = in_languages(of_split(read, chosen), language or [])
+    asked = in_languages(of_split(read, split), language or [])
     languages = by_language(asked)
     if predictions is not None and len(languages) > 1 and LANGUAGE not in predictions:
         raise typer.BadParameter(f"the questions are in {', '.join(languages)}: write {LANGUAGE} in the file's name")
-    if blind and chosen == "train":
+    if blind and split == "train":
         raise typer.BadParameter("--blind learns from the split train: choose another one with --split")
-    train = [] if chosen == "train" else [question for question in read if question.split == "train"]
+    train = [] if split == "train" else [question for question in read if question.split == "train"]
     if not blind:
         check_pictures(asked)
     from polyglance.evaluation.blind import answer_blind
@@ -84,9 +84,9 @@ def vqa(
             write_predictions(Path(predictions.replace(LANGUAGE, one.language)), one.given)
     found = {
         "model": None if blind else loaded.name,
-        "split": chosen,
+        "split": split,
         **controlled_report(scores, controls, known),
-        "most_frequent_of": "train" if train else chosen,
+        "most_frequent_of": "train" if train else split,
     }
     print_json(found) if as_json else show_answers(found)
 
@@ -113,9 +113,7 @@ def xgqa(
         Path | None,
         typer.Option(metavar="FILE", help="GQA's scene graphs, for answers that the picture does not show."),
     ] = None,
-    split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="train, val or test. [default: all of the questions]")
-    ] = None,
+    split: Annotated[SplitName | None, typer.Option(help="Which part of the questions. [default: all of them]")] = None,
     as_json: Json = False,
 ) -> None:
     """Judge answers that were given elsewhere, as xGQA and GQA do: by exact equality.
@@ -138,7 +136,7 @@ def xgqa(
     if (predictions is None) == (compare is None):
         raise typer.BadParameter("name predictions with --predictions, or two sets of them with --compare A B")
     read = read_questions(gold, with_pictures=False)
-    asked = of_split(read, wanted_split(split)) if split else read
+    asked = of_split(read, split) if split else read
     left_out = {one.id for path in exclude or [] for one in read_questions(path, with_pictures=False)}
     chosen = read_choices(choices) if choices else None
     graphs = read_scene_graphs(scene_graphs) if scene_graphs else None

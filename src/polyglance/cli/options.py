@@ -2,12 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from polyglance.data.lines import Split as SplitName
+from polyglance.data.lines import Split as SplitName
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 LibraryFolder = Annotated[
@@ -15,7 +14,9 @@ LibraryFolder = Annotated[
     typer.Option("--library", metavar="DIR", help="The library's folder. [default: ~/.local/share/polyglance/library]"),
 ]
 Language = Annotated[str, typer.Option("--language", metavar="CODE", help="Language of the text, such as de or ko.")]
-Split = Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")]
+Split = Annotated[SplitName, typer.Option(help="Which part of the data.")]
+Precision = Annotated[Literal["bf16", "fp16", "no"], typer.Option(help="Of products; no: float32.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="Seed of the weights and of the order.")]
 Languages = Annotated[
     list[str] | None,
     typer.Option("--language", metavar="CODE", help="A language to measure. [default: all of the data]"),
@@ -28,13 +29,3 @@ def library_folder(chosen: Path | None) -> Path:
         return chosen
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "polyglance" / "library"
-
-
-def wanted_split(name: str) -> "SplitName":
-    """Raises BadParameter where there is no such split."""
-    from polyglance.data.lines import split_of
-
-    try:
-        return split_of({"split": name})
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error

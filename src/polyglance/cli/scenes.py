@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from polyglance.cli.options import Json
+from polyglance.cli.options import Json, Seed
 from polyglance.cli.output import one_line, print_json, progress, stages
 from polyglance.languages import DEMO_LANGUAGES
 
@@ -16,7 +16,9 @@ app = typer.Typer(help="Make pictures of the scene world, or train on it.", no_a
 def make(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made when it is missing.")],
     count: Annotated[int, typer.Option(min=1, metavar="N", help="How many pictures.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed gives the same pictures anywhere.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="The same seed gives the same pictures anywhere.")
+    ] = 0,
     languages: Annotated[str, typer.Option(metavar="CODES", help="Languages of the text, with commas between.")] = (
         ",".join(DEMO_LANGUAGES)
     ),
@@ -48,14 +50,14 @@ def train(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the run keeps its files and leaves DIR/model.")] = (
         Path("runs/scenes-mini")
     ),
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of what is drawn.")] = 0,
+    seed: Seed = 0,
     start: Annotated[
         str | None, typer.Option("--from", metavar="MODEL", help="Go on from this model instead of from nothing.")
     ] = None,
     tasks_alone: Annotated[
         bool, typer.Option("--tasks-alone", help="With --from: train the tasks' adapters in it, and nothing else.")
     ] = False,
-    device: Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu or cuda.")] = "cpu",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
     as_json: Json = False,
 ) -> None:
     """Train the bundled model from nothing; the same command goes on with a run that was stopped.

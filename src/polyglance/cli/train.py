@@ -2,11 +2,11 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from polyglance.cli.options import Json
+from polyglance.cli.options import Json, Precision, Seed
 from polyglance.cli.output import console, one_line, print_json, stages, table, warn
 from polyglance.cli.train_language import language
 from polyglance.cli.train_vqa import vqa
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from polyglance.data.captions import Caption
     from polyglance.evaluation.systems import Evaluation
     from polyglance.models.families.cut_model import CutModel
-    from polyglance.training.devices import Precision
-    from polyglance.training.retrieval.objectives import MatchLoss, Mode, TwinLoss
+    from polyglance.training.retrieval.objectives import Mode
     from polyglance.training.retrieval.trainer import RetrievalReport, Validate
     from polyglance.training.tasks.questions import QuestionReport
     from polyglance.training.tasks.trainer import TaskSettings
@@ -33,16 +32,15 @@ Questions = Annotated[
 ]
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Where the trained task is put; made when it is missing.")]
 Name = Annotated[str | None, typer.Option(metavar="NAME", help="What to call it. [default: the name of DIR]")]
-Depth = Annotated[
+DropDepth = Annotated[
     str,
     typer.Option(
         metavar="N|robust",
-        help="Layers without adapters: the lowest N of the model's joint layers; or robust, to serve any number.",
+        help="Leave the lowest N joint layers without adapters; robust: train for any N, chosen when asked.",
     ),
 ]
 Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="How often each question is seen.")]
 Rate = Annotated[float, typer.Option(min=0, metavar="RATE", help="How far a step goes.")]
-Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of the order.")]
 TaskFolders = Annotated[list[Path], typer.Option(metavar="DIR", help="A task to fuse; name it once for each.")]
 
 
@@ -52,7 +50,7 @@ def task(
     output: Output,
     model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
     name: Name = None,
-    depth: Depth = "0",
+    drop_depth: DropDepth = "0",
     epochs: Epochs = 10,
     learning_rate: Rate = 1e-3,
     seed: Seed = 0,
@@ -65,13 +63,13 @@ def task(
 
     \b
     Example:
-      polyglance train task my-questions.jsonl --output tasks/colours --depth 2
+      polyglance train task my-questions.jsonl --output tasks/colours --drop-depth 2
     """
     from polyglance.data.questions import read_questions
     from polyglance.models import load_single_stream, source_of
     from polyglance.training.tasks.questions import train_question_task
 
-    settings = task_settings(depth, epochs, learning_rate, seed)
+    settings = task_settings(drop_depth, epochs, learning_rate, seed)
     asked = read_questions(questions)
     loaded = load_single_stream(model)
     with stages() as report:
@@ -87,7 +85,7 @@ def fusion(
     task: TaskFolders,
     output: Output,
     name: Name = None,
-    depth: Depth = "0",
+    drop_depth: DropDepth = "0",
     epochs: Epochs = 10,
     learning_rate: Rate = 1e-3,
     seed: Seed = 0,
@@ -104,7 +102,7 @@ def fusion(
     from polyglance.models.tasks import load_task
     from polyglance.training.tasks.questions import train_question_fusion
 
-    settings = task_settings(depth, epochs, learning_rate, seed)
+    settings = task_settings(drop_depth, epochs, learning_rate, seed)
     asked = read_questions(questions)
     tasks = [load_task(folder) for folder in task]
     source = tasks[0].model
@@ -129,16 +127,18 @@ def retrieval(
         str, typer.Option(metavar="NAME", help="The model to begin with: a name or a folder.")
     ] = "scenes-mini",
     mode: Annotated[
-        str, typer.Option(metavar="twin|cross|joint", help="Train as twin encoder, as cross-encoder, or as both.")
+        Literal["twin", "cross", "joint"], typer.Option(help="Train as twin encoder, as cross-encoder, or as both.")
     ] = "joint",
     twin_loss: Annotated[
-        str, typer.Option(metavar="info_nce|sigmoid|triplet", help="Of the twin encoder.")
+        Literal["info_nce", "sigmoid", "triplet"], typer.Option(help="Of the twin encoder.")
     ] = "info_nce",
     match_loss: Annotated[
-        str, typer.Option(metavar="hard|binary", help="Of the cross-encoder: hard negatives, or one random negative.")
+        Literal["hard", "binary"], typer.Option(help="Of the cross-encoder: hard negatives, or one random negative.")
     ] = "hard",
     adapters: Annotated[bool, typer.Option("--adapters", help="Train adapters and heads in a frozen model.")] = False,
-    depth: Annotated[int, typer.Option(min=0, metavar="N", help="Joint layers without new adapters.")] = 0,
+    drop_depth: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Leave the lowest N joint layers without new adapters.")
+    ] = 0,
     freeze_lower: Annotated[
         bool, typer.Option("--freeze-lower", help="Leave the layers below the cut as they are; read pictures once.")
     ] = False,
@@ -155,7 +155,7 @@ def retrieval(
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each caption is seen.")] = 5,
     batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions that are told apart at once.")] = 64,
     accumulate: Annotated[int, typer.Option(min=1, metavar="N", help="Batches a step.")] = 1,
-    precision: Annotated[str, typer.Option(metavar="bf16|fp16|no", help="Of products; no: float32.")] = "bf16",
+    precision: Precision = "bf16",
     learning_rate: Rate = 1e-4,
     patience: Annotated[
         int, typer.Option(min=0, metavar="N", help="Epochs without a better validation, then it ends; 0: never.")
@@ -181,18 +181,18 @@ def retrieval(
     from polyglance.training.retrieval.trainer import STAGE, train_retrieval
 
     settings = RetrievalSettings(
-        mode=cast("Mode", mode),
-        twin_loss=cast("TwinLoss", twin_loss),
-        match_loss=cast("MatchLoss", match_loss),
+        mode=mode,
+        twin_loss=twin_loss,
+        match_loss=match_loss,
         adapters=adapters,
-        depth=depth,
+        depth=drop_depth,
         freeze_lower=freeze_lower,
         mine=mine,
         distil=teacher == "self",
         epochs=epochs,
         batch=batch,
         accumulate=accumulate,
-        precision=cast("Precision", precision),
+        precision=precision,
         learning_rate=learning_rate,
         patience=patience,
         seed=seed,
@@ -271,12 +271,13 @@ def show_retrieval(done: "RetrievalReport", calibration: tuple[float, float], fo
         )
 
 
-def task_settings(depth: str, epochs: int, learning_rate: float, seed: int) -> "TaskSettings":
+def task_settings(drop_depth: str, epochs: int, learning_rate: float, seed: int) -> "TaskSettings":
     from polyglance.training.tasks.trainer import TaskSettings
 
-    if depth != "robust" and not depth.isdecimal():
-        raise typer.BadParameter(f"expected --depth to be a number of layers or robust, got {depth!r}")
-    return TaskSettings(None if depth == "robust" else int(depth), epochs, learning_rate=learning_rate, seed=seed)
+    if drop_depth != "robust" and not drop_depth.isdecimal():
+        raise typer.BadParameter(f"expected --drop-depth to be a number of layers or robust, got {drop_depth!r}")
+    depth = None if drop_depth == "robust" else int(drop_depth)
+    return TaskSettings(depth, epochs, learning_rate=learning_rate, seed=seed)
 
 
 def show(done: "QuestionReport", folder: Path, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polyglance.cli.options import Json
+from polyglance.cli.options import Json, Seed
 from polyglance.cli.output import console, one_line, print_json, stages, warn
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def language(
     model: Annotated[str, typer.Option(metavar="NAME", help="The model to teach: a name or a folder.")] = "scenes-mini",
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each sentence is seen.")] = 3,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Batches of translations.")] = 600,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of the order.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Teach a model a language; nothing of the model changes.

@@ -2,15 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polyglance.cli.options import Json
+from polyglance.cli.options import Json, Precision, Seed
 from polyglance.cli.output import console, one_line, print_json, stages, warn
 
 if TYPE_CHECKING:
-    from polyglance.training.devices import Precision
     from polyglance.training.vqa import VqaReport
 
 
@@ -41,12 +40,12 @@ def vqa(
         float | None,
         typer.Option(min=0, metavar="RATE", help="How far a step goes. [default: 5e-4, with --adapters 1e-3]"),
     ] = None,
-    precision: Annotated[str, typer.Option(metavar="bf16|fp16|no", help="Of products; no: float32.")] = "bf16",
+    precision: Precision = "bf16",
     patience: Annotated[
         int,
         typer.Option(min=0, metavar="N", help="Of twenty validations so many without a gain, then it ends; 0: never."),
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the weights and of the order.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Train a model on the questions of the split train, in any words and about any pictures.
@@ -75,7 +74,7 @@ def vqa(
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,
-        precision=cast("Precision", precision),
+        precision=precision,
         patience=patience,
         seed=seed,
     )

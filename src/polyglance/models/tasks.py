@@ -111,19 +111,19 @@ def save_task(task: Task, folder: Path) -> None:
     (folder / "task.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load_task(folder: Path, depth: int | Literal["auto"] | None = None, budget: float | None = None) -> Task:
+def load_task(folder: Path, drop_depth: int | Literal["auto"] | None = None, budget_ms: float | None = None) -> Task:
     """The task that `save_task` wrote.
 
-    depth: layers without its adapters; None: as it was trained; auto: the best that `depths.json` knows to take no more
-    than `budget` milliseconds, or the best of all without a budget.
+    drop_depth: how many of the lowest joint layers run without its adapters; None: as it was trained; auto: the best
+    that `depths.json` knows to take no more than `budget_ms` milliseconds, or the best of all without a budget.
 
     Raises:
         CheckpointError: files are missing, torn, or do not fit.
         ConfigurationError: the depth is no layer or below the first adapter, nothing fits the budget, or there is a
             budget without auto.
     """
-    if budget is not None and depth != "auto":
-        raise ConfigurationError(f"expected the depth auto for a budget to choose by, got {depth}")
+    if budget_ms is not None and drop_depth != "auto":
+        raise ConfigurationError(f"expected the drop depth auto for a budget to choose by, got {drop_depth}")
     path = folder / "task.json"
     try:
         facts = _facts(path.read_text(encoding="utf-8"))
@@ -137,14 +137,16 @@ def load_task(folder: Path, depth: int | Literal["auto"] | None = None, budget: 
     trained = None if facts["depth"] == "robust" else facts["depth"]
     if trained is not None and trained >= layers:
         raise CheckpointError(f"{path} does not describe a task: expected a depth of 0 to {layers - 1}, got {trained}")
-    if depth == "auto":
-        depth = DepthTable.load(folder).depth(math.inf if budget is None else budget)
+    if drop_depth == "auto":
+        drop_depth = DepthTable.load(folder).depth(math.inf if budget_ms is None else budget_ms)
     lowest = trained or 0
-    if depth is not None and not lowest <= depth < layers:
-        raise ConfigurationError(f"expected a depth of {lowest} to {layers - 1} for the task {folder}, got {depth}")
+    if drop_depth is not None and not lowest <= drop_depth < layers:
+        raise ConfigurationError(
+            f"expected a drop depth of {lowest} to {layers - 1} for the task {folder}, got {drop_depth}"
+        )
     labels = tuple(facts["labels"])
     head = _load_head(folder / "head.safetensors", width, len(labels))
-    acting = trained if depth is None else depth
+    acting = trained if drop_depth is None else drop_depth
     return Task(facts["name"], labels, acting, weights, head, facts["model"], facts["fingerprint"], facts["scores"])
 
 
