@@ -18,6 +18,7 @@ from pathlib import Path
 
 from experiments.results import RESULTS, Measurements, Row
 from polyglance.library import Library
+from polyglance.models import BUNDLED
 from polyglance.scenes.grammar import grammars
 from polyglance.scenes.make import make_scenes, scene_captions, scene_questions
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
@@ -67,7 +68,7 @@ def cold_rows(library: Path, picture: Path) -> list[Row]:
     cases = (
         ("polyglance --help, cold", command("--help"), 300),
         ("polyglance search, cold", command("search", "a red star", "--library", str(library)), 3000),
-        ("polyglance ask, cold", command("ask", "Is it night?", "--image", str(picture)), 3000),
+        ("polyglance ask, cold", command("ask", "Is it night?", "--image", str(picture), "--model", BUNDLED), 3000),
     )
     return [
         row(case, [milliseconds(work) for _ in range(PROCESSES + 1)][1:], required) for case, work, required in cases

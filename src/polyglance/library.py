@@ -26,7 +26,7 @@ from polyglance.indexing.missing import PathLike, absolute
 from polyglance.indexing.pictures import PictureRun, Progress, has_changed
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, nearest
-from polyglance.models import FOR_PHOTOGRAPHS, load_model, source_of
+from polyglance.models import FOR_PHOTOGRAPHS, FOR_QUESTIONS, load_model, note_on, source_of
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.opening import image_batch, open_picture
@@ -329,8 +329,8 @@ class Library:
         top: int,
         answer_in: str,
         answer: Callable[[str, str, TokenStates, int, str], _Given],
-    ) -> tuple[str, str, _Given, dict[str, float], str]:
-        """(the question, the picture's path, what `answer` gave, milliseconds, the language of the answers' words)."""
+    ) -> tuple[str, str, _Given, dict[str, float], str, str, str | None]:
+        """The fields of a response in their order; the third one is what `answer` gives."""
         self._require("answer")
         text = usable_text(question, "question")
         language = self._language(language, question)
@@ -343,7 +343,8 @@ class Library:
         answers = answer(text, language, picture, top, answer_in)
         ended = perf_counter()
         seconds = {"read": read - started, "answer": ended - read, "total": ended - started}
-        return text, path, answers, {stage: 1000 * spent for stage, spent in seconds.items()}, answer_in
+        milliseconds = {stage: 1000 * spent for stage, spent in seconds.items()}
+        return text, path, answers, milliseconds, answer_in, self.model.name, note_on(self.model.name)
 
     def _read_source(self, picture: PictureSource) -> TokenStates:
         if isinstance(picture, bytes):
@@ -365,9 +366,10 @@ class Library:
         if task not in self.model.tasks:
             known = " and ".join(self.model.tasks) or "nothing yet"
             way_out = f"polyglance train {TRAINS[task]} trains it, or " if isinstance(self.model, CutModel) else ""
+            such_as = f" such as {FOR_QUESTIONS}" if task == "answer" else ""
             raise ConfigurationError(
                 f"expected a model that was trained to {task}, got {self.model.name}, which was trained to {known}: "
-                f"{way_out}name another model"
+                f"{way_out}name another model{such_as}"
             )
 
     def _language(self, code: str, text: str) -> str:

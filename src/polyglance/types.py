@@ -93,14 +93,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class AskResponse:
-    """What a question gives: answers, most probable first. milliseconds: `read`, `answer`, `total`. answer_language: of
-    the answers' words."""
+    """What a question gives.
+
+    answers: the most probable first. milliseconds: `read`, `answer`, `total`. answer_language: of the answers' words.
+    model: the name of the model that answered. note: what to know before trusting this model, or None.
+    """
 
     question: str
     path: str
     answers: list[Answer]
     milliseconds: dict[str, float]
     answer_language: str
+    model: str
+    note: str | None
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class TaskAnswers:
 class AskTasksResponse:
     """What a question to trained tasks gives, in the order in which they were named.
 
-    milliseconds, answer_language: as of `AskResponse`.
+    milliseconds, answer_language, model, note: as of `AskResponse`.
     """
 
     question: str
@@ -123,6 +128,8 @@ class AskTasksResponse:
     tasks: list[TaskAnswers]
     milliseconds: dict[str, float]
     answer_language: str
+    model: str
+    note: str | None
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,8 @@ def test_ask_about_a_picture_in_json(indexed):
         "ask", "What colour is it?", "--image", "pictures/red.png", "--library", "library", "--json", cwd=indexed
     )
     assert (ended.status, ended.errors) == (0, "")
-    assert list(ended.json) == ["question", "path", "answers", "milliseconds", "answer_language"]
+    assert list(ended.json) == ["question", "path", "answers", "milliseconds", "answer_language", "model", "note"]
+    assert (ended.json["model"], ended.json["note"]) == ("model", None)
     assert [set(answer) for answer in ended.json["answers"]] == [{"answer", "probability", "word"}] * 5
     assert all(answer["word"] == answer["answer"] for answer in ended.json["answers"])
     probabilities = [answer["probability"] for answer in ended.json["answers"]]
@@ -243,11 +244,20 @@ def test_ask_about_the_best_hit(indexed):
 
 
 def test_ask_needs_no_library_for_a_picture_file(indexed, tmp_path):
-    ended = polyglance(
-        "ask", "Is it red?", "--image", indexed / "pictures" / "red.png", XDG_DATA_HOME=str(tmp_path / "data")
-    )
+    ask = ("ask", "Is it red?", "--image", indexed / "pictures" / "red.png", "--model", "scenes-mini")
+    ended = polyglance(*ask, XDG_DATA_HOME=str(tmp_path / "data"))
     assert (ended.status, ended.errors) == (0, "")
+    assert ended.output.endswith("scenes-mini knows drawn scenes only: its answers about a photograph mean nothing\n")
     assert not (tmp_path / "data").exists()
+    in_json = polyglance(*ask, "--json", XDG_DATA_HOME=str(tmp_path / "data")).json
+    assert in_json["model"] == "scenes-mini"
+    assert in_json["note"] in ended.output
+
+
+def test_without_a_library_no_model_answers_unasked(indexed, tmp_path):
+    ask = ("ask", "Is it red?", "--image", indexed / "pictures" / "red.png")
+    ended = polyglance(*ask, XDG_DATA_HOME=str(tmp_path / "data"))
+    assert_refused(ended, "--model", "Salesforce/blip-vqa-base for photographs", "scenes-mini for drawn scenes")
 
 
 def test_ask_shows_a_table(indexed):

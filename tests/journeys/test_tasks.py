@@ -102,7 +102,7 @@ def test_tasks_answer_at_once_as_each_by_itself(trained):
     names = ["verify", "query", "both"]
     together = polyglance(*asked, *(a for name in names for a in ("--task", f"tasks/{name}")), cwd=trained)
     assert (together.status, together.errors) == (0, "")
-    assert set(together.json) == {"question", "path", "tasks", "answer_language", "milliseconds"}
+    assert set(together.json) == {"question", "path", "tasks", "answer_language", "milliseconds", "model", "note"}
     assert [one["task"] for one in together.json["tasks"]] == names
     assert {one["answer"] for one in together.json["tasks"][0]["answers"]} == {"yes", "no"}
     (alone,) = polyglance(*asked, "--task", "tasks/both", cwd=trained).json["tasks"]

@@ -172,9 +172,12 @@ def ask(
 ) -> None:
     """Ask about a picture: a file, or the best hit of a search.
 
+    The model of the library answers, or the one of --model; it must be one that was trained to answer.
+
     \b
     Examples:
-      polyglance ask "What colour is the star?" --image night.png
+      polyglance ask "What colour is the star?" --image night.png --model scenes-mini
+      polyglance ask "How many boats are there?" --image pier.jpg --model Salesforce/blip-vqa-base
       polyglance ask "How many dogs are in the picture?" --query "a dog at night"
       polyglance ask "Is it new?" --image night.png --task tasks/age --task tasks/colours
       polyglance ask "Is it new?" --image night.png --task tasks/any --drop-depth auto --budget-ms 5
@@ -213,7 +216,9 @@ def ask(
     output = console()
     output.print(file_name(response.path), style="dim", soft_wrap=True)
     output.print(*shown, sep="\n")
-    output.print(times(response.milliseconds), style="dim")
+    output.print(f"{one_line(response.model)}: {times(response.milliseconds)}", style="dim")
+    if response.note:
+        output.print(response.note, style="yellow", soft_wrap=True)
 
 
 @app.command()
@@ -252,10 +257,14 @@ def task_depth(named: str | None) -> int | Literal["auto"] | None:
 def library_to_ask(
     chosen: Path | None, nowhere: Path, model: str | None, tasks: Sequence[Path], needed: bool
 ) -> "Library":
-    """The library that was chosen, or the user's own; where there is none, or a model is named or tasks ask for one of
-    theirs, an empty one in the folder `nowhere`, unless it is needed to search in."""
+    """The library that was chosen, or the user's own.
+
+    Where a model is named, or tasks that were trained in one, an empty library of this model in the folder `nowhere`,
+    unless a library is needed to search in. Raises ConfigurationError where there is neither a library nor a model.
+    """
+    from polyglance.errors import ConfigurationError
     from polyglance.library import Library
-    from polyglance.models import BUNDLED
+    from polyglance.models import BUNDLED, FOR_QUESTIONS
 
     folder = library_folder(chosen)
     if not needed and chosen is None and model:
@@ -265,7 +274,10 @@ def library_to_ask(
 
         return Library.open(nowhere, model=load_task(tasks[0]).model)
     if not needed and chosen is None and not folder.exists():
-        return Library.open(nowhere, model=BUNDLED)
+        raise ConfigurationError(
+            "expected a model to answer, but none is named and there is no library: name one with --model, "
+            f"such as {FOR_QUESTIONS} for photographs, or {BUNDLED} for drawn scenes"
+        )
     return Library.open(folder, model, create=False)
 
 

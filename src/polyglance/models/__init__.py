@@ -15,16 +15,29 @@ if TYPE_CHECKING:
 __all__ = [
     "BUNDLED",
     "FOR_PHOTOGRAPHS",
+    "FOR_QUESTIONS",
     "bundled_folder",
     "load_model",
     "load_single_stream",
     "load_trainable",
+    "note_on",
     "source_of",
 ]
 
 BUNDLED = "scenes-mini"
 FOR_PHOTOGRAPHS = "google/siglip2-base-patch16-256"
 """What reads a new library where nobody names a model."""
+
+
+FOR_QUESTIONS = "Salesforce/blip-vqa-base"
+"""A published model that answers questions about photographs: named where no model that answers is at hand."""
+
+
+def note_on(name: str) -> str | None:
+    """What to know before trusting the answers of the model of this name; None for one of which nothing is known."""
+    if name == BUNDLED or name.startswith(f"{BUNDLED}+"):  # + a language that was added to it
+        return f"{BUNDLED} knows drawn scenes only: its answers about a photograph mean nothing"
+    return None
 
 
 def bundled_folder() -> Path:
