@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from polyglance.languages import AUTO, DEMO_LANGUAGES, NAMES, detect, nearest, script, script_of
+from polyglance.languages import AUTO, DEMO_LANGUAGES, NAMES, detect, language_code, nearest, script, script_of
 from tests.shared_data import shared_data
 
 
@@ -25,6 +25,11 @@ def test_the_nearest_language_is_of_its_family_or_else_of_its_script(code: str, 
 )
 def test_the_script_of_most_letters(text: str, code: str):
     assert script(text) == script_of(code)
+
+
+@pytest.mark.parametrize("tag", ["de", "DE", "de-DE", "de_AT", " De-Latn-DE ", "de_DE.UTF-8"])
+def test_the_code_of_a_tag(tag: str):
+    assert language_code(tag) == "de"
 
 
 def test_without_letters_there_is_no_script():

@@ -941,3 +941,32 @@ def test_a_bad_picture_is_one_line_with_its_path(library: Library, photos: Path)
 def test_no_answers_are_not_asked_for(library: Library, photos: Path):
     with pytest.raises(ConfigurationError, match="expected top of at least 1"):
         library.ask("what colour?", image=photos / "red.png", top=0)
+
+
+@pytest.mark.parametrize("tag", ["DE", "de-DE", "de_at"])
+def test_a_language_may_be_any_tag_of_it(library: Library, photos: Path, tag: str):
+    assert library.search("rot", language=tag).language == "de"
+    said = library.ask("rot?", image=photos / "red.png", language=tag)
+    assert said.answer_language == "de"
+    assert library.ask("red?", image=photos / "red.png", answer_language=tag).answers[0].word == "rot"
+
+
+def test_white_space_in_a_query_and_in_texts_says_nothing(library: Library, tmp_path: Path):
+    plain, spaced = library.search("red left"), library.search("\u3000red\u00a0\n left\u200b")
+    assert (spaced.query, spaced.results) == (plain.query, plain.results)
+    library.add_texts(say(tmp_path / "a.txt", "red\u00a0 left"))
+    assert library.add_texts(say(tmp_path / "b.txt", "red left")).added == 1
+    found = library.search_texts("red left").results
+    assert [one.text for one in found] == ["red left"]
+
+
+@pytest.mark.parametrize("budget", [float("nan"), float("inf"), -1.0])
+def test_a_budget_that_is_no_time_is_refused_before_anything_is_measured(library: Library, budget: float):
+    with pytest.raises(ConfigurationError, match="expected a budget of 0 milliseconds or more, got"):
+        library.search("red", budget_ms=budget)
+    assert not list(library._database.folder.glob("costs.json"))
+
+
+def test_more_than_there_is_may_be_asked_for(library: Library):
+    assert len(library.search("red", k=10**19, candidates=10**19).results) == 3
+    assert len(library.search("red", k=10**19, rerank=False).results) == 3

@@ -3,6 +3,7 @@
 Codes are ISO 639-1. `DEMO_LANGUAGES` are xGQA's eight (arXiv:2109.06082, table 1).
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -74,6 +75,11 @@ KNOWN: Final = tuple(dict.fromkeys((*DEMO_LANGUAGES, *sorted({*_SCRIPT_OF, *" ".
 
 _MALAY: Final = {"id": "ms"}
 """What `eldc` calls a language where it has another name for it: it does not tell Indonesian and Malay apart."""
+
+
+def language_code(tag: str) -> str:
+    """The code of a language by its tag: `DE`, `de-DE` and `de_AT` are all `de`."""
+    return re.split("[-_]", tag.strip().lower(), maxsplit=1)[0]
 
 
 def detect(text: str, among: Sequence[str] = DEMO_LANGUAGES) -> str:

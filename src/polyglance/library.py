@@ -25,7 +25,7 @@ from polyglance.errors import ConfigurationError, PictureError, QueryError
 from polyglance.indexing.missing import PathLike, absolute
 from polyglance.indexing.pictures import PictureRun, Progress, has_changed
 from polyglance.indexing.texts import TextRun
-from polyglance.languages import AUTO, detect, nearest
+from polyglance.languages import AUTO, detect, language_code, nearest
 from polyglance.models import FOR_PHOTOGRAPHS, FOR_QUESTIONS, load_model, note_on, source_of
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.families.single_stream import SingleStreamModel
@@ -374,6 +374,7 @@ class Library:
 
     def _language(self, code: str, text: str) -> str:
         """The code itself, or what stands for it in the response where it is `auto`."""
+        code = language_code(code)
         if code == AUTO:
             return detect(text, self.model.languages)
         if code not in self.model.languages:

@@ -85,6 +85,31 @@ def test_a_seed_out_of_range_is_wrong_usage(command, seed):
     assert (ended.exit_code, ended.stdout) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["search", "-query"], "polyglance search -- -query"),
+        (["search", "-k", "5", "--red star"], "polyglance search -- '--red star'"),
+        (["search", "-kitchen"], "polyglance search -- -kitchen"),
+        (["ask", "-- is it red?", "--image", "x"], "polyglance ask -- '-- is it red?'"),
+    ],
+)
+def test_a_text_that_begins_with_a_dash_gets_a_hint(arguments, hint):
+    ended = CliRunner().invoke(app, arguments, prog_name="polyglance")
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert hint in " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["search", "a", "-k0"], ["search", "a", "--without", "-night", "-k", "0"], ["search", "--", "-a", "-b"]],
+)
+def test_other_wrong_usage_gets_none(arguments):
+    ended = CliRunner().invoke(app, arguments, prog_name="polyglance")
+    assert ended.exit_code == 2
+    assert "dash" not in ended.stderr
+
+
 def test_one_option_has_one_name():
     """No command has an option for a depth or a budget but by the one name for each."""
     named = {name for command in commands(app) for parameter in command.params for name in parameter.opts}

@@ -21,7 +21,9 @@ def write(path: Path, *rows: object) -> Path:
 
 def test_lines_of_ours(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"any")
-    path = write(tmp_path / "captions.jsonl", LINE, {**LINE, "caption": " ein Hund ", "language": "de", "split": "val"})
+    path = write(
+        tmp_path / "captions.jsonl", LINE, {**LINE, "caption": " ein Hund ", "language": "de-DE", "split": "val"}
+    )
     image = tmp_path / "a.png"
     assert read_captions(path) == [Caption(image, "a dog"), Caption(image, "ein Hund", "de", "val")]
     elsewhere = tmp_path / "pictures"

@@ -25,7 +25,7 @@ def write(folder: Path, *lines: object) -> Path:
 
 
 def test_questions_are_read_in_order(folder: Path) -> None:
-    more = {"language": "de", "split": "test", "types": {"structural": "query"}, "id": 7}
+    more = {"language": "DE", "split": "test", "types": {"structural": "query"}, "id": 7}
     path = write(folder, LINE, b"", {**LINE, **more, "answer": " zwei "})
     assert read_questions(path) == [
         Question(folder / "a.png", "What is it?", "a dog", "en", "train", "1"),

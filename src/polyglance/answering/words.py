@@ -3,7 +3,7 @@
 from typing import Final
 
 from polyglance.errors import ConfigurationError
-from polyglance.languages import AUTO
+from polyglance.languages import AUTO, language_code
 from polyglance.scenes.grammar import codes, grammar
 
 SOURCE: Final = "en"
@@ -14,6 +14,7 @@ def answer_language(code: str, question: str) -> str:
 
     Raises ConfigurationError for a language without words.
     """
+    code = language_code(code)
     if code == AUTO:
         return question if question in codes() else SOURCE
     if code not in codes():

@@ -11,6 +11,7 @@ import typer
 from polyglance.cli import adapters, evaluate, library, model, scenes, train
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
 from polyglance.cli.output import bar, console, file_name, one_line, print_json, table, times
+from polyglance.cli.spoken import SpokenCommand
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,7 +61,7 @@ def polyglance(
 app.command()(library.index)
 
 
-@app.command()
+@app.command(cls=SpokenCommand)
 def search(
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What the picture shows.")] = None,
     image: Annotated[
@@ -140,7 +141,7 @@ def search(
             )
 
 
-@app.command()
+@app.command(cls=SpokenCommand)
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question about one picture.")],
     image: Annotated[Path | None, typer.Option(metavar="PATH", help="The picture.")] = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from polyglance.cli.options import Json
+from polyglance.cli.options import Json, codes
 from polyglance.cli.output import console, one_line, print_json, stages, table
 
 app = typer.Typer(help="Look at a model, import a published checkpoint, or make one faster.", no_args_is_help=True)
@@ -83,7 +83,9 @@ def import_model(
     language: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CODE", help="A language that it reads; may be repeated. [default: en; XLM-R: the demo's]"
+            metavar="CODE",
+            callback=codes,
+            help="A language that it reads; may be repeated. [default: en; XLM-R: the demo's]",
         ),
     ] = None,
     allow_mismatch: Annotated[

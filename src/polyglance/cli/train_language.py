@@ -8,13 +8,16 @@ import typer
 
 from polyglance.cli.options import Json, Seed
 from polyglance.cli.output import console, one_line, print_json, stages, warn
+from polyglance.languages import language_code
 
 if TYPE_CHECKING:
     from polyglance.training.languages.trainer import LanguageReport
 
 
 def language(
-    language: Annotated[str, typer.Option(metavar="CODE", help="The language to learn: its ISO 639-1 code.")],
+    language: Annotated[
+        str, typer.Option(metavar="CODE", callback=language_code, help="The language to learn: its ISO 639-1 code.")
+    ],
     corpus: Annotated[
         Path, typer.Option(metavar="FILE", help="Its sentences: a text, one a line, or captions as .jsonl.")
     ],

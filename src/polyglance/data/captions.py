@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 from polyglance.data.lines import Row, Split, named, read_bytes, read_lines, short, split_of, text_of
 from polyglance.errors import DataError
+from polyglance.languages import language_code
 
 _KARPATHY_SPLITS: Final[dict[str, Split]] = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 _MULTI30K: Final = re.compile(r"(?P<name>(?P<split>train|val|test)\w*)(\.(?P<turn>\d))?\.(?P<language>[a-z]{2})(\.gz)?")
@@ -89,9 +90,14 @@ def captions_of(row: Row, path: Path, images: Path) -> list[Caption]:
         if not (isinstance(others, list) and all(isinstance(other, str) for other in others)):
             raise ValueError(f"expected true_of to be a list of pictures, got {short(others)}")
         also = tuple(images / other for other in others if images / other != image)
-        return [Caption(image, text_of(row, "caption"), text_of(row, "language", "en"), split_of(row), also)]
+        return [
+            Caption(image, text_of(row, "caption"), language_code(text_of(row, "language", "en")), split_of(row), also)
+        ]
     image = images / text_of(row, "img_path")
-    return [Caption(image, text, path.parent.name, split_of({"split": path.stem})) for text in _texts(row["sentences"])]
+    return [
+        Caption(image, text, language_code(path.parent.name), split_of({"split": path.stem}))
+        for text in _texts(row["sentences"])
+    ]
 
 
 def _texts(sentences: object) -> list[str]:

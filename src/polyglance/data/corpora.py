@@ -13,7 +13,7 @@ from typing import Final
 from polyglance.data.lines import Row, named, read_lines, text_of
 from polyglance.data.texts import find_texts
 from polyglance.errors import DataError
-from polyglance.languages import script, script_of
+from polyglance.languages import language_code, script, script_of
 from polyglance.query import usable_text
 
 FEWEST: Final = 10
@@ -60,6 +60,7 @@ def read_translations(path: Path, code: str, known: Sequence[str]) -> list[Trans
 
 
 def _translation(code: str, known: Sequence[str], row: Row) -> Translation:
+    row = {language_code(key): text for key, text in row.items()}
     sentence = usable_text(text_of(row, code), "sentence")
     language = next((one for one in known if one in row and one != code), None)
     if language is None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from polyglance.data.image_formats import SUFFIXES
 from polyglance.data.lines import Row, Split, named, read_bytes, read_lines, short, split_of, text_of
 from polyglance.errors import DataError
+from polyglance.languages import language_code
 
 _SUFFIXES: Final = (".jpg", *sorted(SUFFIXES - {".jpg"}))
 """GQA's pictures are JPEG."""
@@ -131,7 +132,7 @@ def _split_in_name(path: Path) -> Split:
 def _ours(row: Row, folder: Path, with_pictures: bool) -> Question:
     """Raises ValueError with the reason where it is none."""
     image, question, answer = (text_of(row, key) for key in ("image", "question", "answer"))
-    language, split = text_of(row, "language", "en"), split_of(row)
+    language, split = language_code(text_of(row, "language", "en")), split_of(row)
     if with_pictures and not (folder / image).is_file():
         raise ValueError(f"there is no picture {image!r} in {folder}")
     return Question(folder / image, question, answer, language, split, _id(row.get("id", "")), _types(row))

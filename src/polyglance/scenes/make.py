@@ -10,6 +10,7 @@ from typing import Final
 
 from polyglance.data.gallery import gallery_folder
 from polyglance.errors import ConfigurationError
+from polyglance.languages import language_code
 from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption, sample_unique_caption
 from polyglance.scenes.grammar import grammar, grammars
@@ -51,7 +52,7 @@ def make_scenes(
         raise ConfigurationError(
             f"seeds {seed} to {seed + count - 1} lie in two splits ({starts}); choose another seed"
         )
-    codes = tuple(languages) or tuple(grammars())
+    codes = tuple(map(language_code, languages)) or tuple(grammars())
     for code in codes:
         grammar(code)
     scenes = [sample_scene(seed + i) for i in range(count)]
