@@ -33,9 +33,10 @@ def test_words_agree_with_a_question_in_their_own_language(states: TokenStates):
     assert "vert" in [answer.word for answer in other]
 
 
-def test_no_more_answers_than_there_are(states: TokenStates):
-    answers = answer_question(ColourModel(), "what colour?", "en", states, top=50)
-    assert {answer.answer for answer in answers} == set(COLOURS)
+@pytest.mark.parametrize("top", [4, 50, 10**19])
+def test_no_more_answers_than_there_are_and_equals_in_the_order_of_the_model(states: TokenStates, top: int):
+    answers = answer_question(ColourModel(), "what colour?", "en", states, top=top)
+    assert [answer.answer for answer in answers] == ["blue", "red", "green", "white"]
     assert sum(answer.probability for answer in answers) == pytest.approx(1)
 
 

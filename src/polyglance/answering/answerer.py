@@ -40,9 +40,10 @@ def answer_tasks(
 def _best(
     answers: Sequence[str], logits: Float[Tensor, " answers"], top: int, question: str, language: str, answer_in: str
 ) -> list[Answer]:
-    best = torch.softmax(logits.float(), dim=-1).topk(min(top, len(answers)))
+    """Equally probable answers stay in the model's order."""
+    best = torch.softmax(logits.float(), dim=-1).sort(descending=True, stable=True)
     asked = question if language == answer_in else ""
+    found = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))[:top]
     return [
-        Answer(answers[index], probability, word_of(answers[index], answer_in, asked))
-        for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        Answer(answers[index], probability, word_of(answers[index], answer_in, asked)) for index, probability in found
     ]
