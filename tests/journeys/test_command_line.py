@@ -216,7 +216,7 @@ def test_ask_about_a_picture_in_json(indexed):
     )
     assert (ended.status, ended.errors) == (0, "")
     assert list(ended.json) == ["question", "path", "answers", "milliseconds", "answer_language", "model", "note"]
-    assert (ended.json["model"], ended.json["note"]) == ("model", None)
+    assert (ended.json["model"], ended.json["note"]) == ("tiny", None)
     assert [set(answer) for answer in ended.json["answers"]] == [{"answer", "probability", "word"}] * 5
     assert all(answer["word"] == answer["answer"] for answer in ended.json["answers"])
     probabilities = [answer["probability"] for answer in ended.json["answers"]]
