@@ -22,10 +22,14 @@ from transformers import BertConfig, BertModel, logging
 TASKS = 8
 NAMES = [f"task{i}" for i in range(TASKS)]
 DROPPED = 5
+TRAINED = {f"train{depth}": depth for depth in (0, 5, 8)}
+"""The adapters that are trained, each left out below a layer."""
+KEPT = ["kept0", "kept1"]
+"""What is left of the fusion in the pruned case: adapters layer % 8 and (layer + 3) % 8 of each layer."""
 LORA_RANK = 24
 """Of query and value: as many weights as a Pfeiffer adapter 48 wide has."""
 
-Case = Callable[[], torch.Tensor]
+Case = Callable[[], object]
 
 
 class Peer:
@@ -42,64 +46,89 @@ class Peer:
         body = BertModel(BertConfig(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
         body.save_pretrained(self.folder / "body")
         model = self._adapted(random=True)
-        for name in [*NAMES, *(f"{name}-late" for name in NAMES)]:
+        for name in self._left_out():
             model.save_adapter(str(self.folder / name), name, use_safetensors=True)
         model.save_adapter_fusion(str(self.folder / "fusion"), NAMES, use_safetensors=True)
         ids = {
             f"{rows}x{tokens}": torch.randint(0, body.config.vocab_size, (rows, tokens))
-            for rows, tokens in ((1, 32), (16, 128), (32, 64), (8, 16))
+            for rows, tokens in ((1, 32), (8, 32), (16, 128), (32, 64), (8, 16))
         }
         save_file(ids, self.folder / "ids.safetensors")
 
     def _adapted(self, random: bool = False) -> BertModel:
         model = BertModel.from_pretrained(self.folder / "body")
         adapters.init(model)
-        for name in NAMES:
-            model.add_adapter(name, config=SeqBnConfig())
-            model.add_adapter(f"{name}-late", config=SeqBnConfig(leave_out=list(range(DROPPED))))
+        for name, depth in self._left_out().items():
+            model.add_adapter(name, config=SeqBnConfig(leave_out=list(range(depth))))
         model.add_adapter_fusion(NAMES, config=AdapterFusionConfig.load("dynamic"))
         if random:
             for key, parameter in model.named_parameters():
                 if "adapter" in key:
                     torch.nn.init.normal_(parameter, std=0.02)
         else:
-            for name in [*NAMES, *(f"{name}-late" for name in NAMES)]:
+            for name in self._left_out():
                 model.load_adapter(str(self.folder / name), load_as=name, use_safetensors=True, with_head=False)
             model.load_adapter_fusion(str(self.folder / "fusion"), use_safetensors=True)
         return model
 
-    def prepare(self, case: str, shape: str, rows: list[int] | None = None) -> None:
-        """case: parallel, parallel_all, batch_split, lora, fuse or train. rows: the adapter of each row."""
+    @staticmethod
+    def _left_out() -> dict[str, int]:
+        """All adapters, with the number of the lower layers that they are left out of."""
+        return {**dict.fromkeys(NAMES, 0), **dict.fromkeys((f"{name}-late" for name in NAMES), DROPPED), **TRAINED}
+
+    def prepare(self, case: str, shape: str, rows: list[int]) -> None:
+        """case: bare, bare_train, parallel, parallel_all, batch_split, lora, fuse, pruned, or of TRAINED. rows: the
+        adapter of each row. Writes what ours is to equal."""
         ids = load_file(self.folder / "ids.safetensors")[shape].to(self.device)
+        if case in ("bare", "bare_train"):
+            model = BertModel.from_pretrained(self.folder / "body").to(self.device, self.dtype).eval()
+        elif case != "lora":
+            model = self._adapted().to(self.device, self.dtype).eval()
         if case == "lora":
-            self.cases[case] = self._lora(ids, rows or [])
+            self.cases[case] = self._lora(ids, rows)
             return
-        model = self._adapted().to(self.device, self.dtype).eval()
-        if case == "train":
-            self.cases[case] = self._training(model, ids)
-            return
-        late = [f"{name}-late" for name in NAMES]
-        if case == "batch_split":
-            order = sorted(range(len(ids)), key=lambda row: rows[row])
-            sizes = [rows.count(task) for task in range(TASKS)]
-            back = torch.tensor(order, device=self.device).argsort()
-            model.active_adapters = BatchSplit(*NAMES, batch_sizes=sizes)
-            ids = ids[torch.tensor(order, device=self.device)]
+        if case in TRAINED:
+            self.cases[case], output = self._training(model, ids, case)
+        elif case == "bare_train":
+            self.cases[case], output = self._backward(model, ids)
         else:
-            back = None
-            model.active_adapters = {
-                "parallel": Parallel(*late),
-                "parallel_all": Parallel(*NAMES),
-                "fuse": Fuse(*NAMES),
-            }[case]
+            self.cases[case], output = self._forward(model, ids, case, rows)
+        save_file({"output": output.float().cpu().contiguous()}, self.folder / f"{case}.safetensors")
+
+    def _forward(self, model: BertModel, ids: torch.Tensor, case: str, rows: list[int]) -> tuple[Case, torch.Tensor]:
+        order = list(range(len(ids)))
+        if case == "batch_split":
+            order.sort(key=lambda row: rows[row])
+            model.active_adapters = BatchSplit(*NAMES, batch_sizes=[rows.count(task) for task in range(TASKS)])
+        elif case == "parallel":
+            model.active_adapters = Parallel(*(f"{name}-late" for name in NAMES))
+        elif case == "parallel_all":
+            model.active_adapters = Parallel(*NAMES)
+        elif case == "fuse":
+            model.active_adapters = Fuse(*NAMES)
+        elif case == "pruned":
+            self._prune(model)
+            model.active_adapters = Fuse(*KEPT)
+        sorted_ids = ids[torch.tensor(order, device=self.device)]
 
         def run() -> torch.Tensor:
             with torch.inference_mode():
-                return model(input_ids=ids).last_hidden_state
+                return model(input_ids=sorted_ids).last_hidden_state
 
-        self.cases[case] = run
-        output = run() if back is None else run()[back]
-        save_file({"output": output.float().cpu().contiguous()}, self.folder / f"{case}.safetensors")
+        output = run()
+        return run, output[torch.tensor(order, device=self.device).argsort()] if case == "batch_split" else output
+
+    def _prune(self, model: BertModel) -> None:
+        """A fusion of two, whose parts in each layer are those that are kept there of the fusion of all."""
+        for name in KEPT:
+            model.add_adapter(name, config=SeqBnConfig())
+        model.add_adapter_fusion(KEPT, config=AdapterFusionConfig.load("dynamic"))
+        for number, layer in enumerate(model.encoder.layer):
+            adapters_there, fusions = layer.output.adapters, layer.output.adapter_fusion_layer
+            for name, kept in zip(KEPT, (number % TASKS, (number + 3) % TASKS), strict=True):
+                adapters_there[name] = adapters_there[NAMES[kept]]
+            fusions[",".join(KEPT)] = fusions[",".join(NAMES)]
+        model.to(self.device, self.dtype).eval()
 
     def _lora(self, ids: torch.Tensor, rows: list[int]) -> Case:
         body = BertModel.from_pretrained(self.folder / "body").to(self.device, self.dtype)
@@ -118,19 +147,37 @@ class Peer:
 
         return run
 
-    def _training(self, model: BertModel, ids: torch.Tensor) -> Case:
-        model.train_adapter(NAMES[0])
+    def _training(self, model: BertModel, ids: torch.Tensor, name: str) -> tuple[Case, torch.Tensor]:
+        model.train_adapter(name)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=1e-5)
 
-        def run() -> torch.Tensor:
-            loss = model(input_ids=ids).last_hidden_state[:, 0].float().square().mean()
-            loss.backward()
+        def backward() -> None:
+            model(input_ids=ids).last_hidden_state[:, 0].float().pow(3).mean().backward()
+
+        def run() -> None:
+            backward()
             optimizer.step()
             optimizer.zero_grad()
-            return loss.detach()
 
-        return run
+        backward()
+        layers = model.encoder.layer[TRAINED[name] :]
+        gradient = torch.stack([layer.output.adapters[name].adapter_down[0].weight.grad for layer in layers])
+        optimizer.zero_grad()
+        return run, gradient / gradient.abs().max()
+
+    def _backward(self, model: BertModel, ids: torch.Tensor) -> tuple[Case, torch.Tensor]:
+        model.requires_grad_(False)
+        with torch.no_grad():
+            embedded = model.embeddings(input_ids=ids)
+
+        def run() -> torch.Tensor:
+            x = embedded.detach().requires_grad_()
+            model.encoder(x).last_hidden_state[:, 0].float().pow(3).mean().backward()
+            return x.grad
+
+        gradient = run()
+        return run, gradient / gradient.abs().max()
 
     def time(self, case: str, times: int) -> float:
         """Milliseconds a run, over some runs."""

@@ -3,10 +3,17 @@
     make bench-adapters
     python -m benchmarks.adapters [--repeats 7] [--dtypes float32] [--only TEXT]
 
-Both sides load one random body and the same adapters, give the same outputs (checked before anything is timed) and are
-timed in turns: ours, theirs, ours, ... in one run, with the same dtype and threads. ratio: theirs / ours, of medians.
-On a GPU, where there is one, with the kernels that a forward launches, into a file of its own. Each row is
-written as soon as it is there, in place of an older one of its case and dtype.
+Both sides load one random body and the same adapters, give the same outputs or gradients (checked before anything is
+timed) and are timed in turns: ours, theirs, ours, ... in one run, with the same dtype and threads. ratio: theirs over
+ours, of medians. Rows of the bare body show how much of a ratio is the body's. Where both sides differ (in the drop
+depth, or in what is left of a fusion), a row beside it has them equal.
+
+The state in which AVX2 is all there is, on a processor that has more:
+
+    ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 make bench-adapters
+
+On a GPU, where there is one, with the kernels that a forward launches, into a file of its own. Each row is written as
+soon as it is measured, in place of an older one of its case, dtype and instruction set.
 """
 
 import argparse
@@ -16,8 +23,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,10 +37,10 @@ from experiments.results import RESULTS, Measurements, Row
 from polyglance.adapters.adapterhub import read_adapter, read_fusion
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.checkpoint import save_adapter
-from polyglance.adapters.composition import Composition, Drop, Fuse, Parallel
+from polyglance.adapters.composition import Composition, Fuse, Parallel
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.kernels.processor import native_dtype
+from polyglance.kernels.processor import instruction_set, native_dtype
 from polyglance.models.families.text_encoder import load_text_encoder
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +51,8 @@ TOLERANCE = {"float32": 1e-4, "bfloat16": 0.25}
 
 BLOCK_MS = 300
 """Short cases are run so long at a time on each side, so that the other side's memory is out of the caches."""
+CASE_SECONDS = 40
+"""Long cases are timed in no more turns than fit, but in three at least."""
 
 
 class Peer:
@@ -52,6 +61,7 @@ class Peer:
     def __init__(
         self, script: str = "_adapters_peer.py", python: Path = ROOT / ".venv-peers" / "bin" / "python"
     ) -> None:
+        require_one_state(os.environ)
         self.process = subprocess.Popen(
             [python, "-P", Path(__file__).with_name(script)],
             stdin=subprocess.PIPE,
@@ -78,37 +88,82 @@ class Peer:
         return json.loads(answer)
 
 
+_LIMITS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
+
+
+def require_one_state(settings: Mapping[str, str]) -> None:
+    """Raises RuntimeError for settings that keep oneDNN, torch and MKL to different instruction sets: one side would be
+    slowed down more than the other."""
+    values = {settings.get(name, "").upper() for name in _LIMITS}
+    if len(values) > 1:
+        raise RuntimeError(f"expected {', '.join(_LIMITS)} to name one instruction set, or none of them to be set")
+
+
 @dataclass(frozen=True)
-class Case:
-    """One row of the table. peers: cases of the other side, the fastest of which counts."""
+class Comparison:
+    """A row of the table. peers: cases of the other side, the fastest of which counts. required: the ratio to reach, by
+    dtype, and in float32 where AVX2 is all there is ("AVX2"); nothing is asked for where it names none. equal: whether
+    both sides compute the same, which is then checked."""
 
     title: str
-    shape: str
     peers: tuple[str, ...]
+    required: Mapping[str, float] = field(default_factory=dict)
+    equal: bool = True
+
+
+@dataclass(frozen=True)
+class Case:
+    """What our side runs on a shape of ids, and what that is compared with in the same turns."""
+
+    shape: str
     ours: str
-    required: dict[str, float]
-    equal_to: str | None
-    """The case of the other side whose output ours must equal; None where the other side computes something else."""
+    comparisons: tuple[Comparison, ...]
+
+
+def bare(shape: str) -> Case:
+    """The body alone on both sides: what remains of a ratio beside it is what the adapters add."""
+    return Case(shape, "bare", (Comparison(f"bare body, {shape.replace('x', ' x ')}", ("bare",)),))
 
 
 CASES = (
-    Case("8 tasks at once, 1 x 32, n=5 on both sides", "1x32", ("parallel",), "parallel",
-         {"float32": 1.8, "bfloat16": 1.5}, "parallel"),
-    Case("8 tasks at once, 16 x 128, n=5 on both sides", "16x128", ("parallel",), "parallel",
-         {"float32": 1.7, "bfloat16": 1.15}, "parallel"),
-    Case("8 tasks at once, 16 x 128, our n=5, their n=0", "16x128", ("parallel_all",), "parallel",
-         {"float32": 2.7, "bfloat16": 1.8}, None),
-    Case("mixed batch, 8 adapters, 32 x 64", "32x64", ("batch_split", "lora"), "mixed",
-         {"float32": 1.7, "bfloat16": 1.15}, "batch_split"),
-    Case("mixed batch, 8 adapters, 8 x 16", "8x16", ("batch_split", "lora"), "mixed",
-         {"float32": 1.8, "bfloat16": 1.5}, "batch_split"),
-    Case("AdapterFusion of 8, 16 x 128", "16x128", ("fuse",), "fuse", {"float32": 2.5, "bfloat16": 1.7}, "fuse"),
-    Case("AdapterFusion of 8 pruned to 2, 16 x 128", "16x128", ("fuse",), "pruned",
-         {"float32": 3.0, "bfloat16": 2.0}, None),
-    Case("training after the first epoch, n=5, 16 x 128", "16x128", ("train",), "train5",
-         {"float32": 2.5, "bfloat16": 1.6}, None),
-    Case("training after the first epoch, n=8, 16 x 128", "16x128", ("train",), "train8",
-         {"float32": 4.0, "bfloat16": 2.8}, None),
+    Case("1x32", "parallel", (
+        Comparison("8 tasks at once, 1 x 32, n=5 on both sides", ("parallel",),
+                   {"float32": 1.8, "bfloat16": 1.5, "AVX2": 1.3}),
+    )),
+    bare("8x32"),
+    Case("8x16", "mixed", (
+        Comparison("mixed batch, 8 adapters, 8 x 16", ("batch_split", "lora"),
+                   {"float32": 1.8, "bfloat16": 1.5, "AVX2": 1.5}),
+    )),
+    bare("8x16"),
+    Case("32x64", "mixed", (
+        Comparison("mixed batch, 8 adapters, 32 x 64", ("batch_split", "lora"), {"float32": 1.7, "bfloat16": 1.15}),
+    )),
+    bare("32x64"),
+    Case("16x128", "parallel", (
+        Comparison("8 tasks at once, 16 x 128, n=5 on both sides", ("parallel",), {"float32": 1.7, "bfloat16": 1.15}),
+        Comparison("8 tasks at once, 16 x 128, our n=5, their n=0", ("parallel_all",),
+                   {"float32": 2.7, "bfloat16": 1.8}, equal=False),
+    )),
+    Case("16x128", "fuse", (
+        Comparison("AdapterFusion of 8, 16 x 128", ("fuse",), {"float32": 2.5, "bfloat16": 1.7, "AVX2": 2.5}),
+    )),
+    Case("16x128", "pruned", (
+        Comparison("AdapterFusion of 8 pruned to 2 on both sides, 16 x 128", ("pruned",)),
+        Comparison("AdapterFusion of 8, ours pruned to 2, 16 x 128", ("fuse",), {"float32": 3.0, "bfloat16": 2.0},
+                   equal=False),
+    )),
+    bare("16x128"),
+    *(
+        Case("16x128", f"train{depth}", (
+            Comparison(f"training after the first epoch, n={depth} on both sides, 16 x 128", (f"train{depth}",)),
+            Comparison(f"training after the first epoch, our n={depth}, their n=0, 16 x 128", ("train0",), required,
+                       equal=False),
+        ))
+        for depth, required in ((5, {"float32": 2.5, "bfloat16": 1.6, "AVX2": 1.8}),
+                                (8, {"float32": 4.0, "bfloat16": 2.8}))
+    ),
+    Case("16x128", "bare_train", (Comparison("bare body, forward and backward, 16 x 128", ("bare_train",)),)),
 )  # fmt: skip
 
 
@@ -128,93 +183,129 @@ class Ours:
         for bank, fusion in zip(self.banks, (whole, pruned), strict=True):
             bank.add_fusion(fusion)
 
-    def case(self, name: str, ids: Tensor, rows: Sequence[int]) -> Callable[[], Tensor]:
+    def case(self, name: str, ids: Tensor, rows: Sequence[int]) -> tuple[Callable[[], object], Callable[[], Tensor]]:
+        """(what is timed, what must equal that of the other side). rows: the adapter of each row."""
+        mask = torch.ones_like(ids, dtype=torch.bool)
         if name.startswith("train"):
-            return self._training(ids, int(name.removeprefix("train")))
+            return self._training(ids, mask, int(name.removeprefix("train")))
+        if name == "bare_train":
+            return self._backward(ids, mask)
         compositions: dict[str, list[Composition]] = {
+            "bare": [],
             "parallel": [Parallel(*LATE)] * len(ids),
             "mixed": [NAMES[row] for row in rows],
             "fuse": [Fuse(*NAMES)] * len(ids),
             "pruned": [Fuse(*NAMES)] * len(ids),
         }
-        bank = self.banks[name == "pruned"]
-        mask = torch.ones_like(ids, dtype=torch.bool)
+        bank, acting = self.banks[name == "pruned"], compositions[name]
 
         def run() -> Tensor:
             with torch.inference_mode():
-                return self.model(ids, mask, adaptation=Adaptation(bank, compositions[name]))
+                return self.model(ids, mask, adaptation=Adaptation(bank, acting) if acting else None)
 
-        return run
+        def output() -> Tensor:
+            """The library gives a task's rows below each other, ours a row's tasks."""
+            return run().unflatten(0, (len(ids), -1)).transpose(0, 1).flatten(0, 1)
 
-    def _training(self, ids: Tensor, depth: int) -> Callable[[], Tensor]:
-        """A step of an epoch after the first: the states before layer `depth` are there."""
-        adapter = read_adapter(self.folder / NAMES[0])[1].to(self.device, self.dtype)
-        source = TrainableAdapters({"task": adapter})
-        mask = torch.ones_like(ids, dtype=torch.bool)
+        return run, output
+
+    def _training(self, ids: Tensor, mask: Tensor, depth: int) -> tuple[Callable[[], object], Callable[[], Tensor]]:
+        """A step of an epoch after the first: the states before layer `depth` are there, and the loss is one of the
+        first token, as in `training/tasks`."""
+        adapter = read_adapter(self.folder / f"train{depth}")[1].to(self.device, self.dtype)
         encoder = self.model.encoder
         with torch.no_grad():
             kept = encoder(self.model.embed(ids, mask), mask, layers=range(depth))
+        source = TrainableAdapters({"task": adapter})
         optimizer = torch.optim.AdamW(source.parameters(), lr=1e-5)
-        adaptation = Adaptation(source, [Drop("task", depth)] * len(ids))
+        adaptation = Adaptation(source, ["task"] * len(ids))
 
-        def run() -> Tensor:
-            states = encoder(kept, mask, adaptation, range(depth, len(encoder.layers)))
-            loss = states[:, 0].float().square().mean()
-            loss.backward()
+        def backward() -> None:
+            first, _ = encoder.first(kept, mask, adaptation, depth)
+            first.float().pow(3).mean().backward()
+
+        def run() -> None:
+            backward()
             optimizer.step()
             optimizer.zero_grad()
-            return loss.detach()
 
-        return run
+        def output() -> Tensor:
+            backward()
+            found = largest_is_one(adapter.down.grad[:, 0])
+            optimizer.zero_grad()
+            return found
+
+        return run, output
+
+    def _backward(self, ids: Tensor, mask: Tensor) -> tuple[Callable[[], object], Callable[[], Tensor]]:
+        """Gradients of what the first layer reads, through all layers."""
+        with torch.no_grad():
+            embedded = self.model.embed(ids, mask)
+
+        def run() -> Tensor:
+            x = embedded.detach().requires_grad_()
+            first, _ = self.model.encoder.first(x, mask)
+            first.float().pow(3).mean().backward()
+            return x.grad
+
+        return run, lambda: largest_is_one(run())
 
 
-def in_order(output: Tensor, case: str, rows: int) -> Tensor:
-    """Ours gives a row's tasks below each other, the library a task's rows."""
-    return output.unflatten(0, (rows, -1)).transpose(0, 1).flatten(0, 1) if case == "parallel" else output
+def largest_is_one(gradient: Tensor) -> Tensor:
+    return gradient / gradient.abs().max()
 
 
-def measure(case: Case, ours: Ours, peer: Peer, ids: Tensor, repeats: int) -> Row:
+def measure(case: Case, ours: Ours, peer: Peer, ids: Tensor, repeats: int) -> Iterator[Row]:
+    """The rows of a case, of `repeats` turns, or three and no more once they have taken `CASE_SECONDS`."""
     dtype = str(ours.dtype).removeprefix("torch.")
     order = torch.randperm(len(ids), generator=torch.Generator().manual_seed(0)).tolist()
     rows = [row % len(NAMES) for row in order]
-    for name in case.peers:
+    names = list(dict.fromkeys(name for one in case.comparisons for name in one.peers))
+    for name in names:
         peer(case=name, shape=case.shape, rows=rows)
-    run = ours.case(case.ours, ids.to(ours.device), rows)
-    difference = None
-    if case.equal_to:
-        theirs = load_file(ours.folder / f"{case.equal_to}.safetensors")["output"]
-        difference = (in_order(run(), case.ours, len(ids)).float().cpu() - theirs).abs().max().item()
-        if difference > TOLERANCE[dtype]:
-            raise RuntimeError(f"{case.title}, {dtype}: outputs differ by {difference:.2g}")
+    run, output = ours.case(case.ours, ids.to(ours.device), rows)
+    differences = {one.title: difference(one, ours.folder, output(), TOLERANCE[dtype]) for one in case.comparisons}
     times: list[float] = []
-    peers: dict[str, list[float]] = {name: [] for name in case.peers}
-    block = 1
-    for turn in range(repeats + 1):
-        taken = milliseconds(run, ours.device, block)
-        theirs_taken = {name: peer(time=name, times=block) for name in case.peers}
-        if turn == 0:
-            block = max(1, round(BLOCK_MS / taken))
-        else:
-            times.append(taken)
-            for name, theirs_ms in theirs_taken.items():
-                peers[name].append(theirs_ms)
-    for name in case.peers:
+    peers: dict[str, list[float]] = {name: [] for name in names}
+    block = max(1, round(BLOCK_MS / milliseconds(run, ours.device, 1)))
+    began = time.perf_counter()
+    while len(times) < repeats and (len(times) < 3 or time.perf_counter() - began < CASE_SECONDS):
+        times.append(milliseconds(run, ours.device, block))
+        for name in names:
+            peers[name].append(peer(time=name, times=block))
+    for name in names:
         peer(forget=name)
-    best = min(peers, key=lambda name: statistics.median(peers[name]))
-    ratios = sorted(theirs / own for theirs, own in zip(peers[best], times, strict=True))
-    own_ms, peer_ms = statistics.median(times), statistics.median(peers[best])
-    return {
-        "case": case.title,
-        "dtype": dtype,
-        "ours_ms": round(own_ms, 1),
-        "peer": best,
-        "peer_ms": round(peer_ms, 1),
-        "ratio": round(peer_ms / own_ms, 2),
-        "required": case.required[dtype],
-        "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
-        "max_abs_diff": difference,
-        **({"kernels": kernels(run)} if ours.device.type == "cuda" else {}),
-    }
+    own_ms = statistics.median(times)
+    for one in case.comparisons:
+        best = min(one.peers, key=lambda name: statistics.median(peers[name]))
+        ratios = sorted(theirs / own for theirs, own in zip(peers[best], times, strict=True))
+        peer_ms = statistics.median(peers[best])
+        yield {
+            "case": one.title,
+            "dtype": dtype,
+            "ours_ms": round(own_ms, 1),
+            "peer": best,
+            "peer_ms": round(peer_ms, 1),
+            "ratio": round(peer_ms / own_ms, 2),
+            "required": one.required.get("AVX2" if instruction_set().startswith("AVX2") else dtype),
+            "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
+            "max_abs_diff": differences[one.title],
+            **({"kernels": kernels(run)} if ours.device.type == "cuda" else {}),
+        }
+
+
+def difference(comparison: Comparison, folder: Path, ours: Tensor, most: float) -> float | None:
+    """The largest of the outputs, None where they need not be equal. Raises RuntimeError for more than `most`."""
+    if not comparison.equal:
+        return None
+    found = max(
+        (ours.float().cpu() - load_file(folder / f"{name}.safetensors")["output"]).abs().max().item()
+        for name in comparison.peers
+        if name != "lora"  # other weights
+    )
+    if not found <= most:
+        raise RuntimeError(f"{comparison.title}: outputs differ by {found:.2g}")
+    return found
 
 
 def milliseconds(work: Callable[[], object], device: torch.device, times: int) -> float:
@@ -276,8 +367,9 @@ def main() -> None:
             peer(dtype=dtype)
             ours = Ours(folder, getattr(torch, dtype), device)
             for case in CASES:
-                if arguments.only in case.title:
-                    rows.add(measure(case, ours, peer, ids[case.shape], arguments.repeats))
+                if any(arguments.only in one.title for one in case.comparisons):
+                    for row in measure(case, ours, peer, ids[case.shape], arguments.repeats):
+                        rows.add(row)
             rows.add(loading(ours, 20))
 
 
