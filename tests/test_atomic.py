@@ -60,3 +60,53 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path):
         draft.mkdir()
         (draft / "all").touch()
     assert [str(found.relative_to(tmp_path)) for found in sorted(tmp_path.rglob("*"))] == ["table", "table/all"]
+
+
+def test_files_of_a_folder_come_together_and_the_description_last(tmp_path: Path):
+    folder = tmp_path / "new" / "model"
+    with atomic.whole_files(folder) as draft:
+        (draft / "config.json").write_text("1")
+        (draft / "weights").write_text("1")
+        assert not folder.exists()
+    (folder / "notes").touch()
+    with atomic.whole_files(folder) as draft:
+        (draft / "config.json").write_text("2")
+        (draft / "tower").mkdir()
+        (draft / "tower" / "weights").write_text("2")
+        assert (folder / "config.json").read_text() == "1"
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
+        *("config.json", "weights", "notes", "tower/weights")
+    }
+    assert (folder / "config.json").read_text() == "2"
+
+
+SAVERS = {
+    "the log of a training": "from polyglance.training.loop import _forget_after; _forget_after(folder / 'log', 1)",
+    "validations": (
+        "from torch import nn; from polyglance.training.validation import Validations;"
+        "Validations(folder, nn.Linear(2, 2), lambda: 0.1, 0)(2)"
+    ),
+    "a model": (
+        "from polyglance.models import load_trainable\nfrom polyglance.models.checkpoint import save_model\n"
+        "class Full:\n    def save(self, path): raise OSError(27, 'File too large')\n"
+        "model = load_trainable('scenes-mini')\nmodel.tokenizer = Full()\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))\nsave_model(model, folder)"
+    ),
+}
+
+
+@pytest.mark.parametrize("saver", SAVERS)
+def test_a_full_disk_or_a_kill_leaves_what_was_saved_before(tmp_path: Path, saver: str):
+    """A disk that is full after three bytes: a file that is written in place is cut short."""
+    files = {"log": '{"step": 0}\n{"step": 1}\n', "validation.json": "[0.25]", "best.safetensors": "old"}
+    files |= {"model.safetensors": "old", "config.json": "old", "tokenizer.json": "old"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3, 2**30))\n"
+        f"{SAVERS[saver]}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True)
+    assert b"File too large" in done.stderr
+    assert {name: (tmp_path / name).read_text() for name in files} == files

@@ -25,6 +25,41 @@ def whole(path: Path) -> Iterator[Path]:
     What the block writes to the draft, a file or a folder, is on the disk before it gets its name. After an error, or a
     kill at any point, `path` is what it was. A file replaces a file; a folder needs a name that is free.
     """
+    with _drafted(path) as draft:
+        yield draft
+        sync(draft)
+        os.replace(draft, path)
+        sync_one(path.parent)
+
+
+@contextmanager
+def whole_files(folder: Path) -> Iterator[Path]:
+    """Gives the block an empty draft folder, whose files are moved to `folder` when the block ends without an error.
+
+    Each takes the place of the file of its name, a description (`.json`) after all others; what else is in `folder`
+    stays. No file is ever half written, and a folder that was not there comes with all of its files.
+    """
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with whole(folder) as draft:
+            draft.mkdir()
+            yield draft
+        return
+    with _drafted(folder / "files") as draft:
+        draft.mkdir()
+        yield draft
+        sync(draft)
+        files = [path for path in draft.rglob("*") if path.is_file()]
+        for path in sorted(files, key=lambda path: (path.suffix == ".json", path)):
+            place = folder / path.relative_to(draft)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, place)
+            sync_one(place.parent)
+
+
+@contextmanager
+def _drafted(path: Path) -> Iterator[Path]:
+    """A name beside `path` that is free, and is so again when the block has ended."""
     for old in path.parent.glob(f".{escape(path.name)}.*.part"):
         with suppress(OSError):
             if time.time() - old.stat().st_mtime > _ABANDONED:
@@ -33,9 +68,6 @@ def whole(path: Path) -> Iterator[Path]:
     remove(draft)
     try:
         yield draft
-        sync(draft)
-        os.replace(draft, path)
-        sync_one(path.parent)
     finally:
         with suppress(OSError):
             remove(draft)

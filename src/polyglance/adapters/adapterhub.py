@@ -31,6 +31,7 @@ from polyglance.adapters.checkpoint import (
 from polyglance.adapters.config import PLACES, AdapterConfig, Place, Placement
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
+from polyglance.atomic import whole_files
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.kernels.linear import Activation
 
@@ -474,7 +475,7 @@ def _write(folder: Path, kind: SavedKind, description: Mapping[str, Any], weight
     """As `.bin`, the one of the two that the library reads unless it is told otherwise."""
     path = folder / _WEIGHTS[kind][1]
     require_finite(path, weights)
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(weights, path)
     text = json.dumps({**description, "version": VERSION}, indent=2, sort_keys=True, ensure_ascii=False)
-    (folder / _DESCRIPTION[kind]).write_text(text + "\n", encoding="utf-8")
+    with whole_files(folder) as draft:
+        torch.save(weights, draft / path.name)
+        (draft / _DESCRIPTION[kind]).write_text(text + "\n", encoding="utf-8")

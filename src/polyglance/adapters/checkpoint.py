@@ -24,6 +24,7 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
+from polyglance.atomic import whole_files
 from polyglance.errors import CheckpointError, ConfigurationError
 
 SavedKind = Literal["adapter", "fusion", "folded"]
@@ -172,10 +173,10 @@ def _save(module: nn.Module, folder: Path, kind: SavedKind, facts: Mapping[str, 
     }
     path = folder / f"{kind}.safetensors"
     require_finite(path, weights)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path)
     description = json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False)
-    (folder / f"{kind}.json").write_text(description + "\n", encoding="utf-8")
+    with whole_files(folder) as draft:
+        save_file(weights, draft / path.name)
+        (draft / f"{kind}.json").write_text(description + "\n", encoding="utf-8")
 
 
 def _load(

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
+from polyglance import atomic
 from polyglance.adapters.composition import Composition, Drop
 from polyglance.errors import CheckpointError, ConfigurationError
 
@@ -57,7 +58,7 @@ class DepthTable:
     def save(self, folder: Path) -> None:
         """Writes `depths.json` beside the weights in a folder, which it belongs to."""
         document = {"weights": _weights_hash(folder), "depths": [asdict(one) for one in self.measured]}
-        (folder / FILE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        atomic.write_text(folder / FILE, json.dumps(document, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self:

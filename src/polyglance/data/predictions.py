@@ -8,6 +8,7 @@ from glob import escape, glob
 from pathlib import Path
 from typing import Final
 
+from polyglance import atomic
 from polyglance.data.lines import named, short
 from polyglance.data.questions import language_in_name, read_json
 from polyglance.errors import DataError
@@ -45,7 +46,7 @@ def read_predictions(path: Path) -> dict[str, str]:
 
 def write_predictions(path: Path, answers: Mapping[str, str]) -> None:
     rows = [{"questionId": key, "prediction": answer} for key, answer in answers.items()]
-    path.write_text(json.dumps(rows, ensure_ascii=False) + "\n", encoding="utf-8")
+    atomic.write_text(path, json.dumps(rows, ensure_ascii=False) + "\n")
 
 
 def find_predictions(name: str) -> dict[str | None, Path]:

@@ -23,6 +23,7 @@ from torch import nn
 
 from polyglance.adapters.checkpoint import load_adapter, require_finite, save_adapter
 from polyglance.adapters.modules import Adapter
+from polyglance.atomic import whole_files
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError
 from polyglance.nn.token_head import TokenHead
@@ -60,18 +61,12 @@ class LanguageFacts:
 
 def save_language(language: Language, folder: Path, facts: LanguageFacts) -> None:
     """Writes the files of a language. Raises CheckpointError for a weight that is no finite number."""
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {
         name: value.detach().to("cpu", torch.float32)
         for name, value in language.state_dict().items()
         if not name.startswith("adapter.")
     }
     require_finite(folder / "language.safetensors", weights)
-    if language.adapter:
-        save_adapter(language.adapter, folder, language.code)
-    if language.tokenizer:
-        language.tokenizer.save(folder / "tokenizer.json")
-    save_file({name: value.to(torch.bfloat16) for name, value in weights.items()}, folder / "language.safetensors")
     description = {
         "format": FORMAT,
         "code": language.code,
@@ -80,7 +75,13 @@ def save_language(language: Language, folder: Path, facts: LanguageFacts) -> Non
         "vocabulary": language.tokenizer.vocabulary if language.tokenizer else None,
         "scores": facts.scores,
     }
-    (folder / FILE).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with whole_files(folder) as draft:
+        if language.adapter:
+            save_adapter(language.adapter, draft, language.code)
+        if language.tokenizer:
+            language.tokenizer.save(draft / "tokenizer.json")
+        save_file({name: value.to(torch.bfloat16) for name, value in weights.items()}, draft / "language.safetensors")
+        (draft / FILE).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load_facts(folder: Path) -> tuple[str, LanguageFacts]:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from polyglance.adapters.config import AdapterConfig
+from polyglance.atomic import whole_files
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, PolyglanceError
 from polyglance.kernels.processor import native_dtype
@@ -33,15 +34,15 @@ _MEASURED = {"calibration", "recall_by_depth"}
 
 
 def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Writes the files of a model; weights as bfloat16, two bytes each, unless another type is asked for."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes the files of a model, each whole or not at all; weights as bfloat16 unless another type is asked for."""
     weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
-    save_file(
-        {name: value for name, value in weights.items() if "num_batches" not in name}, folder / "model.safetensors"
-    )
     config = {"family": model.family, "name": model.name, **asdict(model.config)}
-    (folder / DESCRIPTION).write_text(_written(config), encoding="utf-8")
-    model.save_readers(folder)
+    with whole_files(folder) as draft:
+        save_file(
+            {name: value for name, value in weights.items() if "num_batches" not in name}, draft / "model.safetensors"
+        )
+        (draft / DESCRIPTION).write_text(_written(config), encoding="utf-8")
+        model.save_readers(draft)
 
 
 def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None = None) -> CutModel:

@@ -41,6 +41,7 @@ from polyglance.adapters.folded import FoldedWeights
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
+from polyglance.atomic import whole_files
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
@@ -81,7 +82,15 @@ class Task:
 
 
 def save_task(task: Task, folder: Path) -> None:
-    """Writes the files of a task; weights as float32. Raises CheckpointError for a weight that is no finite number."""
+    """Writes the files of a task, each whole or not at all; weights as float32.
+
+    Raises CheckpointError for a weight that is no finite number.
+    """
+    with whole_files(folder) as draft:
+        _write_task(task, draft)
+
+
+def _write_task(task: Task, folder: Path) -> None:
     kind: Literal["adapter", "fusion", "folded"]
     match task.weights:
         case Adapter():

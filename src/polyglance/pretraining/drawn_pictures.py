@@ -1,6 +1,5 @@
 """The pictures that training reads, drawn once into one file on disk that any number of runs may map."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -12,6 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from polyglance import atomic
 from polyglance.data.gallery import gallery, gallery_folder
 from polyglance.data.images import decode
 from polyglance.scenes.render import render
@@ -26,16 +26,14 @@ def draw_scenes(
 ) -> UInt8[Tensor, "n 3 h w"]:
     """The pictures of these seeds, (n, 3, 256, 256) uint8, mapped from `path`; drawn there first if it is missing."""
     if not path.exists():
-        unfinished = path.with_suffix(".part")
-        pictures = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(seeds), *SHAPE))
         chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        with atomic.whole(path) as draft, ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            pictures = np.lib.format.open_memmap(draft, "w+", np.uint8, (len(seeds), *SHAPE))
             for done, chunk in enumerate(pool.map(_draw, chunks)):
                 pictures[done * CHUNK : done * CHUNK + len(chunk)] = chunk
                 if progress:
                     progress(min((done + 1) * CHUNK, len(seeds)), len(seeds))
-        pictures.flush()
-        os.replace(unfinished, path)
+            pictures.flush()
     return torch.from_numpy(np.load(path, mmap_mode="r+", allow_pickle=False))
 
 

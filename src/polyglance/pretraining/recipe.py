@@ -10,7 +10,6 @@
 Each stage resumes from its own checkpoint in the output folder.
 """
 
-import os
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polyglance import atomic
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.gallery import gallery
 from polyglance.data.tokenization import Tokenizer
@@ -158,7 +158,7 @@ def _check_beginning(path: Path, beginning: str) -> None:
             f"expected a run from {beginning} or none in {path.parent}, but it holds one from {before}: "
             "name another folder with --output"
         )
-    path.write_text(beginning)
+    atomic.write_text(path, beginning)
 
 
 def go_on_from(start: SingleStreamModel, model: SingleStreamModel) -> None:
@@ -194,8 +194,8 @@ def _kept_states(
     """The kept states of (training scenes, gallery), from the file if it is there."""
     if not path.exists():
         hidden = {"scenes": _read(model, pictures), "gallery": _read(model, faces)}
-        save_file(hidden, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        with atomic.whole(path) as draft:
+            save_file(hidden, draft)
     tensors = load_file(path, device=str(model.device))
     return _as_states(tensors["scenes"]), _as_states(tensors["gallery"])
 

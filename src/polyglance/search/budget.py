@@ -7,7 +7,6 @@ every candidate, both by the depth. What a depth is worth the model says itself 
 
 import io
 import json
-import os
 import platform
 import statistics
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from polyglance import atomic
 from polyglance.errors import ConfigurationError
 from polyglance.models.protocol import JointModel
 from polyglance.query import Query
@@ -157,10 +157,8 @@ class CostFile:
 
     def save(self, pipeline: SearchPipeline[Any, Any], costs: Costs) -> None:
         entry = {"model": pipeline.model.fingerprint, "items": len(pipeline.items), "costs": asdict(costs)}
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
         with suppress(OSError):
-            draft.write_text(json.dumps({**self._entries(), _place(pipeline): entry}, indent=1) + "\n", "utf-8")
-            draft.replace(self.path)
+            atomic.write_text(self.path, json.dumps({**self._entries(), _place(pipeline): entry}, indent=1) + "\n")
 
     def _entries(self) -> dict[str, Any]:
         try:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from polyglance import atomic
 from polyglance.errors import TrainingError
 
 Losses = dict[str, Tensor]
@@ -199,9 +199,8 @@ def _save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, steps
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
     tensors["steps"] = torch.tensor(steps)
-    unfinished = path.with_suffix(".part")
-    save_file(tensors, unfinished)
-    os.replace(unfinished, path)
+    with atomic.whole(path) as draft:
+        save_file(tensors, draft)
 
 
 def _resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
@@ -220,4 +219,4 @@ def _resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> 
 def _forget_after(log: Path, steps: int) -> None:
     """Drops the log's rows from `steps` on, which the checkpoint knows nothing of."""
     rows = [row for row in read_log(log) if row["step"] < steps] if log.exists() else []
-    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    atomic.write_text(log, "".join(json.dumps(row) + "\n" for row in rows))

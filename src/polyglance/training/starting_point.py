@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from polyglance import atomic
 from polyglance.errors import ConfigurationError
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.families.dual_tower import DualTowerModel
@@ -62,4 +63,4 @@ def check_beginning(path: Path, beginning: Mapping[str, object], defaults: Mappi
             f"{path.parent} holds a training with another {', '.join(changed)}: name another folder, or empty it"
         )
     if not path.exists():
-        path.write_text(json.dumps(now, indent=1) + "\n")
+        atomic.write_text(path, json.dumps(now, indent=1) + "\n")

@@ -5,19 +5,19 @@ same, and an epoch costs the layers above alone.
 """
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from polyglance import atomic
 from polyglance.errors import ConfigurationError
 from polyglance.nn.encoder import Encoder
 from polyglance.training.loop import Report
@@ -194,17 +194,13 @@ def _write(
     started = time.perf_counter()
     lengths: list[int] = []
     width = 0
-
-    def write_states(file: BinaryIO) -> None:
-        nonlocal width
+    with atomic.whole(folder / f"{key}.states") as draft, draft.open("wb") as file:
         for tokens, rows in _computed(inputs, depths, dtype, report):
             file.write(_bytes_of(tokens))
             lengths.extend(rows.tolist())
             width = tokens.shape[2]
-
-    _replace(folder / f"{key}.states", write_states)
     facts = {"width": width, "seconds": time.perf_counter() - started, "lengths": lengths}
-    _replace(folder / f"{key}.json", lambda file: file.write(json.dumps(facts).encode()))
+    atomic.write_text(folder / f"{key}.json", json.dumps(facts))
 
 
 def _mapped(encoder: Encoder, folder: Path, depths: tuple[int, ...], dtype: torch.dtype, key: str) -> KeptStates | None:
@@ -221,19 +217,6 @@ def _mapped(encoder: Encoder, folder: Path, depths: tuple[int, ...], dtype: torc
         return None
     tokens = torch.from_file(str(path), shared=False, size=size, dtype=dtype).view(shape)
     return KeptStates(encoder, tokens, lengths, depths, key, facts["seconds"])
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """The whole file or none of it, also after a power cut."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with unfinished.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _bytes_of(value: Tensor) -> memoryview:

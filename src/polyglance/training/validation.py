@@ -8,6 +8,8 @@ from typing import cast
 from safetensors.torch import save_file
 from torch import nn
 
+from polyglance import atomic
+
 
 class Validations:
     """Called by the loop after each part of a training, ends it when nothing is gained. patience: how often; 0: never.
@@ -36,6 +38,7 @@ class Validations:
         """number: of the part, from 1. A run that goes on forgets what its checkpoint knows nothing of."""
         values = [*self.values[: number - 1], self.validate()]
         if values.index(max(values)) == number - 1:
-            save_file({name: value.contiguous() for name, value in self.module.state_dict().items()}, self.weights)
-        self.log.write_text(json.dumps(values) + "\n")
+            with atomic.whole(self.weights) as draft:
+                save_file({name: value.contiguous() for name, value in self.module.state_dict().items()}, draft)
+        atomic.write_text(self.log, json.dumps(values) + "\n")
         return self.ended
