@@ -171,7 +171,8 @@ class Library:
         """The k pictures that the query fits best; of those retrieved, the first `candidates` are reranked.
 
         query: a text, or a sum of texts and pictures. candidates: 20 if None. language: of its texts, a code the model
-        knows; `auto` is told from them where they show it. min_score: leaves out what was not found to fit with
+        knows, or a tag such as de-DE; `auto` is told from them where they show it. min_score: leaves out what was not
+        found to fit with
         this probability, which may be all. budget_ms: milliseconds for the search, by which candidates and the drop
         depth of their matches are picked from what searches take on this machine; that is measured when first needed.
 

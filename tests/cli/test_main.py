@@ -39,6 +39,7 @@ def test_an_error_is_one_line_and_status_1(error, line, capsys):
         ["ask", "Is there a dog?", "--image", "x.png", "--query", "a dog"],
         ["scenes", "make"],
         ["scenes", "make", "here", "--split", "all"],
+        ["scenes", "make", "here", "--split", "val", "--seed", "1000000"],
     ],
     ids=" ".join,
 )

@@ -33,11 +33,15 @@ def make(
       polyglance scenes make my-scenes --count 500 --seed 7 --languages en,ko
     """
     from polyglance.scenes.make import make_scenes
-    from polyglance.scenes.sampling import FIRST_SEED
+    from polyglance.scenes.sampling import FIRST_SEED, split_of
+
+    first = FIRST_SEED[split] + seed
+    if split_of(first) != split:
+        raise typer.BadParameter(f"--seed {seed} is beyond the seeds of the split {split}: choose a smaller one")
 
     codes = [code.strip() for code in languages.split(",")]
     with progress("Drawing scenes") as tick:
-        made = make_scenes(folder, count, FIRST_SEED[split] + seed, codes, unique, tick)
+        made = make_scenes(folder, count, first, codes, unique, tick)
     if as_json:
         print_json({"folder": str(folder), **made})
     else:
