@@ -174,7 +174,7 @@ class Comparison:
     def cosines(self) -> dict[str, float]:
         """The least of our vectors and those of the other sides."""
         library = self.folder / "checked"
-        Library.open(library, model=self.model).add(self.parts[0])
+        Library.create(library, model=self.model).add(self.parts[0])
         rows = lance.dataset(library / "pictures.lance").to_table().sort_by("path")
         ours = torch.from_numpy(np.stack(rows["vector"].to_pylist())).float()
         found = {}
@@ -194,7 +194,7 @@ class Comparison:
             if not peaks and 4 * done >= total:
                 peaks.append(Memory.peak_mib())
 
-        library = Library.open(self.folder / "whole", model=self.model)
+        library = Library.create(self.folder / "whole", model=self.model)
         Memory.forget()
         report = library.add(self.parts, progress=note)
         return 1000 * report.seconds / report.added, [*peaks, Memory.peak_mib()]
@@ -207,7 +207,7 @@ class Comparison:
             LIBRARY_BEST: ("sentence_transformers", self.best_batch("sentence_transformers")),
             LIMIT: ("tower_alone", self.best_batch("tower_alone")),
         }
-        library = Library.open(self.folder / "library", model=self.model)
+        library = Library.create(self.folder / "library", model=self.model)
         ours: list[float] = []
         theirs: dict[str, list[float]] = {name: [] for name in sides}
         for part in self.parts[::every]:

@@ -25,10 +25,10 @@ from polyglance.errors import (
     PictureError,
     QueryError,
 )
-from polyglance.library import Library
+from polyglance.library import Library, library_without_pictures
 from polyglance.models.pair_scorers import JointScorer
 from polyglance.query import MAX_CHARACTERS, Query
-from polyglance.types import IndexReport, Picked, TextReport
+from polyglance.types import FolderInfo, IndexReport, Picked, TextReport
 from tests.fakes import COLOURS, ColourModel, TimedModel
 from tests.journeys.tiny import save_tiny_model
 
@@ -60,7 +60,7 @@ def model() -> ColourModel:
 
 @pytest.fixture
 def library(tmp_path: Path, model: ColourModel, photos: Path) -> Library:
-    library = Library.open(tmp_path / "library", model)
+    library = Library.create(tmp_path / "library", model=model)
     library.add([photos])
     return library
 
@@ -86,7 +86,7 @@ def test_a_folder_is_added_once(library: Library, photos: Path, model: ColourMod
 
 
 def test_the_report_measures_the_run(tmp_path: Path, model: ColourModel, photos: Path):
-    report = Library.open(tmp_path / "library", model).add([photos])
+    report = Library.create(tmp_path / "library", model=model).add([photos])
     assert counts(report) == {"added": 3}
     assert report.seconds > 0
     assert report.pictures_per_second == pytest.approx(3 / report.seconds)
@@ -95,7 +95,7 @@ def test_the_report_measures_the_run(tmp_path: Path, model: ColourModel, photos:
 def test_progress_counts_every_file_to_the_end(tmp_path: Path, model: ColourModel, photos: Path):
     (photos / "fake.png").write_text("no picture")
     ticks: list[tuple[int, int]] = []
-    library = Library.open(tmp_path / "library", model)
+    library = Library.create(tmp_path / "library", model=model)
     for _ in range(2):
         ticks.clear()
         library.add([photos], progress=lambda done, total: ticks.append((done, total)))
@@ -104,12 +104,12 @@ def test_progress_counts_every_file_to_the_end(tmp_path: Path, model: ColourMode
 
 
 def test_one_folder_may_be_named_without_a_list(tmp_path: Path, model: ColourModel, photos: Path):
-    assert counts(Library.open(tmp_path / "library", model).add(str(photos))) == {"added": 3}
+    assert counts(Library.create(tmp_path / "library", model=model).add(str(photos))) == {"added": 3}
 
 
 def test_a_reopened_library_reads_nothing_again(library: Library, tmp_path: Path, photos: Path):
     model = ColourModel()
-    again = Library.open(tmp_path / "library", model)
+    again = Library.open(tmp_path / "library", model=model)
     assert counts(again.add([photos])) == {"unchanged": 3}
     assert model.pictures_read == 0
     assert again.search("red").results[0].path == str(photos / "red.png")
@@ -159,7 +159,7 @@ def test_content_displaced_many_batches_before_is_not_read_again(tmp_path: Path,
     folder = tmp_path / "many"
     for number in range(80):
         write(folder / f"{number:02}.png", "red", size=16 + number)
-    library = Library.open(tmp_path / "library", model)
+    library = Library.create(tmp_path / "library", model=model)
     library.add([folder])
     for number in reversed(range(80)):
         (folder / f"{number:02}.png").rename(folder / f"{number + 1:02}.png")
@@ -200,7 +200,7 @@ def test_duplicates_are_read_once_and_found_once(library: Library, photos: Path,
 def test_duplicates_within_one_run_are_read_once(tmp_path: Path, model: ColourModel):
     for number in range(100):
         write(tmp_path / "many" / f"{number}.png", "red", size=16 + number % 2)
-    library = Library.open(tmp_path / "library", model)
+    library = Library.create(tmp_path / "library", model=model)
     assert counts(library.add([tmp_path / "many"])) == {"added": 100}
     assert model.pictures_read == 2
 
@@ -226,7 +226,7 @@ def test_a_file_may_be_named(library: Library, photos: Path, tmp_path: Path):
 def test_many_pictures_go_to_the_model_in_batches(tmp_path: Path, model: ColourModel):
     for number in range(70):
         write(tmp_path / "many" / f"{number}.png", "red", size=16 + number)
-    Library.open(tmp_path / "library", model).add([tmp_path / "many"])
+    Library.create(tmp_path / "library", model=model).add([tmp_path / "many"])
     assert sorted(model.batches_read) == [6, 16, 16, 16, 16]
 
 
@@ -470,12 +470,14 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path):
         write(folder / f"{number:03}.png", list(COLOURS)[number % 4], size=16 + number)
     code = (
         "import sys, time\n"
+        "from pathlib import Path\n"
         "from polyglance.library import Library\n"
         "from polyglance.indexing import pictures\n"
         "from tests.fakes import ColourModel\n"
         "pictures.SECONDS_A_WRITE = 0\n"
         "def tick(done, total):\n    print(done, flush=True); time.sleep(0.02)\n"
-        "Library.open(sys.argv[1], ColourModel()).add([sys.argv[2]], progress=tick)\n"
+        "make = Library.open if Path(sys.argv[1]).exists() else Library.create\n"
+        "make(sys.argv[1], model=ColourModel()).add([sys.argv[2]], progress=tick)\n"
     )
     kept = 0
     for ticks, delay in ((2, 0.03), (3, 0.045)):
@@ -487,7 +489,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path):
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
         model = ColourModel()
-        library = Library.open(tmp_path / "library", model)
+        library = Library.open(tmp_path / "library", model=model)
         assert kept < done <= len(library) < 300
         kept = len(library)
         assert len(library.search("red", k=300, candidates=300).results) == kept
@@ -517,16 +519,35 @@ def test_states_that_were_lost_are_read_again(library: Library, photos: Path, mo
 # --- opening
 
 
-def test_no_library_is_said_when_none_may_be_made(tmp_path: Path, model: ColourModel):
+def test_opening_makes_no_library(tmp_path: Path, model: ColourModel):
     with pytest.raises(LibraryMissing, match="polyglance index FOLDER --library"):
-        Library.open(tmp_path / "library", model, create=False)
+        Library.open(tmp_path / "library", model=model)
     assert not (tmp_path / "library").exists()
+
+
+def test_creating_opens_no_library(library: Library, tmp_path: Path, model: ColourModel):
+    with pytest.raises(LibraryError, match=r"there is one: open it with Library\.open"):
+        Library.create(tmp_path / "library", model=model)
+    assert len(library) == 3
+
+
+def test_a_library_closes_itself_and_is_not_used_then(library: Library, tmp_path: Path, photos: Path):
+    with Library.open(tmp_path / "library", model=ColourModel()) as other:
+        assert len(other) == 3
+    other.close()
+    uses = (other.paths, other.info, lambda: other.add([photos]), lambda: other.search("red"), lambda: len(other))
+    for use in uses:
+        with pytest.raises(LibraryError, match=f"{tmp_path / 'library'} is closed"):
+            use()
+    with pytest.raises(LibraryError, match="is closed"):
+        other.ask("what colour?", image=photos / "red.png")
+    assert len(library) == 3
 
 
 def test_a_library_of_another_model_is_refused_with_the_command_that_rebuilds(library: Library, tmp_path: Path):
     other = ColourModel(name="other colours", fingerprint="colours-2")
     with pytest.raises(LibraryMismatch) as caught:
-        Library.open(tmp_path / "library", other)
+        Library.open(tmp_path / "library", model=other)
     remove, index = str(caught.value).split("again: ")[1].split(" && ")
     assert shlex.split(remove) == ["rm", "-r", str(tmp_path / "library")]
     assert shlex.split(index)[:3] == ["polyglance", "index", str(tmp_path / "photos")]
@@ -540,7 +561,7 @@ def test_a_model_in_a_folder_is_found_again_from_anywhere(
     """The real family, untrained: what it reads, stores, finds and answers goes through; and its folder is recorded."""
     save_tiny_model(tmp_path / "tiny")
     monkeypatch.chdir(tmp_path)
-    assert counts(Library.open("library", "tiny").add(["photos"])) == {"added": 3}
+    assert counts(Library.create("library", model="tiny").add(["photos"])) == {"added": 3}
     monkeypatch.chdir(photos)
     library = Library.open("../library")
     assert library.model.name == "tiny"
@@ -555,13 +576,13 @@ def test_a_model_in_a_folder_is_found_again_from_anywhere(
 
 def test_an_unknown_model_makes_no_library(tmp_path: Path):
     with pytest.raises(ConfigurationError, match="no-such-model"):
-        Library.open(tmp_path / "library", "no-such-model")
+        Library.create(tmp_path / "library", model="no-such-model")
     assert not (tmp_path / "library").exists()
 
 
 def test_a_folder_of_pictures_does_not_become_a_library(photos: Path, model: ColourModel):
     with pytest.raises(ConfigurationError, match="holds something else"):
-        Library.open(photos, model)
+        Library.create(photos, model=model)
 
 
 def lose_half(folder: Path, pattern: str) -> None:
@@ -576,7 +597,7 @@ def test_a_library_cut_short_on_disk_says_what_to_do(
 ):
     lose_half(tmp_path / "library", pattern)
     with pytest.raises(LibraryDamaged) as caught:
-        use(Library.open(tmp_path / "library", ColourModel()))
+        use(Library.open(tmp_path / "library", model=ColourModel()))
     assert "\n" not in str(caught.value)
     assert f"rm -r {tmp_path / 'library'} && polyglance index FOLDER" in str(caught.value)
 
@@ -596,7 +617,7 @@ def test_reranking_can_be_left_out(library: Library):
 
 
 def test_a_model_that_was_not_trained_to_match_retrieves_alone(tmp_path: Path, photos: Path):
-    library = Library.open(tmp_path / "library", ColourModel(tasks=("embed",)))
+    library = Library.create(tmp_path / "library", model=ColourModel(tasks=("embed",)))
     library.add([photos])
     assert not library.reranks
     assert [result.score for result in library.search("red left").results] == [None] * 3
@@ -605,39 +626,57 @@ def test_a_model_that_was_not_trained_to_match_retrieves_alone(tmp_path: Path, p
     with pytest.raises(ConfigurationError, match="expected reranking with min_score"):
         library.search("red", min_score=0.5)
     with pytest.raises(ConfigurationError, match="trained to answer, got colours, which was trained to embed: name"):
-        library.ask("What colour is it?", photos / "red.png")
+        library.ask("What colour is it?", image=photos / "red.png")
 
 
-def test_a_model_that_was_trained_for_nothing_reads_no_library(tmp_path: Path, photos: Path, captions: Path):
-    library = Library.open(tmp_path / "library", ColourModel(tasks=()))
-    for use in (lambda: library.add([photos]), lambda: library.add_texts(captions), lambda: library.search("red")):
-        with pytest.raises(ConfigurationError, match="trained to embed, got colours, which was trained to nothing yet"):
-            use()
+def test_a_model_that_was_not_trained_to_embed_reads_no_library(tmp_path: Path, photos: Path, captions: Path):
+    model = ColourModel(tasks=("answer",))
+    with pytest.raises(ConfigurationError, match="trained to embed, got colours, which was trained to answer"):
+        Library.create(tmp_path / "library", model=model)
     assert not (tmp_path / "library").exists()
+    library = library_without_pictures(model)
+    assert library.ask("What colour is it?", image=photos / "red.png").answers[0].answer == "red"
+    for use in (lambda: library.add([photos]), lambda: library.add_texts(captions), lambda: library.search("red")):
+        with pytest.raises(ConfigurationError, match="trained to embed, got colours, which was trained to answer"):
+            use()
 
 
 def test_another_reranker_opens_the_candidates_and_has_the_last_word(tmp_path: Path, photos: Path):
     model = ColourModel(tasks=("embed",))
-    Library.open(tmp_path / "library", model).add([photos])
-    library = Library.open(tmp_path / "library", model, reranker=JointScorer(ColourModel(name="judge")))
+    Library.create(tmp_path / "library", model=model).add([photos])
+    library = Library.open(tmp_path / "library", model=model, reranker=JointScorer(ColourModel(name="judge")))
     assert library.reranks
     response = library.search("blue right", candidates=3)
     assert (response.model, response.reranker) == ("colours", "judge")
     found = response.results
     assert [Path(result.path).name for result in found] == ["blue.png", "mixed.png", "red.png"]
     assert found[0].score == found[1].score > found[2].score
-    (photos / "red.png").unlink()  # what cannot be looked at follows as it was retrieved
     write(photos / "sub" / "mixed.png", "blue", "red")
     again = library.search(Query.text("blue right") - 0.5 * Query.picture(photos / "sub" / "mixed.png")).results
-    assert [Path(result.path).name for result in again] == ["blue.png", "mixed.png", "red.png"]
-    assert again[0].score > again[1].score
-    assert again[2].score is None
+    assert [Path(result.path).name for result in again] == ["blue.png", "red.png", "mixed.png"]
+    assert again[0].score > again[1].score > again[2].score
     with pytest.raises(ConfigurationError, match="another reranks"):
         library.search("blue", budget_ms=50)
 
 
+def test_candidates_that_a_reranker_cannot_open_are_named_and_left_out(tmp_path: Path, photos: Path):
+    model = ColourModel(tasks=("embed",))
+    Library.create(tmp_path / "library", model=model).add([photos])
+    library = Library.open(tmp_path / "library", model=model, reranker=JointScorer(ColourModel(name="judge")))
+    (photos / "red.png").unlink()
+    response = library.search("red", candidates=2)
+    assert response.unopened == [str(photos / "red.png")]
+    assert [Path(result.path).name for result in response.results] == ["mixed.png", "blue.png"]
+    assert [result.score is None for result in response.results] == [False, True]  # the second was no candidate
+    unmount(photos)
+    response = library.search("red")
+    assert (response.results, len(response.unopened)) == ([], 3)
+    assert library.search("red", rerank=False).unopened == []
+    assert Library.open(tmp_path / "library", model=model).search("red").results[0].path == str(photos / "red.png")
+
+
 def test_an_empty_library_finds_nothing(tmp_path: Path, model: ColourModel):
-    assert Library.open(tmp_path / "library", model).search("red").results == []
+    assert Library.create(tmp_path / "library", model=model).search("red").results == []
 
 
 @pytest.mark.parametrize("query", ["", "   \n"])
@@ -722,9 +761,9 @@ def test_a_least_score_without_a_probability_is_refused(library: Library, photos
 def test_a_budget_picks_candidates_by_what_was_measured_once(tmp_path: Path, photos: Path):
     """A text takes 2 ms here, its vector 0.5, and each candidate 0.25."""
     model = TimedModel()
-    library = Library.open(tmp_path / "library", model)
+    library = Library.create(tmp_path / "library", model=model)
     library.add([photos])
-    library.calibrate(model.clock)
+    library.calibrate(clock=model.clock)
     before = model.seconds
     response = library.search("red", budget_ms=3.1)
     assert response.picked == Picked(2, 0, 3.0)
@@ -741,9 +780,9 @@ def test_a_budget_picks_candidates_by_what_was_measured_once(tmp_path: Path, pho
 def test_a_budget_picks_a_depth_that_the_model_allows_and_matches_at_it(tmp_path: Path, photos: Path):
     """At a depth of 2 a candidate takes 0.15 ms here, and the model does not see where in a picture a colour is."""
     model = TimedModel(recall_by_depth=(90, 80, 90))
-    library = Library.open(tmp_path / "library", model)
+    library = Library.create(tmp_path / "library", model=model)
     library.add([photos])
-    library.calibrate(model.clock)
+    library.calibrate(clock=model.clock)
     tight = library.search("blue left", budget_ms=3.15)
     assert tight.picked == Picked(4, 2, 3.1)
     wide = library.search("blue left", budget_ms=1e3)
@@ -770,6 +809,54 @@ def test_a_budget_and_a_number_of_candidates_are_not_both_taken(library: Library
     for more in ({"candidates": 20}, {"rerank": False}):
         with pytest.raises(ConfigurationError, match="one of them"):
             library.search("red", budget_ms=50, **more)
+
+
+# --- what a library says of itself, and forgets
+
+
+def test_info_counts_what_is_held_and_what_is_away(library: Library, photos: Path, tmp_path: Path, captions: Path):
+    write(tmp_path / "more" / "green.png", "green")
+    library.add([tmp_path / "more"])
+    library.add_texts(captions)
+    shutil.rmtree(tmp_path / "more")
+    (photos / "red.png").unlink()
+    info = library.info()
+    assert (info.path, info.pictures, info.away, info.texts) == (str(tmp_path / "library"), 4, 2, 4)
+    assert info.folders == [FolderInfo(str(tmp_path / "more"), 1, 1), FolderInfo(str(photos), 3, 1)]
+    assert (info.model, info.source, info.fingerprint) == ("colours", "colours", "colours-1")
+    assert info.languages == ("en", "de", "ru")
+    assert info.size == sum(file.stat().st_size for file in (tmp_path / "library").rglob("*") if file.is_file()) > 0
+
+
+def test_pictures_are_forgotten_and_their_files_stay(library: Library, photos: Path, model: ColourModel):
+    assert library.remove(photos / "red.png") == 1
+    assert names(library) == ["blue.png", "mixed.png"]
+    assert "red.png" not in [Path(one.path).name for one in library.search("red").results]
+    assert len(library._database.states.ids()) == 2
+    assert (photos / "red.png").exists()
+    shutil.rmtree(photos / "sub")
+    assert library.remove([photos / "sub", photos / "blue.png"]) == 2
+    assert len(library) == 0
+    assert counts(library.add([photos])) == {"added": 2}
+    assert model.pictures_read == 5
+
+
+def test_what_is_not_in_the_library_is_not_forgotten(library: Library, photos: Path, captions: Path):
+    library.add_texts(captions)
+    for wrong in ([photos, photos / "nowhere.png"], str(photos)[:-1], [photos / "red"]):
+        with pytest.raises(DataError, match="or a folder of some, but it has none at"):
+            library.remove(wrong)
+    assert len(library) == 3
+    assert library.remove([photos, photos / "red.png"]) == 3
+    assert len(library.search_texts("red").results) == 4
+    assert library.remove([]) == 0
+
+
+def test_a_copy_keeps_what_was_read_of_a_picture_that_is_forgotten(library: Library, photos: Path):
+    shutil.copy(photos / "red.png", photos / "copy.png")
+    library.add([photos])
+    library.remove(photos / "red.png")
+    assert library.search("red", k=1).results[0].path == str(photos / "copy.png")
 
 
 # --- texts
@@ -861,22 +948,22 @@ def test_a_library_without_a_table_of_texts_is_whole(library: Library, tmp_path:
     """As every library is until texts are added, and as those of before there were any."""
     assert not (tmp_path / "library" / "texts.lance").exists()
     assert library.search_texts("red").results == []
-    other = Library.open(tmp_path / "library", ColourModel())
+    other = Library.open(tmp_path / "library", model=ColourModel())
     library.add_texts(captions)
     assert len(other.search_texts("red").results) == 4
     shutil.rmtree(tmp_path / "library" / "texts.lance")
-    assert Library.open(tmp_path / "library", ColourModel()).search_texts("red").results == []
-    assert text_counts(Library.open(tmp_path / "library", ColourModel()).add_texts(captions)) == (4, 0, 0, 0)
+    assert Library.open(tmp_path / "library", model=ColourModel()).search_texts("red").results == []
+    assert text_counts(Library.open(tmp_path / "library", model=ColourModel()).add_texts(captions)) == (4, 0, 0, 0)
 
 
 def test_the_command_that_rebuilds_names_the_texts_as_well(library: Library, captions: Path, tmp_path: Path):
     library.add_texts(captions)
     with pytest.raises(LibraryMismatch, match=f"--texts {captions} --library"):
-        Library.open(tmp_path / "library", ColourModel(fingerprint="colours-2"))
+        Library.open(tmp_path / "library", model=ColourModel(fingerprint="colours-2"))
 
 
 def test_a_library_of_the_real_family_holds_texts(tmp_path: Path, photos: Path, captions: Path):
-    library = Library.open(tmp_path / "real", str(save_tiny_model(tmp_path / "tiny")))
+    library = Library.create(tmp_path / "real", model=str(save_tiny_model(tmp_path / "tiny")))
     library.add([photos])
     library.add_texts(captions)
     for query in (Query.picture(photos / "red.png"), Query.picture((photos / "red.png").read_bytes())):

@@ -2,7 +2,7 @@
 
     from polyglance import Library
 
-    library = Library.open("my-library")
+    library = Library.create("my-library")
     library.add(["photos"])
     print(library.search("a red star on a white plate").results[0].path)
 

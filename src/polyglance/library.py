@@ -1,14 +1,17 @@
 """A library: a folder that holds what a model read from pictures and texts, to be searched and asked without opening
 them again.
 
-library = Library.open("my-library")
-library.add(["photos"])
-best = library.search("a red star on a white plate").results[0]
-print(library.ask("What colour is the star?", image=best.path).answers[0].answer)
+with Library.create("my-library") as library:
+    library.add(["photos"])
+
+with Library.open("my-library") as library:
+    best = library.search("a red star on a white plate").results[0]
+    print(library.ask("What colour is the star?", image=best.path).answers[0].answer)
 """
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +24,9 @@ from weakref import finalize
 from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.data.images import decode
-from polyglance.errors import ConfigurationError, PictureError, QueryError
-from polyglance.indexing.missing import PathLike, absolute
-from polyglance.indexing.pictures import PictureRun, Progress, has_changed
+from polyglance.errors import ConfigurationError, LibraryError, PictureError, QueryError
+from polyglance.indexing.missing import PathLike, absolute, is_away
+from polyglance.indexing.pictures import PictureRun, Progress, has_changed, remove_pictures
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, language_code, nearest
 from polyglance.models import FOR_PHOTOGRAPHS, FOR_QUESTIONS, load_model, note_on, source_of
@@ -44,7 +47,9 @@ from polyglance.store.protocols import AnyFacts, PictureFacts, Reader, TextFacts
 from polyglance.types import (
     AskResponse,
     AskTasksResponse,
+    FolderInfo,
     IndexReport,
+    LibraryInfo,
     Picked,
     Result,
     SearchResponse,
@@ -64,61 +69,99 @@ _Given = TypeVar("_Given")
 
 
 class Library:
-    """Pictures and texts that one model has read. Make or open one with `Library.open`."""
+    """Pictures and texts that one model has read. `Library.create` makes one, `Library.open` opens one.
+
+    It is a context manager that closes itself.
+    """
 
     def __init__(self, database: LanceDatabase, model: JointModel, reranker: PairScorer | None = None) -> None:
         self.model = model
         self.reranker = reranker
-        self._database = database
+        self._open: LanceDatabase | None = database
+        self._folder = database.folder
+
+    @classmethod
+    def create(cls, path: PathLike, *, model: str | JointModel | None = None) -> Self:
+        """An empty library in the folder `path`, which must be empty or missing.
+
+        model: the model that is to read the library, or the name or folder of one. None is
+            google/siglip2-base-patch16-256, which is fetched from the Hugging Face hub unless its cache has it.
+
+        Raises:
+            LibraryError: there is a library already.
+            ConfigurationError: there is no such model, it was not trained to embed, or the folder holds something else.
+        """
+        folder = _folder(path)
+        if LanceDatabase.exists(folder):
+            raise LibraryError(f"expected no library at {folder} yet, but there is one: open it with Library.open")
+        loaded, reader = _loaded(FOR_PHOTOGRAPHS if model is None else model)
+        _require(loaded, "embed")
+        LanceDatabase.create(folder, loaded.embedding_dim, reader)
+        return cls(LanceDatabase(folder), loaded)
 
     @classmethod
     def open(
-        cls,
-        path: PathLike,
-        model: str | JointModel | None = None,
-        *,
-        reranker: str | PairScorer | None = None,
-        create: bool = True,
+        cls, path: PathLike, *, model: str | JointModel | None = None, reranker: str | PairScorer | None = None
     ) -> Self:
-        """The library in the folder `path`, made there when there is none and `create` says so.
+        """The library in the folder `path`.
 
-        model: a model, or the name or folder of one. None is the one that made the library, and for a new library
-            google/siglip2-base-patch16-256, which is fetched from the Hugging Face hub where its cache has it not. One
-            that was not trained to embed makes no library: questions can be asked of it.
-        reranker: what puts retrieved pictures in order instead of the model: one that matches, by its name or folder,
-            or `st:NAME`, a cross-encoder of sentence-transformers. It opens the candidates' files in every search.
+        model: the model that read the library, or the name or folder of one, such as that model with a language added.
+            None is the one that made the library.
+        reranker: puts retrieved pictures in order instead of the model: a model that matches, by its name or folder, or
+            `st:NAME`, a cross-encoder of sentence-transformers. It opens the candidates' files in every search.
 
         Raises:
-            LibraryMissing: there is none, and `create` is False.
+            LibraryMissing: there is none.
             LibraryMismatch: another model made it; the message holds the command that reads the pictures anew.
             LibraryDamaged: its files are torn.
-            ConfigurationError: there is no such model, or the folder holds something else.
+            ConfigurationError: there is no such model.
         """
-        folder = Path(path).expanduser().resolve()
-        new = create and not LanceDatabase.exists(folder)
-        if model is None:
-            model = FOR_PHOTOGRAPHS if new else LanceDatabase(folder).reader.source
-        loaded = load_model(model) if isinstance(model, str) else model
-        reader = Reader(loaded.name, _source(model), loaded.fingerprint)
-        nowhere = mkdtemp() if new and "embed" not in loaded.tasks else None
-        if nowhere:  # such a model is asked alone, and leaves no library behind
-            folder = Path(nowhere) / "library"
-        if new:
-            LanceDatabase.create(folder, max(1, loaded.embedding_dim), reader)
-        database = LanceDatabase(folder)
+        database = LanceDatabase(_folder(path))
+        loaded, reader = _loaded(database.reader.source if model is None else model)
         database.check(reader)
-        library = cls(database, loaded, load_reranker(reranker) if isinstance(reranker, str) else reranker)
-        if nowhere:
-            finalize(library, rmtree, nowhere, ignore_errors=True)
-        return library
+        return cls(database, loaded, load_reranker(reranker) if isinstance(reranker, str) else reranker)
+
+    def close(self) -> None:
+        """Let go of the library's files. To close it again is no error, and all other use of it raises LibraryError."""
+        self._open = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _database(self) -> LanceDatabase:
+        if self._open is None:
+            raise LibraryError(f"the library at {self._folder} is closed: open it again with Library.open")
+        return self._open
 
     def __len__(self) -> int:
         """Picture files in the library."""
         return len(self._database.pictures)
 
     def paths(self) -> list[str]:
-        """Of all pictures, absolute, sorted."""
+        """The paths of all pictures, absolute, sorted."""
         return [facts.path for facts in self._database.pictures.facts()]
+
+    def info(self) -> LibraryInfo:
+        """What the library holds, and of which pictures the files are not there now."""
+        facts, texts = self._database.pictures.facts(), self._database.texts
+        pictures = Counter(row.folder for row in facts)
+        away = Counter(row.folder for row in facts if is_away(row.path))
+        return LibraryInfo(
+            path=str(self._folder),
+            pictures=len(facts),
+            away=away.total(),
+            texts=len(texts),
+            size=sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file()),
+            model=self._database.reader.name,
+            source=self._database.reader.source,
+            fingerprint=self._database.reader.fingerprint,
+            languages=tuple(self.model.languages),
+            folders=[FolderInfo(folder, count, away[folder]) for folder, count in sorted(pictures.items())],
+        )
 
     def add(
         self, folders: PathLike | Sequence[PathLike], *, prune: bool = False, progress: Progress | None = None
@@ -139,7 +182,7 @@ class Library:
         Raises DataError for a folder that does not exist and below which no picture is known, LibraryError when another
         run is adding or the disk is full.
         """
-        self._require("embed")
+        _require(self.model, "embed")
         named = [folders] if isinstance(folders, str | os.PathLike) else folders
         with self._database.writer():
             run = PictureRun(lambda: self.model, self._database, named, prune=prune)
@@ -153,14 +196,26 @@ class Library:
 
         Raises DataError for a file that cannot be read, LibraryError as `add` does.
         """
-        self._require("embed")
+        _require(self.model, "embed")
         named = [files] if isinstance(files, str | os.PathLike) else files
         with self._database.writer():
             return TextRun(self.model, self._database, named).run(progress or (lambda done, total: None))
 
+    def remove(self, paths: PathLike | Sequence[PathLike]) -> int:
+        """Forget pictures; how many there were. Their files stay, and the next `add` of their folder reads them again.
+
+        paths: of pictures, or of folders, of which all pictures are forgotten; whether the files are there or not.
+
+        Raises DataError for a path of which the library holds no picture, and forgets none then; LibraryError as `add`.
+        """
+        named = [paths] if isinstance(paths, str | os.PathLike) else paths
+        with self._database.writer():
+            return remove_pictures(self._database, named)
+
     def search(
         self,
         query: str | Query,
+        *,
         k: int = 10,
         candidates: int | None = None,
         language: str = AUTO,
@@ -185,6 +240,7 @@ class Library:
     def search_texts(
         self,
         query: str | Query,
+        *,
         k: int = 10,
         candidates: int | None = None,
         language: str = AUTO,
@@ -196,7 +252,7 @@ class Library:
         candidates by the joint layers, and its texts by their vectors alone."""
         return self._searched(self._texts, query, k, candidates, language, rerank, min_score, budget_ms)
 
-    def calibrate(self, clock: Callable[[], float] = perf_counter) -> None:
+    def calibrate(self, *, clock: Callable[[], float] = perf_counter) -> None:
         """Measure anew what searches take on this machine, among pictures and among texts, and keep it.
 
         A search with a budget does this by itself where it was not done; call it when the machine was busy then.
@@ -238,7 +294,7 @@ class Library:
         min_score: float | None,
         budget_ms: float | None,
     ) -> SearchResponse[Result]:
-        self._require("embed")
+        _require(self.model, "embed")
         query = (Query.text(query) if isinstance(query, str) else query).usable()
         texts = " ".join(term.text for term in query.terms if term.text is not None)
         language = self._language(language, texts)
@@ -258,7 +314,7 @@ class Library:
                     "expected a budget of time for the library's own model, but another reranks: "
                     "name a number of candidates instead"
                 )
-            self._require("match")
+            _require(self.model, "match")
             picked = self._pick(pipeline, query, budget_ms, least=0 if min_score is None else 1)
             candidates = picked.candidates
         response = pipeline.search(
@@ -283,7 +339,7 @@ class Library:
         return costs.pick(query, pipeline.modality, budget_ms, least)
 
     def ask(
-        self, question: str, image: PathLike, language: str = AUTO, top: int = 5, answer_language: str = AUTO
+        self, question: str, *, image: PathLike, language: str = AUTO, top: int = 5, answer_language: str = AUTO
     ) -> AskResponse:
         """The `top` most probable answers about one picture, from what was stored of it or else from the file.
 
@@ -300,6 +356,7 @@ class Library:
     def ask_tasks(
         self,
         question: str,
+        *,
         image: PathLike,
         tasks: Sequence[PathLike],
         language: str = AUTO,
@@ -332,7 +389,7 @@ class Library:
         answer: Callable[[str, str, TokenStates, int, str], _Given],
     ) -> tuple[str, str, _Given, dict[str, float], str, str, str | None]:
         """The fields of a response in their order; the third one is what `answer` gives."""
-        self._require("answer")
+        _require(self.model, "answer")
         text = usable_text(question, "question")
         language = self._language(language, question)
         answer_in = words.answer_language(answer_in, language)
@@ -362,17 +419,6 @@ class Library:
             raise PictureError(f"{printable(path)}: {error}") from error
         return self.model.read_images(image_batch([opened]))
 
-    def _require(self, task: Task) -> None:
-        """Raises ConfigurationError for a model that was not trained for it: what it gave would mean nothing."""
-        if task not in self.model.tasks:
-            known = " and ".join(self.model.tasks) or "nothing yet"
-            way_out = f"polyglance train {TRAINS[task]} trains it, or " if isinstance(self.model, CutModel) else ""
-            such_as = f" such as {FOR_QUESTIONS}" if task == "answer" else ""
-            raise ConfigurationError(
-                f"expected a model that was trained to {task}, got {self.model.name}, which was trained to {known}: "
-                f"{way_out}name another model{such_as}"
-            )
-
     def _language(self, code: str, text: str) -> str:
         """The code itself, or what stands for it in the response where it is `auto`."""
         code = language_code(code)
@@ -387,9 +433,36 @@ class Library:
         return code
 
 
-def _source(model: str | JointModel) -> str:
-    """What loads the model again, from any working directory."""
-    return source_of(model if isinstance(model, str) else model.name)
+def library_without_pictures(model: JointModel) -> Library:
+    """An empty library that leaves nothing behind, to ask questions of a model; it may be one that does not embed."""
+    nowhere = mkdtemp()
+    folder = Path(nowhere) / "library"
+    LanceDatabase.create(folder, max(1, model.embedding_dim), _loaded(model)[1])
+    library = Library(LanceDatabase(folder), model)
+    finalize(library, rmtree, nowhere, ignore_errors=True)
+    return library
+
+
+def _folder(path: PathLike) -> Path:
+    return Path(path).expanduser().resolve()
+
+
+def _loaded(model: str | JointModel) -> tuple[JointModel, Reader]:
+    """(the model, what a library knows of it, with a source that loads it from any working directory)."""
+    loaded = load_model(model) if isinstance(model, str) else model
+    return loaded, Reader(loaded.name, source_of(model if isinstance(model, str) else model.name), loaded.fingerprint)
+
+
+def _require(model: JointModel, task: Task) -> None:
+    """Raises ConfigurationError for a model that was not trained for it: what it gave would mean nothing."""
+    if task not in model.tasks:
+        known = " and ".join(model.tasks) or "nothing yet"
+        way_out = f"polyglance train {TRAINS[task]} trains it, or " if isinstance(model, CutModel) else ""
+        such_as = f" such as {FOR_QUESTIONS}" if task == "answer" else ""
+        raise ConfigurationError(
+            f"expected a model that was trained to {task}, got {model.name}, which was trained to {known}: "
+            f"{way_out}name another model{such_as}"
+        )
 
 
 def _at_least(least: int, value: int, name: str) -> None:

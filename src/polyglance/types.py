@@ -70,8 +70,11 @@ class Picked:
 
 @dataclass(frozen=True)
 class SearchResponse(Generic[Result]):
-    """What a search gives. milliseconds: `text`, `retrieve`, `rerank`, `total`. picked: None without a budget.
-    reranker: where it is not the model."""
+    """What a search gives.
+
+    milliseconds: `text`, `retrieve`, `rerank`, `total`. picked: None without a budget. reranker: where it is not the
+    model. unopened: paths of candidates whose files the reranker could not open, so that they are not in `results`.
+    """
 
     query: str
     language: str
@@ -80,6 +83,7 @@ class SearchResponse(Generic[Result]):
     milliseconds: dict[str, float]
     picked: Picked | None = None
     reranker: str | None = None
+    unopened: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -184,3 +188,33 @@ class TextReport:
     removed: int = 0
     failed: list[FailedText] = field(default_factory=list)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class FolderInfo:
+    """A folder, or a picture, that was named when its pictures were indexed. away: how many of them are not there."""
+
+    path: str
+    pictures: int
+    away: int
+
+
+@dataclass(frozen=True)
+class LibraryInfo:
+    """What a library holds.
+
+    path: its folder. pictures: files. away: how many of them are not there now, as on a drive that is not mounted.
+    size: on disk, in bytes. model, source, fingerprint: the name of the model that read it, what loads that model, and
+    a hash of its weights. languages: codes of those that the model reads.
+    """
+
+    path: str
+    pictures: int
+    away: int
+    texts: int
+    size: int
+    model: str
+    source: str
+    fingerprint: str
+    languages: tuple[str, ...]
+    folders: list[FolderInfo]

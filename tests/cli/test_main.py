@@ -130,3 +130,17 @@ def test_the_version_is_the_packages():
     from polyglance import __version__
 
     assert polyglance("--version").output == f"polyglance {__version__}\n"
+
+
+def complete(words: str) -> list[str]:
+    """What the shell offers for the last of these words, as bash asks for it."""
+    asked = {"_POLYGLANCE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    return polyglance(**asked).output.split()
+
+
+def test_a_shell_completes_commands_and_options():
+    assert complete("polyglance ind") == ["index"]
+    assert complete("polyglance library ") == ["info", "remove"]
+    assert complete("polyglance search --pa") == ["--paths"]
+    shown = polyglance("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "_POLYGLANCE_COMPLETE=complete_bash" in shown.output

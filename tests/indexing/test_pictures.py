@@ -55,7 +55,7 @@ def draw(folder: Path, odd: Collection[int], count: int = 40) -> Path:
 
 def test_a_picture_that_the_model_does_not_take_fails_alone(tmp_path: Path) -> None:
     pictures = draw(tmp_path / "pictures", odd={3, 4, 39})
-    library = Library.open(tmp_path / "library", FussyModel())
+    library = Library.create(tmp_path / "library", model=FussyModel())
     for added, unchanged in ((37, 0), (0, 37)):
         report = library.add(pictures)
         assert (report.added, report.unchanged) == (added, unchanged)
@@ -67,7 +67,7 @@ def test_a_picture_that_the_model_does_not_take_fails_alone(tmp_path: Path) -> N
 
 def test_a_picture_that_turned_into_one_that_the_model_does_not_take_leaves(tmp_path: Path) -> None:
     pictures = draw(tmp_path / "pictures", odd=())
-    library = Library.open(tmp_path / "library", FussyModel())
+    library = Library.create(tmp_path / "library", model=FussyModel())
     library.add(pictures)
     Image.new("RGB", (20, 20), FussyModel.odd).save(pictures / "07.png")
     report = library.add(pictures)
@@ -77,7 +77,7 @@ def test_a_picture_that_turned_into_one_that_the_model_does_not_take_leaves(tmp_
 @pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError, KeyboardInterrupt])
 def test_out_of_memory_and_an_interrupt_end_the_run(tmp_path: Path, error: type[BaseException]) -> None:
     pictures = draw(tmp_path / "pictures", odd={39})
-    library = Library.open(tmp_path / "library", FussyModel(error=error))
+    library = Library.create(tmp_path / "library", model=FussyModel(error=error))
     with pytest.raises(error):
         library.add(pictures)
 
@@ -90,7 +90,7 @@ def test_files_are_decoded_beside_the_model_in_no_more_threads_than_torch_has(tm
     model, before = ThreadsModel(), torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        Library.open(tmp_path / "library", model=model).add(tmp_path / "pictures")
+        Library.create(tmp_path / "library", model=model).add(tmp_path / "pictures")
     finally:
         torch.set_num_threads(before)
     assert 1 <= len(model.seen) <= threads

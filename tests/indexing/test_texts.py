@@ -24,7 +24,7 @@ def test_texts_of_a_length_are_read_together(tmp_path: Path) -> None:
     lines = [f"red {number} " + "left " * (20 * (number % 2)) for number in range(256)]
     (tmp_path / "texts.txt").write_text("\n".join(lines), encoding="utf-8")
     model = PaddingModel()
-    library = Library.open(tmp_path / "library", model=model)
+    library = Library.create(tmp_path / "library", model=model)
     assert library.add_texts(tmp_path / "texts.txt").added == len(lines)
     assert model.padding == 0
     assert {result.text for result in library.search_texts("red", k=300).results} == {line.strip() for line in lines}

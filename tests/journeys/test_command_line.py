@@ -132,7 +132,16 @@ def test_on_a_terminal_a_person_is_asked_before_pictures_are_forgotten(model, tm
 def test_search_finds_pictures_in_json(indexed):
     ended = polyglance("search", "a red star", "--library", "library", "-k", "3", "--json", cwd=indexed)
     assert (ended.status, ended.errors) == (0, "")
-    assert list(ended.json) == ["query", "language", "model", "results", "milliseconds", "picked", "reranker"]
+    assert list(ended.json) == [
+        "query",
+        "language",
+        "model",
+        "results",
+        "milliseconds",
+        "picked",
+        "reranker",
+        "unopened",
+    ]
     assert list(ended.json["milliseconds"]) == ["text", "retrieve", "rerank", "total"]
     assert [list(result) for result in ended.json["results"]] == [["path", "score", "retrieval_score", "rank"]] * 3
     assert [result["rank"] for result in ended.json["results"]] == [1, 2, 3]
@@ -179,6 +188,61 @@ def test_a_search_for_something_absent_may_find_nothing(indexed):
     assert (shown.status, shown.errors) == (0, "")
     assert "nothing found: the library holds no pictures that fit with a probability of 1\n" in shown.output
     assert_refused(polyglance(*search, "0.5", "--no-rerank", cwd=indexed), "reranking")
+
+
+def test_paths_alone_are_for_other_programs(model, tmp_path):
+    folder = tmp_path / "pictures"
+    write_pictures(folder)
+    (folder / "red.png").rename(folder / "two\nlines.png")
+    polyglance("index", "pictures", "--library", "library", "--model", model, cwd=tmp_path)
+    search = ("search", "a red star", "--library", "library")
+    listed = [result["path"] for result in polyglance(*search, "--json", cwd=tmp_path).json["results"]]
+    assert len(listed) == len(COLOURS)
+    ended = polyglance(*search, "--paths", cwd=tmp_path)
+    assert (ended.status, ended.errors, ended.output) == (0, "", "".join(f"{path}\n" for path in listed))
+    for null in ("--null", "-0"):
+        assert polyglance(*search, "--paths", null, cwd=tmp_path).output == "".join(f"{path}\0" for path in listed)
+    for wrong in (["-0"], ["--paths", "--json"], ["--paths", "--texts"]):
+        assert polyglance(*search, *wrong, cwd=tmp_path).status == 2
+
+
+def test_candidates_that_a_reranker_cannot_open_are_named(model, tmp_path):
+    write_pictures(tmp_path / "pictures")
+    polyglance("index", "pictures", "--library", "library", "--model", model, cwd=tmp_path)
+    (tmp_path / "pictures" / "red.png").unlink()
+    search = ("search", "a red star", "--library", "library", "--reranker", model)
+    said = "1 candidates could not be opened, so that they were neither reranked nor listed: pictures/red.png\n"
+    for more in ([], ["--paths"]):
+        ended = polyglance(*search, *more, cwd=tmp_path)
+        assert (ended.status, ended.errors) == (0, said)
+        assert "red.png" not in ended.output
+        assert "blue.png" in ended.output
+    ended = polyglance(*search, "--json", cwd=tmp_path)
+    assert ended.errors == ""
+    assert ended.json["unopened"] == [str(tmp_path / "pictures" / "red.png")]
+    assert len(ended.json["results"]) == len(COLOURS) - 1
+
+
+def test_a_library_is_looked_at_and_pictures_are_forgotten(model, tmp_path):
+    write_pictures(tmp_path / "pictures")
+    polyglance("index", "pictures", "--library", "library", "--model", model, cwd=tmp_path)
+    (tmp_path / "pictures" / "red.png").unlink()
+    info = ("library", "info", "--library", "library")
+    ended = polyglance(*info, "--json", cwd=tmp_path)
+    assert (ended.status, ended.errors) == (0, "")
+    assert list(ended.json) == [
+        *["path", "pictures", "away", "texts", "size", "model", "source", "fingerprint", "languages", "folders"]
+    ]
+    assert ended.json["folders"] == [{"path": str(tmp_path / "pictures"), "pictures": 4, "away": 1}]
+    assert ended.json["source"] == str(model)
+    shown = polyglance(*info, cwd=tmp_path)
+    assert (shown.status, shown.errors) == (0, "")
+    assert "4, of which 1 are away" in shown.output
+    remove = ("library", "remove", "--library", "library")
+    assert polyglance(*remove, "pictures/red.png", "--json", cwd=tmp_path).json == {"removed": 1}
+    assert "3 removed" in polyglance(*remove, "pictures", cwd=tmp_path).output
+    assert_refused(polyglance(*remove, "pictures", cwd=tmp_path), "it has none at", "pictures")
+    assert_refused(polyglance("library", "info", "--library", "nowhere", cwd=tmp_path), "polyglance index")
 
 
 def test_texts_are_indexed_and_found_by_a_picture(model, tmp_path):

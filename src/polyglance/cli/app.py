@@ -1,16 +1,16 @@
 """The commands on a library: index, search, ask, and the demo. Each imports what it needs when it runs."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from polyglance.cli import adapters, evaluate, library, model, scenes, train
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
-from polyglance.cli.output import bar, console, file_name, one_line, print_json, table, times
+from polyglance.cli.output import bar, console, file_name, one_line, print_json, print_paths, table, times
 from polyglance.cli.spoken import SpokenCommand
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Search your own pictures and ask about them, in many languages.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+app.add_typer(library.app, name="library")
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(model.app, name="model")
 app.add_typer(train.app, name="train")
@@ -95,6 +95,10 @@ def search(
         float | None,
         typer.Option(min=0, max=1, metavar="S", help="Leave out what does not fit with this probability."),
     ] = None,
+    paths: Annotated[bool, typer.Option("--paths", help="Print the pictures' paths alone, one a line.")] = False,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="With --paths: end each path with a zero byte, for xargs -0.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find the pictures that a description fits, or that are like others, best first; or the texts that fit a picture.
@@ -106,6 +110,7 @@ def search(
       polyglance search "on a red plate" --image dog.png --without "at night"
       polyglance search --image dog.png --texts
       polyglance search "a small dog on a red plate" --budget-ms 50 --min-score 0.5
+      polyglance search "a small dog" -k 100 --paths --null | xargs -0 cp -t dogs
     """
     from polyglance.library import Library
     from polyglance.query import Query
@@ -117,7 +122,11 @@ def search(
     asked = Query.sum([*wanted, *(-Query.text(text) for text in without or [])])
     if reranker and (no_rerank or texts):
         raise typer.BadParameter("--reranker reorders pictures: leave out --no-rerank and --texts, or the reranker")
-    opened = Library.open(library_folder(library), model=model, reranker=reranker, create=False)
+    if paths and (texts or as_json):
+        raise typer.BadParameter("--paths prints paths of pictures alone: leave out --texts and --json")
+    if null and not paths:
+        raise typer.BadParameter("--null is about paths: add --paths")
+    opened = Library.open(library_folder(library), model=model, reranker=reranker)
     find = opened.search_texts if texts else opened.search
     response: SearchResponse[Any] = find(
         asked,
@@ -130,6 +139,8 @@ def search(
     )
     if as_json:
         print_json(asdict(response))
+    elif paths:
+        print_paths([result.path for result in response.results], b"\0" if null else b"\n")
     else:
         show_search(response, "texts" if texts else "pictures", min_score)
         if not (opened.reranks or no_rerank):
@@ -139,6 +150,8 @@ def search(
                 style="dim",
                 soft_wrap=True,
             )
+    if response.unopened and not as_json:
+        show_unopened(response.unopened)
 
 
 @app.command(cls=SpokenCommand)
@@ -192,25 +205,24 @@ def ask(
         raise typer.BadParameter("--drop-depth and --budget-ms need a task: name one with --task DIR")
     if budget_ms is not None and depth != "auto":
         raise typer.BadParameter("--budget-ms chooses the depth for --drop-depth auto: name both")
-    with TemporaryDirectory() as nowhere:
-        opened = library_to_ask(library, Path(nowhere), model, task or [], needed=image is None)
-        if image is None:
-            image = best_hit(opened.search(query or "", k=1, language=language))
-        response: AskResponse | AskTasksResponse
-        if task:
-            response = opened.ask_tasks(
-                question,
-                image,
-                task,
-                language,
-                drop_depth=depth,
-                budget_ms=budget_ms,
-                answer_language=answer_language,
-            )
-            shown = [answer_table(one.answers, one.task) for one in response.tasks]
-        else:
-            response = opened.ask(question, image, language, answer_language=answer_language)
-            shown = [answer_table(response.answers)]
+    opened = library_to_ask(library, model, task or [], needed=image is None)
+    if image is None:
+        image = best_hit(opened.search(query or "", k=1, language=language))
+    response: AskResponse | AskTasksResponse
+    if task:
+        response = opened.ask_tasks(
+            question,
+            image=image,
+            tasks=task,
+            language=language,
+            drop_depth=depth,
+            budget_ms=budget_ms,
+            answer_language=answer_language,
+        )
+        shown = [answer_table(one.answers, one.task) for one in response.tasks]
+    else:
+        response = opened.ask(question, image=image, language=language, answer_language=answer_language)
+        shown = [answer_table(response.answers)]
     if as_json:
         print_json(asdict(response))
         return
@@ -255,31 +267,31 @@ def task_depth(named: str | None) -> int | Literal["auto"] | None:
     return int(named)
 
 
-def library_to_ask(
-    chosen: Path | None, nowhere: Path, model: str | None, tasks: Sequence[Path], needed: bool
-) -> "Library":
+def library_to_ask(chosen: Path | None, model: str | None, tasks: Sequence[Path], needed: bool) -> "Library":
     """The library that was chosen, or the user's own.
 
-    Where a model is named, or tasks that were trained in one, an empty library of this model in the folder `nowhere`,
-    unless a library is needed to search in. Raises ConfigurationError where there is neither a library nor a model.
+    Where a model is named, or tasks that were trained in one, a library of this model without pictures, unless a
+    library is needed to search in. Raises ConfigurationError where there is neither a library nor a model.
     """
     from polyglance.errors import ConfigurationError
-    from polyglance.library import Library
-    from polyglance.models import BUNDLED, FOR_QUESTIONS
+    from polyglance.library import Library, library_without_pictures
+    from polyglance.models import BUNDLED, FOR_QUESTIONS, load_model
 
     folder = library_folder(chosen)
-    if not needed and chosen is None and model:
-        return Library.open(nowhere, model=model)
-    if not needed and chosen is None and tasks:
+    if needed or chosen is not None:
+        return Library.open(folder, model=model)
+    if model:
+        return library_without_pictures(load_model(model))
+    if tasks:
         from polyglance.models.tasks import load_task
 
-        return Library.open(nowhere, model=load_task(tasks[0]).model)
-    if not needed and chosen is None and not folder.exists():
+        return library_without_pictures(load_model(load_task(tasks[0]).model))
+    if not folder.exists():
         raise ConfigurationError(
             "expected a model to answer, but none is named and there is no library: name one with --model, "
             f"such as {FOR_QUESTIONS} for photographs, or {BUNDLED} for drawn scenes"
         )
-    return Library.open(folder, model, create=False)
+    return Library.open(folder)
 
 
 def best_hit(response: "SearchResponse[SearchResult]") -> Path:
@@ -318,6 +330,15 @@ def show_search(
             f"reranked {picked.candidates} at drop depth {picked.depth}: {picked.expected_ms:.1f} ms expected",
             style="dim",
         )
+
+
+def show_unopened(paths: Sequence[str]) -> None:
+    """On standard error: what was found goes to standard output."""
+    shown = ", ".join(map(file_name, paths[:3])) + (", ..." if len(paths) > 3 else "")
+    print(
+        f"{len(paths)} candidates could not be opened, so that they were neither reranked nor listed: {shown}",
+        file=sys.stderr,
+    )
 
 
 def answer_table(answers: Sequence["Answer"], title: str | None = None) -> "Table":

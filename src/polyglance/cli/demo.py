@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from polyglance.cli.contact_sheet import PER_ROW, SheetBlock, SheetRow, draw_contact_sheet
+from polyglance.cli.library import library_to_fill
 from polyglance.cli.output import console, one_line, progress, table
 from polyglance.data.gallery import gallery, gallery_folder
 from polyglance.errors import ConfigurationError
@@ -79,10 +80,8 @@ class Task:
 
 def run_demo(folder: Path, model: str = BUNDLED) -> DemoReport:
     """Make, index, search, ask and draw; an earlier run's folder is used again."""
-    from polyglance.library import Library
-
     make_pictures(folder)
-    library = Library.open(folder / "library", model)
+    library = library_to_fill(folder / "library", model, [])
     with progress("Reading pictures") as tick:
         index = library.add([folder / "gallery", folder / "scenes"], progress=tick)
 

@@ -1,6 +1,7 @@
 """The commands that fill a library and look after it. Each imports what it needs when it runs."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -8,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from polyglance.cli.options import Json, LibraryFolder, library_folder
-from polyglance.cli.output import console, file_name, one_line, print_json, progress
+from polyglance.cli.output import console, file_name, one_line, print_json, progress, table
 
 if TYPE_CHECKING:
     from polyglance.library import Library
     from polyglance.types import AwayPictures, IndexReport, TextReport
+
+app = typer.Typer(help="Look after a library.", no_args_is_help=True)
 
 _SUFFIXES_SHOWN: Final = 8
 
@@ -77,20 +80,81 @@ def index(
             show_index_report(opened.add([one.folder for one in report.away], prune=True))
 
 
-def library_to_fill(folder: Path, model: str | None, named: list[Path]) -> "Library":
-    """Raises DataError where nothing is at a path that was named, before a model is fetched for a new library."""
+@app.command()
+def info(library: LibraryFolder = None, as_json: Json = False) -> None:
+    """Say what a library holds, by which model, and which of its pictures are away.
+
+    \b
+    Example:
+      polyglance library info --library my-library
+    """
+    from polyglance.library import Library
+
+    with Library.open(library_folder(library)) as opened:
+        found = opened.info()
+    if as_json:
+        print_json(asdict(found))
+        return
+    output = console()
+    facts = {
+        "library": file_name(found.path),
+        "pictures": f"{found.pictures:,}, of which {found.away:,} are away",
+        "texts": f"{found.texts:,}",
+        "on disk": f"{found.size / 1e6:,.1f} MB",
+        "model": f"{one_line(found.model)} ({one_line(found.source)}, {found.fingerprint:.12})",
+        "languages": ", ".join(found.languages),
+    }
+    for name, value in facts.items():
+        output.print(f"{name:<10} {value}", soft_wrap=True)
+    if found.folders:
+        shown = table("folder", "pictures", "away", numbers=["pictures", "away"])
+        for folder in found.folders:
+            shown.add_row(file_name(folder.path), f"{folder.pictures:,}", f"{folder.away:,}")
+        output.print(shown)
+
+
+@app.command()
+def remove(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Pictures, or folders of pictures.")],
+    library: LibraryFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Forget pictures of a library; their files stay as they are.
+
+    Indexing their folder again reads them again.
+
+    \b
+    Example:
+      polyglance library remove ~/Pictures/receipts
+    """
+    from polyglance.library import Library
+
+    with Library.open(library_folder(library)) as opened:
+        removed = opened.remove(paths)
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        console().print(f"{removed} removed")
+
+
+def library_to_fill(folder: Path, model: str | None, named: Sequence[Path]) -> "Library":
+    """The library in a folder, made there if there is none.
+
+    Raises DataError where nothing is at a path that was named, before a model is fetched for a new library.
+    """
     from polyglance.errors import DataError
     from polyglance.library import Library
     from polyglance.store.lance import LanceDatabase
 
-    if not LanceDatabase.exists(folder):
-        for path in named:
-            if not path.exists():
-                raise DataError(f"expected pictures or texts to index, but {path} does not exist")
-    return Library.open(folder, model=model)
+    if LanceDatabase.exists(folder):
+        return Library.open(folder, model=model)
+    for path in named:
+        if not path.exists():
+            raise DataError(f"expected pictures or texts to index, but {path} does not exist")
+    return Library.create(folder, model=model)
 
 
-def may_forget(away: "list[AwayPictures]") -> bool:
+def may_forget(away: Sequence["AwayPictures"]) -> bool:
     """What a person answers; no where nobody sits at a terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False

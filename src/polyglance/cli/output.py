@@ -1,6 +1,7 @@
 """What the commands write: JSON for programs, tables for people, progress on a terminal."""
 
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -51,6 +52,12 @@ def print_json(document: Any) -> None:
 def warn(text: str) -> None:
     """One line on standard error about something that did not end the command."""
     print(f"polyglance: warning: {one_line(text)}", file=sys.stderr)
+
+
+def print_paths(paths: Sequence[str], end: bytes) -> None:
+    """Paths on standard output, byte for byte as the system names them, each with its end."""
+    sys.stdout.buffer.write(b"".join(os.fsencode(path) + end for path in paths))
+    sys.stdout.flush()
 
 
 def console() -> "Console":

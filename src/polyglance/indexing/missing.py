@@ -82,6 +82,11 @@ def is_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(os.path.join(folder, ""))
 
 
+def is_away(path: str) -> bool:
+    """Whether the file of a known picture is not there to be opened."""
+    return not os.path.exists(path)
+
+
 def _is_gone(path: str) -> bool:
     """Whether nothing is there; what cannot be looked at may be."""
     try:

@@ -11,7 +11,8 @@ import numpy as np
 
 from polyglance.data.images import find_pictures
 from polyglance.data.texts import is_of_text
-from polyglance.indexing.missing import PathLike, absolute, find_missing, is_in, named_alone
+from polyglance.errors import DataError
+from polyglance.indexing.missing import PathLike, absolute, find_missing, is_in, named_alone, root_of
 from polyglance.query import printable
 from polyglance.store.lance import LanceDatabase
 from polyglance.store.protocols import PictureFacts
@@ -141,6 +142,26 @@ class PictureRun:
         report.seconds = seconds
         report.pictures_per_second = came.total() / seconds
         return report
+
+
+def remove_pictures(database: LanceDatabase, paths: Sequence[PathLike]) -> int:
+    """Forget the pictures at these paths and below these folders; how many there were.
+
+    Raises DataError for a path of which nothing is known; then nothing is forgotten.
+    """
+    known = {facts.path: facts for facts in database.pictures.facts()}
+    named = {absolute(path) for path in paths}
+    for path in sorted(named):
+        if not any(is_in(picture, path) for picture in known):
+            raise DataError(
+                f"expected a picture of the library or a folder of some, but it has none at {printable(path)}"
+            )
+    gone = {path for path in known if root_of(path, named)}
+    if gone:
+        forget(database, gone, (facts for path, facts in known.items() if path not in gone), picture_states(database))
+        database.tidy()
+        database.sync()
+    return len(gone)
 
 
 def forget(

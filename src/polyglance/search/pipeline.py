@@ -48,7 +48,8 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         rerank: bool = True,
         min_score: float | None = None,
     ) -> SearchResponse[Result]:
-        """The k best. Of those retrieved, the first `candidates` are reranked and stand before the others.
+        """The k best. Of those retrieved, the first `candidates` are reranked and stand before the others; a candidate
+        that the reranker cannot open is left out, and named.
 
         A query without a part of the other modality is not reranked: its vectors know all that there is to know.
         depth: as of `JointModel.match`. min_score: leaves out what was not found to fit with this probability, and what
@@ -65,7 +66,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         ranked = reranker.rerank(terms, chosen)
         judged = {hit.facts.key for hit, _ in ranked}
         found: list[tuple[Hit[AnyFacts], float | None]] = [(hit, score) for hit, score in ranked]
-        found += [(hit, None) for hit in hits if hit.facts.key not in judged]
+        found += [(hit, None) for hit in hits[len(chosen) :]]
         if min_score is not None:
             found = [(hit, score) for hit, score in found if score is not None and score >= min_score]
         ended = perf_counter()
@@ -80,6 +81,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
                 "rerank": 1000 * (ended - retrieved),
                 "total": 1000 * (ended - started),
             },
+            unopened=[hit.facts.key for hit in chosen if hit.facts.key not in judged],
         )
 
     def _read(self, query: Query, language: str) -> Sequence[ReadTerm]:
