@@ -34,12 +34,14 @@ def info(
     ),
     as_json: Json = False,
 ) -> None:
-    """Show a model's fingerprint, tasks, languages, sizes and answers.
+    """Show a model's fingerprint, tasks, languages, sizes and answers, and in which dtype and instructions it computes
+    here.
 
     \b
     Example:
       polyglance model info scenes-mini
     """
+    from polyglance.kernels.processor import instruction_set, native_dtype
     from polyglance.models import load_model
 
     model = load_model(name)
@@ -50,6 +52,8 @@ def info(
         "languages": list(model.languages),
         "embedding_dim": model.embedding_dim,
         "answers": list(model.answers),
+        "dtype": str(native_dtype()).removeprefix("torch."),
+        "instruction_set": instruction_set(),
     }
     if as_json:
         print_json(facts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from polyglance.cli.options import Json, Precision, Seed
+from polyglance.cli.options import Json, Precision, Seed, chosen_precision
 from polyglance.cli.output import console, one_line, print_json, stages, table, warn
 from polyglance.cli.train_language import language
 from polyglance.cli.train_vqa import vqa
@@ -155,7 +155,7 @@ def retrieval(
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each caption is seen.")] = 5,
     batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions that are told apart at once.")] = 64,
     accumulate: Annotated[int, typer.Option(min=1, metavar="N", help="Batches a step.")] = 1,
-    precision: Precision = "bf16",
+    precision: Precision = None,
     learning_rate: Rate = 1e-4,
     patience: Annotated[
         int, typer.Option(min=0, metavar="N", help="Epochs without a better validation, then it ends; 0: never.")
@@ -192,7 +192,7 @@ def retrieval(
         epochs=epochs,
         batch=batch,
         accumulate=accumulate,
-        precision=precision,
+        precision=chosen_precision(precision),
         learning_rate=learning_rate,
         patience=patience,
         seed=seed,
@@ -258,8 +258,8 @@ def show_retrieval(done: "RetrievalReport", calibration: tuple[float, float], fo
     output = console()
     losses = ", ".join(f"{name} {value:.3f}" for name, value in done.losses.items())
     output.print(
-        f"{done.captions:,} captions of {done.pictures:,} pictures, {done.steps:,} steps; losses of the last epoch: "
-        f"{losses}; the model is in {one_line(str(folder))}",
+        f"{done.captions:,} captions of {done.pictures:,} pictures, {done.steps:,} steps, precision {done.precision}; "
+        f"losses of the last epoch: {losses}; the model is in {one_line(str(folder))}",
         soft_wrap=True,
     )
     if done.cut:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polyglance.cli.options import Json, Precision, Seed
+from polyglance.cli.options import Json, Precision, Seed, chosen_precision
 from polyglance.cli.output import console, one_line, print_json, stages, warn
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def vqa(
         float | None,
         typer.Option(min=0, metavar="RATE", help="How far a step goes. [default: 5e-4, with --adapters 1e-3]"),
     ] = None,
-    precision: Precision = "bf16",
+    precision: Precision = None,
     patience: Annotated[
         int,
         typer.Option(min=0, metavar="N", help="Of twenty validations so many without a gain, then it ends; 0: never."),
@@ -74,7 +74,7 @@ def vqa(
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,
-        precision=precision,
+        precision=chosen_precision(precision),
         patience=patience,
         seed=seed,
     )
@@ -95,7 +95,8 @@ def show(done: "VqaReport", folder: Path, as_json: bool) -> None:
     output = console()
     output.print(
         f"{done.questions:,} questions about {done.pictures:,} pictures, {done.answers:,} answers of which the model "
-        f"knew {done.known:,}; {done.steps:,} steps, loss {done.loss:.3f}; the model is in {one_line(str(folder))}",
+        f"knew {done.known:,}; {done.steps:,} steps, precision {done.precision}, loss {done.loss:.3f}; "
+        f"the model is in {one_line(str(folder))}",
         soft_wrap=True,
     )
     if done.cut:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
@@ -59,7 +60,7 @@ class WordLosses:
         batch = self._batch(step)
         generator = generator_of(self.source.seed, step)
         model, pairs = self.model, len(batch.rows)
-        with torch.autocast(model.device.type, torch.bfloat16):
+        with native_autocast(model.device):
             texts = model.read_text(batch.texts)
             of_texts, of_pictures = model.embed(texts), model.embed(self._states(batch.rows))
             likeness = of_texts[:pairs] @ of_pictures.T

@@ -25,6 +25,7 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.data.gallery import gallery
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
+from polyglance.kernels.processor import native_autocast
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models.checkpoint import save_model
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
@@ -204,7 +205,7 @@ def _read(model: SingleStreamModel, pixels: Tensor) -> Tensor:
     """Kept states of many pictures, bfloat16: rounding coarser than the 8 bits with scales that a library keeps."""
     model.eval()
     parts = pixels.split(250)
-    with torch.autocast(model.device.type, torch.bfloat16):
+    with native_autocast(model.device):
         return torch.cat(
             [model.read_images(ImageBatch(part.to(model.device))).hidden.to("cpu", torch.bfloat16) for part in parts]
         )
@@ -235,7 +236,7 @@ def _train_pictures(
         rows = torch.randint(settings.scenes, (settings.picture_batch,), generator=generator)
         emoji = torch.randint(len(faces), (settings.gallery_batch,), generator=generator)
         pixels = torch.cat([pictures[rows], _jitter(faces[emoji], generator)]).to(model.device)
-        with torch.autocast(model.device.type, torch.bfloat16):
+        with native_autocast(model.device):
             states = model.read_images(ImageBatch(pixels.contiguous(memory_format=torch.channels_last)))
         targets = classes[rows].to(model.device), places[rows].to(model.device)
         terms = head.losses(states[: len(rows)], *targets, shape_weight)
@@ -267,7 +268,7 @@ def train_texts(
         said = [source.say(meaning, rng) for meaning in meanings]
         emoji = rng.sample(range(len(source.gallery)), settings.text_names)
         names = [source.name(row, rng) for row in emoji]
-        with torch.autocast(model.device.type, torch.bfloat16):
+        with native_autocast(model.device):
             texts, named = model.read_text(model.tokenize(said)), model.read_text(model.tokenize(names))
         return {
             "facts": head.fact_loss(texts, head.targets(meanings).to(model.device)),

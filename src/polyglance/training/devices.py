@@ -15,10 +15,24 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from polyglance.errors import ConfigurationError
+from polyglance.kernels.processor import native_dtype
 
 Precision = Literal["bf16", "fp16", "no"]
+_DTYPES: Final[dict[Precision, torch.dtype]] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PATIENCE: Final = timedelta(days=1)
 """How long processes wait for the first one, which alone validates and reads pictures that are kept."""
+
+
+def native_precision() -> Precision:
+    """bf16 where the device that trainings run on multiplies it in hardware, else no: emulated, a step takes ten times
+    as long."""
+    device = torch.accelerator.current_accelerator(check_available=True)
+    return "bf16" if native_dtype(device) == torch.bfloat16 else "no"
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """Products on the device in the precision; for "no", in the dtype of the weights."""
+    return torch.autocast(device.type, _DTYPES.get(precision), enabled=precision in _DTYPES)
 
 
 def is_first_process() -> bool:
@@ -31,16 +45,17 @@ def is_first_process() -> bool:
 class Devices:
     """An engine of `fit` and of the losses of a batch that processes share.
 
-    precision: of products; fp16 and bf16 keep weights in float32. parts: batches that a step is made of, one after the
-    other; gradients are means over them.
+    precision: of products; bf16 and fp16 keep weights in float32. Defaults to `native_precision()`. parts: batches that
+    a step is made of, one after the other; gradients are means over them.
 
     Raises ConfigurationError for a precision that the device lacks, or another than before in the same process.
     """
 
-    def __init__(self, precision: Precision = "bf16", parts: int = 1) -> None:
+    def __init__(self, precision: Precision | None = None, parts: int = 1) -> None:
         from accelerate import Accelerator
         from accelerate.utils import InitProcessGroupKwargs
 
+        precision = precision or native_precision()
         waiting = InitProcessGroupKwargs(timeout=PATIENCE)
         try:
             self._accelerator: Any = Accelerator(

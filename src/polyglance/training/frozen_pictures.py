@@ -15,6 +15,7 @@ from polyglance.models.opening import file_facts, open_pictures
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.states import TokenStates
 from polyglance.nn.vision import is_real
+from polyglance.training.devices import Precision, autocast
 from polyglance.training.state_cache import KeptStates, hash_of
 
 
@@ -43,12 +44,13 @@ def kept_pictures(model: CutModel, kept: KeptStates, rows: Int[Tensor, " rows"],
 
 @dataclass(frozen=True, eq=False)
 class PictureInputs:
-    """`Inputs` of picture files, read as a training in bfloat16 reads them: what `see` gives, or what is stored if they
-    are compressed as well."""
+    """`Inputs` of picture files, read in the precision of a training: what `see` gives, or what is stored if they are
+    compressed as well."""
 
     model: CutModel
     images: tuple[Path, ...]
     compressed: bool
+    precision: Precision
 
     @property
     def encoder(self) -> Encoder:
@@ -56,7 +58,7 @@ class PictureInputs:
 
     @cached_property
     def fingerprint(self) -> str:
-        return fingerprint_below(self.model, self.compressed)
+        return f"{fingerprint_below(self.model, self.compressed)} {self.precision}"
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
@@ -71,7 +73,7 @@ class PictureInputs:
         self, rows: Int[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
         pictures = open_pictures(self.model, [self.images[row] for row in rows.tolist()])
-        with torch.autocast(self.model.device.type, torch.bfloat16):
+        with autocast(self.model.device, self.precision):
             seen = self.model.see(pictures)
             if not self.compressed:
                 return seen, is_real(seen)

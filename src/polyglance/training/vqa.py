@@ -5,7 +5,7 @@ The answers are those of the user's questions; what the model knew of them, it k
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
@@ -27,7 +27,7 @@ from polyglance.models.opening import open_pictures
 from polyglance.models.protocol import TextBatch
 from polyglance.models.reading import PICTURES
 from polyglance.nn.states import TokenStates
-from polyglance.training.devices import Devices, Precision
+from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
 from polyglance.training.loop import Losses, Report, Schedule, fit, hold_statistics, read_log
 from polyglance.training.retrieval.caption_batches import texts_too_long
@@ -56,7 +56,7 @@ class VqaSettings:
     answering and its head alone, in a frozen body. steps: None for ten epochs, and no fewer
     than 300. learning_rate: None for 5e-4, with adapters 1e-3; after a linear warm-up over a twentieth of the steps it
     falls along a cosine. patience: of twenty validations so many without a gain, then it ends; 0 never. precision: of
-    products, bf16, fp16 or no (float32).
+    products, bf16, fp16 or no (float32); defaults to bf16 where the device multiplies it in hardware, else to no.
     """
 
     adapters: bool = False
@@ -64,7 +64,7 @@ class VqaSettings:
     steps: int | None = None
     batch: int = 64
     learning_rate: float | None = None
-    precision: Precision = "bf16"
+    precision: Precision = field(default_factory=native_precision)
     patience: int = 0
     seed: int = 0
 
@@ -96,7 +96,7 @@ class VqaReport:
     it knew so many. loss: the mean over the last twentieth. held_out: questions of the validation, of the split val or
     else of a tenth of the training's pictures (`own_split` is False). validation: percent of them that are right,
     after each twentieth of the steps; best: that of the weights that were kept, from 1. cut: questions that are longer
-    than the model reads.
+    than the model reads. precision: of products, bf16, fp16 or no (float32).
     """
 
     model: str
@@ -111,6 +111,7 @@ class VqaReport:
     validation: tuple[float, ...]
     best: int
     cut: int
+    precision: Precision
 
 
 def train_vqa(
@@ -184,6 +185,7 @@ def train_vqa(
         validation=tuple(validations.values),
         best=validations.best,
         cut=cut,
+        precision=settings.precision,
     )
 
 
@@ -268,7 +270,7 @@ class VqaLosses(nn.Module):
         self._compressed = is_frozen(model, "compressor")
         if reads_once(model):
             with self.devices.first_alone():
-                inputs = PictureInputs(model.eval(), self.images, self._compressed)
+                inputs = PictureInputs(model.eval(), self.images, self._compressed, settings.precision)
                 self._kept = keep_states(inputs, folder=folder, report=report)
 
     def train(self, mode: bool = True) -> "VqaLosses":

@@ -30,7 +30,7 @@ from polyglance.adapters.modules import Adapter
 from polyglance.data.corpora import Translation
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
-from polyglance.kernels.processor import native_dtype
+from polyglance.kernels.processor import native_autocast
 from polyglance.models.added_language import Language, LanguageFacts, save_language
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import TextBatch
@@ -245,7 +245,7 @@ class TokenLosses:
         batch = self.model.tokenize(sentences, [code] * len(sentences))
         tokenizer = self.language.tokenizer or self.model.tokenizer
         masked, places = mask_tokens(batch, tokenizer, generator)
-        with autocast(self.model):
+        with native_autocast(self.model.device):
             logits = self.model.predict_tokens(masked, places)[code]
         return F.cross_entropy(logits.float(), batch.ids[places])
 
@@ -284,7 +284,7 @@ class MeaningLosses:
     def __call__(self, step: int) -> Losses:
         some = _drawn(self.translations, self.settings, f"meanings {step}")
         model, codes = self.model, [self.language.code] * len(some)
-        with autocast(model):
+        with native_autocast(model.device):
             with torch.no_grad():
                 known = model.read_text(model.tokenize([one.known for one in some], [one.language for one in some]))
             read = model.read_text(model.tokenize([one.sentence for one in some], codes))
@@ -324,12 +324,6 @@ def _apart(states: TokenStates, others: TokenStates) -> Float[Tensor, ""]:
     attention = likeness.masked_fill(~others.mask[:, None], -torch.inf).softmax(dim=-1)
     found = F.normalize(attention @ others.hidden.float(), dim=-1)
     return 1 - ((found * own).sum(dim=-1) * states.mask).sum() / states.mask.sum()
-
-
-def autocast(model: SingleStreamModel) -> torch.autocast:
-    """Products in bfloat16 where the processor has them."""
-    fast = model.device.type != "cpu" or native_dtype() == torch.bfloat16
-    return torch.autocast(model.device.type, torch.bfloat16, enabled=fast)
 
 
 def _drawn(items: Sequence[_Item], settings: LanguageSettings, name: str) -> list[_Item]:

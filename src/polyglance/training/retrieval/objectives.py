@@ -2,7 +2,7 @@
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -16,7 +16,7 @@ from polyglance.models.opening import open_pictures
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.models.reading import PICTURES, TEXTS
 from polyglance.nn.states import TokenStates
-from polyglance.training.devices import Devices, Precision
+from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
 from polyglance.training.loop import Losses, Report, hold_statistics
 from polyglance.training.losses import (
@@ -54,8 +54,8 @@ class RetrievalSettings:
     above, from their layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
     the compressor. mine: epochs after which wrong pictures are mined anew for each caption, by the twin encoder; 0
     never. distil: the cross-encoder teaches the twin encoder its order. accumulate: batches a step, of which each has
-    its own losses. precision: of products, bf16, fp16 or no (float32). patience: validations without a gain, then it
-    ends.
+    its own losses. precision: of products, bf16, fp16 or no (float32); defaults to bf16 where the device multiplies it
+    in hardware, else to no. patience: validations without a gain, then it ends.
     """
 
     mode: Mode = "joint"
@@ -70,7 +70,7 @@ class RetrievalSettings:
     batch: int = 64
     learning_rate: float = 1e-4
     accumulate: int = 1
-    precision: Precision = "bf16"
+    precision: Precision = field(default_factory=native_precision)
     patience: int = 3
     seed: int = 0
 
@@ -141,10 +141,10 @@ class RetrievalLosses(nn.Module):
         self.teacher: Teacher | None = None
         with self.devices.first_alone():
             if reads_once(model) and kept is None:
-                inputs = PictureInputs(model.eval(), source.images, self._compressed)
+                inputs = PictureInputs(model.eval(), source.images, self._compressed, settings.precision)
                 self._kept = keep_states(inputs, folder=folder, report=report)
             if teacher:
-                self.teacher = Teacher.read(teacher.to(model.device), source.images, folder, report)
+                self.teacher = Teacher.read(teacher.to(model.device), source.images, settings.precision, folder, report)
         self.mined: Tensor | None
         self.register_buffer(
             "mined", torch.full((len(source.captions), NEAREST), -1, dtype=torch.int32) if settings.mine else None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from polyglance.models.families.cut_model import CutModel
 from polyglance.nn.states import TokenStates
+from polyglance.training.devices import Precision
 from polyglance.training.frozen_pictures import PictureInputs
 from polyglance.training.loop import Report
 from polyglance.training.state_cache import KeptStates, keep_states
@@ -24,10 +25,18 @@ class Teacher:
     pictures: KeptStates
 
     @classmethod
-    def read(cls, model: CutModel, images: tuple[Path, ...], folder: Path | None, report: Report | None) -> Self:
+    def read(
+        cls,
+        model: CutModel,
+        images: tuple[Path, ...],
+        precision: Precision,
+        folder: Path | None,
+        report: Report | None,
+    ) -> Self:
         """folder: where what it makes of the pictures is kept, to be mapped; None keeps it in memory."""
         model = model.float().eval().requires_grad_(False)
-        return cls(model, keep_states(PictureInputs(model, images, compressed=True), folder=folder, report=report))
+        inputs = PictureInputs(model, images, compressed=True, precision=precision)
+        return cls(model, keep_states(inputs, folder=folder, report=report))
 
     @torch.no_grad()
     def scores(

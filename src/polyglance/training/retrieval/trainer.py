@@ -14,6 +14,7 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError
 from polyglance.models.families.cut_model import CutModel, in_order
+from polyglance.training.devices import Precision
 from polyglance.training.loop import Report, Schedule, fit, read_log
 from polyglance.training.retrieval.caption_batches import CaptionSource, texts_too_long
 from polyglance.training.retrieval.objectives import Mode, RetrievalLosses, RetrievalSettings
@@ -36,7 +37,8 @@ Validate = Callable[[CutModel], float]
 @dataclass(frozen=True)
 class RetrievalReport:
     """losses: means over the last epoch. validation: R@1 in percent after each epoch; best_epoch: that of the weights
-    that were kept, the last one where nothing was held out. cut: captions that are longer than the model reads."""
+    that were kept, the last one where nothing was held out. cut: captions that are longer than the model reads.
+    precision: of products, bf16, fp16 or no (float32)."""
 
     captions: int
     pictures: int
@@ -45,6 +47,7 @@ class RetrievalReport:
     validation: tuple[float, ...]
     best_epoch: int
     cut: int
+    precision: Precision
 
 
 def train_retrieval(
@@ -123,6 +126,7 @@ def train_retrieval(
         validation=tuple(epochs.values) if epochs else (),
         best_epoch=epochs.best if epochs else settings.epochs,
         cut=cut,
+        precision=settings.precision,
     )
     return model.cpu().eval().requires_grad_(False), done
 

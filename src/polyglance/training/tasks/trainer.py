@@ -23,7 +23,7 @@ from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.source import AdapterSource
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.errors import ConfigurationError
-from polyglance.kernels.processor import native_dtype
+from polyglance.kernels.processor import native_autocast
 from polyglance.nn.encoder import Encoder
 from polyglance.training.loop import Losses, Report, Schedule, fit, read_log
 from polyglance.training.seeds import check_seed, generator_of
@@ -297,10 +297,9 @@ def _logits(
     start: int,
     rows: Int[Tensor, " rows"],
 ) -> Float[Tensor, "rows classes"]:
-    """From the layer `start` on; products in bfloat16 where the processor has them, the head in float32."""
+    """From the layer `start` on; products in bfloat16 where the device has them, the head in float32."""
     x, mask = states.before(start, rows)
-    fast = x.device.type != "cpu" or native_dtype() == torch.bfloat16
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=fast):
+    with native_autocast(x.device):
         first, _ = states.encoder.first(x, mask, Adaptation(source, [composition] * len(rows)), start)
     return F.linear(first.float(), head.weight, head.bias)
 
