@@ -11,7 +11,7 @@ from polyglance.errors import ConfigurationError, DataError
 from polyglance.evaluation.exported import CALIBRATION, ExportReport, export_model
 from tests.checkpoints import pictures, tiny_clip, tiny_naflex
 
-GOOD = ExportReport("fast", "0" * 16, "en", 1000, 0.98, 0.99, 40.0, 39.2, 30.0, 15.0)
+GOOD = ExportReport("fast", "0" * 16, "en", 1000, 0.98, 0.99, 40.0, 39.2, 30.0, 15.0, False)
 
 
 def with_queries_far_off(folder: Path) -> Path:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.opening import file_facts, open_pictures
+from polyglance.models.protocol import ImageBatch
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.states import TokenStates
 from polyglance.nn.vision import is_real
@@ -69,12 +70,14 @@ class PictureInputs:
     def __len__(self) -> int:
         return len(self.images)
 
+    def opened(self, rows: Int[Tensor, " rows"]) -> ImageBatch:
+        return open_pictures(self.model, [self.images[row] for row in rows.tolist()])
+
     def embed(
         self, rows: Int[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
-        pictures = open_pictures(self.model, [self.images[row] for row in rows.tolist()])
         with autocast(self.model.device, self.precision):
-            seen = self.model.see(pictures)
+            seen = self.model.see(self.opened(rows))
             if not self.compressed:
                 return seen, is_real(seen)
             states = self.model.compress(seen)

@@ -1,5 +1,6 @@
 """The image tower of an export in 8-bit integers, beside the one that it was made of."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from shutil import copytree
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from polyglance.adapters.config import AdapterConfig
 from polyglance.data.captions import Caption
@@ -116,6 +118,45 @@ def test_the_fingerprint_is_another_and_that_of_the_files(folders: dict[str, Pat
     again = loaded(tmp_path / "again")
     assert again.tower.int8
     assert again.fingerprint == model.fingerprint
+
+
+def test_products_that_overflow_here_are_refused(
+    folders: dict[str, Path], pixels: torch.Tensor, tmp_path: Path
+) -> None:
+    """In a process whose processor has AVX2 and nothing newer, by oneDNN's setting, which OpenVINO follows."""
+    original = loaded(folders["clip"].parent / "original")
+    for fix in (False, True):
+        save_int8(original, pixels, tmp_path / str(fix), overflow_fix=fix)
+        assert json.loads((tmp_path / str(fix) / TOWER / INT8 / "image.json").read_text())["overflow_fix"] is fix
+    save_file({"pixels": pixels.contiguous()}, tmp_path / "pixels.safetensors")
+    code = """
+import sys, torch
+from pathlib import Path
+from safetensors.torch import load_file
+from polyglance.errors import ConfigurationError
+from polyglance.models.checkpoint import load_folder
+from polyglance.models.protocol import ImageBatch
+folder, pixels = Path(sys.argv[1]), ImageBatch(load_file(sys.argv[1] + "/pixels.safetensors")["pixels"])
+try:
+    load_folder(folder / "False", torch.float32)
+except ConfigurationError as error:
+    print(error)
+export, original = (load_folder(one, torch.float32) for one in (folder / "True", Path(sys.argv[2])))
+vectors = [model.read_images(pixels).vector for model in (export, original)]
+print(export.tower.int8.overflow_fix, torch.cosine_similarity(*vectors).min().item())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(folders["clip"].parent / "original")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    )
+    refusal, figures = done.stdout.splitlines()
+    assert "8-bit products overflow on this one" in refusal
+    fix, cosine = figures.split()
+    assert fix == "True"
+    assert float(cosine) > 0.995
 
 
 def test_other_files_than_were_exported_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from polyglance.adapters.modules import Adapter
+from polyglance.kernels.processor import adds_int8_products_in_32_bits
 from polyglance.models.checkpoint import save_model
 from polyglance.models.families.dual_tower import TOWER, DualTowerModel
 from polyglance.models.families.towers import INT8, acting
@@ -31,16 +32,21 @@ def save_int8(
     pictures: UInt8[Tensor, "pictures 3 height width"],
     folder: Path,
     progress: Progress | None = None,
+    overflow_fix: bool | None = None,
 ) -> None:
     """As `save_model`, with the image tower and its adapter in 8-bit integers beside the towers' own files: OpenVINO's
     graph, quantised by nncf as it does transformers (activations are made smoother first: SmoothQuant,
     arXiv:2211.10438).
 
     pictures: as `preprocess` makes them, from which the ranges of activations are taken; nncf takes all cores for it.
+    overflow_fix: whether weights take half of their range, so that the sum of two products fits into 16 bits. None:
+    where this processor, which is to run the model, adds them so (`adds_int8_products_in_32_bits`).
 
     Raises ConfigurationError where OpenVINO or nncf is not installed.
     """
     openvino, nncf = imported("openvino"), imported("nncf")
+    if overflow_fix is None:
+        overflow_fix = not adds_int8_products_in_32_bits()
     values = model.tower.normalised(pictures, torch.float32)
     seeing = _Seeing(model.tower.network.vision_model, model.adapter_in("image"))
     passes, read = 2 * len(values), count(1)  # what smooths, and what takes ranges, each go over all pictures
@@ -59,14 +65,15 @@ def save_int8(
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=len(values),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
+                overflow_fix=nncf.OverflowFix.ENABLE if overflow_fix else nncf.OverflowFix.FIRST_LAYER,
+                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING),
             ),
         )
     save_model(model, folder)
     inside = folder / TOWER / INT8
     inside.mkdir()
     openvino.save_model(graph, inside / GRAPH)
-    write_description(inside)
+    write_description(inside, overflow_fix)
 
 
 class _Seeing(nn.Module):

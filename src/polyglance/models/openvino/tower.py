@@ -8,29 +8,38 @@ from importlib import import_module
 from pathlib import Path
 from shutil import copytree
 from threading import Lock
-from typing import Any, Final
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.kernels.processor import adds_int8_products_in_32_bits, native_dtype
 from polyglance.models.huggingface.download import read_json
 
 GRAPH, WEIGHTS, DESCRIPTION = "image.xml", "image.bin", "image.json"
-_PRECISION: Final = {torch.bfloat16: "bf16"}
-"""OpenVINO's names, for what is not in integers; float32 for all others."""
 
 
 class OpenVinoTower:
-    """The image tower that `openvino_export` left in a folder. It may be called from several threads at once."""
+    """The image tower that `save_int8` left in a folder. It may be called from several threads at once.
+
+    overflow_fix: whether its products fit into the 16 bits in which processors without VNNI add them.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Raises ConfigurationError where OpenVINO is not installed, CheckpointError for files that are missing or are
-        not those that were written."""
+        """Raises ConfigurationError where OpenVINO is not installed and where products overflow on this processor,
+        CheckpointError for files that are missing or are not those that were written."""
         self.folder = folder
         self._core = imported("openvino").Core()
-        if read_json(folder, DESCRIPTION) != described(folder):
+        written = read_json(folder, DESCRIPTION)
+        self.overflow_fix = written.pop("overflow_fix", False) is True
+        if not self.overflow_fix and not adds_int8_products_in_32_bits():
+            raise ConfigurationError(
+                f"{folder} was exported on a processor with VNNI, and its 8-bit products overflow on this one, which "
+                "has none: export the original here with `polyglance model export`; such an export runs on both"
+            )
+        if written != described(folder):
             raise CheckpointError(
                 f"{folder} holds other files than were exported: expected {GRAPH} and {WEIGHTS} as {DESCRIPTION} names "
                 "them; copy the model's folder again"
@@ -40,8 +49,8 @@ class OpenVinoTower:
         self._compile_once, self._lock = lru_cache(maxsize=1)(self._compile), Lock()
 
     def __call__(self, values: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch seen image_width"]:
-        """The last layer's states, in the dtype of the values. What is not in integers is computed in that dtype
-        too."""
+        """The last layer's states, in the dtype of the values. What is not in integers is computed in bfloat16
+        if that is their dtype and the processor has it, else in float32."""
         request = self.compiled(values.dtype).create_infer_request()  # one's own: others may be under way
         (states,) = request.infer([values.float().cpu().numpy()]).values()
         return torch.from_numpy(states).to(values)
@@ -61,7 +70,7 @@ class OpenVinoTower:
         settings = {
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams * threads,
-            "INFERENCE_PRECISION_HINT": _PRECISION.get(dtype, "f32"),
+            "INFERENCE_PRECISION_HINT": "bf16" if dtype == native_dtype() == torch.bfloat16 else "f32",
         }
         return self._core.compile_model(self._graph, "CPU", settings)
 
@@ -76,8 +85,9 @@ def described(folder: Path) -> dict[str, str]:
     return found
 
 
-def write_description(folder: Path) -> None:
-    (folder / DESCRIPTION).write_text(json.dumps(described(folder), indent=1) + "\n", encoding="utf-8")
+def write_description(folder: Path, overflow_fix: bool) -> None:
+    written = {**described(folder), "overflow_fix": overflow_fix}
+    (folder / DESCRIPTION).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
 
 def imported(name: str) -> Any:
