@@ -3,6 +3,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS := .venv-peers/.installed
 
+# Whose numbers depend on the instructions that the processor has
+ROOMS_OF_PRODUCTS := kernels nn adapters models training
+
 .PHONY: setup demo test bench model docs
 
 setup: $(STAMP)
@@ -22,12 +25,18 @@ $(PEERS): benchmarks/peers.lock
 demo: setup
 	$(BIN)/polyglance demo
 
-# Two tests at a time, a thread each; those of a file stay together, for what they share
+# Puts any machine into the state of one whose processor has AVX2 and nothing newer: for oneDNN (OpenVINO's as well),
+# torch and MKL. What chooses our dtype follows it; `make bench-NAME AVX2=1` measures in it
+AVX2_ONLY := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
+
+# Two tests at a time, a thread each; those of a file stay together, for what they share. The rooms whose numbers depend
+# on the processor run in both states
 test: setup $(PEERS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+	$(AVX2_ONLY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(addprefix tests/,$(ROOMS_OF_PRODUCTS))
 
 # Every comparison of benchmarks/, or one of them: make bench-NAME
 bench: $(patsubst benchmarks/%.py,bench-%,$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
@@ -35,7 +44,7 @@ bench: $(patsubst benchmarks/%.py,bench-%,$(filter-out benchmarks/_%,$(wildcard 
 bench-adapters bench-rerank: $(PEERS)
 
 bench-%: setup
-	$(BIN)/python -m benchmarks.$*
+	$(if $(AVX2),$(AVX2_ONLY) )$(BIN)/python -m benchmarks.$*
 
 # Retrain the bundled model from nothing, and put it into the package; stopped, it goes on where it was.
 # The two settings keep the allocator from handing memory back to the system after each step
