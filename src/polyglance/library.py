@@ -227,9 +227,9 @@ class Library:
 
         query: a text, or a sum of texts and pictures. candidates: 20 if None. language: of its texts, a code the model
         knows, or a tag such as de-DE; `auto` is told from them where they show it. min_score: leaves out what was not
-        found to fit with
-        this probability, which may be all. budget_ms: milliseconds for the search, by which candidates and the drop
-        depth of their matches are picked from what searches take on this machine; that is measured when first needed.
+        found to fit with this probability, which may be all. budget_ms: milliseconds for the search, by which
+        candidates and the drop depth of their matches are picked from what searches take on this machine; that is
+        measured when first needed.
 
         Raises QueryError for a text or a sum that cannot be used, PictureError for a picture that cannot be read,
         ConfigurationError for a language or number that does not fit, or a model that was not trained to embed. Where
