@@ -36,6 +36,7 @@ from polyglance.scenes.questions import sample_question
 from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.seeds import generator_of
 
 MASKED = 0.2
 """The share of a text's tokens that is masked."""
@@ -102,7 +103,7 @@ class PretrainingLosses(nn.Module):
     def words(self, step: int) -> Losses:
         """Of every caption, true, false and masked, and of masked questions."""
         batch = self._batch(step)
-        generator = torch.Generator().manual_seed(self.source.seed << 32 | step)
+        generator = generator_of(self.source.seed, step)
         with torch.autocast("cpu", torch.bfloat16):
             return {**self._caption_terms(batch), **self._word_terms(batch, generator)}
 

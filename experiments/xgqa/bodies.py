@@ -31,6 +31,7 @@ from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.languages.trainer import autocast, mask_tokens
 from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.seeds import generator_of
 
 SOURCE_LANGUAGE, NINTH = "en", "fr"
 ENGLISH, MULTILINGUAL = "english", "multilingual"
@@ -172,7 +173,7 @@ class TokensOf:
     def __call__(self, step: int) -> Losses:
         some = random.Random(f"tokens {self.seed} {step}").sample(self.sentences, min(self.batch, len(self.sentences)))
         batch = self.model.tokenize(some)
-        generator = torch.Generator().manual_seed(self.seed << 32 | step)
+        generator = generator_of(self.seed, step)
         masked, places = mask_tokens(batch, self.model.tokenizer, generator)
         with autocast(self.model):
             logits = self.model.predict_tokens(masked, places)[None]
