@@ -4,7 +4,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -17,6 +16,7 @@ from jaxtyping import Float32
 from polyglance.data.images import content_hash, picture_stat
 from polyglance.errors import PictureError, reason_of
 from polyglance.indexing.missing import root_of
+from polyglance.kernels.threads import sharing_threads
 from polyglance.models.opening import Picture, image_batch, open_picture
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
@@ -101,7 +101,7 @@ class PictureReading:
         """
         workers = min(_WORKERS, torch.get_num_threads())
         refused: dict[str, str] = {}
-        with _pool(workers) as pool:
+        with sharing_threads(workers) as pool:  # in all threads, the parts of one batch would wait for each other
             prepared = _ahead(pool, (partial(self._prepare, path) for path in paths), 2 * BATCH)
             readings = (self._reading(batch) for batch in batches(prepared, BATCH))
             for batch, contents in _ahead(pool, readings, workers + 1):
@@ -175,19 +175,6 @@ class PictureReading:
             else:
                 facts.append(item.facts)
         return ReadBatch(facts, failed, contents.states, contents.vectors)
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads for all that a run computes. Batches side by side, each in a thread, take less time than one after the
-    other in all threads, whose parts wait for each other."""
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # for threads to come, which would have a worker's number
 
 
 def _ahead(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
