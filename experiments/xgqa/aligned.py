@@ -14,10 +14,10 @@ from polyglance.adapters.config import AdapterConfig, Modality
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import MODALITIES, TEXT, Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
+from polyglance.kernels.processor import native_autocast
 from polyglance.models.added_language import Language
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
-from polyglance.training.languages.trainer import autocast
 from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.losses import info_nce
 from polyglance.types import Task
@@ -95,7 +95,7 @@ class _Losses:
     def __call__(self, step: int) -> Losses:
         model, batch = self.model, self.source(step)
         pairs = len(batch.rows)
-        with autocast(model):
+        with native_autocast(model.device):
             of_texts = model.embed(model.read_text(batch.texts))
             of_pictures = model.embed(self.states[batch.rows])
             asked, _ = model.joint("answer", model.read_text(batch.questions), self.states[batch.question_rows])

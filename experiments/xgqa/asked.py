@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from experiments.scenes_mini import read_scenes
 from experiments.xgqa.bodies import World, bundled
+from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.scenes import meaning as m
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import answer
 from polyglance.scenes.sampling import sample_scene
-from polyglance.training.languages.trainer import autocast
 from polyglance.training.loop import Losses
 
 BATCH = 64
@@ -61,7 +61,7 @@ class AnswerLosses:
         rng, count = random.Random(f"shots {self.seed} {step}"), len(self.questions)
         rows = rng.sample(range(count), min(BATCH, count))
         model, there = self.model, self.pictures[rows]
-        with autocast(model):
+        with native_autocast(model.device):
             texts = model.read_text(model.tokenize([self.questions[row] for row in rows], [self.code] * len(rows)))
             result, _ = model.joint("answer", texts, self.states[there])
             logits = model.answer_head(result).float()

@@ -14,6 +14,7 @@ from experiments.scenes_mini import read_scenes
 from experiments.xgqa.settings import Settings
 from polyglance.data.gallery import gallery
 from polyglance.data.tokenization import Tokenizer
+from polyglance.kernels.processor import native_autocast
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
@@ -29,7 +30,7 @@ from polyglance.scenes import meaning as m
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.training.languages.trainer import autocast, mask_tokens
+from polyglance.training.languages.trainer import mask_tokens
 from polyglance.training.loop import Losses, Report, Schedule, fit
 from polyglance.training.seeds import generator_of
 
@@ -175,7 +176,7 @@ class TokensOf:
         batch = self.model.tokenize(some)
         generator = generator_of(self.seed, step)
         masked, places = mask_tokens(batch, self.model.tokenizer, generator)
-        with autocast(self.model):
+        with native_autocast(self.model.device):
             logits = self.model.predict_tokens(masked, places)[None]
         return {"tokens": F.cross_entropy(logits.float(), batch.ids[places])}
 
