@@ -727,6 +727,54 @@ def test_numbers_that_make_no_sense_are_refused(library: Library, k: int, candid
         library.search("red", k=k, candidates=candidates)
 
 
+def test_many_queries_at_once_find_what_each_finds_alone(library: Library, photos: Path, captions: Path):
+    queries = ["red left", "rot", Query.picture(photos / "blue.png") - 0.5 * Query.text("red")]
+    for responses in (library.search(queries), library.search(queries, budget_ms=1e6, k=2)):
+        assert [response.language for response in responses] == [library.search(one).language for one in queries]
+        for query, response in zip(queries, responses, strict=True):
+            alone = library.search(query, k=len(response.results))
+            assert [one.path for one in response.results] == [one.path for one in alone.results]
+            assert [one.score for one in response.results] == pytest.approx([one.score for one in alone.results])
+    assert [response.picked.candidates for response in responses] == [100, 100, 100]
+    library.add_texts(captions)
+    shown = [Query.picture(photos / name) for name in ("red.png", "blue.png")]
+    assert [response.results[0].text.split()[0] for response in library.search_texts(shown)] == ["red", "blue"]
+    assert library.search([]) == []
+    with pytest.raises(QueryError, match="at least one word"):
+        library.search(["red", " "])
+
+
+def test_pictures_of_a_query_are_read_in_one_batch_and_those_that_are_known_not_at_all(
+    library: Library, photos: Path, tmp_path: Path, model: ColourModel
+):
+    model.batches_read.clear()
+    others = [write(tmp_path / f"{colour}.png", colour, size=20) for colour in ("green", "red")]
+    sources = [others[0], photos / "red.png", others[1].read_bytes(), photos / "blue.png"]
+    found = library.search([Query.picture(source) for source in sources], rerank=False)
+    assert model.batches_read == [2]
+    assert [Path(one.results[0].path).name for one in found][1:] == ["red.png", "red.png", "blue.png"]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "1", "I;16"])
+def test_a_picture_of_pillow_is_searched_for_as_its_file_is(library: Library, photos: Path, mode: str):
+    with Image.open(photos / "red.png") as opened:
+        shown = opened.convert(mode) if mode != "I;16" else Image.new(mode, opened.size, 60_000)
+    response = library.search(Query.picture(shown))
+    assert len(response.results) == 3
+    if mode in ("RGB", "RGBA", "P"):
+        assert response.results[0].path == str(photos / "red.png")
+
+
+def test_a_vector_is_searched_for(library: Library, photos: Path):
+    response = library.search(Query.vector([1, 0, 0, 0]))
+    assert response.results[0].path == str(photos / "red.png")
+    assert response.results[0].score is None
+    with pytest.raises(QueryError, match="expected a vector of 4 values, as colours makes them, got 2"):
+        library.search(["red", Query.vector([1, 0])])
+    with pytest.raises(QueryError, match="a text and a picture"):
+        library.search(Query.vector([1, 0, 0, 0]), min_score=0.5)
+
+
 # --- a least score
 
 

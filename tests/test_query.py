@@ -1,7 +1,9 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from polyglance import Query, QueryError
 
@@ -26,6 +28,18 @@ def test_white_space_in_a_query_is_collapsed() -> None:
     assert str(Query.text(" a\nred\u00a0\u3000dog\u200b ").usable()) == "a red dog"
     with pytest.raises(QueryError, match="at least one word"):
         Query.text("\u3000\u200b\n").usable()
+
+
+def test_a_vector_is_a_part_of_a_query_whatever_its_length() -> None:
+    assert Query.vector(np.array([3, 0, 4], np.float32)) == Query.vector([0.6, 0, 0.8])
+    assert str(Query.text("a dog") + Query.vector([1.0, 2.0])) == '"a dog" + [a vector of 2 values]'
+    for wrong in ([], [0.0, 0.0], [math.nan, 1.0], [math.inf, 1.0], [[1.0]]):
+        with pytest.raises(QueryError, match="expected a vector of numbers that are not all zero"):
+            Query.vector(wrong)
+
+
+def test_a_picture_of_pillow_is_named_by_its_size() -> None:
+    assert str(Query.picture(Image.new("RGB", (80, 60)))) == "[a picture of 80 x 60]"
 
 
 @pytest.mark.parametrize("weight", [math.nan, math.inf, -math.inf, 1e39, -1e7])

@@ -13,13 +13,16 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from time import perf_counter
-from typing import Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar, overload
 from weakref import finalize
+
+from PIL.Image import Image
 
 from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
@@ -27,19 +30,21 @@ from polyglance.data.images import decode
 from polyglance.errors import ConfigurationError, LibraryError, PictureError, QueryError
 from polyglance.indexing.missing import PathLike, absolute, is_away
 from polyglance.indexing.pictures import PictureRun, Progress, has_changed, remove_pictures
+from polyglance.indexing.reading import batches
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO, detect, language_code, nearest
 from polyglance.models import FOR_PHOTOGRAPHS, FOR_QUESTIONS, load_model, note_on, source_of
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.families.single_stream import SingleStreamModel
-from polyglance.models.opening import image_batch, open_picture
+from polyglance.models.opening import Picture, image_batch, open_picture
 from polyglance.models.pair_scorers import load_reranker
 from polyglance.models.protocol import JointModel, PairScorer
+from polyglance.models.reading import PICTURES, together
 from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query, is_utf8, printable, usable_text
 from polyglance.search.budget import CostFile, measure
-from polyglance.search.pipeline import SearchPipeline, picture_result, text_result
+from polyglance.search.pipeline import Asked, SearchPipeline, picture_result, text_result
 from polyglance.search.reranker import PixelReranker
 from polyglance.search.terms import matched
 from polyglance.store.lance import LanceDatabase
@@ -66,6 +71,19 @@ TRAINS: Final[dict[Task, str]] = {"embed": "retrieval", "match": "retrieval", "a
 """The training that teaches a task."""
 
 _Given = TypeVar("_Given")
+_Asked = TypeVar("_Asked", bound=str | Query)
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search, as `Library.search` describes it."""
+
+    k: int
+    candidates: int | None
+    language: str
+    rerank: bool
+    min_score: float | None
+    budget_ms: float | None
 
 
 class Library:
@@ -212,34 +230,33 @@ class Library:
         with self._database.writer():
             return remove_pictures(self._database, named)
 
+    @overload
     def search(
         self,
         query: str | Query,
         *,
-        k: int = 10,
-        candidates: int | None = None,
-        language: str = AUTO,
-        rerank: bool = True,
-        min_score: float | None = None,
-        budget_ms: float | None = None,
-    ) -> SearchResponse[SearchResult]:
-        """The k pictures that the query fits best; of those retrieved, the first `candidates` are reranked.
-
-        query: a text, or a sum of texts and pictures. candidates: 20 if None. language: of its texts, a code the model
-        knows, or a tag such as de-DE; `auto` is told from them where they show it. min_score: leaves out what was not
-        found to fit with this probability, which may be all. budget_ms: milliseconds for the search, by which
-        candidates and the drop depth of their matches are picked from what searches take on this machine; that is
-        measured when first needed.
-
-        Raises QueryError for a text or a sum that cannot be used, PictureError for a picture that cannot be read,
-        ConfigurationError for a language or number that does not fit, or a model that was not trained to embed. Where
-        nothing can match, what was retrieved is given as it is.
-        """
-        return self._searched(self._pictures, query, k, candidates, language, rerank, min_score, budget_ms)
-
-    def search_texts(
+        k: int = ...,
+        candidates: int | None = ...,
+        language: str = ...,
+        rerank: bool = ...,
+        min_score: float | None = ...,
+        budget_ms: float | None = ...,
+    ) -> SearchResponse[SearchResult]: ...
+    @overload
+    def search(
         self,
-        query: str | Query,
+        query: list[_Asked],
+        *,
+        k: int = ...,
+        candidates: int | None = ...,
+        language: str = ...,
+        rerank: bool = ...,
+        min_score: float | None = ...,
+        budget_ms: float | None = ...,
+    ) -> list[SearchResponse[SearchResult]]: ...
+    def search(
+        self,
+        query: str | Query | list[_Asked],
         *,
         k: int = 10,
         candidates: int | None = None,
@@ -247,10 +264,67 @@ class Library:
         rerank: bool = True,
         min_score: float | None = None,
         budget_ms: float | None = None,
-    ) -> SearchResponse[TextResult]:
+    ) -> SearchResponse[SearchResult] | list[SearchResponse[SearchResult]]:
+        """The k pictures that the query fits best; of those retrieved, the first `candidates` are reranked.
+
+        A list of queries gives a list of responses. They are read in one batch and retrieved by one matrix product,
+        which takes less time than one search after another; `text` and `retrieve` in the milliseconds of each response
+        are those of all.
+
+        query: a text, or a sum of texts, pictures and vectors; or a list of such. candidates: 20 if None. language: of
+        its texts, a code the model knows, or a tag such as de-DE; `auto` is told from them where they show it.
+        min_score: leaves out what was not found to fit with this probability, which may be all. budget_ms: milliseconds
+        for each search, by which candidates and the drop depth of their matches are picked from what searches take on
+        this machine; that is measured when first needed.
+
+        Raises QueryError for a text, a vector or a sum that cannot be used, PictureError for a picture that cannot be
+        read, ConfigurationError for a language or number that does not fit, or a model that was not trained to embed.
+        Where nothing can match, what was retrieved is given as it is.
+        """
+        options = SearchOptions(k, candidates, language, rerank, min_score, budget_ms)
+        found = self._searched(self._pictures, query if isinstance(query, list) else [query], options)
+        return found if isinstance(query, list) else found[0]
+
+    @overload
+    def search_texts(
+        self,
+        query: str | Query,
+        *,
+        k: int = ...,
+        candidates: int | None = ...,
+        language: str = ...,
+        rerank: bool = ...,
+        min_score: float | None = ...,
+        budget_ms: float | None = ...,
+    ) -> SearchResponse[TextResult]: ...
+    @overload
+    def search_texts(
+        self,
+        query: list[_Asked],
+        *,
+        k: int = ...,
+        candidates: int | None = ...,
+        language: str = ...,
+        rerank: bool = ...,
+        min_score: float | None = ...,
+        budget_ms: float | None = ...,
+    ) -> list[SearchResponse[TextResult]]: ...
+    def search_texts(
+        self,
+        query: str | Query | list[_Asked],
+        *,
+        k: int = 10,
+        candidates: int | None = None,
+        language: str = AUTO,
+        rerank: bool = True,
+        min_score: float | None = None,
+        budget_ms: float | None = None,
+    ) -> SearchResponse[TextResult] | list[SearchResponse[TextResult]]:
         """The k texts that fit the query best, as `search` finds pictures: here its pictures are held against the
         candidates by the joint layers, and its texts by their vectors alone."""
-        return self._searched(self._texts, query, k, candidates, language, rerank, min_score, budget_ms)
+        options = SearchOptions(k, candidates, language, rerank, min_score, budget_ms)
+        found = self._searched(self._texts, query if isinstance(query, list) else [query], options)
+        return found if isinstance(query, list) else found[0]
 
     def calibrate(self, *, clock: Callable[[], float] = perf_counter) -> None:
         """Measure anew what searches take on this machine, among pictures and among texts, and keep it.
@@ -275,59 +349,57 @@ class Library:
         stores = self._database
         reranker = PixelReranker(self.reranker, self.model, stores.states) if self.reranker else None
         return SearchPipeline(
-            self.model, stores.pictures, "image", picture_result, stores.states, self._read_source, reranker
+            self.model, stores.pictures, "image", picture_result, stores.states, self._read_sources, reranker
         )
 
     @property
     def _texts(self) -> SearchPipeline[TextFacts, TextResult]:
         stores = self._database
-        return SearchPipeline(self.model, stores.texts, "text", text_result, stores.states, self._read_source)
+        return SearchPipeline(self.model, stores.texts, "text", text_result, stores.states, self._read_sources)
 
     def _searched(
-        self,
-        pipeline: SearchPipeline[AnyFacts, Result],
-        query: str | Query,
-        k: int,
-        candidates: int | None,
-        language: str,
-        rerank: bool,
-        min_score: float | None,
-        budget_ms: float | None,
-    ) -> SearchResponse[Result]:
+        self, pipeline: SearchPipeline[AnyFacts, Result], queries: Sequence[str | Query], options: SearchOptions
+    ) -> list[SearchResponse[Result]]:
         _require(self.model, "embed")
-        query = (Query.text(query) if isinstance(query, str) else query).usable()
-        texts = " ".join(term.text for term in query.terms if term.text is not None)
-        language = self._language(language, texts)
-        _at_least(1, k, "k")
-        _at_least(0, candidates or 0, "candidates")
-        if min_score is not None:
-            reranked = rerank and pipeline.reranks and candidates != 0
-            _check_min_score(min_score, reranked, matched(query, pipeline.modality) > 0)
-        picked = None
-        if budget_ms is not None:
-            if not 0 <= budget_ms < math.inf:
-                raise ConfigurationError(f"expected a budget of 0 milliseconds or more, got {budget_ms}")
-            if candidates is not None or not rerank:
-                raise ConfigurationError("expected a budget, or a number of candidates, or no reranking: one of them")
-            if pipeline.reranker:
-                raise ConfigurationError(
-                    "expected a budget of time for the library's own model, but another reranks: "
-                    "name a number of candidates instead"
-                )
-            _require(self.model, "match")
-            picked = self._pick(pipeline, query, budget_ms, least=0 if min_score is None else 1)
-            candidates = picked.candidates
-        response = pipeline.search(
-            query,
-            k=k,
-            candidates=CANDIDATES if candidates is None else candidates,
-            depth=picked.depth if picked else 0,
-            language=language,
-            rerank=rerank,
-            min_score=min_score,
-        )
-        another = self.reranker.name if self.reranker and pipeline.reranker and rerank else None
-        return replace(response, picked=picked, reranker=another)
+        _at_least(1, options.k, "k")
+        _at_least(0, options.candidates or 0, "candidates")
+        usable = [(Query.text(query) if isinstance(query, str) else query).usable() for query in queries]
+        if options.min_score is not None:
+            reranked = options.rerank and pipeline.reranks and options.candidates != 0
+            for query in usable:
+                _check_min_score(options.min_score, reranked, matched(query, pipeline.modality) > 0)
+        picks: list[Picked | None] = [None] * len(usable)
+        if options.budget_ms is not None:
+            self._check_budget(pipeline, options, options.budget_ms)
+            least = 0 if options.min_score is None else 1
+            picks = [self._pick(pipeline, query, options.budget_ms, least) for query in usable]
+        default = CANDIDATES if options.candidates is None else options.candidates
+        asked = [
+            Asked(
+                query,
+                self._language(options.language, " ".join(term.text for term in query.terms if term.text is not None)),
+                picked.candidates if picked else default,
+                picked.depth if picked else 0,
+            )
+            for query, picked in zip(usable, picks, strict=True)
+        ]
+        found = pipeline.search_all(asked, k=options.k, rerank=options.rerank, min_score=options.min_score)
+        another = self.reranker.name if self.reranker and pipeline.reranker and options.rerank else None
+        return [
+            replace(response, picked=picked, reranker=another) for response, picked in zip(found, picks, strict=True)
+        ]
+
+    def _check_budget(self, pipeline: SearchPipeline[Any, Any], options: SearchOptions, budget_ms: float) -> None:
+        if not 0 <= budget_ms < math.inf:
+            raise ConfigurationError(f"expected a budget of 0 milliseconds or more, got {budget_ms}")
+        if options.candidates is not None or not options.rerank:
+            raise ConfigurationError("expected a budget, or a number of candidates, or no reranking: one of them")
+        if pipeline.reranker:
+            raise ConfigurationError(
+                "expected a budget of time for the library's own model, but another reranks: "
+                "name a number of candidates instead"
+            )
+        _require(self.model, "match")
 
     def _pick(self, pipeline: SearchPipeline[AnyFacts, Result], query: Query, budget_ms: float, least: int) -> Picked:
         if not len(pipeline.items):
@@ -396,7 +468,7 @@ class Library:
         _at_least(1, top, "top")
         path = absolute(image)
         started = perf_counter()
-        picture = self._read(path)
+        picture = self._read_sources([path])
         read = perf_counter()
         answers = answer(text, language, picture, top, answer_in)
         ended = perf_counter()
@@ -404,20 +476,33 @@ class Library:
         milliseconds = {stage: 1000 * spent for stage, spent in seconds.items()}
         return text, path, answers, milliseconds, answer_in, self.model.name, note_on(self.model.name)
 
-    def _read_source(self, picture: PictureSource) -> TokenStates:
-        if isinstance(picture, bytes):
-            return self.model.read_images(image_batch([self.model.preprocess(decode(picture))]))
-        return self._read(absolute(picture))
+    def _read_sources(self, pictures: Sequence[PictureSource]) -> TokenStates:
+        """The states of pictures, a row each: as the library holds them, or else read in one batch."""
+        known: dict[int, str] = {}
+        opened: dict[int, Picture] = {}
+        for row, picture in enumerate(pictures):
+            if isinstance(picture, bytes | Image):
+                opened[row] = self.model.preprocess(decode(_bytes_of(picture)))
+            elif facts := self._known(absolute(picture)):
+                known[row] = facts.content
+            else:
+                opened[row] = self._opened(absolute(picture))
+        parts = [self.model.read_images(image_batch(some)) for some in batches(opened.values(), PICTURES)]
+        if known:
+            parts.append(TokenStates.load(self._database.states.get(list(known.values())), "image"))
+        places = {row: place for place, row in enumerate([*opened, *known])}
+        return together(parts)[[places[row] for row in range(len(pictures))]]
 
-    def _read(self, path: str) -> TokenStates:
+    def _known(self, path: str) -> PictureFacts | None:
+        """What the library holds of a picture that has not changed since."""
         facts = self._database.pictures.find(path) if is_utf8(path) else None
-        if facts is not None and not has_changed(facts):
-            return TokenStates.load(self._database.states.get([facts.content]), "image")
+        return None if facts is None or has_changed(facts) else facts
+
+    def _opened(self, path: str) -> Picture:
         try:
-            _, opened = open_picture(self.model, path)
+            return open_picture(self.model, path)[1]
         except PictureError as error:
             raise PictureError(f"{printable(path)}: {error}") from error
-        return self.model.read_images(image_batch([opened]))
 
     def _language(self, code: str, text: str) -> str:
         """The code itself, or what stands for it in the response where it is `auto`."""
@@ -463,6 +548,15 @@ def _require(model: JointModel, task: Task) -> None:
             f"expected a model that was trained to {task}, got {model.name}, which was trained to {known}: "
             f"{way_out}name another model{such_as}"
         )
+
+
+def _bytes_of(picture: bytes | Image) -> bytes:
+    """Of a picture of Pillow, those of a file without loss, so that all pictures are decoded alike."""
+    if isinstance(picture, bytes):
+        return picture
+    file = BytesIO()
+    picture.save(file, "TIFF", exif=picture.getexif())
+    return file.getvalue()
 
 
 def _at_least(least: int, value: int, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What is searched for: texts and pictures, added up and taken away, each as much as it weighs.
+"""What is searched for: texts, pictures and vectors, added up and taken away, each as much as it weighs.
 
 Query.text("a small dog") + 0.5 * Query.picture("plate.png") - Query.text("at night")
 """
@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image
+
 from polyglance.errors import QueryError
 from polyglance.text import collapse_white_space
 
-PictureSource = str | os.PathLike[str] | bytes
-"""A picture's file, or its bytes."""
+PictureSource = str | os.PathLike[str] | bytes | Image.Image
+"""A picture's file, the bytes of one, or a picture of Pillow."""
 
 MAX_CHARACTERS: Final = 2_000
 """Of a query, a question or a text of a library: more is no description of a picture."""
@@ -22,17 +26,22 @@ MAX_WEIGHT: Final = 1e6
 
 @dataclass(frozen=True)
 class Term:
-    """One text or one picture. weight: below 0 for what is not wanted."""
+    """One text, one picture or one vector. weight: below 0 for what is not wanted."""
 
     text: str | None
     picture: PictureSource | None
     weight: float = 1.0
+    vector: tuple[float, ...] | None = None
 
     def __str__(self) -> str:
         if self.text is not None:
             return f'"{self.text}"'
+        if self.vector is not None:
+            return f"[a vector of {len(self.vector):,} values]"
         if isinstance(self.picture, bytes):
             return f"[a picture of {len(self.picture):,} bytes]"
+        if isinstance(self.picture, Image.Image):
+            return f"[a picture of {self.picture.width:,} x {self.picture.height:,}]"
         return f"[{os.path.basename(self.picture or '')}]"
 
 
@@ -68,6 +77,18 @@ class Query:
     @classmethod
     def picture(cls, picture: PictureSource) -> "Query":
         return cls((Term(None, picture),))
+
+    @classmethod
+    def vector(cls, vector: ArrayLike) -> "Query":
+        """A vector of the library's model, such as one that was made elsewhere; its length does not matter.
+
+        vector: (embedding_dim,). Raises QueryError for anything but numbers in one row that are not all zero.
+        """
+        values = np.asarray(vector, np.float64)
+        length = np.linalg.norm(values)
+        if values.ndim != 1 or not 0 < length < np.inf:
+            raise QueryError(f"expected a vector of numbers that are not all zero, got shape {values.shape}")
+        return cls((Term(None, None, vector=tuple((values / length).tolist())),))
 
     @classmethod
     def sum(cls, queries: "Sequence[Query]") -> "Query":

@@ -96,6 +96,16 @@ def test_search_agrees_with_a_matrix_product(store: VectorStore[PictureFacts]):
         assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[::-1][:20].tolist(), abs=1e-5)
 
 
+def test_many_vectors_find_at_once_what_each_finds_alone(store: VectorStore[PictureFacts]):
+    vectors = np.random.default_rng(1).normal(size=(150, DIM)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store.put([facts(f"/{row:03}") for row in range(150)], vectors)
+    at_once = store.search_all(vectors, 7)
+    assert at_once == [store.search(vector, 7) for vector in vectors]
+    assert [hits[0].facts.path for hits in at_once] == [f"/{row:03}" for row in range(150)]
+    assert store.search_all(vectors[:0], 7) == []
+
+
 def test_equal_scores_are_ordered_by_path(store: VectorStore[PictureFacts]):
     put(store, *((facts(f"/{name}"), unit(1)) for name in "dbca"))
     for _ in range(3):

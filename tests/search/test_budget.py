@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,8 +31,9 @@ def texts(count: int, recalls: tuple[float, ...] = ()) -> SearchPipeline:
     vectors.put([TextFacts(str(i), str(i), "red", "en", "/") for i in range(count)], model.embed(states).numpy())
     kept.put(dict(zip(map(str, range(count)), states.store(), strict=True)))
 
-    def read(picture: object) -> object:
-        return model.read_images(ImageBatch(torch.from_numpy(model.preprocess(decode(picture))[None])))
+    def read(pictures: list[object]) -> object:
+        pixels = np.stack([model.preprocess(decode(picture)) for picture in pictures])
+        return model.read_images(ImageBatch(torch.from_numpy(pixels)))
 
     return SearchPipeline(model, vectors, "text", text_result, kept, read)
 
@@ -94,8 +96,8 @@ def test_costs_are_measured_by_the_clock(count: int):
     """What the model of the test takes is linear, so that the line through the measures is exact."""
     pipeline = texts(count, (90, 90, 80, 90))
     costs = measure(pipeline, pipeline.model.clock)
-    assert (costs.text, costs.picture) == (pytest.approx(2), pytest.approx(3))
-    assert costs.retrieve == pytest.approx(0.5)
+    assert (costs.text, costs.picture) == (pytest.approx(2.5), pytest.approx(3.5))
+    assert costs.retrieve == pytest.approx(0)
     assert [one.depth for one in costs.matching] == [0, 1, 3]
     assert [one.pair for one in costs.matching] == pytest.approx([0.25, 0.2, 0.1])
     assert [one.start for one in costs.matching] == pytest.approx([0, 0, 0], abs=1e-6)

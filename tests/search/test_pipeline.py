@@ -2,6 +2,8 @@
 
 import io
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -9,13 +11,14 @@ import torch
 from PIL import Image
 
 from polyglance.data.images import decode
-from polyglance.models.protocol import ImageBatch
+from polyglance.errors import QueryError
+from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.states import TokenStates
 from polyglance.query import Query
-from polyglance.search.pipeline import SearchPipeline, picture_result, text_result
+from polyglance.search.pipeline import Asked, SearchPipeline, picture_result, text_result
 from polyglance.search.reranker import StateReranker
 from polyglance.search.retriever import Retriever
-from polyglance.search.terms import ReadTerm, query_vector
+from polyglance.search.terms import query_vector
 from polyglance.store.memory import MemoryStateStore, MemoryVectorStore
 from polyglance.store.protocols import PictureFacts, TextFacts
 from polyglance.types import SearchResponse
@@ -38,7 +41,7 @@ def pipeline(pictures: dict[str, Image.Image], copies: int = 0) -> SearchPipelin
         facts = [PictureFacts(f"{name}{'~' * copy}", "/", name, 1, 1, 16, 16) for name in pictures]
         vectors.put(facts, model.embed(states).numpy())
     state_store.put(dict(zip(pictures, states.store(), strict=True)))
-    return Searched(model, vectors, "image", picture_result, state_store, lambda picture: read(model, picture))
+    return Searched(model, vectors, "image", picture_result, state_store, lambda shown: read(model, shown))
 
 
 class Searched(SearchPipeline):
@@ -48,9 +51,10 @@ class Searched(SearchPipeline):
         return super().search(Query.text(query) if isinstance(query, str) else query, **more)
 
 
-def read(model: ColourModel, picture: object) -> TokenStates:
-    assert isinstance(picture, bytes)
-    return model.read_images(ImageBatch(torch.from_numpy(model.preprocess(decode(picture))[None])))
+def read(model: ColourModel, pictures: Sequence[object]) -> TokenStates:
+    assert all(isinstance(picture, bytes) for picture in pictures)
+    pixels = np.stack([model.preprocess(decode(picture)) for picture in pictures])
+    return model.read_images(ImageBatch(torch.from_numpy(pixels)))
 
 
 @pytest.fixture
@@ -134,8 +138,8 @@ def test_the_response_says_who_answered_what(mixed: SearchPipeline):
 
 def test_the_reranker_scores_many_pictures_in_parts():
     many = pipeline({f"{share:03}": Image.new("RGB", (16, 16), COLOURS["red"]) for share in range(150)})
-    terms = [ReadTerm(many.model.read_text(many.model.tokenize(["red"])), 1.0)]
-    hits = Retriever(many.items).retrieve(query_vector(many.model, terms), 150)
+    (terms,) = many.read([Query.text("red")], ["en"])
+    (hits,) = Retriever(many.items).retrieve(query_vector(terms)[None], 150)
     ranked = StateReranker(many.model, many.states, "image").rerank(terms, hits)
     assert [hit for hit, _ in ranked] == hits
     assert len({round(score, 4) for _, score in ranked}) == 1
@@ -228,7 +232,7 @@ def texts() -> SearchPipeline:
     vectors.put(facts, model.embed(states).numpy())
     vectors.put([TextFacts("b green", "green", "green", "en", "/b.txt")], model.embed(states)[[2]].numpy())
     state_store.put(dict(zip(said, states.store(), strict=True)))
-    return Searched(model, vectors, "text", text_result, state_store, lambda picture: read(model, picture))
+    return Searched(model, vectors, "text", text_result, state_store, lambda shown: read(model, shown))
 
 
 def test_a_picture_finds_its_texts_and_they_are_reranked(texts: SearchPipeline):
@@ -260,3 +264,83 @@ def test_a_sum_among_texts_is_matched_by_its_pictures(texts: SearchPipeline):
     assert [result.text for result in both.results] == [result.text for result in texts.search(shown).results]
     assert None not in [result.score for result in both.results]
     assert texts.search(shown - 4 * Query.text("red")).results[0].text != "red right"
+
+
+# -- many queries at once ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class CountingModel(ColourModel):
+    """Counts the batches of texts that it reads, and the calls that make vectors of them."""
+
+    texts_read: list[int] = field(default_factory=list)
+    embedded: int = 0
+
+    def read_text(self, batch: TextBatch) -> TokenStates:
+        self.texts_read.append(len(batch.ids))
+        return super().read_text(batch)
+
+    def embed(self, states: TokenStates) -> torch.Tensor:
+        self.embedded += 1
+        return super().embed(states)
+
+
+class CountingStore(MemoryVectorStore):
+    """Counts the vectors of each search."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.asked: list[int] = []
+
+    def search_all(self, vectors: np.ndarray, limit: int) -> list:
+        self.asked.append(len(vectors))
+        return super().search_all(vectors, limit)
+
+
+def test_many_queries_are_read_in_one_batch_and_retrieved_by_one_product(mixed: SearchPipeline):
+    model, items = CountingModel(), CountingStore(mixed.model.embedding_dim)
+    for facts in mixed.items.facts():
+        items.put([facts], mixed.model.embed(TokenStates.load(mixed.states.get([facts.content]), "image")).numpy())
+    many = replace(mixed, model=model, items=items, read_pictures=lambda shown: read(model, shown))
+    shown = [Query.picture(png(picture("green", "green"))), Query.picture(png(picture("white", "red")))]
+    difference = Query.text("a very long text about blue") - shown[1]
+    queries = [Query.text("red left"), shown[0], difference, Query.text("red")]
+    found = many.search_all([Asked(query) for query in queries])
+    assert model.texts_read == [3]
+    assert model.batches_read == [2]
+    assert items.asked == [4]
+    assert [response.query for response in found] == [str(query) for query in queries]
+    for query, response in zip(queries, found, strict=True):
+        alone = mixed.search(query)
+        assert paths(response) == paths(alone)
+        assert [one.score for one in response.results] == pytest.approx([one.score for one in alone.results], abs=1e-6)
+    assert many.search_all([]) == []
+
+
+def test_each_query_has_candidates_of_its_own(mixed: SearchPipeline):
+    found = mixed.search_all([Asked(Query.text("red left"), candidates=count) for count in (0, 2, 4)], k=3)
+    assert [[result.score is None for result in one.results] for one in found] == [
+        [True, True, True],
+        [False, False, True],
+        [False, False, False],
+    ]
+
+
+def test_duplicates_hide_nothing_from_any_of_many_queries():
+    copied = pipeline({name: picture(name, name) for name in ("red", "blue", "green")}, copies=9)
+    found = copied.search_all([Asked(Query.text(name)) for name in ("red", "blue", "white")], k=3, rerank=False)
+    assert [paths(one)[0] for one in found[:2]] == ["red", "blue"]
+    assert [sorted(paths(one)) for one in found] == [["blue", "green", "red"]] * 3
+
+
+def test_a_vector_stands_for_what_it_was_made_of(mixed: SearchPipeline):
+    vector = mixed.model.embed(mixed.model.read_text(mixed.model.tokenize(["red"])))[0].numpy()
+    response = mixed.search(Query.vector(7 * vector))
+    alone = mixed.search("red", rerank=False)
+    assert paths(response) == paths(alone)
+    assert [result.score for result in response.results] == [None] * 4
+    both = mixed.search(Query.text("red left") - 0.5 * Query.vector(vector.tolist()))
+    assert None not in [result.score for result in both.results]
+    assert both.query == '"red left" - 0.5 [a vector of 4 values]'
+    with pytest.raises(QueryError, match="expected a vector of 4 values, as colours makes them, got 3"):
+        mixed.search(Query.vector([1, 0, 0]))

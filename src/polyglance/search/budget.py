@@ -23,6 +23,7 @@ from PIL import Image
 
 from polyglance import atomic
 from polyglance.errors import ConfigurationError
+from polyglance.languages import AUTO
 from polyglance.models.protocol import JointModel
 from polyglance.query import Query
 from polyglance.search.pipeline import SearchPipeline
@@ -56,8 +57,11 @@ class Matching:
 
 @dataclass(frozen=True)
 class Costs:
-    """Milliseconds, medians. text, picture: to read one part of a query. retrieve: to find candidates. matching: by the
-    depths that may be picked, 0 and up."""
+    """Milliseconds, medians.
+
+    text, picture: to read one part of a query and make its vector. retrieve: to find candidates. matching: by the
+    depths that may be picked, 0 and up.
+    """
 
     text: float
     picture: float
@@ -67,7 +71,7 @@ class Costs:
     def expected(self, query: Query, modality: Modality, matching: Matching, candidates: int) -> float:
         """Of a search among items of this modality."""
         texts = sum(term.text is not None for term in query.terms)
-        read = texts * self.text + (len(query.terms) - texts) * self.picture
+        read = texts * self.text + sum(term.picture is not None for term in query.terms) * self.picture
         return read + self.retrieve + matched(query, modality) * matching.expected(candidates)
 
     def pick(self, query: Query, modality: Modality, budget_ms: float, least: int = 0) -> Picked:
@@ -99,16 +103,16 @@ def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = per
     """What searches of a pipeline take, which holds something. clock: in seconds."""
     model, blank = pipeline.model, _blank_picture()
 
-    def read_text() -> ReadTerm:
-        return ReadTerm(model.read_text(model.tokenize([_TEXT])), 1.0)
+    def read_text() -> Sequence[ReadTerm]:
+        return pipeline.read([Query.text(_TEXT)], [AUTO])[0]
 
-    def read_picture() -> ReadTerm:
-        return ReadTerm(pipeline.read_picture(blank), 1.0)
+    def read_picture() -> Sequence[ReadTerm]:
+        return pipeline.read([Query.picture(blank)], [AUTO])[0]
 
-    asked = [read_text() if pipeline.modality == "image" else read_picture()]
+    asked = read_text() if pipeline.modality == "image" else read_picture()
 
     def retrieve() -> list[Hit[Any]]:
-        return Retriever(pipeline.items).retrieve(query_vector(model, asked), COUNTS[-1])
+        return Retriever(pipeline.items).retrieve(query_vector(asked)[None], COUNTS[-1])[0]
 
     text, picture, retrieved = _medians([read_text, read_picture, retrieve], clock)
     hits = retrieve()

@@ -1,18 +1,27 @@
 """Retrieve, then rerank: a query in, a ranked list of pictures or texts out, with the time of each stage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Generic
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from polyglance.errors import QueryError
 from polyglance.models.protocol import JointModel
+from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
-from polyglance.query import PictureSource, Query
+from polyglance.query import PictureSource, Query, Term
 from polyglance.search.reranker import Reranker, StateReranker
 from polyglance.search.retriever import Retriever
 from polyglance.search.terms import ReadTerm, query_vector
 from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, StateStore, TextFacts, VectorStore
 from polyglance.types import Modality, Result, SearchResponse, SearchResult, TextResult
+
+_Row = tuple[TokenStates, Tensor]
+"""The states of one text or picture, and its vector."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
     retrieve, and another reranker ("separate").
 
     items: what is searched, of one modality. result: makes a result of an item's facts, its score, its retrieval score
-    and its rank. read_picture: the states of a picture of the query. reranker: where it is not the model.
+    and its rank. read_pictures: the states of pictures of queries, a row each. reranker: where it is not the model.
     """
 
     model: JointModel
@@ -29,7 +38,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
     modality: Modality
     result: Callable[[AnyFacts, float | None, float, int], Result]
     states: StateStore
-    read_picture: Callable[[PictureSource], TokenStates]
+    read_pictures: Callable[[Sequence[PictureSource]], TokenStates]
     reranker: Reranker[AnyFacts] | None = None
 
     @property
@@ -48,53 +57,110 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         rerank: bool = True,
         min_score: float | None = None,
     ) -> SearchResponse[Result]:
-        """The k best. Of those retrieved, the first `candidates` are reranked and stand before the others; a candidate
-        that the reranker cannot open is left out, and named.
+        """What `search_all` finds for one query."""
+        asked = Asked(query, language, candidates, depth)
+        return self.search_all([asked], k=k, rerank=rerank, min_score=min_score)[0]
 
-        A query without a part of the other modality is not reranked: its vectors know all that there is to know.
-        depth: as of `JointModel.match`. min_score: leaves out what was not found to fit with this probability, and what
-        was not reranked.
+    def search_all(
+        self, asked: Sequence["Asked"], *, k: int = 10, rerank: bool = True, min_score: float | None = None
+    ) -> list[SearchResponse[Result]]:
+        """The k best for each query. All queries are read in one batch, and retrieved by one matrix product.
+
+        Of those retrieved, the first `candidates` are reranked and stand before the others; a candidate that the
+        reranker cannot open is left out, and named. A query without a part of the other modality is not reranked: its
+        vectors know all that there is to know. min_score: leaves out what was not found to fit with this probability,
+        and what was not reranked.
+
+        The milliseconds of `text` and `retrieve` are those of all queries together.
         """
+        if not asked:
+            return []
         started = perf_counter()
-        terms = self._read(query, language)
-        read = perf_counter()
-        rerank = rerank and self.reranks and any(term.is_matched(self.modality) for term in terms)
-        hits = Retriever(self.items).retrieve(query_vector(self.model, terms), max(k, candidates) if rerank else k)
-        retrieved = perf_counter()
-        chosen = hits[:candidates] if rerank else []
-        reranker = self.reranker or StateReranker[AnyFacts](self.model, self.states, self.modality, depth)
+        read = self.read([one.query for one in asked], [one.language for one in asked])
+        ended = perf_counter()
+        most = max(k, *(one.candidates for one in asked)) if rerank else k
+        found = Retriever(self.items).retrieve(np.stack(list(map(query_vector, read))), most)
+        milliseconds = {"text": 1000 * (ended - started), "retrieve": 1000 * (perf_counter() - ended)}
+        return [
+            self._ranked(one, terms, hits, milliseconds, k, rerank, min_score)
+            for one, terms, hits in zip(asked, read, found, strict=True)
+        ]
+
+    def _ranked(
+        self,
+        asked: "Asked",
+        terms: Sequence[ReadTerm],
+        hits: Sequence[Hit[AnyFacts]],
+        milliseconds: Mapping[str, float],
+        k: int,
+        rerank: bool,
+        min_score: float | None,
+    ) -> SearchResponse[Result]:
+        """milliseconds: of the stages before."""
+        started = perf_counter()
+        rerank = rerank and self.reranks and any(term.matched_states(self.modality) is not None for term in terms)
+        chosen = hits[: asked.candidates] if rerank else []
+        reranker = self.reranker or StateReranker[AnyFacts](self.model, self.states, self.modality, asked.depth)
         ranked = reranker.rerank(terms, chosen)
         judged = {hit.facts.key for hit, _ in ranked}
         found: list[tuple[Hit[AnyFacts], float | None]] = [(hit, score) for hit, score in ranked]
         found += [(hit, None) for hit in hits[len(chosen) :]]
         if min_score is not None:
             found = [(hit, score) for hit, score in found if score is not None and score >= min_score]
-        ended = perf_counter()
+        stages = {**milliseconds, "rerank": 1000 * (perf_counter() - started)}
         return SearchResponse(
-            str(query),
-            language,
+            str(asked.query),
+            asked.language,
             self.model.name,
             [self.result(hit.facts, score, hit.score, rank) for rank, (hit, score) in enumerate(found[:k], 1)],
-            {
-                "text": 1000 * (read - started),
-                "retrieve": 1000 * (retrieved - read),
-                "rerank": 1000 * (ended - retrieved),
-                "total": 1000 * (ended - started),
-            },
+            {**stages, "total": sum(stages.values())},
             unopened=[hit.facts.key for hit in chosen if hit.facts.key not in judged],
         )
 
-    def _read(self, query: Query, language: str) -> Sequence[ReadTerm]:
-        return [
-            ReadTerm(
-                self.read_picture(term.picture)
-                if term.picture is not None
-                else self.model.read_text(self.model.tokenize([term.text or ""], [language])),
-                term.weight,
-                term.text,
-            )
-            for term in query.terms
-        ]
+    def read(self, queries: Sequence[Query], languages: Sequence[str]) -> list[list[ReadTerm]]:
+        """The parts of each query: all texts are read in one batch, and all pictures in another.
+
+        languages: of each query. Raises QueryError for a vector that is not one of the model.
+        """
+        terms = [(term, language) for one, language in zip(queries, languages, strict=True) for term in one.terms]
+        for term, _ in terms:
+            if term.vector is not None and len(term.vector) != self.model.embedding_dim:
+                raise QueryError(
+                    f"expected a vector of {self.model.embedding_dim:,} values, as {self.model.name} makes them, "
+                    f"got {len(term.vector):,}"
+                )
+        texts = [(term.text, language) for term, language in terms if term.text is not None]
+        pictures = [term.picture for term, _ in terms if term.picture is not None]
+        read_texts = self._rows(self._read_texts(texts) if texts else None)
+        read_pictures = self._rows(self.read_pictures(pictures) if pictures else None)
+        read = iter([self._read_term(term, read_texts, read_pictures) for term, _ in terms])
+        return [[next(read) for _ in one.terms] for one in queries]
+
+    def _read_term(self, term: Term, texts: Iterator[_Row], pictures: Iterator[_Row]) -> ReadTerm:
+        if term.vector is not None:
+            return ReadTerm(torch.tensor(term.vector, dtype=torch.float32), term.weight)
+        states, vector = next(pictures if term.text is None else texts)
+        return ReadTerm(vector, term.weight, states, term.text)
+
+    def _read_texts(self, texts: Sequence[tuple[str, str]]) -> TokenStates:
+        return read_texts(self.model, [text for text, _ in texts], [language for _, language in texts])
+
+    def _rows(self, read: TokenStates | None) -> Iterator[_Row]:
+        """Each row alone, without the padding that others need, and its vector."""
+        if read is not None:
+            for row, vector in enumerate(embed_all(self.model, read)):
+                yield read[row : row + 1].trimmed(), vector
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query and how to search for it. language: of its texts. candidates: how many are reranked. depth: as of
+    `JointModel.match`."""
+
+    query: Query
+    language: str = "auto"
+    candidates: int = 20
+    depth: int = 0
 
 
 def picture_result(facts: PictureFacts, score: float | None, retrieved: float, rank: int) -> SearchResult:

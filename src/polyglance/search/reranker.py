@@ -44,7 +44,7 @@ class StateReranker(Generic[AnyFacts]):
         scores: list[float] = []
         for start in range(0, len(hits), PAIRS_AT_ONCE):
             some = hits[start : start + PAIRS_AT_ONCE]
-            read = terms[0].states.hidden
+            read = next(term.states.hidden for term in terms if term.states is not None)
             items = TokenStates.load(
                 self.states.get([hit.facts.content for hit in some]), self.modality, read.dtype, str(read.device)
             )
@@ -84,7 +84,7 @@ class PixelReranker:
                 odds = self.scorer.score([term.text] * len(hits), images)
             else:
                 items = TokenStates.load(self.states.get([hit.facts.content for hit in hits]), "image")
-                odds = like(self.model.embed(items), self.model.embed(term.states)[0])
+                odds = like(self.model.embed(items), term.vector)
             total += term.weight * odds.float().cpu()
         return list(zip(hits, probabilities(total), strict=True))
 

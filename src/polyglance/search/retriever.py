@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32
 
 from polyglance.store.protocols import AnyFacts, Hit, VectorStore
 
@@ -15,16 +15,17 @@ class Retriever(Generic[AnyFacts]):
 
     items: VectorStore[AnyFacts]
 
-    def retrieve(self, vector: NDArray[np.float32], k: int) -> list[Hit[AnyFacts]]:
-        """The k contents nearest to a vector, best first. Of rows with the same content the first key stands."""
+    def retrieve(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> list[list[Hit[AnyFacts]]]:
+        """For each vector the k contents nearest to it, best first. Of rows with one content the first key stands."""
+        found: dict[int, list[Hit[AnyFacts]]] = {}
         total = len(self.items)
         limit = min(k, total)
-        while limit:
-            hits = self.items.search(vector, limit)
-            distinct: dict[str, Hit[AnyFacts]] = {}
-            for hit in hits:
-                distinct.setdefault(hit.facts.content, hit)
-            if len(distinct) >= k or limit == total:
-                return list(distinct.values())[:k]
+        while limit and (asked := [row for row in range(len(vectors)) if row not in found]):
+            for row, hits in zip(asked, self.items.search_all(vectors[asked], limit), strict=True):
+                distinct: dict[str, Hit[AnyFacts]] = {}
+                for hit in hits:
+                    distinct.setdefault(hit.facts.content, hit)
+                if len(distinct) >= k or limit == total:
+                    found[row] = list(distinct.values())[:k]
             limit = min(4 * limit, total)
-        return []
+        return [found.get(row, []) for row in range(len(vectors))]

@@ -18,26 +18,31 @@ from polyglance.types import Modality
 
 @dataclass(frozen=True, eq=False)
 class ReadTerm:
-    """A text or a picture, read, and how much it weighs. text: None of a picture."""
+    """A part of a query, read, and how much it weighs.
 
-    states: TokenStates
+    vector: of unit length. states: of one row; None for a part that was given as a vector. text: None for others.
+    """
+
+    vector: Float[Tensor, " dim"]
     weight: float
+    states: TokenStates | None = None
     text: str | None = None
 
-    def is_matched(self, modality: Modality) -> bool:
-        """Whether the cross-encoder can hold it against items of this modality: a text and a picture."""
-        return self.states.modality != modality
+    def matched_states(self, modality: Modality) -> TokenStates | None:
+        """What the cross-encoder holds against items of this modality: of a picture for texts, of a text for pictures;
+        None where it has nothing to hold."""
+        return self.states if self.states is not None and self.states.modality != modality else None
 
 
 def matched(query: Query, modality: Modality) -> int:
     """How many parts of a query the cross-encoder can hold against items of this modality: a text and a picture."""
-    return sum((term.text is None) == (modality == "text") for term in query.terms)
+    return sum((term.text if modality == "image" else term.picture) is not None for term in query.terms)
 
 
-def query_vector(model: JointModel, terms: Sequence[ReadTerm]) -> NDArray[np.float32]:
+def query_vector(terms: Sequence[ReadTerm]) -> NDArray[np.float32]:
     """(dim,): the weighted sum of the terms' vectors, of unit length."""
     heaviest = max(abs(term.weight) for term in terms)  # the length of the sum says nothing, and may be too small
-    total = torch.stack([term.weight / heaviest * model.embed(term.states)[0].float() for term in terms]).sum(dim=0)
+    total = torch.stack([term.weight / heaviest * term.vector.float() for term in terms]).sum(dim=0)
     vector: NDArray[np.float32] = F.normalize(total, dim=0).cpu().numpy()
     return vector
 
@@ -66,11 +71,11 @@ def log_odds(
     total = torch.zeros(len(items), device=items.hidden.device)
     vectors = None
     for term in terms:
-        if term.is_matched(items.modality):
-            asked = term.states[[0] * len(items)]
+        if (states := term.matched_states(items.modality)) is not None:
+            asked = states[[0] * len(items)]
             pairs = (items, asked) if items.modality == "text" else (asked, items)
             total += term.weight * (slope * model.match(*pairs, depth=depth).float() + offset)
         else:
             vectors = model.embed(items) if vectors is None else vectors
-            total += term.weight * like(vectors, model.embed(term.states)[0])
+            total += term.weight * like(vectors, term.vector.to(vectors.device))
     return total

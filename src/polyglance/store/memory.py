@@ -43,12 +43,18 @@ class MemoryVectorStore(Generic[AnyFacts]):
         self._matrix = None
 
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
-        check_dim(self._dim, len(vector))
+        return self.search_all(vector[None], limit)[0]
+
+    def search_all(self, vectors: Float32[np.ndarray, "queries dim"], limit: int) -> list[list[Hit[AnyFacts]]]:
+        check_dim(self._dim, vectors.shape[1])
         if self._matrix is None:
             self._matrix = np.array([row for _, row in self._rows.values()], np.float32).reshape(-1, self._dim)
         facts = [row for row, _ in self._rows.values()]
-        places = within_reach(self._matrix @ vector, limit)
-        return ranked([facts[place] for place in places], self._matrix[places], vector, limit)
+        near = [within_reach(scores, limit) for scores in vectors @ self._matrix.T]
+        return [
+            ranked([facts[place] for place in places], self._matrix[places], vector, limit)
+            for vector, places in zip(vectors, near, strict=True)
+        ]
 
 
 class MemoryStateStore:

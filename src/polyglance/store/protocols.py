@@ -111,6 +111,10 @@ class VectorStore(Protocol[AnyFacts]):
         """
         ...
 
+    def search_all(self, vectors: Float32[np.ndarray, "queries dim"], limit: int) -> list[list[Hit[AnyFacts]]]:
+        """What `search` finds for each of the vectors, by one matrix product."""
+        ...
+
 
 @runtime_checkable
 class StateStore(Protocol):

@@ -1,14 +1,19 @@
 """The rows of a table held in memory, for searches after the first."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float, Float32
+from numpy.typing import NDArray
 from torch import Tensor
 
 from polyglance.store.nearest import within_reach
+
+_AT_ONCE: Final = 64
+"""Queries in one product, of which each has a score for every row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +33,10 @@ class HeldRows:
         return cls(version, facts.combine_chunks(), torch.from_numpy(vectors.copy()))
 
     def nearest(
-        self, vector: Float32[np.ndarray, " dim"], limit: int
-    ) -> tuple[pa.Table, Float32[np.ndarray, "places dim"]]:
-        """Facts and vectors of all rows that may be among the `limit` nearest."""
-        places = within_reach((self.vectors @ torch.from_numpy(vector)).numpy(), limit)
-        return self.facts.take(places), self.vectors.numpy()[places]
+        self, vectors: Float32[np.ndarray, "queries dim"], limit: int
+    ) -> list[tuple[pa.Table, NDArray[np.float32]]]:
+        """For each vector the facts and vectors (places, dim) of all rows that may be among the `limit` nearest."""
+        near: list[NDArray[np.int64]] = []
+        for some in torch.from_numpy(np.ascontiguousarray(vectors)).split(_AT_ONCE):
+            near += [within_reach(scores, limit) for scores in (some @ self.vectors.T).numpy()]
+        return [(self.facts.take(places), self.vectors.numpy()[places]) for places in near]

@@ -121,11 +121,17 @@ class LanceVectorStore(Generic[AnyFacts]):
             self._table.delete(self._key, keys)
 
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
-        check_dim(self.dim, len(vector))
+        return self.search_all(vector[None], limit)[0]
+
+    def search_all(self, vectors: Float32[np.ndarray, "queries dim"], limit: int) -> list[list[Hit[AnyFacts]]]:
+        check_dim(self.dim, vectors.shape[1])
         with reading(self._folder):
-            held = self._rows()
-            rows, vectors = held.nearest(vector, limit) if held else self._scan(vector, limit)
-        return ranked([self._kind(**row) for row in rows.to_pylist()], vectors, vector, limit)
+            held = self._rows(len(vectors))
+            found = held.nearest(vectors, limit) if held else [self._scan(vector, limit) for vector in vectors]
+        return [
+            ranked([self._kind(**row) for row in rows.to_pylist()], near, vector, limit)
+            for vector, (rows, near) in zip(vectors, found, strict=True)
+        ]
 
     def _scan(
         self, vector: Float32[np.ndarray, " dim"], limit: int
@@ -143,14 +149,14 @@ class LanceVectorStore(Generic[AnyFacts]):
                 return rows.select(self._columns).take(places), _vectors_of(rows)[places]
             asked *= 4
 
-    def _rows(self) -> "HeldRows | None":
+    def _rows(self, searches: int) -> "HeldRows | None":
         """The table in memory; None in the first search since it was written to, by this process or another, so that a
-        single search does not wait for it."""
+        single search does not wait for it. searches: how many there are to be now."""
         dataset, held = self._table.latest(), self._held
         if held and held.version == dataset.version:
             return held
         self._held = None
-        if dataset.version == self._searched and dataset.count_rows() <= ROWS_HELD:
+        if (searches > 1 or dataset.version == self._searched) and dataset.count_rows() <= ROWS_HELD:
             from polyglance.store.rows import HeldRows
 
             rows = dataset.to_table()
