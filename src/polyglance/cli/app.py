@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from polyglance.types import (
         Answer,
         AskResponse,
-        AskTasksResponse,
         SearchResponse,
         SearchResult,
         TextResult,
@@ -205,6 +204,8 @@ def ask(
         raise typer.BadParameter("--drop-depth and --budget-ms need a task: name one with --task DIR")
     if budget_ms is not None and depth != "auto":
         raise typer.BadParameter("--budget-ms chooses the depth for --drop-depth auto: name both")
+    from polyglance.types import AskTasksResponse
+
     opened = library_to_ask(library, model, task or [], needed=image is None)
     if image is None:
         image = best_hit(opened.search(query or "", k=1, language=language))
@@ -219,16 +220,17 @@ def ask(
             budget_ms=budget_ms,
             answer_language=answer_language,
         )
-        shown = [answer_table(one.answers, one.task) for one in response.tasks]
     else:
         response = opened.ask(question, image=image, language=language, answer_language=answer_language)
-        shown = [answer_table(response.answers)]
     if as_json:
         print_json(asdict(response))
         return
     output = console()
     output.print(file_name(response.path), style="dim", soft_wrap=True)
-    output.print(*shown, sep="\n")
+    if isinstance(response, AskTasksResponse):
+        output.print(*(answer_table(one.answers, one.task) for one in response.tasks), sep="\n")
+    else:
+        output.print(answer_table(response.answers))
     output.print(f"{one_line(response.model)}: {times(response.milliseconds)}", style="dim")
     if response.note:
         output.print(response.note, style="yellow", soft_wrap=True)

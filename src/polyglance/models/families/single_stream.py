@@ -149,7 +149,8 @@ class SingleStreamModel(CutModel):
         """With weights of any value, to be loaded: nothing is drawn, which would take longer than the loading."""
         with unfilled():
             model = cls(config, tokenizer, name)
-        model.to_empty(device="cpu")
+        # For `to_empty`, which asks for a tensor like one on the meta device, torch imports SymPy: a second of a search
+        model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))  # type: ignore[no-untyped-call]
         for buffer_name, buffer in model.named_buffers():
             if "num_batches" in buffer_name:
                 buffer.zero_()
