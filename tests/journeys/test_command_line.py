@@ -76,6 +76,32 @@ def test_index_reports_what_it_did(model, tmp_path):
     assert "broken.png" in shown
 
 
+def test_an_unchanged_index_and_a_removal_load_no_torch(model, tmp_path):
+    write_pictures(tmp_path / "pictures")
+    index = ("index", "pictures", "--library", "library")
+    polyglance(*index, "--model", model, cwd=tmp_path)
+    for arguments in (
+        index,
+        (*index, "--model", str(model)),
+        ("library", "remove", "pictures", "--library", "library"),
+    ):
+        code = (
+            "import sys\nfrom polyglance.cli import main\n"
+            f"sys.argv = ['polyglance', *{arguments!r}]\n"
+            "try:\n    main()\nfinally:\n    print({'torch', 'transformers'} & set(sys.modules))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "4 unchanged" in done.stdout or "4 removed" in done.stdout
+        assert done.stdout.endswith("set()\n")
+
+
 def test_index_says_what_is_away_and_forgets_it_when_asked(model, tmp_path):
     write_pictures(tmp_path / "pictures")
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")

@@ -81,7 +81,7 @@ class Task:
 def run_demo(folder: Path, model: str = BUNDLED) -> DemoReport:
     """Make, index, search, ask and draw; an earlier run's folder is used again."""
     make_pictures(folder)
-    library = library_to_fill(folder / "library", model, [])
+    library = library_to_fill(folder / "library", model)
     with progress("Reading pictures") as tick:
         index = library.add([folder / "gallery", folder / "scenes"], progress=tick)
 

@@ -1,8 +1,9 @@
 """The commands that fill a library and look after it. Each imports what it needs when it runs."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -61,14 +62,19 @@ def index(
         raise typer.BadParameter("name folders of pictures, or a file of texts with --texts FILE")
     from polyglance.types import IndexReport, TextReport
 
-    opened = library_to_fill(library_folder(library), model, [*(folders or []), *(texts or [])])
+    folder = library_folder(library)
+    require_there(folder, [*(folders or []), *(texts or [])])
+
+    @cache
+    def opened() -> "Library":
+        return library_to_fill(folder, model)
+
     read, report = TextReport(), IndexReport()
     if texts:
         with progress("Reading texts") as tick:
-            read = opened.add_texts(texts, progress=tick)
+            read = opened().add_texts(texts, progress=tick)
     if folders:
-        with progress("Reading pictures") as tick:
-            report = opened.add(folders, prune=prune, progress=tick)
+        report = add_pictures(folder, model, folders, prune, opened)
     if as_json:
         print_json({**asdict(report), "texts": asdict(read)})
         return
@@ -77,7 +83,7 @@ def index(
     if folders:
         show_index_report(report)
         if report.away and may_forget(report.away):
-            show_index_report(opened.add([one.folder for one in report.away], prune=True))
+            show_index_report(add_pictures(folder, model, [Path(one.folder) for one in report.away], True, opened))
 
 
 @app.command()
@@ -127,31 +133,55 @@ def remove(
     Example:
       polyglance library remove ~/Pictures/receipts
     """
-    from polyglance.library import Library
+    from polyglance.indexing.pictures import remove_pictures
+    from polyglance.store.lance import LanceDatabase
 
-    with Library.open(library_folder(library)) as opened:
-        removed = opened.remove(paths)
+    database = LanceDatabase(library_folder(library))
+    with database.writer():
+        removed = remove_pictures(database, paths)
     if as_json:
         print_json({"removed": removed})
     else:
         console().print(f"{removed} removed")
 
 
-def library_to_fill(folder: Path, model: str | None, named: Sequence[Path]) -> "Library":
-    """The library in a folder, made there if there is none.
-
-    Raises DataError where nothing is at a path that was named, before a model is fetched for a new library.
-    """
+def require_there(library: Path, named: Sequence[Path]) -> None:
+    """Raises DataError where nothing is at a path that was named, before a model is fetched for a new library; one that
+    is there may know what lay at the path."""
     from polyglance.errors import DataError
+    from polyglance.store.lance import LanceDatabase
+
+    for path in named:
+        if not path.exists() and not LanceDatabase.exists(library):
+            raise DataError(f"expected pictures or texts to index, but {path} does not exist")
+
+
+def library_to_fill(folder: Path, model: str | None) -> "Library":
+    """The library in a folder, made there if there is none."""
     from polyglance.library import Library
     from polyglance.store.lance import LanceDatabase
 
-    if LanceDatabase.exists(folder):
-        return Library.open(folder, model=model)
-    for path in named:
-        if not path.exists():
-            raise DataError(f"expected pictures or texts to index, but {path} does not exist")
-    return Library.create(folder, model=model)
+    return (Library.open if LanceDatabase.exists(folder) else Library.create)(folder, model=model)
+
+
+def add_pictures(
+    folder: Path, model: str | None, named: Sequence[Path], prune: bool, opened: "Callable[[], Library]"
+) -> "IndexReport":
+    """As `Library.add`. In a library that is there, neither torch nor the model is loaded before there is a picture to
+    read, unless `model` may be another than its own. opened: the library."""
+    from polyglance.indexing.pictures import PictureRun
+    from polyglance.models import source_of
+    from polyglance.store.lance import LanceDatabase
+
+    with progress("Reading pictures") as tick:
+        if not LanceDatabase.exists(folder):
+            return opened().add(named, prune=prune, progress=tick)
+        database = LanceDatabase(folder)
+        if model is not None and source_of(model) != database.reader.source:
+            return opened().add(named, prune=prune, progress=tick)
+        with database.writer():
+            run = PictureRun(lambda: opened().model, database, named, prune=prune)
+            return run.run(tick or (lambda done, total: None))
 
 
 def may_forget(away: Sequence["AwayPictures"]) -> bool:
