@@ -208,11 +208,17 @@ def index() -> str:
 def export() -> str:
     """A line a checkpoint and instruction set."""
     lines = [
-        [row["case"], ran(row), *_ratio(row), f"{row['least_cosine']:.3f}, {row['least_cosine_centred']:.3f}"]
+        [
+            row["case"],
+            ran(row),
+            "yes" if row.get("overflow_fix") else "no",
+            *_ratio(row),
+            f"{row['least_cosine']:.3f}, {row['least_cosine_centred']:.3f}",
+        ]
         for row in results("bench_export")
     ]
     head = ["int8 / bfloat16, ms a picture", "ratio", "to reach", "least cosine, less the mean"]
-    return table(["image tower, two cores", "instruction set", *head], lines)
+    return table(["image tower, two cores", "instruction set", "overflow fix", *head], lines)
 
 
 def _ratio(row: Row) -> list[str]:

@@ -26,6 +26,7 @@ from experiments.adapterdrop.graph_targets import WORDS, CellHead, relation_targ
 from experiments.adapterdrop.pictures import Pictures
 from experiments.adapterdrop.settings import Settings
 from polyglance.data.tokenization import MASK, SPECIAL_TOKENS, Tokenizer
+from polyglance.kernels.processor import native_autocast
 from polyglance.models.protocol import TextBatch
 from polyglance.pretraining.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
 from polyglance.pretraining.joint_batches import WordBatch, WordSource
@@ -95,7 +96,7 @@ class PretrainingLosses(nn.Module):
         """Of every caption and its foil, in the lower half of the layers."""
         batch = self._batch(step)
         rows = batch.rows.repeat(2)
-        with torch.autocast("cpu", torch.bfloat16):
+        with native_autocast(torch.device("cpu")):
             x, mask = self.body.embed(batch.texts, self.pictures[rows])
             halfway = self.body.encoder(x, mask, layers=range(self.half))
             return self._place_terms(halfway, rows, [*batch.captions, *batch.false_captions])
@@ -104,7 +105,7 @@ class PretrainingLosses(nn.Module):
         """Of every caption, true, false and masked, and of masked questions."""
         batch = self._batch(step)
         generator = generator_of(self.source.seed, step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with native_autocast(torch.device("cpu")):
             return {**self._caption_terms(batch), **self._word_terms(batch, generator)}
 
     def _caption_terms(self, batch: WordBatch) -> Losses:

@@ -20,7 +20,7 @@ from polyglance.adapters.composition import Composition, Drop, Parallel
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.kernels.processor import native_dtype
+from polyglance.kernels.processor import native_autocast, native_dtype
 from polyglance.nn.encoder import Encoder
 
 BATCH = 64
@@ -44,7 +44,7 @@ def _training_rows(task: KeptTask, repeats: int) -> Iterator[Row]:
         adapters = trained if isinstance(trained, TrainableAdapters) else None
 
         def run() -> None:
-            with torch.autocast("cpu", torch.bfloat16):
+            with native_autocast(torch.device("cpu")):
                 if start > kept:
                     with torch.no_grad():
                         below = encoder(x, mask, layers=range(kept, start))

@@ -10,6 +10,7 @@ The names below are the public interface. They are imported when first used, so 
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from polyglance.query import Query
 
 __version__ = "0.1.0"
+
+# Threads that wait for each other sleep instead of spinning: beside another job, they would spin while the one that
+# they wait for has no processor (`make bench-neighbour`). OpenMP reads it once, when torch is first imported
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 __all__ = [
     "Library",

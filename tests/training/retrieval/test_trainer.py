@@ -244,7 +244,7 @@ def test_the_order_is_learned_by_what_is_trained_alone(tiny, captions) -> None:
 def test_a_teacher_scores_the_pairs_by_its_own_reading(tiny, captions) -> None:
     teacher = load_model(str(tiny)).float()
     images = tuple(dict.fromkeys(caption.image for caption in captions))
-    taught = Teacher.read(teacher, images, None, None).scores(
+    taught = Teacher.read(teacher, images, "bf16", None, None).scores(
         ["red", "blue"], torch.tensor([3, 0]), (torch.tensor([0, 1, 0]), torch.tensor([0, 1, 1]))
     )
     texts, pictures = (
