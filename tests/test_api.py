@@ -3,8 +3,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from inspect import isfunction
+from typing import get_args, get_type_hints
 
 import pytest
+import torch
 
 import polyglance
 
@@ -13,6 +18,29 @@ PUBLIC = [
     "Library",
     "Query",
     "load_model",
+    "JointModel",
+    "AnswerWriter",
+    "PairScorer",
+    "TextBatch",
+    "ImageBatch",
+    "TokenStates",
+    "StoredStates",
+    "Term",
+    "SearchResponse",
+    "SearchResult",
+    "TextResult",
+    "Picked",
+    "AskResponse",
+    "AskTasksResponse",
+    "Answer",
+    "TaskAnswers",
+    "IndexReport",
+    "TextReport",
+    "FailedPicture",
+    "FailedText",
+    "AwayPictures",
+    "LibraryInfo",
+    "FolderInfo",
     "PolyglanceError",
     "ConfigurationError",
     "DataError",
@@ -43,11 +71,42 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_every_error_is_a_polyglance_error():
-    assert all(issubclass(getattr(polyglance, name), polyglance.PolyglanceError) for name in PUBLIC[3:-1])
+    errors = PUBLIC[PUBLIC.index("PolyglanceError") : -1]
+    assert all(issubclass(getattr(polyglance, name), polyglance.PolyglanceError) for name in errors)
+
+
+def classes_in(hint: object) -> Iterator[type]:
+    """Those of the package that stand anywhere in an annotation."""
+    if isinstance(hint, type) and hint.__module__.startswith("polyglance"):
+        yield hint
+    for part in get_args(hint):
+        yield from classes_in(part)
+
+
+def hints_of(public: object) -> Iterator[object]:
+    """The annotations of a function, or of a class's fields and public methods. A name that a module imports for the
+    type checker alone has to be public, or torch."""
+    names = {name: getattr(polyglance, name) for name in PUBLIC} | {"torch": torch}
+    if not isinstance(public, type):
+        yield from get_type_hints(public, localns=names).values()
+        return
+    if is_dataclass(public):
+        yield from get_type_hints(public, localns=names).values()
+    for name, member in vars(public).items():
+        function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+        if not name.startswith("_") and isfunction(function):
+            yield from get_type_hints(function, localns=names).values()
+
+
+def test_every_class_in_a_public_signature_is_public():
+    public = {name: getattr(polyglance, name) for name in PUBLIC[:-1]}
+    wanted = {one for value in public.values() for hint in hints_of(value) for one in classes_in(hint)}
+    assert {one.__name__ for one in wanted} - set(public) == set()
+    assert len(wanted) > 10
 
 
 def test_importing_the_package_imports_no_torch():
-    code = "import sys, polyglance; print({'torch', 'numpy', 'lance', 'PIL'} & set(sys.modules))"
+    code = "import sys, polyglance; print({'torch', 'numpy', 'lancedb', 'PIL'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

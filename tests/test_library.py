@@ -92,6 +92,22 @@ def test_the_report_measures_the_run(tmp_path: Path, model: ColourModel, photos:
     assert report.pictures_per_second == pytest.approx(3 / report.seconds)
 
 
+def test_a_run_is_logged_and_nothing_is_printed(
+    library: Library, photos: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+):
+    (photos / "fake.png").write_text("no picture")
+    (photos / "sub" / "mixed.png").unlink()
+    with caplog.at_level("INFO", logger="polyglance"):
+        library.add([photos])
+    messages = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert ("WARNING", f"1 pictures below '{photos}' are away") in messages
+    assert [level for level, said in messages if "fake.png" in said] == ["WARNING"]
+    assert [said.split(" in ")[0] for level, said in messages if level == "INFO"] == [
+        "0 added, 2 unchanged, 0 moved, 0 removed"
+    ]
+    assert capfd.readouterr() == ("", "")
+
+
 def test_progress_counts_every_file_to_the_end(tmp_path: Path, model: ColourModel, photos: Path):
     (photos / "fake.png").write_text("no picture")
     ticks: list[tuple[int, int]] = []

@@ -10,6 +10,7 @@ The names below are the public interface. They are imported when first used, so 
 """
 
 import importlib
+import logging
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,33 @@ if TYPE_CHECKING:
     )
     from polyglance.library import Library
     from polyglance.models import load_model
-    from polyglance.query import Query
+    from polyglance.models.protocol import (
+        AnswerWriter,
+        ImageBatch,
+        JointModel,
+        PairScorer,
+        TextBatch,
+    )
+    from polyglance.nn.states import TokenStates
+    from polyglance.query import Query, Term
+    from polyglance.types import (
+        Answer,
+        AskResponse,
+        AskTasksResponse,
+        AwayPictures,
+        FailedPicture,
+        FailedText,
+        FolderInfo,
+        IndexReport,
+        LibraryInfo,
+        Picked,
+        SearchResponse,
+        SearchResult,
+        StoredStates,
+        TaskAnswers,
+        TextReport,
+        TextResult,
+    )
 
 __version__ = "0.1.0"
 
@@ -42,6 +69,29 @@ __all__ = [
     "Library",
     "Query",
     "load_model",
+    "JointModel",
+    "AnswerWriter",
+    "PairScorer",
+    "TextBatch",
+    "ImageBatch",
+    "TokenStates",
+    "StoredStates",
+    "Term",
+    "SearchResponse",
+    "SearchResult",
+    "TextResult",
+    "Picked",
+    "AskResponse",
+    "AskTasksResponse",
+    "Answer",
+    "TaskAnswers",
+    "IndexReport",
+    "TextReport",
+    "FailedPicture",
+    "FailedText",
+    "AwayPictures",
+    "LibraryInfo",
+    "FolderInfo",
     "PolyglanceError",
     "ConfigurationError",
     "DataError",
@@ -60,8 +110,34 @@ _HOMES: Final = {
     "Library": "polyglance.library",
     "Query": "polyglance.query",
     "load_model": "polyglance.models",
+    "JointModel": "polyglance.models.protocol",
+    "AnswerWriter": "polyglance.models.protocol",
+    "PairScorer": "polyglance.models.protocol",
+    "TextBatch": "polyglance.models.protocol",
+    "ImageBatch": "polyglance.models.protocol",
+    "TokenStates": "polyglance.nn.states",
+    "StoredStates": "polyglance.types",
+    "Term": "polyglance.query",
+    "SearchResponse": "polyglance.types",
+    "SearchResult": "polyglance.types",
+    "TextResult": "polyglance.types",
+    "Picked": "polyglance.types",
+    "AskResponse": "polyglance.types",
+    "AskTasksResponse": "polyglance.types",
+    "Answer": "polyglance.types",
+    "TaskAnswers": "polyglance.types",
+    "IndexReport": "polyglance.types",
+    "TextReport": "polyglance.types",
+    "FailedPicture": "polyglance.types",
+    "FailedText": "polyglance.types",
+    "AwayPictures": "polyglance.types",
+    "LibraryInfo": "polyglance.types",
+    "FolderInfo": "polyglance.types",
 }
 """Where a public name lives that is not an error."""
+
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library says nothing unless it is asked to
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """Pictures of folders into a library: what is new is read, what is known is kept, what is gone leaves."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -28,6 +29,9 @@ Progress = Callable[[int, int], None]
 WRITES_UNTIL_TIDY: Final = 64
 SECONDS_A_WRITE: Final = 1.0
 """What was read in as long is written at once: a write takes the time of pictures, and Lance keeps memory of each."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class PictureRun:
@@ -141,7 +145,18 @@ class PictureRun:
         report.unchanged = len(self._found.paths) - came.total() - (len(report.failed) - len(self._found.unreadable))
         report.seconds = seconds
         report.pictures_per_second = came.total() / seconds
+        self._log(report)
         return report
+
+    def _log(self, report: IndexReport) -> None:
+        for failed in report.failed:
+            logger.warning("%r: %s", failed.path, failed.reason)
+        for one in report.away:
+            logger.warning("%d pictures below %r are away", one.pictures, one.folder)
+        logger.info(
+            "%d added, %d unchanged, %d moved, %d removed in %.1f s",
+            *(report.added, report.unchanged, report.moved, report.removed, report.seconds),
+        )
 
 
 def remove_pictures(database: LanceDatabase, paths: Sequence[PathLike]) -> int:
