@@ -40,6 +40,20 @@ def test_a_model_is_trained_and_answers_with_what_it_learned(folder: Path) -> No
     assert {one["answer"] for one in asked.json["answers"]} == {"crimson", "pale"}
 
 
+def test_precision_follows_the_processor_and_emulation_is_told(folder: Path) -> None:
+    """The processor has AVX2 and nothing newer, by oneDNN's setting."""
+    short, avx2 = (*TRAIN, "--steps", "2", "--output"), {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    chosen = polyglance(*short, "chosen", "--json", cwd=folder, **avx2)
+    assert (chosen.status, chosen.errors, chosen.json["precision"]) == (0, "", "no")
+    assert json.loads((folder / "chosen" / "training" / "settings.json").read_text())["precision"] == "no"
+    named = polyglance(*short, "named", "--precision", "bf16", cwd=folder, **avx2)
+    assert named.status == 0
+    assert named.errors == (
+        "polyglance: warning: bfloat16 is emulated here: a step takes several times as long as with --precision no\n"
+    )
+    assert "2 steps, precision bf16" in named.output.replace("\n", " ")
+
+
 def test_a_plot_that_cannot_be_drawn_is_a_warning(folder: Path) -> None:
     (folder / "without" / "matplotlib").mkdir(parents=True)
     (folder / "without" / "matplotlib" / "__init__.py").write_text("raise ImportError('no such module')")
