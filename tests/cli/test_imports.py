@@ -1,10 +1,14 @@
 """Which heavy packages each command may import: what a command does not need is not waited for."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import pytest
+
+from polyglance.models import bundled_folder
 
 HEAVY = {
     *("PIL", "accelerate", "eldc", "huggingface_hub", "lance", "lance_namespace", "lancedb", "matplotlib", "nncf"),
@@ -53,6 +57,27 @@ def test_a_search_needs_its_model_and_its_tables(library: Path):
     words = ("search", "ein roter Stern", "--library", library)
     assert imported(*words, "--json") == STORE | MODEL | {"eldc"}
     assert imported(*words, "--language", "de") == STORE | MODEL | {"rich"}
+
+
+def test_pictures_that_are_unchanged_need_no_model(pictures: Path, library: Path):
+    assert imported("index", pictures, "--library", library, "--json") == STORE | {"PIL"}
+
+
+def test_a_model_that_may_be_another_is_loaded_and_checked(pictures: Path, tmp_path: Path):
+    model, library = tmp_path / "model", tmp_path / "library"
+    copytree(bundled_folder(), model)
+    imported("index", pictures, "--library", library, "--model", model, "--json")
+    words = ("index", pictures, "--library", library, "--json")
+    assert "torch" not in imported(*words)
+    os.utime(model / "config.json")
+    assert "torch" in imported(*words)
+    assert "torch" not in imported(*words)
+    config = model / "config.json"
+    config.write_text(config.read_text("utf-8").replace('"name": "', '"name": "another '), "utf-8")
+    command = [sys.executable, "-m", "polyglance", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "was read by 'scenes-mini'" in done.stderr
 
 
 def test_a_question_needs_no_more(pictures: Path, library: Path):

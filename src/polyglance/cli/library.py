@@ -168,17 +168,20 @@ def add_pictures(
     folder: Path, model: str | None, named: Sequence[Path], prune: bool, opened: "Callable[[], Library]"
 ) -> "IndexReport":
     """As `Library.add`. In a library that is there, neither torch nor the model is loaded before there is a picture to
-    read, unless `model` may be another than its own. opened: the library."""
+    read, unless the model may be another by now. opened: the library."""
+    from polyglance.indexing.known_model import is_known, note_model
     from polyglance.indexing.pictures import PictureRun
     from polyglance.models import source_of
     from polyglance.store.lance import LanceDatabase
 
     with progress("Reading pictures") as tick:
-        if not LanceDatabase.exists(folder):
+        database = LanceDatabase(folder) if LanceDatabase.exists(folder) else None
+        if database and model is not None and source_of(model) != database.reader.source:
             return opened().add(named, prune=prune, progress=tick)
-        database = LanceDatabase(folder)
-        if model is not None and source_of(model) != database.reader.source:
-            return opened().add(named, prune=prune, progress=tick)
+        if database is None or not is_known(database):
+            report = opened().add(named, prune=prune, progress=tick)
+            note_model(LanceDatabase(folder))
+            return report
         with database.writer():
             run = PictureRun(lambda: opened().model, database, named, prune=prune)
             return run.run(tick or (lambda done, total: None))

@@ -1,0 +1,67 @@
+"""Whether the model of a library still is the one that read it, told by its files alone. No torch.
+
+A library keeps size and time of its model's files beside its tables. While they stay as they were, a run that finds
+nothing to read needs neither the model nor torch.
+"""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from polyglance import atomic
+from polyglance.models import BUNDLED, bundled_folder
+from polyglance.store.lance import LanceDatabase
+
+FILE: Final = "model.json"
+_LANGUAGE: Final = "language.json"
+"""In the folder of an added language, whose model lies elsewhere."""
+
+
+def note_model(database: LanceDatabase) -> None:
+    """Keeps what the files of the library's model are; to be called when it was loaded from its source and checked."""
+    source = database.reader.source
+    if source == BUNDLED:
+        folder = bundled_folder()
+    elif os.path.isabs(source):
+        folder = Path(source)
+    elif "/" in source and ":" not in source:
+        from polyglance.models.huggingface.download import checkpoint_folder
+
+        folder = checkpoint_folder(source)
+    else:
+        return
+    if not (folder / _LANGUAGE).exists():
+        noted = {"fingerprint": database.reader.fingerprint, "folder": str(folder), "files": _stamps(folder)}
+        with suppress(OSError):  # the model is then loaded again
+            atomic.write_text(database.folder / FILE, json.dumps(noted, indent=1) + "\n")
+
+
+def is_known(database: LanceDatabase) -> bool:
+    """Whether the model that the library's source names is certain to be the one that read the library."""
+    source = database.reader.source
+    if not os.path.isabs(source) and source != BUNDLED and os.path.isdir(source):
+        return False  # a folder of that name goes before the hub
+    noted = _noted(database)
+    return noted.get("fingerprint") == database.reader.fingerprint and (
+        noted.get("files") == _stamps(Path(str(noted.get("folder"))))
+    )
+
+
+def _noted(database: LanceDatabase) -> dict[str, Any]:
+    try:
+        noted = json.loads((database.folder / FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _stamps(folder: Path) -> dict[str, list[int]]:
+    """Size and time of the last change of each file below a folder, and of what says which snapshot of the hub is the
+    newest."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    if folder.parent.name == "snapshots":
+        files += [path for path in (folder.parents[1] / "refs").glob("*") if path.is_file()]
+    stats = {str(path): path.stat() for path in sorted(files)}
+    return {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()}
