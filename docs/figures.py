@@ -137,7 +137,7 @@ def peers() -> str:
                 cells += [f"{row['ours_ms']:.1f} ({low:.1f} to {high:.1f})", "", f"at most {row['required']} ms"]
         lines.append([case, state, *cells])
     head = [
-        f"{dtype}: {what}" for dtype in ("float32", "bfloat16") for what in ("ours / theirs, ms", "ratio", "to reach")
+        f"{dtype}: {what}" for dtype in ("float32", "bfloat16") for what in ("ours / theirs, ms", "ratio", "target")
     ]
     return table(["BERT-base shape, two cores", "instruction set", *head], lines)
 
@@ -185,7 +185,7 @@ def rerank() -> str:
                 cells += ["", ""]
         lines.append([*cells, f"{required:g}" if required else ""])
     times = [f"{dtype}: {what}" for dtype in ("bfloat16", "float32") for what in ("ours / theirs, ms", "ratio")]
-    head = ["20 pictures for one text, two cores", "instruction set", "bytes a picture (at most)", *times, "to reach"]
+    head = ["20 pictures for one text, two cores", "instruction set", "bytes per picture (limit)", *times, "target"]
     return table(head, lines)
 
 
@@ -196,11 +196,11 @@ def index() -> str:
         memory = f"{row['peak_mib_at_a_quarter']:,} / {row['peak_mib_at_the_end']:,}"
         lines.append([row["case"], row["dtype"], ran(row), *_ratio(row), row["peer_batch"], memory])
     head = [
-        "ours / theirs, ms a picture",
+        "ours / theirs, ms per picture",
         "ratio",
-        "to reach",
+        "target",
         "their batch",
-        "our memory at a quarter / at the end, MiB",
+        "our peak memory after a quarter / at the end, MiB",
     ]
     return table(["indexing JPEG files, two cores", "", "instruction set", *head], lines)
 
@@ -217,7 +217,7 @@ def export() -> str:
         ]
         for row in results("bench_export")
     ]
-    head = ["int8 / bfloat16, ms a picture", "ratio", "to reach", "least cosine, less the mean"]
+    head = ["int8 / bfloat16, ms per picture", "ratio", "target", "lowest cosine; with the mean vector removed"]
     return table(["image tower, two cores", "instruction set", "overflow fix", *head], lines)
 
 

@@ -43,7 +43,7 @@ def scores(rows: Rows) -> str:
             lines.append(
                 [mode, task, f"{controls[task]:.1f}", *(f"{_mean(cell):.1f}" if cell else "" for cell in cells)]
             )
-    return table(["adapters", "task", "commonest label", *(f"n={depth}" for depth in at)], lines)
+    return table(["adapters", "task", "most frequent label", *(f"n={depth}" for depth in at)], lines)
 
 
 def kept(rows: Rows) -> str:
@@ -99,7 +99,7 @@ def steps(rows: Rows) -> str:
         ["forward, full fine-tuning", f"{plain:.1f}", *("" for _ in at[1:])],
         ["forward, one adapter", *cells(inference, "adapters", plain)],
     ]
-    return table(["ms for 64 examples (against full)", *(f"n={depth}" for depth in at)], lines)
+    return table(["ms for 64 examples (relative to full fine-tuning)", *(f"n={depth}" for depth in at)], lines)
 
 
 def at_once(rows: Rows) -> str:
@@ -136,12 +136,14 @@ def fusions(rows: Rows) -> str:
     ]
     for system, depth, adapters in dict.fromkeys((row["system"], row["depth"], row["adapters"]) for row in rows):
         some = [row for row in rows if (row["system"], row["depth"], row["adapters"]) == (system, depth, adapters)]
-        name = {"whole": "whole", "dropped": f"not in the first {depth} layers", "pruned": f"pruned to {adapters}"}[
-            system
-        ]
+        name = {
+            "whole": "whole",
+            "dropped": f"dropped from the first {depth} layers" if depth > 1 else "dropped from the first layer",
+            "pruned": f"pruned to {adapters}",
+        }[system]
         figures = (f"{_mean(row for row in some if row['task'] == task):.1f}" for task in tasks)
         lines.append([name, *figures, f"{median(row['ms'] for row in some):.1f}"])
-    return table(["fusion of 8", *(f"{task}, % right" for task in tasks), "ms for 64"], lines)
+    return table(["fusion of 8", *(f"{task}, % right" for task in tasks), "ms for 64 examples"], lines)
 
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {

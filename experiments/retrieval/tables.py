@@ -101,7 +101,7 @@ def times(rows: Rows) -> str:
             lines.append([direction.replace("_", " "), f"{k} reranked", *cells])
         cells = [_time(chosen(of_direction, system="cross", pool=pool)) for pool in pools]
         lines.append([direction.replace("_", " "), "all pairs", *cells])
-    return table(["ms a query", "", *(f"{pool:,}" for pool in pools)], lines) if lines else ""
+    return table(["ms per query", "", *(f"{pool:,}" for pool in pools)], lines) if lines else ""
 
 
 def _time(rows: Rows) -> str:
@@ -119,7 +119,7 @@ def libraries(rows: Rows) -> str:
     ]
     if not lines:
         return ""
-    return table(["ms a search, pictures", *rows[0]["milliseconds"], "fastest to slowest"], lines)
+    return table(["ms per search, by pictures", *rows[0]["milliseconds"], "fastest to slowest"], lines)
 
 
 def _range(row: dict[str, Any], stage: str) -> str:
@@ -127,7 +127,7 @@ def _range(row: dict[str, Any], stage: str) -> str:
 
 
 def states(rows: Rows) -> str:
-    """Ways of storing down, precisions across: R@1 both ways, and bytes a picture."""
+    """Ways of storing down, precisions across: R@1 both ways, and bytes per picture."""
     whole = chosen(rows, part="all_pairs")
     lines = [[f"{_way(row)}: all pairs, not rounded", "", "", *_recalls(row), ""] for row in whole]
     lines += [
@@ -135,7 +135,7 @@ def states(rows: Rows) -> str:
         for row in chosen(rows, part="states")
         if not row["name"].startswith("cut")
     ]
-    return table(["kept", *HEAD], lines) if len(lines) > len(whole) else ""
+    return table(["stored", *HEAD], lines) if len(lines) > len(whole) else ""
 
 
 def _way(row: dict[str, Any]) -> str:
@@ -149,7 +149,7 @@ def cuts(rows: Rows) -> str:
     return table(["layers below the cut", *HEAD], lines) if lines else ""
 
 
-HEAD = ("bits", "bytes a picture", "text to image R@1, %", "image to text R@1, %", "ms for 20")
+HEAD = ("bits", "bytes per picture", "text to image R@1, %", "image to text R@1, %", "ms for 20 candidates")
 
 
 def _kept(row: dict[str, Any]) -> list[object]:

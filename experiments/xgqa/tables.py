@@ -34,7 +34,7 @@ def controls(rows: Rows) -> str:
         if there:
             means = [fmean(row["controls"][name] for row in there) for name in ("blank", "shuffled", "most_frequent")]
             lines.append([way, f"{fmean(row['accuracy'] for row in there):.1f}", *(f"{mean:.1f}" for mean in means)])
-    head = ["%, mean of the languages measured", "accuracy", "blank picture", "another picture", "commonest answer"]
+    head = ["%, mean of the languages measured", "accuracy", "blank picture", "another picture", "most frequent answer"]
     return table(head, lines) if lines else ""
 
 
@@ -118,7 +118,7 @@ def costs(rows: Rows) -> str:
             size = max(row["bytes"] for row in there) / 1e6
             before, after = (fmean(row["perplexity"][place] for row in there) for place in (0, 1))
             lines.append([way, f"{size:.1f}", f"{before:,.0f}", f"{after:,.1f}"])
-    head = ["", "MB a language, at most", "perplexity of a hidden subword before", "after"]
+    head = ["", "MB per language, at most", "perplexity of a hidden subword before", "after"]
     return table(head, lines) if lines else ""
 
 

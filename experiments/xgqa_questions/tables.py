@@ -16,7 +16,7 @@ def spelling(rows: Rows) -> str:
     for name in names:
         there = [row for row in found if row["tokenizer"] == name]
         of = f"{name}: " if len(names) > 1 else ""
-        lines.append([f"{of}subwords a word", *(f"{row['subwords_a_word']:.2f}" for row in there)])
+        lines.append([f"{of}subwords per word", *(f"{row['subwords_a_word']:.2f}" for row in there)])
         lines.append([f"{of}unknown, %", *(f"{row['unknown']:.1f}" for row in there)])
         lines.append([f"{of}by letters, %", *(_percent(row["by_letters"]) for row in there)])
     return table(["", *_languages(found)], lines)
@@ -51,15 +51,18 @@ def blind(rows: Rows) -> str:
     found = _part(rows, "blind")
     columns: list[tuple[str, Callable[[Row], str]]] = [
         ("words alone", lambda row: f"{row['accuracy']:.1f}"),
-        ("- 95 % of that", lambda row: _range(row["interval"])),
+        ("- 95 % interval", lambda row: _range(row["interval"])),
         *((f"- {kind}", lambda row, k=kind: f"{row['by_structural'][k]:.1f}") for kind in found[0]["by_structural"]),
-        ("each type's commonest answer", lambda row: f"{row['most_frequent']:.1f}"),
+        ("most frequent answer of each type", lambda row: f"{row['most_frequent']:.1f}"),
         *(
             line
             for shots in found[0]["published"]
             for line in (
                 (f"UC2, {shots} pictures", lambda row, n=shots: f"{row['published'][n]['accuracy']:.1f}"),
-                ("- 95 % of what it is better", lambda row, n=shots: _range(row["published"][n]["gain_interval"])),
+                (
+                    "- 95 % interval of its gain over words alone",
+                    lambda row, n=shots: _range(row["published"][n]["gain_interval"]),
+                ),
             )
         ),
     ]
