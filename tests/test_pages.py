@@ -1,4 +1,4 @@
-"""The links, paths and modules that the pages name exist."""
+"""The links, paths, modules, commands and options that the pages name exist."""
 
 import re
 from pathlib import Path
@@ -44,6 +44,18 @@ def dead_paths(text: str) -> list[str]:
     return sorted(dead)
 
 
+def dead_options(text: str) -> list[str]:
+    """Options of `polyglance` that the help of their command, in docs/cli.md, does not have."""
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    helps = dict(re.findall(r"^## polyglance ([\w ]+)\n\n```\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    dead = []
+    for line in re.findall(r"(?:^|`)polyglance ([^`#\n]+)", text, re.MULTILINE):
+        command = max((name for name in helps if f"{line} ".startswith(f"{name} ")), key=len, default="")
+        known = re.split(r"[\s,|]+", helps.get(command, page))
+        dead += [f"{command} {option}" for option in re.findall(r"(?<!\S)--[\w-]+", line) if option not in known]
+    return dead
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page):
     assert dead_links(page.read_text(encoding="utf-8"), page) == []
@@ -54,8 +66,15 @@ def test_every_path_exists(page):
     assert dead_paths(page.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_exists(page):
+    assert dead_options(page.read_text(encoding="utf-8")) == []
+
+
 def test_what_does_not_exist_is_found():
     links = "# A head, and more\n[](#a-head-and-more) [](#tail) [](docs/design.md#floors) [](docs/design.md#no) [](no)"
     assert dead_links(links, ROOT / "README.md") == ["#tail", "docs/design.md#no", "no"]
     paths = "`nn/encoder.py` `nn/no.py` `docs/results/` `tests/no/` `python -m docs.generate` `python -m docs.none`"
     assert dead_paths(paths) == ["docs.none", "nn/no.py", "tests/no/"]
+    options = "`polyglance search QUERY --no-rerank --depth 3`\npolyglance train vqa --data FILE --speed 9  # --none"
+    assert dead_options(options) == ["search --depth", "train vqa --speed"]
