@@ -44,8 +44,8 @@ def test_what_stands_behind_the_patches_is_zero_and_changes_nothing(folder: Path
     assert seen[0, :15].any(dim=1).all()
     assert not seen[:, 15:].any()
     states = model.read_images(images)
-    assert torch.equal(states.hidden[0], states.hidden[1])
-    assert torch.equal(model.embed(states)[0], model.embed(states)[1])
+    torch.testing.assert_close(states.hidden[0], states.hidden[1])  # rows of a product round each in its own way
+    torch.testing.assert_close(model.embed(states)[0], model.embed(states)[1])
 
 
 def test_in_bfloat16_vectors_point_the_same_way(folder: Path) -> None:
