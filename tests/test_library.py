@@ -651,6 +651,8 @@ def test_a_model_that_was_not_trained_to_embed_reads_no_library(tmp_path: Path, 
         Library.create(tmp_path / "library", model=model)
     assert not (tmp_path / "library").exists()
     library = library_without_pictures(model)
+    info = library.info()
+    assert (info.path, info.pictures, info.size, info.folders) == (None, 0, 0, [])
     assert library.ask("What colour is it?", image=photos / "red.png").answers[0].answer == "red"
     for use in (lambda: library.add([photos]), lambda: library.add_texts(captions), lambda: library.search("red")):
         with pytest.raises(ConfigurationError, match="trained to embed, got colours, which was trained to answer"):
@@ -854,6 +856,19 @@ def test_a_budget_picks_a_depth_that_the_model_allows_and_matches_at_it(tmp_path
     scores = [{one.path: one.score for one in found.results} for found in (tight, wide)]
     mixed = str(photos / "sub" / "mixed.png")
     assert scores[0][mixed] > scores[1][mixed]
+
+
+def test_a_library_in_memory_is_filled_and_searched_like_another(photos: Path, captions: Path):
+    library = library_without_pictures(ColourModel())
+    assert counts(library.add([photos])) == {"added": 3}
+    assert counts(library.add([photos])) == {"unchanged": 3}
+    library.add_texts(captions)
+    assert library.search("red", budget_ms=1e6).results[0].path == str(photos / "red.png")
+    assert library.search_texts(Query.picture(photos / "red.png")).results[0].text.startswith("red")
+    assert library.remove(photos / "red.png") == 1
+    library.close()
+    with pytest.raises(LibraryError, match="is closed"):
+        library.search("red")
 
 
 def test_costs_are_measured_when_first_needed_and_for_texts_apart(library: Library, tmp_path: Path, captions: Path):

@@ -9,25 +9,21 @@ with Library.open("my-library") as library:
     print(library.ask("What colour is the star?", image=best.path).answers[0].answer)
 """
 
-import math
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 from time import perf_counter
 from typing import Any, Final, Literal, Self, TypeVar, overload
-from weakref import finalize
 
 from PIL.Image import Image
 
 from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.data.images import decode
-from polyglance.errors import ConfigurationError, LibraryError, PictureError, QueryError
+from polyglance.errors import ConfigurationError, LibraryError, PictureError
 from polyglance.indexing.missing import PathLike, absolute, is_away
 from polyglance.indexing.pictures import PictureRun, Progress, has_changed, remove_pictures
 from polyglance.indexing.reading import batches
@@ -43,12 +39,13 @@ from polyglance.models.reading import PICTURES, together
 from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query, is_utf8, printable, usable_text
-from polyglance.search.budget import CostFile, measure
+from polyglance.search.budget import CostFile, Costs, measure
+from polyglance.search.options import SearchOptions, require_at_least
 from polyglance.search.pipeline import Asked, SearchPipeline, picture_result, text_result
 from polyglance.search.reranker import PixelReranker
-from polyglance.search.terms import matched
 from polyglance.store.lance import LanceDatabase
-from polyglance.store.protocols import AnyFacts, PictureFacts, Reader, TextFacts
+from polyglance.store.memory import MemoryDatabase
+from polyglance.store.protocols import AnyFacts, Database, PictureFacts, Reader, TextFacts
 from polyglance.types import (
     AskResponse,
     AskTasksResponse,
@@ -74,28 +71,16 @@ _Given = TypeVar("_Given")
 _Asked = TypeVar("_Asked", bound=str | Query)
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """How to search, as `Library.search` describes it."""
-
-    k: int
-    candidates: int | None
-    language: str
-    rerank: bool
-    min_score: float | None
-    budget_ms: float | None
-
-
 class Library:
     """Pictures and texts that one model has read. `Library.create` makes one, `Library.open` opens one.
 
     It is a context manager that closes itself.
     """
 
-    def __init__(self, database: LanceDatabase, model: JointModel, reranker: PairScorer | None = None) -> None:
+    def __init__(self, database: Database, model: JointModel, reranker: PairScorer | None = None) -> None:
         self.model = model
         self.reranker = reranker
-        self._open: LanceDatabase | None = database
+        self._open: Database | None = database
         self._folder = database.folder
 
     @classmethod
@@ -150,7 +135,7 @@ class Library:
         self.close()
 
     @property
-    def _database(self) -> LanceDatabase:
+    def _database(self) -> Database:
         if self._open is None:
             raise LibraryError(f"the library at {self._folder} is closed: open it again with Library.open")
         return self._open
@@ -168,12 +153,13 @@ class Library:
         facts, texts = self._database.pictures.facts(), self._database.texts
         pictures = Counter(row.folder for row in facts)
         away = Counter(row.folder for row in facts if is_away(row.path))
+        files = self._folder.rglob("*") if self._folder else ()
         return LibraryInfo(
-            path=str(self._folder),
+            path=None if self._folder is None else str(self._folder),
             pictures=len(facts),
             away=away.total(),
             texts=len(texts),
-            size=sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file()),
+            size=sum(file.stat().st_size for file in files if file.is_file()),
             model=self._database.reader.name,
             source=self._database.reader.source,
             fingerprint=self._database.reader.fingerprint,
@@ -333,7 +319,7 @@ class Library:
         """
         for pipeline in (self._pictures, self._texts):
             if len(pipeline.items):
-                self._costs.save(pipeline, measure(pipeline, clock))
+                self._measure(pipeline, clock)
 
     @property
     def reranks(self) -> bool:
@@ -341,8 +327,15 @@ class Library:
         return self._pictures.reranks
 
     @property
-    def _costs(self) -> CostFile:
-        return CostFile(self._database.folder / "costs.json")
+    def _costs(self) -> CostFile | None:
+        folder = self._database.folder
+        return CostFile(folder / "costs.json") if folder else None
+
+    def _measure(self, pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = perf_counter) -> Costs:
+        costs = measure(pipeline, clock)
+        if self._costs:
+            self._costs.save(pipeline, costs)
+        return costs
 
     @property
     def _pictures(self) -> SearchPipeline[PictureFacts, SearchResult]:
@@ -361,16 +354,11 @@ class Library:
         self, pipeline: SearchPipeline[AnyFacts, Result], queries: Sequence[str | Query], options: SearchOptions
     ) -> list[SearchResponse[Result]]:
         _require(self.model, "embed")
-        _at_least(1, options.k, "k")
-        _at_least(0, options.candidates or 0, "candidates")
         usable = [(Query.text(query) if isinstance(query, str) else query).usable() for query in queries]
-        if options.min_score is not None:
-            reranked = options.rerank and pipeline.reranks and options.candidates != 0
-            for query in usable:
-                _check_min_score(options.min_score, reranked, matched(query, pipeline.modality) > 0)
+        options.check(usable, pipeline)
         picks: list[Picked | None] = [None] * len(usable)
         if options.budget_ms is not None:
-            self._check_budget(pipeline, options, options.budget_ms)
+            _require(self.model, "match")
             least = 0 if options.min_score is None else 1
             picks = [self._pick(pipeline, query, options.budget_ms, least) for query in usable]
         default = CANDIDATES if options.candidates is None else options.candidates
@@ -389,25 +377,10 @@ class Library:
             replace(response, picked=picked, reranker=another) for response, picked in zip(found, picks, strict=True)
         ]
 
-    def _check_budget(self, pipeline: SearchPipeline[Any, Any], options: SearchOptions, budget_ms: float) -> None:
-        if not 0 <= budget_ms < math.inf:
-            raise ConfigurationError(f"expected a budget of 0 milliseconds or more, got {budget_ms}")
-        if options.candidates is not None or not options.rerank:
-            raise ConfigurationError("expected a budget, or a number of candidates, or no reranking: one of them")
-        if pipeline.reranker:
-            raise ConfigurationError(
-                "expected a budget of time for the library's own model, but another reranks: "
-                "name a number of candidates instead"
-            )
-        _require(self.model, "match")
-
     def _pick(self, pipeline: SearchPipeline[AnyFacts, Result], query: Query, budget_ms: float, least: int) -> Picked:
         if not len(pipeline.items):
             return Picked(0, 0, 0.0)
-        costs = self._costs.load(pipeline)
-        if costs is None:
-            costs = measure(pipeline)
-            self._costs.save(pipeline, costs)
+        costs = (self._costs.load(pipeline) if self._costs else None) or self._measure(pipeline)
         return costs.pick(query, pipeline.modality, budget_ms, least)
 
     def ask(
@@ -465,7 +438,7 @@ class Library:
         text = usable_text(question, "question")
         language = self._language(language, question)
         answer_in = words.answer_language(answer_in, language)
-        _at_least(1, top, "top")
+        require_at_least(1, top, "top")
         path = absolute(image)
         started = perf_counter()
         picture = self._read_sources([path])
@@ -519,13 +492,8 @@ class Library:
 
 
 def library_without_pictures(model: JointModel) -> Library:
-    """An empty library that leaves nothing behind, to ask questions of a model; it may be one that does not embed."""
-    nowhere = mkdtemp()
-    folder = Path(nowhere) / "library"
-    LanceDatabase.create(folder, max(1, model.embedding_dim), _loaded(model)[1])
-    library = Library(LanceDatabase(folder), model)
-    finalize(library, rmtree, nowhere, ignore_errors=True)
-    return library
+    """An empty library in memory, to ask questions of a model; it may be one that does not embed."""
+    return Library(MemoryDatabase(max(1, model.embedding_dim), _loaded(model)[1]), model)
 
 
 def _folder(path: PathLike) -> Path:
@@ -557,20 +525,3 @@ def _bytes_of(picture: bytes | Image) -> bytes:
     file = BytesIO()
     picture.save(file, "TIFF", exif=picture.getexif())
     return file.getvalue()
-
-
-def _at_least(least: int, value: int, name: str) -> None:
-    if value < least:
-        raise ConfigurationError(f"expected {name} of at least {least}, got {value}")
-
-
-def _check_min_score(min_score: float, reranked: bool, has_matched: bool) -> None:
-    if not 0 <= min_score <= 1:
-        raise ConfigurationError(f"expected min_score to be a probability from 0 to 1, got {min_score:g}")
-    if not reranked:
-        raise ConfigurationError("expected reranking with min_score: what was only retrieved has no probability to fit")
-    if not has_matched:
-        raise QueryError(
-            "expected a text and a picture with min_score, one to search for and one to be found: "
-            "two of a kind are compared by their vectors and have no probability to fit"
-        )

@@ -203,12 +203,12 @@ class FolderInfo:
 class LibraryInfo:
     """What a library holds.
 
-    path: its folder. pictures: files. away: how many of them are not there now, as on a drive that is not mounted.
-    size: on disk, in bytes. model, source, fingerprint: the name of the model that read it, what loads that model, and
-    a hash of its weights. languages: codes of those that the model reads.
+    path: its folder, None of one in memory. pictures: files. away: how many of them are not there now, as on a drive
+    that is not mounted. size: on disk, in bytes. model, source, fingerprint: the name of the model that read it, what
+    loads that model, and a hash of its weights. languages: codes of those that the model reads.
     """
 
-    path: str
+    path: str | None
     pictures: int
     away: int
     texts: int

@@ -103,7 +103,7 @@ def info(library: LibraryFolder = None, as_json: Json = False) -> None:
         return
     output = console()
     facts = {
-        "library": file_name(found.path),
+        "library": file_name(found.path or ""),
         "pictures": f"{found.pictures:,}, of which {found.away:,} are away",
         "texts": f"{found.texts:,}",
         "on disk": f"{found.size / 1e6:,.1f} MB",

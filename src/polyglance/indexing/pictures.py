@@ -15,8 +15,7 @@ from polyglance.data.texts import is_of_text
 from polyglance.errors import DataError
 from polyglance.indexing.missing import PathLike, absolute, find_missing, is_in, named_alone, root_of
 from polyglance.query import printable
-from polyglance.store.lance import LanceDatabase
-from polyglance.store.protocols import PictureFacts
+from polyglance.store.protocols import Database, PictureFacts
 from polyglance.types import AwayPictures, FailedPicture, IndexReport
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class PictureRun:
     def __init__(
         self,
         model: Callable[[], "JointModel"],
-        database: LanceDatabase,
+        database: Database,
         folders: Sequence[PathLike],
         *,
         prune: bool = False,
@@ -159,7 +158,7 @@ class PictureRun:
         )
 
 
-def remove_pictures(database: LanceDatabase, paths: Sequence[PathLike]) -> int:
+def remove_pictures(database: Database, paths: Sequence[PathLike]) -> int:
     """Forget the pictures at these paths and below these folders; how many there were.
 
     Raises DataError for a path of which nothing is known; then nothing is forgotten.
@@ -179,9 +178,7 @@ def remove_pictures(database: LanceDatabase, paths: Sequence[PathLike]) -> int:
     return len(gone)
 
 
-def forget(
-    database: LanceDatabase, gone: Collection[str], kept: Iterable[PictureFacts], states: Collection[str]
-) -> bool:
+def forget(database: Database, gone: Collection[str], kept: Iterable[PictureFacts], states: Collection[str]) -> bool:
     """Forget pictures by their paths, and states that no picture needs any more; tells whether there were any.
 
     kept: the pictures that stay. states: all states of pictures, by their content.
@@ -192,7 +189,7 @@ def forget(
     return bool(gone or orphans)
 
 
-def picture_states(database: LanceDatabase) -> set[str]:
+def picture_states(database: Database) -> set[str]:
     """The contents of which the database holds states, without those of texts."""
     return {content for content in database.states.ids() if not is_of_text(content)}
 

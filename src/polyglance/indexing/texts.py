@@ -12,8 +12,7 @@ from polyglance.indexing.reading import batches
 from polyglance.models.protocol import JointModel
 from polyglance.nn.states import TokenStates
 from polyglance.query import printable
-from polyglance.store.lance import LanceDatabase
-from polyglance.store.protocols import TextFacts
+from polyglance.store.protocols import Database, TextFacts
 from polyglance.types import FailedText, TextReport
 
 _BATCH: Final = 128
@@ -22,7 +21,7 @@ _BATCH: Final = 128
 class TextRun:
     """One run over files. States are written before the rows that need them, and removed after, as of pictures."""
 
-    def __init__(self, model: JointModel, database: LanceDatabase, files: Sequence[PathLike]) -> None:
+    def __init__(self, model: JointModel, database: Database, files: Sequence[PathLike]) -> None:
         self._model = model
         self._database = database
         self._found = {source: find_texts(Path(source), model.languages) for source in map(absolute, files)}
