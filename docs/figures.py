@@ -1,4 +1,4 @@
-"""Write the tables of the documentation from `docs/results/`: `python -m docs.figures`. A test fails when one is stale.
+"""Write the tables of the documentation from `docs/results/`: `python -m docs.figures`. A test fails if one is stale.
 
 A table stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 """
@@ -49,7 +49,7 @@ def by_language(rows: Iterable[Row]) -> dict[str, Row]:
 
 
 def scenes() -> str:
-    """Languages across; down, what was measured."""
+    """One column per language, one row per measurement."""
     rows = results("scenes_mini")
     twin, coop, answer = (
         by_language(row for row in rows if row["system"] == name) for name in ("twin", "coop", "answer")
@@ -83,7 +83,7 @@ def answers() -> str:
 
 
 def emoji() -> str:
-    """R@1 / R@10 by kind of query, language across."""
+    """R@1 / R@10: one row per kind of query, one column per language."""
     rows = results("emoji")
     languages = list(by_language(rows))
     lines = []
@@ -97,12 +97,12 @@ def emoji() -> str:
 
 
 def ran(row: Row) -> str:
-    """The instruction set that a row of a benchmark ran in."""
+    """The instruction set with which a row of a benchmark was measured."""
     return str(row.get("instruction_set", "not recorded"))
 
 
 def times() -> str:
-    """A line a case and instruction set."""
+    """One row per case and instruction set."""
     lines = []
     for row in results("bench_main_job"):
         low, high = row["spread"]
@@ -113,7 +113,7 @@ def times() -> str:
 
 
 def peers() -> str:
-    """A line a case and instruction set, float32 beside bfloat16."""
+    """One row per case and instruction set, with float32 beside bfloat16."""
     titles = [one.title for case in ADAPTER_CASES for one in case.comparisons]
     rows = sorted(
         results("bench_adapters"), key=lambda row: titles.index(row["case"]) if row["case"] in titles else len(titles)
@@ -143,7 +143,7 @@ def peers() -> str:
 
 
 def kernels() -> str:
-    """A line a case and instruction set, float32 beside bfloat16."""
+    """One row per case and instruction set, with float32 beside bfloat16."""
     rows = results("bench_kernels")
     lines = []
     for of_line in dict.fromkeys((row["case"], row["other"], ran(row)) for row in rows):
@@ -164,7 +164,7 @@ def kernels() -> str:
 
 
 def rerank() -> str:
-    """A line a case and instruction set, bfloat16 beside float32."""
+    """One row per case and instruction set, with bfloat16 beside float32."""
     rows = results("bench_rerank")
     lines = []
     for case, state in dict.fromkeys((row["case"], ran(row)) for row in rows):
@@ -190,7 +190,7 @@ def rerank() -> str:
 
 
 def index() -> str:
-    """A line a case, dtype and instruction set."""
+    """One row per case, dtype and instruction set."""
     lines = []
     for row in results("bench_index"):
         memory = f"{row['peak_mib_at_a_quarter']:,} / {row['peak_mib_at_the_end']:,}"
@@ -206,7 +206,7 @@ def index() -> str:
 
 
 def export() -> str:
-    """A line a checkpoint and instruction set."""
+    """One row per checkpoint and instruction set."""
     lines = [
         [
             row["case"],
@@ -222,7 +222,7 @@ def export() -> str:
 
 
 def _ratio(row: Row) -> list[str]:
-    """Times, their ratio with its spread, marked where it is less than it should be, and what it should be."""
+    """Times, their ratio with its spread (marked ** where it is below the target), and the target."""
     (low, high), required = row["spread"], row["required"]
     missed = " **" if required and row["ratio"] < required else ""
     return [
@@ -233,7 +233,7 @@ def _ratio(row: Row) -> list[str]:
 
 
 def emoji_questions() -> str:
-    """A line a way; the kinds of question across."""
+    """One row per way of training; one column per kind of question."""
     rows = results("emoji_questions")
     kinds = list(rows[0]["by_kind"])
     lines = []
@@ -247,7 +247,7 @@ def emoji_questions() -> str:
 
 
 def calibration() -> str:
-    """A line before and one after."""
+    """One row before calibration and one after."""
     rows = [row for row in results("calibration") if "scores" in row]
     columns: list[tuple[str, Callable[[Row], str]]] = [
         ("slope, offset", lambda row: f"{row['slope']:g}, {row['offset']:g}"),
@@ -262,7 +262,7 @@ def calibration() -> str:
 
 
 def drop_depths() -> str:
-    """A drop depth a line: what it costs and is worth."""
+    """One row per drop depth: its accuracy and its time."""
     lines = (
         [
             str(row["depth"]),
@@ -301,7 +301,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def filled(page: str) -> str:
-    """The page with every table it has a place for."""
+    """The page with the current tables between its markers."""
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]

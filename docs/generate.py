@@ -13,8 +13,8 @@ PAGE = Path(__file__).with_name("cli.md")
 WIDTH = 100
 HEAD = """# The command
 
-Written by `make docs` from the commands' own help. Every command ends with status 0 (done), 1 (could not do it: one
-line on standard error says why) or 2 (wrong usage); Ctrl-C ends it with 130.
+`make docs` generates this page from the help of the commands. Every command exits with status 0 (success), 1 (failure;
+one line on standard error gives the reason) or 2 (wrong usage). Ctrl-C ends it with status 130.
 """
 
 
