@@ -9,8 +9,8 @@ Text to image is measured a second time with the 1,470 pictures of the emoji gal
 
 import argparse
 import time
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from torch import Tensor
 from experiments.emoji import read_gallery
 from experiments.results import RESULTS, Row, write_results
 from polyglance.data.gallery import gallery_folder
+from polyglance.data.questions import Question, Types
+from polyglance.evaluation.controls import answers_about, most_frequent, scores_by_language
 from polyglance.evaluation.retrieval import Ranking, rerank, retrieve
 from polyglance.models import load_model
 from polyglance.models.protocol import ImageBatch, JointModel
@@ -94,38 +96,41 @@ def answer_rows(model: JointModel, scenes: Sequence[Scene], states: TokenStates,
     template's commonest answer."""
     asked = [(row, question, answer) for row, scene in enumerate(scenes) for question, answer in scene_questions(scene)]
     pictures = torch.tensor([row for row, _, _ in asked])
-    right = torch.tensor([model.answers.index(answer) for _, _, answer in asked])
-    white = np.full((3, 256, 256), 255, np.uint8)
-    blank = TokenStates.load(model.read_images(ImageBatch(torch.from_numpy(white[None]))).store(), "image")
-    guess = 100 * _commonest([(type(question), answer) for _, question, answer in asked])
     rows: list[Row] = []
     for code in languages:
-        texts = read_texts(model, [grammar(code).say(question) for _, question, _ in asked], [code] * len(asked))
-        correct = _answers(model, texts, states, pictures) == right
-        shuffled = _answers(model, texts, states, pictures.roll(len(pictures) // 2)) == right
-        blind = _answers(model, texts, blank, torch.zeros_like(pictures)) == right
+        questions = [
+            Question(Path(str(row)), grammar(code).say(one), answer, code, "test", str(number), _types(one))
+            for number, (row, one, answer) in enumerate(asked)
+        ]
+        of_template = [replace(one, types=Types(one.types.detailed)) for one in questions]
+        said, blank, shuffled = answers_about(model, questions, states, pictures)
+        controls = {"blank": blank, "shuffled": shuffled, "most_frequent": most_frequent(of_template, of_template)}
+        (own,), (by_template,) = scores_by_language(questions, said), scores_by_language(of_template, said)
         rows.append(
             {
                 "system": "answer",
                 "language": code,
                 "questions": len(asked),
-                "accuracy": _percent(correct),
+                "accuracy": round(own.accuracy, 2),
                 "controls": {
-                    "blank": _percent(blind),
-                    "shuffled": _percent(shuffled),
-                    "most_frequent": round(guess, 2),
+                    name: round(scores_by_language(questions, given)[0].accuracy, 2)
+                    for name, given in controls.items()
+                    if given is not None
                 },
-                "by_structural": _by([question.structural for _, question, _ in asked], correct),
-                "by_semantic": _by([question.semantic for _, question, _ in asked], correct),
-                "by_template": _by([type(question).__name__ for _, question, _ in asked], correct),
+                "by_structural": _rounded(own.by("structural")),
+                "by_semantic": _rounded(own.by("semantic")),
+                "by_template": _rounded(by_template.by("structural")),
             }
         )
     return rows
 
 
-def _answers(model: JointModel, texts: TokenStates, states: TokenStates, pictures: Tensor, batch: int = 500) -> Tensor:
-    rows = torch.arange(len(texts)).split(batch)
-    return torch.cat([model.answer(texts[row], states[pictures[row]]).argmax(dim=-1) for row in rows])
+def _types(question: m.Question) -> Types:
+    return Types(question.structural, question.semantic, type(question).__name__)
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in figures.items()}
 
 
 def _recalls(ranking: Ranking, right: Tensor) -> dict[str, float]:
@@ -134,24 +139,6 @@ def _recalls(ranking: Ranking, right: Tensor) -> dict[str, float]:
 
 def _part(ranking: Ranking, rows: Tensor) -> Ranking:
     return Ranking(ranking.order[rows])
-
-
-def _percent(correct: Tensor) -> float:
-    return round(100 * correct.float().mean().item(), 2)
-
-
-def _by(names: Sequence[str], correct: Tensor) -> dict[str, float]:
-    return {
-        name: _percent(correct[[i for i, other in enumerate(names) if other == name]]) for name in sorted(set(names))
-    }
-
-
-def _commonest(pairs: Sequence[tuple[type[m.Question], str]]) -> float:
-    """The share that is right when each template always gets its commonest answer."""
-    counts: defaultdict[type[m.Question], defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for template, answer in pairs:
-        counts[template][answer] += 1
-    return sum(max(answers.values()) for answers in counts.values()) / len(pairs)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from experiments.results import Row
 from experiments.retrieval.training import bundled
 from experiments.retrieval.world import World
 from polyglance.evaluation.pools import Direction
-from polyglance.evaluation.retrieval import Ranking, match, retrieve
+from polyglance.evaluation.retrieval import Ranking, blended, match, reordered, retrieve
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
@@ -86,18 +86,18 @@ def cooperative_rows(name: str, twin: Reading, cross: Reading, world: World, see
     """With each number of candidates; and with each share of the cosine in the order of 20, or of the most."""
     settings = world.settings
     most = max(settings.candidates)
-    blended = min(20, most)
+    mixed = min(20, most)
     for size in settings.pools:
-        found, scores, cosines = {}, {}, {}
+        found, logits, cosines = {}, {}, {}
         for one in DIRECTIONS:
             found[one], cosines[one] = _retrieved(twin, one, size, max(most, 10))
             chosen = found[one].order[:, :most]
             queries = cross.queries(one, torch.arange(len(chosen)))
-            scores[one] = torch.sigmoid(cross.match(one, queries, chosen))
-        choices = [(k, 0.0) for k in settings.candidates] + [(blended, blend) for blend in settings.blends if blend]
+            logits[one] = cross.match(one, queries, chosen)
+        choices = [(k, 0.0) for k in settings.candidates] + [(mixed, blend) for blend in settings.blends if blend]
         for k, blend in choices:
             ranked = {
-                one: _reordered(found[one], (1 - blend) * scores[one][:, :k] + blend * cosines[one][:, :k], k)
+                one: reordered(found[one], blended(logits[one][:, :k], cosines[one][:, :k], blend))
                 for one in DIRECTIONS
             }
             yield {**_head(name, seed, size), "candidates": k, "blend": blend, **_figures(ranked, twin, world)}
@@ -122,11 +122,6 @@ def _head(name: str, seed: int, pool: int) -> Row:
 def _retrieved(reading: Reading, direction: Direction, size: int, depth: int) -> tuple[Ranking, Tensor]:
     asking, items = reading.vectors(direction)
     return retrieve(asking, items[:size], depth)
-
-
-def _reordered(found: Ranking, scores: Float[Tensor, "queries candidates"], candidates: int) -> Ranking:
-    order = found.order[:, :candidates].gather(1, scores.argsort(dim=1, descending=True, stable=True))
-    return Ranking(torch.cat([order, found.order[:, candidates:]], dim=1))
 
 
 def _best(scores: Float[Tensor, "queries items"]) -> Ranking:

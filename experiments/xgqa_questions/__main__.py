@@ -21,12 +21,12 @@ from polyglance.data.predictions import LANGUAGE
 from polyglance.data.questions import Question, read_questions
 from polyglance.data.tokenization import Tokenizer
 from polyglance.evaluation.answers import AnswerScores, agreement, compare_answers, score_files
-from polyglance.evaluation.blind import answer_blind
 from polyglance.evaluation.controls import controlled_report, most_frequent, scores_by_language
 from polyglance.evaluation.measures import Difference
 from polyglance.languages import AUTO, DEMO_LANGUAGES, detect
 from polyglance.models import load_model
 from polyglance.models.protocol import JointModel
+from polyglance.training.blind import answer_blind
 
 MORE_LANGUAGES = ("fr", "es")
 """That a user may have added; no question is in them."""

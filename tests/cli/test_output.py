@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -96,3 +97,35 @@ def test_a_search_with_a_budget_says_what_was_picked(capsys):
     times = {"text": 1.0, "retrieve": 2.0, "rerank": 3.0, "total": 6.0}
     show_search(SearchResponse("a star", "en", "m", [], times, Picked(42, 3, 24.96)), "pictures", None)
     assert "reranked 42 at drop depth 3: 25.0 ms expected\n" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_stages_say_what_is_done_and_how_long_is_left() -> None:
+    """A run that goes on at step 50 does not count what it did before; a validation that comes again begins anew."""
+    import pty
+
+    program = """
+import time
+from polyglance.cli.output import stages
+with stages() as report:
+    report("training", 50, 100, {})
+    time.sleep(0.3)
+    report("training", 51, 100, {"loss": 0.5})
+    for _ in range(2):
+        report("validating", 0, 3, {})
+        report("validating", 3, 3, {})
+    report("validating", 1, 3, {})
+    time.sleep(1.0)
+"""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm", "COLUMNS": "120"}
+    subprocess.run([sys.executable, "-c", program], env=environment, stderr=theirs, check=True)
+    os.close(theirs)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(ours, 100_000).decode())
+    os.close(ours)
+    assert re.search(r"training \S+ +50/100 0:00:00", shown)
+    left = re.findall(r"51/100 0:00:0(\d), 0:00:(\d\d) left", shown)
+    assert left
+    assert all(int(seconds) >= 14 for _, seconds in left)
+    assert "loss 0.500" in shown
+    assert re.search(r"validating \S+ +1/3 ", shown)

@@ -40,6 +40,65 @@ def test_xflickrco_as_it_is_published() -> None:
     assert first == Caption(Path("pictures/1007129816.jpg"), "Der Mann trägt eine orange Wollmütze.", "de", "test")
 
 
+@pytest.mark.parametrize(
+    ("name", "language", "split"),
+    [
+        ("id/test.jsonl", "id", "test"),
+        ("es/train_100.jsonl", "es", "train"),
+        ("ja/dev.jsonl", "ja", "val"),
+        ("my/test.jsonl", "en", "train"),
+        ("de/captions.jsonl", "en", "train"),
+    ],
+)
+def test_only_xflickrcos_layout_says_language_and_split(tmp_path: Path, name: str, language: str, split: str) -> None:
+    path = write(tmp_path / name, {"img_path": "a.png", "sentences": ["a"]}, LINE)
+    said = [(one.language, one.split) for one in read_captions(path, with_pictures=False)]
+    assert said == [(language, split), ("en", "train")]
+    told = read_captions(path, with_pictures=False, language="tr", split="val")
+    assert [(one.language, one.split) for one in told] == [("tr", "val")] * 2
+
+
+def test_what_a_line_says_wins(tmp_path: Path) -> None:
+    path = write(tmp_path / "captions.jsonl", {**LINE, "language": "de"}, {**LINE, "split": "test"})
+    found = read_captions(path, with_pictures=False, language="fr", split="val")
+    assert [(one.language, one.split) for one in found] == [("de", "val"), ("fr", "test")]
+
+
+def test_cocos_own_captions(tmp_path: Path) -> None:
+    path = shared_data() / "cases" / "captions_val2014.json"
+    captions = read_captions(path, tmp_path, with_pictures=False, split="test")
+    first = Caption(tmp_path / "scene_2500000.png", "A sailboat on an orange plate above a sailboat.", "en", "test")
+    assert captions[0] == first
+    assert len(captions) == 12
+    rows = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 2, "caption": "a"}] * 500}
+    with pytest.raises(DataError, match=r"annotation 3, and 497 more: expected image_id to be the id of one of the"):
+        read_captions(write(tmp_path / "coco.json", rows), with_pictures=False)
+
+
+def test_backslashes_of_windows_are_separators(tmp_path: Path) -> None:
+    path = shared_data() / "cases" / "windows.jsonl"
+    (tmp_path / "images").mkdir()
+    for row in path.read_text().splitlines():
+        (tmp_path / json.loads(row)["image"].replace("\\", "/")).touch()
+    captions = read_captions(path, tmp_path)
+    assert captions[0].image == tmp_path / "images" / "scene_2500000.png"
+    odd = tmp_path / "odd\\name.png"
+    odd.touch()
+    assert read_captions(write(tmp_path / "c.jsonl", {**LINE, "image": odd.name}))[0].image == odd
+
+
+def test_captions_in_csv(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_bytes('\ufeffimage,caption,split\r\na.png,"a dog, barking",\r\n\r\na.png,ein\u00e9,val\r\n'.encode())
+    assert read_captions(path, with_pictures=False) == [
+        Caption(tmp_path / "a.png", "a dog, barking"),
+        Caption(tmp_path / "a.png", "ein\u00e9", split="val"),
+    ]
+    path.write_bytes(b'image,caption\na.png,"torn\n')
+    with pytest.raises(DataError, match=r"captions\.csv: expected CSV with a header: unexpected end of data"):
+        read_captions(path, with_pictures=False)
+
+
 def test_karpathys_splits(tmp_path: Path) -> None:
     rows = [
         {"filename": "a.jpg", "filepath": "val2014", "split": "restval", "sentences": [{"raw": "a"}, {"raw": "b "}]},
@@ -83,8 +142,9 @@ def test_multi30k(tmp_path: Path) -> None:
     [
         ({"image": "a.png"}, "caption is missing"),
         ({**LINE, "split": "dev"}, "expected split to be one of train, val, test, got 'dev'"),
-        ({"img_path": "a.png", "sentences": []}, r"expected sentences to be a list of texts, got \[\]"),
-        ({"img_path": "a.png", "sentences": ["a", 3]}, "expected sentences to be a list of texts"),
+        ({"img_path": "a.png", "sentences": []}, "sentences is empty"),
+        ({"img_path": "a.png", "sentences": ["a", 3]}, "expected sentences.1 to be a text, got 3"),
+        ({**LINE, "true_of": "b.png"}, "expected true_of to be a list, got 'b.png'"),
         ({"sentences": ["a"]}, "img_path is missing"),
         ([], r"expected an object, got \[\]"),
     ],
@@ -100,7 +160,10 @@ def test_a_wrong_line_is_named(tmp_path: Path, row: object, reason: str) -> None
     [
         (3, "expected an object, got 3"),
         ({"filename": "a", "split": "dev"}, "expected split to be one of train, restval, val, test, got 'dev'"),
-        ({"filename": "a", "split": "test", "sentences": [{"tokens": []}]}, "expected sentences"),
+        (
+            {"filename": "a", "split": "test", "sentences": [{"tokens": []}]},
+            "expected sentences.0 to be a text, got None",
+        ),
         ({"split": "test", "sentences": [{"raw": "a"}]}, "filename is missing"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from polyglance.data.texts import content_of, find_texts, is_of_text, text_hash
 from polyglance.errors import DataError
 from polyglance.query import MAX_CHARACTERS
+from tests.shared_data import shared_data
 
 
 def test_one_text_a_line(tmp_path: Path):
@@ -56,6 +57,21 @@ def test_a_file_may_be_empty_but_must_be_there(tmp_path: Path):
     for path in (tmp_path / "nowhere.txt", tmp_path):
         with pytest.raises(DataError, match="texts, one a line"):
             find_texts(path)
+
+
+def test_texts_in_utf_16_are_read_by_their_mark(tmp_path: Path):
+    assert list(find_texts(shared_data() / "cases" / "texts_utf16.txt").languages) == ["ein Hund", "ein Stern"]
+    unmarked = tmp_path / "unmarked.txt"
+    unmarked.write_bytes("ein Hund".encode("utf-16-le"))
+    found = find_texts(unmarked)
+    assert found.languages == {}
+    assert "UTF-16 is read only with its byte-order mark" in found.wrong[1]
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        (tmp_path / "marked.txt").write_text("красная звезда\n", encoding=encoding)
+        assert list(find_texts(tmp_path / "marked.txt").languages) == ["красная звезда"]
+    (tmp_path / "torn.txt").write_bytes(b"\xff\xfea")
+    with pytest.raises(DataError, match=r"torn\.txt: marked as UTF-16, but it is not"):
+        find_texts(tmp_path / "torn.txt")
 
 
 def test_names_of_texts_are_no_names_of_pictures():

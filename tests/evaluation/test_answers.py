@@ -101,6 +101,8 @@ def test_questions_of_one_language_serve_all_and_those_of_several_each_its_own(t
     assert [(one.language, one.accuracy) for one in score_files(name, asked)] == [("de", 100), ("en", 100)]
     write_predictions(tmp_path / "answers.json", {"a2": "red"})
     with pytest.raises(DataError, match=r"answers\.json: expected answers in en"):
+        score_files(f"{tmp_path}/answers.json", asked[:1])
+    with pytest.raises(DataError, match=r"answers\.json: expected to know which of en, de it answers"):
         score_files(f"{tmp_path}/answers.json", asked)
 
 

@@ -44,10 +44,18 @@ def test_one_picture_cannot_be_shuffled(asked: list[Question]) -> None:
     assert answer_questions(ColourModel(), asked[:2]).shuffled is None
 
 
+def test_pictures_that_cannot_be_read_are_skipped_with_their_questions(asked: list[Question]) -> None:
+    asked[0].image.write_bytes(b"torn")
+    answered = answer_questions(ColourModel(), asked)
+    assert list(answered.skipped) == [str(asked[0].image)]
+    assert answered.questions == tuple(one for one in asked if one.image != asked[0].image)
+    assert answered.own == tuple(one.answer for one in answered.questions)
+    with pytest.raises(DataError, match=r"1 pictures cannot be read: .*red\.png"):
+        answer_questions(ColourModel(), asked[:2])
+
+
 def test_pictures_that_are_not_there_are_named(asked: list[Question]) -> None:
     asked[0].image.unlink()
-    with pytest.raises(DataError, match=r"1 pictures cannot be read: .*red\.png"):
-        answer_questions(ColourModel(), asked)
     with pytest.raises(DataError, match=r"no picture .*red\.png: name their folder with --images, or .* --blind"):
         check_pictures(asked)
 

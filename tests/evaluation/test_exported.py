@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from polyglance.cli.model import export_compared
 from polyglance.errors import ConfigurationError, DataError
-from polyglance.evaluation.exported import CALIBRATION, ExportReport, export_model
+from polyglance.evaluation.exported import CALIBRATION, ExportReport
 from tests.checkpoints import pictures, tiny_clip, tiny_naflex
 
 GOOD = ExportReport("fast", "0" * 16, "en", 1000, 0.98, 0.99, 40.0, 39.2, 30.0, 15.0, False)
@@ -35,7 +36,7 @@ def test_an_export_that_reads_otherwise_is_not_left(tmp_path: Path) -> None:
     own = pictures(tmp_path / "pictures", [(40, 30)] * 6)[0].parent
     (own / "torn.png").write_bytes(b"no picture")
     stages: dict[str, tuple[int, int]] = {}
-    done = export_model(
+    done = export_compared(
         str(tmp_path / "clip"),
         tmp_path / "new" / "fast",
         own,
@@ -73,11 +74,11 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
     tiny_clip(tmp_path / "clip")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match=r"two towers, such as CLIP or SigLIP, .* got scenes-mini"):
-        export_model("scenes-mini", tmp_path / "fast")
+        export_compared("scenes-mini", tmp_path / "fast")
     with pytest.raises(ConfigurationError, match=r"pictures of one size, got naflex"):
-        export_model(str(tiny_naflex(tmp_path / "naflex")), tmp_path / "fast")
+        export_compared(str(tiny_naflex(tmp_path / "naflex")), tmp_path / "fast")
     with pytest.raises(ConfigurationError, match="a new or an empty folder"):
-        export_model(str(tmp_path / "clip"), tmp_path / "clip")
+        export_compared(str(tmp_path / "clip"), tmp_path / "clip")
     with pytest.raises(DataError, match=r"expected pictures in .*empty"):
-        export_model(str(tmp_path / "clip"), tmp_path / "fast", tmp_path / "empty")
+        export_compared(str(tmp_path / "clip"), tmp_path / "fast", tmp_path / "empty")
     assert not (tmp_path / "fast").exists()

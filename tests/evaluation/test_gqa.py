@@ -43,7 +43,10 @@ def test_validity_and_plausibility_need_choices(tmp_path: Path) -> None:
     path.write_text(f'{{"1": {some}}}')
     with pytest.raises(DataError, match="choices for every question, but there are none for 2; 4; 5"):
         gqa_metrics(scores, read_choices(path))
-    for content, reason in (("[1]", "expected an object of choices"), ('{"1": {"valid": []}}', "question 1: expected")):
+    for content, reason in (
+        ("[1]", "expected an object of choices"),
+        ('{"1": {"valid": []}}', "question 1: plausible is missing"),
+    ):
         path.write_text(content)
         with pytest.raises(DataError, match=rf"choices\.json: {reason}"):
             read_choices(path)

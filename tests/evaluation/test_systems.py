@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from polyglance.errors import ConfigurationError, DataError
-from polyglance.evaluation.pools import Pool
+from polyglance.evaluation.pools import Pool, chance
 from polyglance.evaluation.runs import merged
 from polyglance.evaluation.systems import Evaluation, System
 from tests.fakes import COLOURS, ColourModel
@@ -94,10 +94,7 @@ def test_pictures_are_read_once_for_all_languages(pool: Pool) -> None:
     assert model.pictures_read == 4
 
 
-def test_what_cannot_be_measured_is_refused(pool: Pool, tmp_path: Path) -> None:
-    (tmp_path / "0.png").write_bytes(b"torn")
-    with pytest.raises(DataError, match=r"1 pictures cannot be read: .*0\.png"):
-        Evaluation(System(MODEL, None), [pool])
+def test_what_cannot_be_measured_is_refused(pool: Pool) -> None:
     with pytest.raises(DataError, match="expected 5 items or more in en to choose candidates from, got 4"):
         Evaluation(System(MODEL, MODEL, 5), [pool])
     for system, reason in (
@@ -107,3 +104,26 @@ def test_what_cannot_be_measured_is_refused(pool: Pool, tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigurationError, match=reason):
             system()
+
+
+def test_pictures_that_cannot_be_read_leave_with_their_texts_and_are_named(pool: Pool, tmp_path: Path) -> None:
+    torn, empty = tmp_path / "torn.png", tmp_path / "empty.png"
+    torn.write_bytes(b"\x89PNG\r\n")
+    empty.touch()
+    fits = ((0, 1), (1,), (2,), (0,), (3,), (4,))
+    mixed = Pool("en", ("green", *TEXTS[:2], "green", *TEXTS[2:]), (torn, *pool.images), fits)
+    evaluation = Evaluation(System(MODEL, MODEL, 3), [mixed], [empty, tmp_path / "0.png"])
+    assert list(evaluation.skipped) == [str(torn), str(empty)]
+    assert all(evaluation.skipped.values())
+    assert evaluation.pools == [pool]
+    assert [ranked[0] for ranked in evaluation.run(evaluation.pools[0], "text_to_image")] == [0, 1, 2, 3]
+    with pytest.raises(DataError, match=r"1 pictures cannot be read: .*torn\.png"):
+        Evaluation(System(MODEL, None), [Pool("en", ("a",), (torn,), ((0,),))])
+    two = [pool, Pool("de", ("a",), (torn,), ((0,),))]
+    with pytest.raises(DataError, match="expected pictures in de to search, but none can be read"):
+        Evaluation(System(MODEL, None), two)
+
+
+def test_chance_is_a_random_order(pool: Pool) -> None:
+    assert chance([pool]) == (25.0, 8)
+    assert chance([Pool("en", ("a", "b"), pool.images, ((0, 1), (2,)))], ["text_to_image"]) == (37.5, 2)

@@ -70,6 +70,35 @@ def test_a_run_with_places_and_names_that_are_not_there(tmp_path) -> None:
         assert ended.errors.count("\n") == 1
 
 
+def test_an_option_says_what_lines_do_not_say(tmp_path) -> None:
+    """COCO's own captions say neither; a file in xFlickrCO's layout is overruled; lines that say it are not."""
+    names = [f"scene_{2500000 + row}.png" for row in range(12)]
+    (tmp_path / "run.txt").write_text("".join(f"{row} Q0 {name} 1 1 x\n" for row, name in enumerate(names)))
+    coco = ("evaluate", "run", "--data", shared_data() / "cases" / "captions_val2014.json", "--run", "run.txt")
+    refused = polyglance(*coco, cwd=tmp_path)
+    assert (refused.status, refused.output) == (1, "")
+    assert "of the split test, which is measured by default, but there is only that of train" in refused.errors
+    assert refused.errors.count("\n") == 1
+    ended = polyglance(*coco, "--split", "test", "--language", "de", "--json", cwd=tmp_path)
+    assert ended.json["by_language"]["de"]["text_to_image"]["R@1"] == 100
+    name = f"{shared_data()}/iglue/xflickrco/zero_shot/uc2/test_de_0_result.json"
+    german = polyglance(
+        *("evaluate", "run", "--data", shared_data() / "iglue/xflickrco/annotations/de/test.jsonl", "--run", name),
+        *("--language", "id", "--split", "val", "--json"),
+    )
+    assert german.json["by_language"]["id"]["text_to_image"]["R@1"] == published(0)["de"]
+    (tmp_path / "said.jsonl").write_text('{"image": "a.png", "caption": "x", "split": "train", "language": "en"}')
+    (tmp_path / "one.json").write_text("[[0]]")
+    for more, words in (
+        (("--split", "test"), "captions of the split test, but there are only those of train"),
+        (("--split", "train", "--language", "de"), "captions in de, but there are only those in en"),
+    ):
+        said = polyglance("evaluate", "run", "--data", "said.jsonl", "--run", "one.json", *more, cwd=tmp_path)
+        assert (said.status, said.output) == (1, "")
+        assert words in said.errors
+        assert said.errors.count("\n") == 1
+
+
 def test_wrong_usage_is_named() -> None:
     name = f"{shared_data()}/iglue/xflickrco/zero_shot/uc2/test_de_0_result.json"
     for arguments, words in (
@@ -84,7 +113,6 @@ def test_wrong_usage_is_named() -> None:
     for arguments, words in (
         (("--run", "nowhere", "--language", "de"), "nowhere"),
         (("--run", name, "--language", "fr"), "only those in de, en"),
-        (("--run", name, "--language", "de", "--split", "val"), "only those of test"),
     ):
         ended = run(*arguments)
         assert (ended.status, ended.output) == (1, "")
@@ -141,6 +169,19 @@ def test_what_cannot_be_measured_is_one_clear_line(scenes, arguments, words) -> 
     assert ended.errors.count("\n") == 1
 
 
+def test_a_picture_that_cannot_be_read_is_skipped_and_named(scenes) -> None:
+    (scenes / "torn.png").write_bytes(b"\x89PNG\r\n")
+    torn = '{"image": "torn.png", "caption": "torn", "language": "en", "split": "train"}\n'
+    (scenes / "torn.jsonl").write_text(torn + (scenes / "captions.jsonl").read_text("utf-8"), encoding="utf-8")
+    asked = ("evaluate", "retrieval", "--data", "torn.jsonl", "--model", "model", "--split", "train")
+    ended = polyglance(*asked, "--candidates", "5", "--language", "en", "--json", cwd=scenes)
+    assert ended.status == 0
+    assert ended.json["queries"] == 36 + 12
+    assert list(ended.json["skipped"]) == ["torn.png"]
+    assert "warning: 1 pictures cannot be read and were skipped: torn.png: " in ended.errors
+    assert ended.errors.count("\n") == 1
+
+
 def test_a_model_is_trained_on_captions_and_measured(scenes) -> None:
     lines = [json.loads(line) for line in (scenes / "captions.jsonl").read_text("utf-8").splitlines()]
     images = sorted({line["image"] for line in lines})
@@ -149,7 +190,11 @@ def test_a_model_is_trained_on_captions_and_measured(scenes) -> None:
     (scenes / "split.jsonl").write_text(text, encoding="utf-8")
     train = ("train", "retrieval", "--data", "split.jsonl", "--model", "model", "--epochs", "2", "--batch", "8")
     ended = polyglance(*train, "--output", "trained", "--json", cwd=scenes)
-    assert (ended.status, ended.errors) == (0, "")
+    assert ended.status == 0
+    assert (ended.json["chance"], ended.json["learned"], ended.json["skipped"]) == (25, False, {})
+    assert ended.errors.startswith("polyglance: warning: the training learned nothing that shows: R@1 is ")
+    assert "over 32 queries of the validation, and a random order would have 25.0 %\n" in ended.errors
+    assert ended.errors.count("\n") == 1
     report = ended.json
     assert set(report["losses"]) == {"twin", "match", "rank"}
     assert len(report["validation"]) == 2

@@ -92,8 +92,17 @@ def test_what_cannot_be_judged_is_one_clear_line(user: Path) -> None:
     assert_refused(xgqa(*gold, "object_de.json", cwd=user), "expected a list of")
     assert_refused(xgqa(*gold, "twice_de.json", cwd=user), "these have more: 1")
     assert_refused(xgqa(*gold, "nowhere.json", cwd=user), "nowhere.json: no such file")
-    assert_refused(xgqa(*gold, "answers_de.json", "--split", "val", cwd=user), "only those of train")
     assert_refused(xgqa("--gold", "gold.json", cwd=user), "--predictions", "--compare", status=2)
+
+
+def test_numbers_are_taken_as_their_text_and_no_name_says_a_language() -> None:
+    cases = shared_data() / "cases"
+    for name, accuracy in (("pred_intanswer.json", 200 / 3), ("pred_no_images.json", 200 / 3)):
+        gold = ("--gold", cases / "testdev_balanced_questions.json", "--predictions", cases / name)
+        ended = xgqa(*gold, "--json")
+        assert (ended.status, ended.errors) == (0, "")
+        assert list(ended.json["by_language"]) == ["en"]
+        assert ended.json["accuracy"] == pytest.approx(accuracy)
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_joint_layers_learn_over_frozen_towers(
         RetrievalSettings(freeze_lower=freeze_lower, **FAST),
         report=lambda stage, *_: stages.append(stage),
     )
-    assert stages.count("states") == 1
+    assert stages.count("reading") == 2
     assert falls(tmp_path / "retrieval.jsonl", "match", "rank")
     assert all(torch.equal(value, before[key]) for key, value in tower_of(trained).items())
     assert torch.equal(trained.embed(trained.read_text(trained.tokenize(CAPTIONS))), own)

@@ -16,7 +16,7 @@ from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.reading import embed_all, read_pictures, read_texts
 from polyglance.training.loop import read_log
-from polyglance.training.vqa import VqaSettings, answering, parted, train_vqa, vocabulary
+from polyglance.training.vqa import VqaSettings, answering, parted, train_vqa, validations_of, vocabulary
 from tests.journeys.tiny import save_tiny_model
 
 NAMES = ("red", "white", "black", "blue")
@@ -59,10 +59,11 @@ def test_a_model_learns_its_questions_and_trains_what_it_should(tiny, questions,
     assert (report.questions, report.pictures, report.held_out, report.own_split) == (6, 4, 6, True)
     assert (report.answers, report.known) == (6, 4)
     assert report.steps == len(list(read_log(tmp_path / "out" / "training" / "vqa.jsonl"))) == 60
-    assert len(report.validation) == 20
+    assert (report.validated, len(report.validation)) == (6, 15)
     assert report.best == 1 + report.validation.index(max(report.validation))
     val = [one for one in questions if one.split == "val"]
-    assert max(report.validation) == pytest.approx(100 * right(after, val), abs=0.01)
+    assert report.accuracy == max(report.validation) == pytest.approx(100 * right(after, val), abs=0.01)
+    assert (report.commonest, report.learned, report.skipped) == (pytest.approx(100 / 6, abs=0.01), True, {})
     assert max(report.validation) >= 60
     old, new = before.state_dict(), after.float().state_dict()
     moved = {name.split(".")[0] for name, value in new.items() if name in old and value.shape == old[name].shape
@@ -136,12 +137,72 @@ def test_without_a_split_val_a_tenth_of_the_pictures_is_held_out() -> None:
     assert parted(questions, seed=1) == (train, held_out) != parted(questions, seed=2)
 
 
+@pytest.mark.parametrize(("steps", "batch", "held_out"), [(300, 64, 3832), (3000, 64, 3832), (20, 64, 3832), (1, 1, 9)])
+def test_validations_ask_a_bounded_share_of_what_is_trained_on(steps: int, batch: int, held_out: int) -> None:
+    count, each = validations_of(steps * batch, held_out)
+    assert count * each <= max(steps * batch / 4, each)
+    assert each <= held_out
+    assert each >= 200 or each == held_out
+    assert 1 <= count <= 20
+    assert validations_of(300 * 64, 3832) == (20, 240)
+
+
+def test_validations_ask_a_part_and_the_end_asks_all(tiny, questions, tmp_path) -> None:
+    many = [
+        replace(one, question=f"{one.question} {row}") for row in range(40) for one in questions if one.split == "val"
+    ]
+    asked = [*(one for one in questions if one.split == "train"), *many]
+    told: list[tuple[str, int, int]] = []
+    report = train_vqa(
+        load_model(str(tiny)),
+        "tiny",
+        asked,
+        tmp_path / "out",
+        replace(FAST, steps=150, adapters=True),
+        lambda stage, done, total, _: told.append((stage, done, total)),
+    )
+    assert (report.held_out, report.validated, len(report.validation)) == (240, 200, 1)
+    ended = [total for stage, done, total in told if stage == "validating" and done == total]
+    assert ended == [200, 240]
+    after = load_folder(tmp_path / "out").float()
+    assert report.accuracy == pytest.approx(100 * right(after, many), abs=1)
+
+
+def test_pictures_that_cannot_be_read_are_skipped_and_named(tiny, questions, tmp_path) -> None:
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
+    torn = [
+        replace(questions[0], image=tmp_path / "torn.png", answer="torn", split=split) for split in ("train", "val")
+    ]
+    for more in ({}, {"all_weights": True}):
+        settings = replace(FAST, steps=4, **more)
+        report = train_vqa(load_model(str(tiny)), "tiny", [*torn, *questions], tmp_path / f"out{len(more)}", settings)
+        assert (report.questions, report.held_out, report.answers) == (6, 6, 6)
+        assert list(report.skipped) == [str(tmp_path / "torn.png")]
+
+
+def test_a_training_that_learned_nothing_says_so(tiny, questions, tmp_path) -> None:
+    def shuffled(question: Question, row: int) -> Question:
+        return replace(question, answer=("a", "b")[row % 2], question=f"{row} {row}", image=questions[0].image)
+
+    val = [one for one in questions if one.split == "val"] * 20
+    blind = [*questions, *(replace(shuffled(one, row), split="val") for row, one in enumerate(val))]
+    blind += [replace(shuffled(one, row), split="train") for row, one in enumerate(questions)]
+    report = train_vqa(
+        load_model(str(tiny)), "tiny", blind, tmp_path / "out", replace(FAST, steps=2, learning_rate=1e-9)
+    )
+    assert report.learned is False
+    assert report.accuracy <= report.commonest + 10
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         (lambda q: replace(q, split="test"), "of the split train, but there are only those of test"),
         (lambda q: replace(q, answer="no"), "two different answers or more, got 1"),
-        (lambda q: replace(q, split="train", image=Path("one.png")), "two pictures or more to hold one out"),
+        (
+            lambda q: replace(q, split="train", image=q.image.with_name("red.png")),
+            "two pictures or more to hold one out",
+        ),
         (lambda q: replace(q, question="ดาวสีแดง", language="th"), r"cannot spell questions in th \('ดาวสีแดง'\)"),
         (lambda q: replace(q, image=Path(__file__)), r"test_vqa\.py: not a picture"),
     ],

@@ -1,14 +1,15 @@
 """The commands that measure: models as retrieval systems, runs made elsewhere, and answers."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from polyglance.cli.evaluate_answers import vqa, xgqa
-from polyglance.cli.options import Json, Languages, Split
-from polyglance.cli.output import console, print_json, show_comparison, stages, table, times
+from polyglance.cli.options import Json, Languages, Split, measured_split, read_wanted
+from polyglance.cli.output import console, print_json, show_comparison, stages, table, times, warn_skipped
 from polyglance.data.lines import Split as SplitName
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def retrieval(
         Path | None, typer.Option(metavar="DIR", help="More pictures in the pool, which no caption fits.")
     ] = None,
     language: Languages = None,
-    split: Split = "test",
+    split: Split = None,
     folds: Annotated[
         int, typer.Option(min=1, metavar="N", help="Measure in N pools, such as COCO's 5,000 in five.")
     ] = 1,
@@ -64,8 +65,9 @@ def retrieval(
 ) -> None:
     """Measure a model's retrieval, from texts to pictures and from pictures to texts.
 
-    Pictures are read once and kept in 8 bits, as a library keeps them. Without a name, captions are those of the split
-    test, in all their languages.
+    Pictures are read once and kept in 8 bits, as a library keeps them. Those that cannot be read are named and skipped
+    with their captions. Captions whose lines say no language or split are English and of the split train, unless an
+    option or the layout of xFlickrCO or Multi30k says otherwise.
 
     \b
     Examples:
@@ -94,8 +96,9 @@ def retrieval(
     with stages() as report:
         evaluation = Evaluation(chosen, measured, more, report)
         scores = merged(evaluation.scores())
-        spent = evaluation.milliseconds(measured[0])
-    found = retrieval_report(scores, spent)
+        spent = evaluation.milliseconds(evaluation.pools[0])
+    found = {**retrieval_report(scores, spent), "skipped": evaluation.skipped}
+    warn_skipped(evaluation.skipped)
     if as_json:
         print_json(found)
     else:
@@ -112,7 +115,7 @@ def run(
         tuple[str, str] | None, typer.Option(metavar="A B", help="Two such files: is B better than A, or is it noise?")
     ] = None,
     language: Languages = None,
-    split: Split = "test",
+    split: Split = None,
     image_to_text: Annotated[
         bool, typer.Option("--image-to-text", help="Queries are pictures, items are captions.")
     ] = False,
@@ -161,12 +164,13 @@ def run(
 
 
 def wanted_pools(
-    data: Path, split: SplitName, languages: list[str], images: Path | None = None, with_pictures: bool = False
+    data: Path, split: SplitName | None, languages: list[str], images: Path | None = None, with_pictures: bool = False
 ) -> tuple["Pool", ...]:
     from polyglance.data.captions import read_captions
     from polyglance.evaluation.pools import pools
 
-    return pools(read_captions(data, images, with_pictures), split, languages)
+    captions = read_wanted(partial(read_captions, data, images, with_pictures), languages, split)
+    return pools(captions, measured_split(captions, split), languages)
 
 
 def show_report(report: dict[str, Any]) -> None:

@@ -1,13 +1,14 @@
 """The commands that measure answers to questions: a model's, and those given elsewhere."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polyglance.cli.options import Json, Languages, Split
-from polyglance.cli.output import console, one_line, print_json, show_comparison, stages, table
+from polyglance.cli.options import Json, Languages, Split, measured_split, read_wanted
+from polyglance.cli.output import console, one_line, print_json, show_comparison, stages, table, warn_skipped
 from polyglance.data.lines import Split as SplitName
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def vqa(
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
     language: Languages = None,
-    split: Split = "test",
+    split: Split = None,
     blind: Annotated[
         bool, typer.Option("--blind", help="Without pictures: by the words of the questions of the split train alone.")
     ] = False,
@@ -49,31 +50,36 @@ def vqa(
       polyglance evaluate vqa --data de/train_48.json --data de/dev.json --split val --blind
     """
     from polyglance.data.predictions import LANGUAGE, write_predictions
-    from polyglance.data.questions import check_ids, check_pictures, of_split, read_questions
-    from polyglance.evaluation.answers import by_language
+    from polyglance.data.questions import by_language, check_ids, check_pictures, of_split, read_questions
 
-    read = [question for path in data for question in read_questions(path, images, with_pictures=False)]
+    def read_all(language: str | None, split: SplitName | None) -> "list[Question]":
+        return [question for path in data for question in read_questions(path, images, False, language, split)]
+
+    read = read_wanted(read_all, language or [], split)
+    chosen = measured_split(read, split)
     check_ids(read, ", ".join(map(str, data)))
-    asked = in_languages(of_split(read, split), language or [])
+    asked = in_languages(of_split(read, chosen), language or [])
     languages = by_language(asked)
     if predictions is not None and len(languages) > 1 and LANGUAGE not in predictions:
         raise typer.BadParameter(f"the questions are in {', '.join(languages)}: write {LANGUAGE} in the file's name")
-    if blind and split == "train":
+    if blind and chosen == "train":
         raise typer.BadParameter("--blind learns from the split train: choose another one with --split")
-    train = [] if split == "train" else [question for question in read if question.split == "train"]
+    train = [] if chosen == "train" else [question for question in read if question.split == "train"]
     if not blind:
         check_pictures(asked)
-    from polyglance.evaluation.blind import answer_blind
     from polyglance.evaluation.controls import answer_questions, controlled_report, most_frequent, scores_by_language
     from polyglance.models import load_model
+    from polyglance.training.blind import answer_blind
 
     loaded = load_model(model)
     given: dict[str, Sequence[str] | None] = {}
+    skipped: dict[str, str] = {}
     if blind:
         answers, known = answer_blind(loaded, of_split(read, "train"), asked), {one.answer for one in train}
     else:
         with stages() as report:
             answered = answer_questions(loaded, asked, report)
+        asked, skipped = list(answered.questions), answered.skipped
         answers, known = answered.own, set(loaded.answers)
         given = {"blank": answered.blank, "shuffled": answered.shuffled}
     given["most_frequent"] = most_frequent(asked, train or asked)
@@ -84,10 +90,12 @@ def vqa(
             write_predictions(Path(predictions.replace(LANGUAGE, one.language)), one.given)
     found = {
         "model": None if blind else loaded.name,
-        "split": split,
+        "split": chosen,
         **controlled_report(scores, controls, known),
-        "most_frequent_of": "train" if train else split,
+        "most_frequent_of": "train" if train else chosen,
+        "skipped": skipped,
     }
+    warn_skipped(skipped)
     print_json(found) if as_json else show_answers(found)
 
 
@@ -119,8 +127,8 @@ def xgqa(
     """Judge answers that were given elsewhere, as xGQA and GQA do: by exact equality.
 
     A question without a prediction counts as wrong. The answers of xGQA are the same in all languages: questions of one
-    language serve predictions in any. A file's language is that in its name, such as test_de_0_result.json, or that of
-    its folder.
+    language serve predictions in any. A file's language is that in a name as IGLUE has it, test_de_0_result.json, or
+    where {language} stands; else it is that of the questions.
 
     \b
     Examples:
@@ -135,7 +143,7 @@ def xgqa(
 
     if (predictions is None) == (compare is None):
         raise typer.BadParameter("name predictions with --predictions, or two sets of them with --compare A B")
-    read = read_questions(gold, with_pictures=False)
+    read = read_wanted(partial(read_questions, gold, None, False), [], split)
     asked = of_split(read, split) if split else read
     left_out = {one.id for path in exclude or [] for one in read_questions(path, with_pictures=False)}
     chosen = read_choices(choices) if choices else None

@@ -2,12 +2,17 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from polyglance.cli.options import Json, codes
 from polyglance.cli.output import console, one_line, print_json, stages, table
+
+if TYPE_CHECKING:
+    from polyglance.cli.output import StageProgress
+    from polyglance.evaluation.exported import ExportReport
+    from polyglance.models.families.dual_tower import DualTowerModel
 
 app = typer.Typer(help="Look at a model, import a published checkpoint, or make one faster.", no_args_is_help=True)
 
@@ -142,13 +147,42 @@ def export(
       polyglance model export google/siglip2-base-patch16-256 --output fast --images ~/Pictures
     """
     from polyglance.errors import CheckpointError
-    from polyglance.evaluation.exported import export_model
 
     with stages() as report:
-        done = export_model(model, output, images, report=report)
+        done = export_compared(model, output, images, report=report)
     if as_json:
         print_json({**asdict(done), "refusal": done.refusal})
     if done.refusal:
         raise CheckpointError(done.refusal)
     if not as_json:
         _show(asdict(done))
+
+
+def export_compared(
+    name: str,
+    output: Path,
+    images: Path | None = None,
+    scenes: int | None = None,
+    report: "StageProgress | None" = None,
+) -> "ExportReport":
+    """Leaves the model in 8-bit integers in `output`, unless what comes back says why it is refused.
+
+    images: a folder of pictures to calibrate by and to compare on, beside scenes. scenes: to compare in.
+    """
+    from polyglance.evaluation.exported import SCENES, calibration_pictures, compare, parted
+    from polyglance.models import load_model
+    from polyglance.models.importing.conversion import require_empty
+    from polyglance.models.openvino.export import export_int8, exportable
+
+    require_empty(output)
+    original = exportable(load_model(name))
+    calibrating, held_out = parted(images) if images else ([], [])
+    compared: list[ExportReport] = []
+
+    def accepted(export: "DualTowerModel") -> bool:
+        compared.append(compare(original, export, scenes or SCENES, held_out, report))
+        return not compared[0].refusal
+
+    told = (lambda done, total: report("calibration", done, total, {})) if report else None
+    export_int8(original, output, calibration_pictures(calibrating), accepted, told)
+    return compared[0]

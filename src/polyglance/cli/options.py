@@ -1,8 +1,9 @@
 """Options that several commands share, and where a library lies when none is named."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeVar, runtime_checkable
 
 import typer
 
@@ -24,7 +25,10 @@ def codes(tags: list[str] | None) -> list[str] | None:
 
 
 Language = Annotated[str, typer.Option("--language", metavar="CODE", help="Language of the text, such as de or ko.")]
-Split = Annotated[SplitName, typer.Option(help="Which part of the data.")]
+Split = Annotated[
+    SplitName | None,
+    typer.Option(help="Which part of the data; also that of data which does not say it line by line. [default: test]"),
+]
 Precision = Annotated[
     Literal["bf16", "fp16", "no"] | None,
     typer.Option(help="Of products; no: float32. [default: bf16 where the device multiplies it in hardware, else no]"),
@@ -33,7 +37,10 @@ Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="Seed
 Languages = Annotated[
     list[str] | None,
     typer.Option(
-        "--language", metavar="CODE", callback=codes, help="A language to measure. [default: all of the data]"
+        "--language",
+        metavar="CODE",
+        callback=codes,
+        help="A language to measure; also that of data which does not say it line by line. [default: all of the data]",
     ),
 ]
 
@@ -55,3 +62,41 @@ def chosen_precision(name: "PrecisionName | None") -> "PrecisionName":
     if name == "bf16" != native:
         warn("bfloat16 is emulated here: a step takes several times as long as with --precision no")
     return name or native
+
+
+@runtime_checkable
+class _Measured(Protocol):
+    @property
+    def language(self) -> str: ...
+    @property
+    def split(self) -> SplitName: ...
+
+
+AnyMeasured = TypeVar("AnyMeasured", bound=_Measured)
+
+
+def read_wanted(
+    read: Callable[[str | None, SplitName | None], list[AnyMeasured]], languages: Sequence[str], split: SplitName | None
+) -> list[AnyMeasured]:
+    """What `read` gives. Where an option asks for one language or split, and all of the data is of another, it is read
+    again as being of that: the option says what lines do not say, over the names of published files."""
+    found = read(None, None)
+    there, splits = {one.language for one in found}, {one.split for one in found}
+    language = languages[0] if len(languages) == len(there) == 1 and languages[0] not in there else None
+    wanted = split if split not in splits else None
+    if len(splits) > 1:
+        wanted = None
+    return read(language, wanted) if language or wanted else found
+
+
+def measured_split(found: Sequence[_Measured], split: SplitName | None) -> SplitName:
+    """The split that was asked for, else test. Raises DataError where it is not asked for and not there."""
+    from polyglance.errors import DataError
+
+    if split is None and found and all(one.split != "test" for one in found):
+        there = ", ".join(sorted({one.split for one in found}))
+        raise DataError(
+            f"expected data of the split test, which is measured by default, but there is only that of {there}: choose "
+            "with --split, which also says it of data that does not say it line by line"
+        )
+    return split or "test"

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +60,15 @@ def print_paths(paths: Sequence[str], end: bytes) -> None:
     sys.stdout.flush()
 
 
+def warn_skipped(skipped: Mapping[str, str]) -> None:
+    """skipped: pictures that could not be read, each with the reason."""
+    if skipped:
+        from polyglance.data.lines import named
+
+        shown = named([f"{path}: {reason}" for path, reason in skipped.items()])
+        warn(f"{len(skipped):,} pictures cannot be read and were skipped: {shown}")
+
+
 def console() -> "Console":
     from rich.console import Console
 
@@ -102,29 +111,40 @@ def times(milliseconds: dict[str, float]) -> str:
 
 @contextmanager
 def stages() -> Iterator[StageProgress | None]:
-    """Progress bars on standard error, one a stage with its latest figures; None where that is no terminal."""
+    """Progress bars on standard error, one a stage with its latest figures; None where that is no terminal.
+
+    A stage whose count falls back, such as a validation that comes again, begins anew.
+    """
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn
     from rich.progress import Progress as Display
 
+    from polyglance.cli.time_left import TimeLeftColumn
+
     columns = (
+        SpinnerColumn(finished_text=" "),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TimeLeftColumn(),
         TextColumn("{task.fields[figures]}", markup=False),
     )
     with Display(*columns, console=Console(stderr=True), transient=True) as display:
         tasks: dict[str, TaskID] = {}
+        latest: dict[str, int] = {}
 
         def report(stage: str, done: int, total: int, values: dict[str, float]) -> None:
-            if stage not in tasks:
-                tasks[stage] = display.add_task(stage, figures="")
             figures = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
-            display.update(tasks[stage], completed=done, total=total, figures=figures)
+            if stage not in tasks:
+                tasks[stage] = display.add_task(stage, total=total, completed=done, figures=figures, begun=done)
+            elif done < latest[stage]:
+                display.reset(tasks[stage], total=total, completed=done, figures=figures, begun=done)
+            else:
+                display.update(tasks[stage], completed=done, total=total, figures=figures)
+            latest[stage] = done
 
         yield report
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from polyglance.cli.options import Json, Precision, Seed, chosen_precision
-from polyglance.cli.output import console, one_line, print_json, stages, table, warn
+from polyglance.cli.output import console, one_line, print_json, stages, table, warn, warn_skipped
 from polyglance.cli.train_language import language
 from polyglance.cli.train_vqa import vqa
 
 if TYPE_CHECKING:
+    from polyglance.cli.output import StageProgress
     from polyglance.data.captions import Caption
     from polyglance.evaluation.systems import Evaluation
     from polyglance.models.families.cut_model import CutModel
     from polyglance.training.retrieval.objectives import Mode
-    from polyglance.training.retrieval.trainer import RetrievalReport, Validate
+    from polyglance.training.retrieval.trainer import RetrievalReport
     from polyglance.training.tasks.questions import QuestionReport
     from polyglance.training.tasks.trainer import TaskSettings
 
@@ -165,8 +166,9 @@ def retrieval(
 ) -> None:
     """Train a model for retrieval on the captions of the split train.
 
-    After each epoch the captions of the split val, if there are any, tell how good it is; the best model is kept. The
-    same command goes on with a run that was stopped. Use the model with `polyglance index --model DIR`.
+    After each epoch the captions of the split val, if there are any, tell how good it is; the best model is kept.
+    Pictures that cannot be read are named and skipped. The same command goes on with a run that was stopped. Use the
+    model with `polyglance index --model DIR`.
 
     \b
     Example:
@@ -202,58 +204,93 @@ def retrieval(
     loaded = load_trainable(model)
     folder = output / "training"
     with stages() as report:
+        validation = Validation(held_out, settings.mode, report) if held_out else None
         trained, done = train_retrieval(
             loaded,
             trained_on,
             folder,
             settings,
-            validation(held_out, settings.mode),
+            validation,
             report,
             teacher=load_trainable(teacher) if teacher and not settings.distil else None,
         )
-    if not is_first_process():
-        return
-    if held_out and settings.mode != "twin":
-        calibrate(trained, held_out, settings.mode)
-    trained.name = output.resolve().name
-    save_model(trained, output)
+        if not is_first_process():
+            return
+        if validation and settings.mode != "twin":
+            validation.calibrate(trained)
+        trained.name = output.resolve().name
+        if report:
+            report("writing the model", 0, 1, {})
+        save_model(trained, output)
+        if report:
+            report("writing the model", 1, 1, {})
     if reason := try_plot_losses(folder, (STAGE,)):
         warn(reason)
-    show_retrieval(done, trained.calibration, output, as_json)
+    show_retrieval(done, validation, trained.calibration, output, as_json)
 
 
-def validation(captions: "list[Caption]", mode: "Mode") -> "Validate | None":
-    """R@1 over the captions held out: the mean of both directions and of all languages."""
-    from statistics import fmean
+class Validation:
+    """R@1 over the captions held out, by the stages that were trained: the mean over directions and languages.
 
-    def validate(model: "CutModel") -> float:
-        return round(fmean(one.percent["R@1"] for one in evaluation(model, captions, mode).scores()), 4)
+    skipped: pictures held out that cannot be read, each with the reason, once a validation has been made.
+    """
 
-    return validate if captions else None
+    def __init__(self, captions: "list[Caption]", mode: "Mode", report: "StageProgress | None" = None) -> None:
+        from polyglance.evaluation.pools import pools
+
+        self.mode, self.report = mode, report
+        self.pools = list(pools(captions, "val"))
+        self.skipped: dict[str, str] = {}
+
+    def __call__(self, model: "CutModel") -> float:
+        from statistics import fmean
+
+        return round(fmean(one.percent["R@1"] for one in self._evaluation(model).scores()), 4)
+
+    def calibrate(self, model: "CutModel") -> None:
+        """Makes the match's logits log-odds by the captions held out, where these tell true from false."""
+        from polyglance.evaluation.calibration import calibrated
+
+        if line := calibrated(self._evaluation(model)):
+            model.config = replace(model.config, calibration=line)
+
+    def learned(self, reached: float) -> tuple[float, int, bool | None]:
+        """(R@1 of a random order, queries that were asked, whether `reached` is above that chance)."""
+        from polyglance.evaluation.pools import chance
+        from polyglance.training.validation import beats_chance
+
+        by_chance, asked = chance(self.pools)
+        return round(by_chance, 4), asked, beats_chance(reached, by_chance, asked)
+
+    def _evaluation(self, model: "CutModel") -> "Evaluation":
+        from polyglance.evaluation.systems import Evaluation, System
+
+        candidates = min(20, *(min(len(pool.texts), len(pool.images)) for pool in self.pools))
+        system = System(None if self.mode == "cross" else model, None if self.mode == "twin" else model, candidates)
+        evaluation = Evaluation(system, self.pools, progress=self.report)
+        self.skipped |= evaluation.skipped
+        self.pools = evaluation.pools
+        return evaluation
 
 
-def calibrate(model: "CutModel", captions: "list[Caption]", mode: "Mode") -> None:
-    """Makes the match's logits log-odds by the captions held out, where these tell true from false."""
-    from polyglance.evaluation.calibration import calibrated
-
-    if line := calibrated(evaluation(model, captions, mode)):
-        model.config = replace(model.config, calibration=line)
-
-
-def evaluation(model: "CutModel", captions: "list[Caption]", mode: "Mode") -> "Evaluation":
-    """Of the captions held out, by the stages that were trained."""
-    from polyglance.evaluation.pools import pools
-    from polyglance.evaluation.systems import Evaluation, System
-
-    measured = pools(captions, "val")
-    candidates = min(20, *(min(len(pool.texts), len(pool.images)) for pool in measured))
-    system = System(None if mode == "cross" else model, None if mode == "twin" else model, candidates)
-    return Evaluation(system, measured)
-
-
-def show_retrieval(done: "RetrievalReport", calibration: tuple[float, float], folder: Path, as_json: bool) -> None:
+def show_retrieval(
+    done: "RetrievalReport",
+    validation: Validation | None,
+    calibration: tuple[float, float],
+    folder: Path,
+    as_json: bool,
+) -> None:
+    skipped = {**done.skipped, **(validation.skipped if validation else {})}
+    warn_skipped(skipped)
+    by_chance, asked, learned = validation.learned(max(done.validation)) if validation else (None, 0, None)
+    if learned is False:
+        warn(
+            f"the training learned nothing that shows: R@1 is {max(done.validation):.1f} % over {asked:,} queries of "
+            f"the validation, and a random order would have {by_chance:.1f} %"
+        )
     if as_json:
-        print_json({"folder": str(folder), **asdict(done), "calibration": calibration})
+        found = {"chance": by_chance, "learned": learned, "skipped": skipped}
+        print_json({"folder": str(folder), **asdict(done), "calibration": calibration, **found})
         return
     output = console()
     losses = ", ".join(f"{name} {value:.3f}" for name, value in done.losses.items())
@@ -267,8 +304,12 @@ def show_retrieval(done: "RetrievalReport", calibration: tuple[float, float], fo
     if done.validation:
         recalls = ", ".join(f"{recall:.1f}" for recall in done.validation)
         output.print(
-            f"R@1 of the validation after each epoch: {recalls}; kept: epoch {done.best_epoch}", soft_wrap=True
+            f"R@1 of the validation after each epoch: {recalls} (by chance {by_chance:.1f}); kept: epoch "
+            f"{done.best_epoch}",
+            soft_wrap=True,
         )
+    else:
+        output.print("without captions of the split val nothing tells whether it learned", style="dim", soft_wrap=True)
 
 
 def task_settings(drop_depth: str, epochs: int, learning_rate: float, seed: int) -> "TaskSettings":
@@ -281,6 +322,16 @@ def task_settings(drop_depth: str, epochs: int, learning_rate: float, seed: int)
 
 
 def show(done: "QuestionReport", folder: Path, as_json: bool) -> None:
+    from polyglance.training.validation import beats_chance
+
+    warn_skipped(done.skipped)
+    for split, score in done.scores.items():
+        if beats_chance(score["accuracy"], score["most_frequent"], int(score["questions"])) is False:
+            warn(
+                f"the training learned nothing that shows: {score['accuracy']:.1f} % of {score['questions']:,} "
+                f"questions of the split {split} are right, and the commonest answer alone would be in "
+                f"{score['most_frequent']:.1f} %"
+            )
     if as_json:
         print_json({"folder": str(folder), **asdict(done)})
         return

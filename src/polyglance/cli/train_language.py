@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polyglance.cli.options import Json, Seed
-from polyglance.cli.output import console, one_line, print_json, stages, warn
+from polyglance.cli.output import console, one_line, print_json, stages, warn, warn_skipped
 from polyglance.languages import language_code
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def language(
     from polyglance.data.corpora import read_corpus, read_translations
     from polyglance.data.images import find_pictures
     from polyglance.models import load_single_stream, source_of
-    from polyglance.models.reading import read_pictures
+    from polyglance.models.reading import read_readable
     from polyglance.training.curves import try_plot_losses
     from polyglance.training.languages.trainer import LanguageSettings, train_language
 
@@ -60,20 +60,26 @@ def language(
     pairs = read_translations(translations, language, loaded.languages) if translations else []
     with stages() as report:
         found = [Path(path) for path in find_pictures(images).paths] if images else []
-        progress = (lambda done, total: report("pictures", done, total, {})) if report else None
-        pictures = read_pictures(loaded, found, progress) if found else None
+        progress = (lambda done, total: report("reading pictures", done, total, {})) if report else None
+        pictures, skipped = read_readable(loaded, found, progress) if found else (None, {})
         done = train_language(loaded, source_of(model), language, sentences, output, settings, pairs, pictures, report)
     if reason := try_plot_losses(output / "training", done.stages):
         warn(reason)
+    warn_skipped({str(path): reason for path, reason in skipped.items()})
     show(done, output, as_json)
 
 
 def show(done: "LanguageReport", folder: Path, as_json: bool) -> None:
+    before, after = done.perplexity
+    if after >= before:
+        warn(
+            "the training learned nothing that shows: the perplexity of a hidden subword was "
+            f"{before:,.1f} before it and is {after:,.1f}"
+        )
     if as_json:
         print_json({"folder": str(folder), **asdict(done)})
         return
     output = console()
-    before, after = done.perplexity
     output.print(
         f"{done.code}: {done.sentences:,} sentences, {done.translations:,} translations, {done.subwords:,} subwords, "
         f"{done.minutes:.1f} minutes; perplexity of a hidden subword {before:,.1f} before, {after:,.1f} after; "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polyglance.cli.options import Json, Precision, Seed, chosen_precision
-from polyglance.cli.output import console, one_line, print_json, stages, warn
+from polyglance.cli.output import console, one_line, print_json, stages, warn, warn_skipped
 
 if TYPE_CHECKING:
     from polyglance.training.vqa import VqaReport
@@ -43,7 +43,7 @@ def vqa(
     precision: Precision = None,
     patience: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="Of twenty validations so many without a gain, then it ends; 0: never."),
+        typer.Option(min=0, metavar="N", help="Validations without a gain, then it ends; 0: never."),
     ] = 0,
     seed: Seed = 0,
     as_json: Json = False,
@@ -51,8 +51,9 @@ def vqa(
     """Train a model on the questions of the split train, in any words and about any pictures.
 
     Its answers become those of these questions; what it knew of them it keeps. Questions of the split val, or of a
-    tenth of the pictures where there are none, tell twenty times how good it is; the best model is kept. The same
-    command goes on with a run that was stopped.
+    tenth of the pictures where there are none, tell how good it is: up to twenty times a random part of them, which
+    together are at most a quarter of the questions trained on, and all of them once at the end. The best model is kept.
+    Pictures that cannot be read are named and skipped. The same command goes on with a run that was stopped.
 
     Use the model with --model DIR; a library is read anew with it. It searches nearly as well as before, as well with
     --adapters, and not at all with --all-weights; languages that are not among the questions it may forget.
@@ -89,6 +90,12 @@ def vqa(
 
 
 def show(done: "VqaReport", folder: Path, as_json: bool) -> None:
+    warn_skipped(done.skipped)
+    if done.learned is False:
+        warn(
+            f"the training learned nothing that shows: {done.accuracy:.1f} % of {done.held_out:,} questions held out "
+            f"are right, and the commonest answer alone would be right in {done.commonest:.1f} %"
+        )
     if as_json:
         print_json({"folder": str(folder), **asdict(done)})
         return
@@ -104,6 +111,10 @@ def show(done: "VqaReport", folder: Path, as_json: bool) -> None:
     values = ", ".join(f"{value:.1f}" for value in done.validation)
     what = "the split val" if done.own_split else "a tenth of the pictures, which were not trained on"
     output.print(
-        f"right of {done.held_out:,} questions of {what}, in percent: {values}; kept: number {done.best}",
+        f"right of {done.held_out:,} questions of {what}: {done.accuracy:.1f} %; the commonest answer alone: "
+        f"{done.commonest:.1f} %",
         soft_wrap=True,
+    )
+    output.print(
+        f"validations on {done.validated:,} of them, in percent: {values}; kept: number {done.best}", soft_wrap=True
     )

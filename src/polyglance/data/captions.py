@@ -1,28 +1,74 @@
 """Captions of pictures, as users bring them and as the field publishes them.
 
     FILE.jsonl   of ours: {"image": "relative/path.png", "caption": "...", "language": "en", "split": "train"}
-                 or of xFlickrCO: {"sentences": ["..."], "id": "...", "img_path": "..."}, in LANGUAGE/SPLIT.jsonl
+                 or of xFlickrCO: {"sentences": ["..."], "id": "...", "img_path": "..."}
+    FILE.csv     of ours: a header with image and caption, and language and split if there are any
     FILE.json    Karpathy's splits of COCO and Flickr30k: {"images": [{"filename", "split", "sentences": [{"raw"}]}]}
+                 or COCO's own: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}
     FOLDER       xFlickrCO's annotations, LANGUAGE/SPLIT.jsonl; or a task of Multi30k, raw/NAME.LANGUAGE.gz with
                  image_splits/NAME.txt
 
 Several lines may name one picture. A line of ours may say in `true_of` which other pictures its caption is true of.
+
+Where a line does not say its language and split, the caller may; else those of xFlickrCO and Multi30k are what the
+layout of their published files says, and all others are English and of the split train.
 """
 
 import gzip
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, Literal, cast
 
-from polyglance.data.lines import Row, Split, named, read_bytes, read_lines, short, split_of, text_of
+from pydantic import BeforeValidator, Field
+
+from polyglance.data.forms import Form, Id, Text, checked
+from polyglance.data.lines import Row, Split, parse_all, picture_at, read_bytes, read_json, read_rows, require_pictures
 from polyglance.errors import DataError
 from polyglance.languages import language_code
 
 _KARPATHY_SPLITS: Final[dict[str, Split]] = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 _MULTI30K: Final = re.compile(r"(?P<name>(?P<split>train|val|test)\w*)(\.(?P<turn>\d))?\.(?P<language>[a-z]{2})(\.gz)?")
+_XFLICKRCO: Final = re.compile(r"(?P<language>de|en|es|id|ja|ru|tr|zh)/(?P<split>train|dev|val|test)(_\d+)?\.jsonl")
+
+
+class _Own(Form):
+    image: Text
+    caption: Text
+    language: Text | None = None
+    split: Split | None = None
+    true_of: list[str] = Field(default_factory=list)
+
+
+class _XFlickrCO(Form):
+    """Published sentences may be empty, and count."""
+
+    img_path: Text
+    sentences: Annotated[list[str], Field(min_length=1)]
+
+
+def _raw(sentence: object) -> object:
+    return sentence.get("raw") if isinstance(sentence, dict) else sentence
+
+
+class _Karpathy(Form):
+    """COCO's pictures lie in folders of their own, which `filepath` names."""
+
+    filename: Text
+    filepath: str = ""
+    split: Literal["train", "restval", "val", "test"]
+    sentences: Annotated[list[Annotated[str, BeforeValidator(_raw)]], Field(min_length=1)]
+
+
+class _CocoImage(Form):
+    id: Id
+    file_name: Text
+
+
+class _CocoCaption(Form):
+    image_id: Id
+    caption: Text
 
 
 @dataclass(frozen=True)
@@ -36,21 +82,37 @@ class Caption:
     also: tuple[Path, ...] = ()
 
 
-def read_captions(path: Path, images: Path | None = None, with_pictures: bool = True) -> list[Caption]:
+@dataclass(frozen=True)
+class Unsaid:
+    """What holds of captions whose lines do not say it, over any layout; None leaves it to that, or to the defaults."""
+
+    language: str | None = None
+    split: Split | None = None
+
+
+_NOTHING: Final = Unsaid()
+
+
+def read_captions(
+    path: Path,
+    images: Path | None = None,
+    with_pictures: bool = True,
+    language: str | None = None,
+    split: Split | None = None,
+) -> list[Caption]:
     """All captions of a file or a folder, in its order.
 
-    images: the folder of the pictures, if it is not that of the file. with_pictures: each must be there.
+    images: the folder of the pictures, if it is not that of the file. with_pictures: each must be there. language,
+    split: of captions whose lines do not say it; they overrule the layout of published files.
 
     Raises DataError for what is missing, empty or none of these forms; wrong lines, and pictures that are not there,
     are named together.
     """
-    captions = list(_read(path, images))
+    captions = list(_read(path, images, Unsaid(language, split)))
     if not captions:
         raise DataError(f"{path}: expected captions, but there is none")
     if with_pictures:
-        missing = [str(image) for image in dict.fromkeys(one.image for one in captions) if not image.is_file()]
-        if missing:
-            raise DataError(f"{path}: there is no picture {named(missing)}")
+        require_pictures(path, (one.image for one in captions))
     return captions
 
 
@@ -58,86 +120,98 @@ def of_split(captions: Sequence[Caption], split: Split) -> list[Caption]:
     """Raises DataError for a split without captions, which names those that have some."""
     found = [one for one in captions if one.split == split]
     if not found:
-        there = sorted({one.split for one in captions})
-        raise DataError(f"expected captions of the split {split}, but there are only those of {', '.join(there)}")
+        there = ", ".join(sorted({one.split for one in captions}))
+        raise DataError(f"expected captions of the split {split}, but there are only those of {there}")
     return found
 
 
-def _read(path: Path, images: Path | None) -> Iterator[Caption]:
+def _read(path: Path, images: Path | None, unsaid: Unsaid) -> Iterator[Caption]:
     if not path.is_dir():
         beside = images or path.parent
-        yield from _karpathy(path, beside) if path.suffix == ".json" else _lines(path, beside)
-    elif files := sorted(path.glob("[a-z][a-z]/*.jsonl")):
+        yield from _document(path, beside, unsaid) if path.suffix == ".json" else _lines(path, beside, unsaid)
+    elif files := [file for file in sorted(path.glob("*/*.jsonl")) if _layout(file)]:
         for file in files:
-            yield from _lines(file, images or path)
+            yield from _lines(file, images or path, unsaid)
     elif (path / "raw").is_dir():
-        yield from _multi30k(path, images or path)
+        yield from _multi30k(path, images or path, unsaid)
     else:
         raise DataError(
             f"expected captions in {path}: LANGUAGE/SPLIT.jsonl as of xFlickrCO, or raw/ and image_splits/ of Multi30k"
         )
 
 
-def _lines(path: Path, images: Path) -> Iterator[Caption]:
-    for captions in read_lines(path, "captions", lambda row: captions_of(row, path, images)):
+def _layout(path: Path) -> re.Match[str] | None:
+    """The language and the split of a file where xFlickrCO puts it."""
+    return _XFLICKRCO.fullmatch(f"{path.parent.name}/{path.name}")
+
+
+def _lines(path: Path, images: Path, unsaid: Unsaid) -> Iterator[Caption]:
+    for captions in read_rows(path, "captions", lambda row: captions_of(row, path, images, unsaid)):
         yield from captions
 
 
-def captions_of(row: Row, path: Path, images: Path) -> list[Caption]:
+def captions_of(row: Row, path: Path, images: Path, unsaid: Unsaid = _NOTHING) -> list[Caption]:
     """Of one line of the file `path`, of ours or xFlickrCO's. Raises ValueError with the reason where it is neither."""
     if "sentences" not in row:
-        image, others = images / text_of(row, "image"), row.get("true_of", [])
-        if not (isinstance(others, list) and all(isinstance(other, str) for other in others)):
-            raise ValueError(f"expected true_of to be a list of pictures, got {short(others)}")
-        also = tuple(images / other for other in others if images / other != image)
-        return [
-            Caption(image, text_of(row, "caption"), language_code(text_of(row, "language", "en")), split_of(row), also)
-        ]
-    image = images / text_of(row, "img_path")
-    return [
-        Caption(image, text, language_code(path.parent.name), split_of({"split": path.stem}))
-        for text in _texts(row["sentences"])
-    ]
+        own = checked(_Own, row)
+        image = picture_at(images, own.image)
+        others = [picture_at(images, other) for other in own.true_of]
+        language = language_code(own.language or unsaid.language or "en")
+        split = own.split or unsaid.split or "train"
+        return [Caption(image, own.caption, language, split, tuple(other for other in others if other != image))]
+    published, layout = checked(_XFlickrCO, row), _layout(path)
+    image = picture_at(images, published.img_path)
+    language = unsaid.language or (layout["language"] if layout else "en")
+    split = unsaid.split or (_split_of(layout["split"]) if layout else "train")
+    return [Caption(image, text.strip(), language, split) for text in published.sentences]
 
 
-def _texts(sentences: object) -> list[str]:
-    """As they were published: xFlickrCO has empty ones, and counts them."""
-    if not (isinstance(sentences, list) and sentences and all(isinstance(text, str) for text in sentences)):
-        raise ValueError(f"expected sentences to be a list of texts, got {short(sentences)}")
-    return [text.strip() for text in sentences]
+def _split_of(name: str) -> Split:
+    return "val" if name == "dev" else cast("Split", name)
 
 
-def _karpathy(path: Path, images: Path) -> Iterator[Caption]:
-    try:
-        document: Any = json.loads(read_bytes(path, "captions"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: no JSON: {error}") from error
+def _document(path: Path, images: Path, unsaid: Unsaid) -> Iterator[Caption]:
+    document = read_json(path, "captions")
     rows = document.get("images") if isinstance(document, dict) else None
     if not isinstance(rows, list):
-        raise DataError(f"{path}: expected an object with a list of images, as of Karpathy's splits")
-    wrong = []
-    for number, row in enumerate(rows, 1):
-        try:
-            yield from _of_picture(row, images)
-        except ValueError as error:
-            wrong.append(f"image {number}: {error}")
-    if wrong:
-        raise DataError(f"{path}: {named(wrong)}")
+        raise DataError(
+            f"{path}: expected an object with a list of images, as in Karpathy's splits (dataset_coco.json) or in "
+            "COCO's own captions"
+        )
+    numbered = ((f"image {number}", row) for number, row in enumerate(rows, 1))
+    annotations = document.get("annotations")
+    if isinstance(annotations, list):
+        yield from _coco(path, numbered, annotations, images, unsaid)
+        return
+    for captions in parse_all(path, numbered, lambda _, row: _of_picture(row, images, unsaid)).values():
+        yield from captions
 
 
-def _of_picture(row: object, images: Path) -> list[Caption]:
-    """COCO's pictures lie in folders of their own, which `filepath` names."""
-    if not isinstance(row, dict):
-        raise ValueError(f"expected an object, got {short(row)}")
-    if (split := row.get("split")) not in _KARPATHY_SPLITS:
-        raise ValueError(f"expected split to be one of {', '.join(_KARPATHY_SPLITS)}, got {short(split)}")
-    sentences = row.get("sentences")
-    raw = [one.get("raw") if isinstance(one, dict) else one for one in sentences] if isinstance(sentences, list) else []
-    image = images / (text_of(row, "filepath") if "filepath" in row else "") / text_of(row, "filename")
-    return [Caption(image, text, "en", _KARPATHY_SPLITS[split]) for text in _texts(raw)]
+def _coco(
+    path: Path, rows: Iterator[tuple[str, Any]], annotations: list[Any], images: Path, unsaid: Unsaid
+) -> Iterator[Caption]:
+    pictures = parse_all(path, rows, lambda _, row: checked(_CocoImage, row)).values()
+    name_of = {picture.id: picture.file_name for picture in pictures}
+
+    def caption(_: str, row: Any) -> Caption:
+        found = checked(_CocoCaption, row)
+        if found.image_id not in name_of:
+            raise ValueError("expected image_id to be the id of one of the images, got another")
+        image = picture_at(images, name_of[found.image_id])
+        return Caption(image, found.caption, unsaid.language or "en", unsaid.split or "train")
+
+    numbered = ((f"annotation {number}", row) for number, row in enumerate(annotations, 1))
+    yield from parse_all(path, numbered, caption).values()
 
 
-def _multi30k(folder: Path, images: Path) -> Iterator[Caption]:
+def _of_picture(row: object, images: Path, unsaid: Unsaid) -> list[Caption]:
+    found = checked(_Karpathy, row)
+    image = picture_at(images / found.filepath, found.filename)
+    split, language = _KARPATHY_SPLITS[found.split], unsaid.language or "en"
+    return [Caption(image, text.strip(), language, split) for text in found.sentences]
+
+
+def _multi30k(folder: Path, images: Path, unsaid: Unsaid) -> Iterator[Caption]:
     """One text and one picture a line, the same line in each file of a NAME."""
     for file in sorted((folder / "raw").iterdir()):
         if not (match := _MULTI30K.fullmatch(file.name)):
@@ -146,9 +220,9 @@ def _multi30k(folder: Path, images: Path) -> Iterator[Caption]:
         shown = _text_lines(_image_list(folder / "image_splits", match["name"]))
         if len(texts) != len(shown):
             raise DataError(f"{file}: expected a text for each of {len(shown):,} pictures, got {len(texts):,}")
-        split = cast("Split", match["split"])
+        split, language = unsaid.split or _split_of(match["split"]), unsaid.language or match["language"]
         for text, image in zip(texts, shown, strict=True):
-            yield Caption(images / image.partition("#")[0], text, match["language"], split)
+            yield Caption(images / image.partition("#")[0], text, language, split)
 
 
 def _image_list(folder: Path, name: str) -> Path:

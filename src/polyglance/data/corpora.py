@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from polyglance.data.lines import Row, named, read_lines, text_of
+from polyglance.data.lines import Row, read_rows, refuse, short
 from polyglance.data.texts import find_texts
 from polyglance.errors import DataError
 from polyglance.languages import language_code, script, script_of
@@ -35,8 +35,7 @@ def read_corpus(path: Path, code: str) -> list[str]:
     Raises DataError for a file that cannot be read, holds too few of them, or is in another script.
     """
     found = find_texts(path, [code])
-    if found.wrong:
-        raise DataError(f"{path}: {named([f'line {number}: {reason}' for number, reason in found.wrong.items()])}")
+    refuse(path, {f"line {number}": reason for number, reason in found.wrong.items()})
     captions = path.suffix == ".jsonl"
     sentences = [text for text, language in found.languages.items() if language == code or not captions]
     if len(sentences) < FEWEST:
@@ -56,13 +55,22 @@ def read_translations(path: Path, code: str, known: Sequence[str]) -> list[Trans
 
     Raises DataError for a file that is missing or holds none, and for one with wrong lines, which it names.
     """
-    return read_lines(path, "translations", partial(_translation, code, known))
+    return read_rows(path, "translations", partial(_translation, code, known))
 
 
 def _translation(code: str, known: Sequence[str], row: Row) -> Translation:
     row = {language_code(key): text for key, text in row.items()}
-    sentence = usable_text(text_of(row, code), "sentence")
+    sentence = usable_text(_text(row, code), "sentence")
     language = next((one for one in known if one in row and one != code), None)
     if language is None:
         raise ValueError(f"expected {code!r} beside a language that the model knows, {', '.join(known)}")
-    return Translation(sentence, usable_text(text_of(row, language), "sentence"), language)
+    return Translation(sentence, usable_text(_text(row, language), "sentence"), language)
+
+
+def _text(row: Row, language: str) -> str:
+    """Raises ValueError where it is no text."""
+    if language not in row:
+        raise ValueError(f"{language} is missing")
+    if not isinstance(text := row[language], str):
+        raise ValueError(f"expected {language} to be a text, got {short(text)}")
+    return text

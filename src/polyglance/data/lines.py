@@ -1,9 +1,13 @@
-"""Files of JSON Lines that users bring: every wrong line is named, all of a file together."""
+"""Files that users bring, line by line or as one document: all that is wrong in one is said together, and shortly."""
 
+import codecs
+import csv
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, cast, get_args
+from typing import Any, Final, Literal, TypeVar
 
 from polyglance.errors import DataError, QueryError
 
@@ -12,70 +16,151 @@ Row = dict[str, Any]
 _Parsed = TypeVar("_Parsed")
 
 _NAMED: Final = 20
-"""Of the wrong lines of a file so many are named; the others are counted."""
+"""Of the things that are named one by one, the others are counted."""
+_REASONS: Final = 10
+_PLACES: Final = 3
+"""So many reasons are given, each with so many of the places where it holds."""
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16, so it comes before
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
-def read_lines(path: Path, what: str, parse: Callable[[Row], _Parsed]) -> list[_Parsed]:
-    """Every line of a file parsed, in its order; empty lines are skipped.
+def read_rows(path: Path, what: str, parse: Callable[[Row], _Parsed]) -> list[_Parsed]:
+    """Every row of a file parsed, in its order: of CSV with a header where the name ends in .csv, else of JSON Lines.
 
-    what: the plural of what a line is. parse: raises ValueError with the reason where a line is wrong.
-    Raises DataError for a file that is missing or holds none, and for one with wrong lines, which it names.
+    Empty lines are skipped; an empty cell of CSV is one that is not there.
+
+    what: the plural of what a row is. parse: raises ValueError with the reason if a row is wrong.
+    Raises DataError for a file that is missing or holds none, and for wrong rows, all of them together.
     """
-    parsed, wrong = try_lines(path, f"{what}, JSON Lines,", lambda line: parse(row_of(line)))
-    if wrong:
-        raise DataError(f"{path}: {named([f'line {number}: {reason}' for number, reason in wrong.items()])}")
+    if path.suffix.lower() == ".csv":
+        parsed, wrong = _parsed(_csv_rows(path, what), parse)
+    else:
+        parsed, wrong = try_lines(path, f"{what}, JSON Lines,", lambda line: parse(row_of(line)))
+    refuse(path, {f"line {number}": reason for number, reason in wrong.items()})
     if not parsed:
         raise DataError(f"{path}: expected {what}, one a line, but there is none")
     return list(parsed.values())
 
 
 def try_lines(path: Path, what: str, parse: Callable[[bytes], _Parsed]) -> tuple[dict[int, _Parsed], dict[int, str]]:
-    """By the numbers of the lines: those parsed, and of those that are wrong the reason; empty lines are skipped.
+    """(what was parsed, the reasons of lines that are wrong), both by the numbers of lines; empty lines are skipped.
 
     parse: raises ValueError or QueryError with the reason. Raises DataError for a file that cannot be read.
     """
+    lines = enumerate(read_bytes(path, what).split(b"\n"), 1)
+    return _parsed(((number, line) for number, line in lines if line.strip()), parse)
+
+
+_Unparsed = TypeVar("_Unparsed")
+
+
+def _parsed(
+    numbered: Iterable[tuple[int, _Unparsed]], parse: Callable[[_Unparsed], _Parsed]
+) -> tuple[dict[int, _Parsed], dict[int, str]]:
     parsed: dict[int, _Parsed] = {}
     wrong: dict[int, str] = {}
-    for number, line in enumerate(read_bytes(path, what).split(b"\n"), 1):
-        if not line.strip():
-            continue
+    for number, row in numbered:
         try:
-            parsed[number] = parse(line)
+            parsed[number] = parse(row)
         except (ValueError, QueryError) as error:
             wrong[number] = str(error)
     return parsed, wrong
 
 
-def read_bytes(path: Path, what: str) -> bytes:
-    """The content of a file less a byte-order mark. Raises DataError where it cannot be read."""
+def _csv_rows(path: Path, what: str) -> Iterator[tuple[int, Row]]:
+    """(the number of its last line, the cells by the names in the header) of each row."""
     try:
-        return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        reader = csv.DictReader(io.StringIO(decoded(read_bytes(path, f"{what}, CSV,")), newline=""), strict=True)
+        for row in reader:
+            cells = {name: cell for name, cell in row.items() if name is not None and cell}
+            if cells:
+                yield reader.line_num, cells
+    except (csv.Error, ValueError) as error:
+        raise DataError(f"{path}: expected CSV with a header: {error}") from error
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Raises DataError for a file that is missing or no JSON, and for an object that has a key twice."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+            raise DataError(f"{path}: expected each key once in an object, but these come again: {named(twice)}")
+        return found
+
+    try:
+        return json.loads(read_bytes(path, what), object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no JSON: {error}") from error
+
+
+def parse_all(path: Path, rows: Iterable[tuple[str, Any]], parse: Callable[[str, Any], _Parsed]) -> dict[str, _Parsed]:
+    """What is parsed of each row of a document, by its name.
+
+    rows: (name, row). parse: of both; raises ValueError with the reason if a row is wrong.
+    Raises DataError for wrong rows, all of them together.
+    """
+    found: dict[str, _Parsed] = {}
+    wrong: dict[str, str] = {}
+    for name, row in rows:
+        try:
+            found[name] = parse(name, row)
+        except ValueError as error:
+            wrong[name] = str(error)
+    refuse(path, wrong)
+    return found
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """The content of a file. One that begins with the byte-order mark of UTF-8, UTF-16 or UTF-32 comes as UTF-8 without
+    it. Raises DataError where it cannot be read."""
+    try:
+        content = path.read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(f"expected a file of {what} at {path}: {reason}") from error
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            try:
+                return content.decode(encoding).encode() if encoding != "utf-8-sig" else content.removeprefix(mark)
+            except UnicodeError as error:
+                raise DataError(f"{path}: marked as {encoding.upper()}, but it is not: {error}") from error
+    return content
 
 
-def named(faults: Sequence[str]) -> str:
+def refuse(path: Path, wrong: Mapping[str, str]) -> None:
+    """wrong: reasons by the place in the file. Raises DataError with each reason once, where there are any."""
+    if not wrong:
+        return
+    places = defaultdict[str, list[str]](list)
+    for place, reason in wrong.items():
+        places[reason].append(place)
+    said = [f"{named(there, _PLACES, ', ')}: {reason}" for reason, there in places.items()]
+    raise DataError(f"{path}: {named(said, _REASONS)}")
+
+
+def named(things: Sequence[str], most: int = _NAMED, between: str = "; ") -> str:
     """All of them on one line; of many the first, and how many more."""
-    more = len(faults) - _NAMED
-    return "; ".join([*faults[:_NAMED], f"and {more:,} more"] if more > 0 else faults)
+    more = len(things) - most
+    return between.join([*things[:most], f"and {more:,} more"] if more > 0 else things)
 
 
-def text_of(row: Row, key: str, default: str = "") -> str:
-    """Raises ValueError where it is no text, or empty."""
-    value = row.get(key, default)
-    if not isinstance(value, str):
-        raise ValueError(f"expected {key} to be a text, got {short(value)}")
-    if not value.strip():
-        raise ValueError(f"{key} is empty" if key in row else f"{key} is missing")
-    return value.strip()
+def require_pictures(path: Path, images: Iterable[Path]) -> None:
+    """Raises DataError that names the pictures that are not there, each once."""
+    if missing := [str(image) for image in dict.fromkeys(images) if not image.is_file()]:
+        raise DataError(f"{path}: there is no picture {named(missing)}")
 
 
-def split_of(row: Row) -> Split:
-    split = text_of(row, "split", "train")
-    if split not in get_args(Split):
-        raise ValueError(f"expected split to be one of {', '.join(get_args(Split))}, got {split!r}")
-    return cast("Split", split)
+def picture_at(folder: Path, name: str) -> Path:
+    """The picture of that name. Where there is none, backslashes count as separators: Windows writes paths so."""
+    path = folder / name
+    return folder / name.replace("\\", "/") if "\\" in name and not path.is_file() else path
 
 
 def short(value: object) -> str:
@@ -84,11 +169,14 @@ def short(value: object) -> str:
 
 
 def decoded(line: bytes) -> str:
-    """Raises ValueError where it is no UTF-8."""
+    """Raises ValueError where it is no UTF-8, or holds NUL characters."""
     try:
-        return line.decode()
+        text = line.decode()
     except UnicodeDecodeError as error:
         raise ValueError("no valid UTF-8") from error
+    if "\0" in text:
+        raise ValueError("expected text in UTF-8, got NUL characters: UTF-16 is read only with its byte-order mark")
+    return text
 
 
 def row_of(line: bytes) -> Row:

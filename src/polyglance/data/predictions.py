@@ -1,4 +1,8 @@
-"""Answers that were given elsewhere, in GQA's form: [{"questionId": "...", "prediction": "..."}], a file a language."""
+"""Answers that were given elsewhere, in GQA's form: [{"questionId": "...", "prediction": "..."}], a file a language.
+
+A prediction that is a number is taken as its text. A file's language is the one in a name such as IGLUE gives its
+results, `test_de_0_result.json`; no other name says one.
+"""
 
 import json
 import re
@@ -6,16 +10,21 @@ from collections import Counter
 from collections.abc import Mapping
 from glob import escape, glob
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from polyglance import atomic
-from polyglance.data.lines import named, short
-from polyglance.data.questions import language_in_name, read_json
+from polyglance.data.forms import Form, Id, MaybeEmpty, checked
+from polyglance.data.lines import named, parse_all, read_json, short
 from polyglance.errors import DataError
 
 LANGUAGE: Final = "{language}"
 """Stands in a file's name for the code of each language."""
-_FORM: Final = '{"questionId": "...", "prediction": "..."}'
+_RESULT: Final = re.compile(r"test_(?P<language>[a-z]{2})_\d+_result\.json")
+
+
+class _Prediction(Form):
+    questionId: Id  # noqa: N815, as the files have it
+    prediction: MaybeEmpty
 
 
 def read_predictions(path: Path) -> dict[str, str]:
@@ -26,17 +35,15 @@ def read_predictions(path: Path) -> dict[str, str]:
     """
     document = read_json(path, "predictions")
     if not isinstance(document, list):
-        raise DataError(f"{path}: expected a list of {_FORM}, got {short(document)}")
-    found: list[tuple[str, str]] = []
-    wrong = []
-    for place, row in enumerate(document, 1):
-        match row:
-            case {"questionId": str() | int() as key, "prediction": str(answer)}:
-                found.append((str(key), answer))
-            case _:
-                wrong.append(f"number {place}: expected {_FORM}, got {short(row)}")
-    if wrong:
-        raise DataError(f"{path}: {named(wrong)}")
+        raise DataError(
+            f'{path}: expected a list of {{"questionId": "...", "prediction": "..."}}, got {short(document)}'
+        )
+
+    def parse(_: str, row: Any) -> tuple[str, str]:
+        found = checked(_Prediction, row)
+        return found.questionId, found.prediction
+
+    found = parse_all(path, ((f"number {place}", row) for place, row in enumerate(document, 1)), parse).values()
     answers = dict(found)
     if len(answers) < len(found):
         twice = [key for key, count in Counter(key for key, _ in found).items() if count > 1]
@@ -64,9 +71,9 @@ def find_predictions(name: str) -> dict[str | None, Path]:
             if (match := pattern.fullmatch(file))
         ]
     elif path.is_dir():
-        there = [(language_in_name(file), file) for file in path.glob("*.json")]
+        there = [(_language_of(file), file) for file in path.glob("*.json")]
     else:
-        return {language_in_name(path): path}
+        return {_language_of(path): path}
     if not there:
         raise DataError(f"expected predictions, a file of JSON a language, in {name}, but there is none")
     found: dict[str | None, Path] = {}
@@ -78,3 +85,8 @@ def find_predictions(name: str) -> dict[str | None, Path]:
             )
         found[language] = file
     return found
+
+
+def _language_of(file: Path) -> str | None:
+    match = _RESULT.fullmatch(file.name)
+    return match["language"] if match else None

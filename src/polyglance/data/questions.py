@@ -2,30 +2,91 @@
 
     FILE.jsonl   of ours: {"image": "relative/path.png", "question": "...", "answer": "...", "language": "en",
                  "split": "train", "id": "...", "types": {"structural": "query", "semantic": "attr"}}
+    FILE.csv     of ours: a header with image, question and answer, and language, split and id if there are any
     FILE.json    GQA's and xGQA's, an object of questions by their ids: {"question", "answer", "imageId", "types",
                  "groups", "entailed", "isBalanced"}; or IGLUE's list: [{"question_id", "sent", "label", "img_id"}]
 
-`image` is relative to the file. `language` may be left out (en), and so may `split` (train, else val or test), `types`
-and `id` (its place among the questions, from 1). The published files name pictures without a suffix and say neither
-language nor split; these are taken from the file's name and its folder's: `de/dev.json`, `testdev_balanced_de.json`.
+`image` is relative to the file. `language`, `split` (train, else val or test), `types` and `id` (its place among the
+questions, from 1) may be left out. An answer that is a number is taken as its text.
+
+Where a line does not say its language and split, the caller may. Else files with the published names of GQA
+(`testdev_balanced_questions.json`) and xGQA (`testdev_balanced_questions_de.json`, `de/train_48.json`) are what these
+say, and all others are English and of the split train. Published files name pictures without a suffix.
 """
 
-import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from pydantic import Field
+
+from polyglance.data.forms import Form, Id, Text, TextOrNumber, checked
 from polyglance.data.image_formats import SUFFIXES
-from polyglance.data.lines import Row, Split, named, read_bytes, read_lines, short, split_of, text_of
+from polyglance.data.lines import (
+    Row,
+    Split,
+    named,
+    parse_all,
+    picture_at,
+    read_json,
+    read_rows,
+    require_pictures,
+    short,
+)
 from polyglance.errors import DataError
 from polyglance.languages import language_code
 
 _SUFFIXES: Final = (".jpg", *sorted(SUFFIXES - {".jpg"}))
 """GQA's pictures are JPEG."""
 _SPLITS: Final[Mapping[str, Split]] = {"train": "train", "dev": "val", "val": "val", "test": "test", "testdev": "test"}
+_XGQA: Final = "(?P<language>en|de|pt|ru|id|bn|ko|zh)"
+_LAYOUTS: Final = (
+    re.compile(rf".*/(?P<split>train|val|testdev|test)_(balanced|all)_questions(_{_XGQA})?\.json"),
+    re.compile(rf"{_XGQA}/(?P<split>train|dev|test)(_\d+)?\.json"),
+)
+"""Of the last folder and the file."""
+
+
+class _Types(Form):
+    structural: Text | None = None
+    semantic: Text | None = None
+    detailed: Text | None = None
+
+
+class _Own(Form):
+    image: Text
+    question: Text
+    answer: TextOrNumber
+    language: Text | None = None
+    split: Split | None = None
+    id: Id = ""
+    types: _Types = _Types()
+
+
+class _Groups(Form):
+    of_answer: str | None = Field(default=None, alias="global")
+
+
+class _Gqa(Form):
+    question: Text
+    answer: TextOrNumber
+    picture: Text = Field(alias="imageId")
+    types: _Types = _Types()
+    groups: _Groups | None = None
+    entailed: list[Id] = Field(default_factory=list)
+    balanced: bool = Field(default=True, alias="isBalanced")
+
+
+class _Iglue(Form):
+    """label: answers with their weights."""
+
+    question_id: Id
+    picture: Text = Field(alias="img_id")
+    sent: Text
+    label: Annotated[dict[str, float], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -61,21 +122,30 @@ class Question:
     balanced: bool = True
 
 
-def read_questions(path: Path, images: Path | None = None, with_pictures: bool = True) -> list[Question]:
+def read_questions(
+    path: Path,
+    images: Path | None = None,
+    with_pictures: bool = True,
+    language: str | None = None,
+    split: Split | None = None,
+) -> list[Question]:
     """All questions of a file, in its order.
 
-    images: the folder of the pictures, if it is not that of the file. with_pictures: each must be there.
+    images: the folder of the pictures, if it is not that of the file. with_pictures: each must be there. language,
+    split: of questions whose lines do not say it; they overrule the layout of published files.
 
-    Raises DataError for a file that is missing, empty or none of these forms, for wrong questions, and for ids that a
-    language has twice; all of these are named together.
+    Raises DataError for a file that is missing, empty or none of these forms, for wrong questions, for ids that a
+    language has twice, and for pictures that are not there; all of these are named together.
     """
     folder = images or path.parent
     if path.suffix == ".json":
-        read = _document(path, folder, with_pictures)
+        read = _document(path, folder, language, split)
     else:
-        read = read_lines(path, "questions", lambda row: _ours(row, folder, with_pictures))
+        read = read_rows(path, "questions", lambda row: _own(row, folder, language, split))
     questions = [one if one.id else replace(one, id=str(place)) for place, one in enumerate(read, 1)]
     check_ids(questions, str(path))
+    if with_pictures:
+        require_pictures(path, (one.image for one in questions))
     return questions
 
 
@@ -103,117 +173,78 @@ def of_split(questions: Sequence[Question], split: Split) -> list[Question]:
     return found
 
 
-def read_json(path: Path, what: str) -> Any:
-    """Raises DataError for a file that is missing or no JSON, and for an object that has a key twice."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-            raise DataError(f"{path}: expected each key once in an object, but these come again: {named(twice)}")
-        return found
-
-    try:
-        return json.loads(read_bytes(path, what), object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: no JSON: {error}") from error
+def by_language(questions: Sequence[Question]) -> dict[str, list[Question]]:
+    """In the order in which the languages come."""
+    found: dict[str, list[Question]] = {}
+    for question in questions:
+        found.setdefault(question.language, []).append(question)
+    return found
 
 
-def language_in_name(path: Path) -> str | None:
-    """The code that stands in a file's name, `test_de_0.json`, or is its folder's, `de/dev.json`."""
-    words = [word for word in re.split(r"[^A-Za-z]+", path.stem) if re.fullmatch("[a-z]{2}", word)]
-    return words[-1] if words else path.parent.name if re.fullmatch("[a-z]{2}", path.parent.name) else None
-
-
-def _split_in_name(path: Path) -> Split:
-    return next((_SPLITS[word] for word in re.split(r"[^a-z]+", path.stem) if word in _SPLITS), "train")
-
-
-def _ours(row: Row, folder: Path, with_pictures: bool) -> Question:
+def _own(row: Row, folder: Path, language: str | None, split: Split | None) -> Question:
     """Raises ValueError with the reason where it is none."""
-    image, question, answer = (text_of(row, key) for key in ("image", "question", "answer"))
-    language, split = language_code(text_of(row, "language", "en")), split_of(row)
-    if with_pictures and not (folder / image).is_file():
-        raise ValueError(f"there is no picture {image!r} in {folder}")
-    return Question(folder / image, question, answer, language, split, _id(row.get("id", "")), _types(row))
+    own = checked(_Own, row)
+    return Question(
+        picture_at(folder, own.image),
+        own.question,
+        own.answer,
+        language_code(own.language or language or "en"),
+        own.split or split or "train",
+        own.id,
+        Types(own.types.structural, own.types.semantic, own.types.detailed),
+    )
 
 
-def _document(path: Path, folder: Path, with_pictures: bool) -> list[Question]:
+def _document(path: Path, folder: Path, language: str | None, split: Split | None) -> list[Question]:
     document = read_json(path, "questions")
-    parse: Callable[[str, Row], tuple[str, Question]]
-    if isinstance(document, dict):
-        rows, parse = document, _gqa
-    elif isinstance(document, list):
-        rows, parse = {f"number {place}": row for place, row in enumerate(document, 1)}, _iglue
-    else:
+    if not isinstance(document, dict | list):
         raise DataError(f"{path}: expected questions, as GQA's object or IGLUE's list, got {short(document)}")
-    found, wrong = [], []
+    place = f"{path.parent.name}/{path.name}"
+    layout = next((match for one in _LAYOUTS if (match := one.fullmatch(place))), None)
+    language = language or (layout and layout["language"]) or "en"
+    split = split or (_SPLITS[layout["split"]] if layout else "train")
     images: dict[str, Path] = {}
-    language = language_in_name(path) or "en"
-    split = _split_in_name(path)
-    for key, row in rows.items():
-        try:
-            if not isinstance(row, dict):
-                raise ValueError(f"expected an object, got {short(row)}")
-            picture, question = parse(key, row)
-            if picture not in images:
-                images[picture] = _picture(folder, picture, with_pictures)
-            found.append(replace(question, image=images[picture], language=language, split=split))
-        except ValueError as error:
-            wrong.append(f"question {key}: {error}")
-    if wrong:
-        raise DataError(f"{path}: {named(wrong)}")
+
+    def parse(key: str, row: Any) -> Question:
+        picture, question = _gqa(key, row) if isinstance(document, dict) else _iglue(row)
+        if picture not in images:
+            images[picture] = _picture(folder, picture)
+        return replace(question, image=images[picture], language=language, split=split)
+
+    if isinstance(document, dict):
+        found = list(parse_all(path, ((f"question {key}", row) for key, row in document.items()), parse).values())
+    else:
+        numbered = ((f"question number {number}", row) for number, row in enumerate(document, 1))
+        found = list(parse_all(path, numbered, parse).values())
     if not found:
         raise DataError(f"{path}: expected questions, but there is none")
     return found
 
 
-def _gqa(key: str, row: Row) -> tuple[str, Question]:
+def _gqa(key: str, row: Any) -> tuple[str, Question]:
     """(the picture's name, the question without it)."""
-    entailed, groups = row.get("entailed", []), row.get("groups", {})
-    if not (isinstance(entailed, list) and all(isinstance(one, str) for one in entailed)):
-        raise ValueError(f"expected entailed to be a list of ids, got {short(entailed)}")
-    if not (isinstance(groups, dict) and isinstance(group := groups.get("global"), str | None)):
-        raise ValueError(f"expected groups to be an object of texts, got {short(groups)}")
+    found = checked(_Gqa, row)
     question = Question(
         Path(),
-        text_of(row, "question"),
-        text_of(row, "answer"),
-        id=key,
-        types=_types(row),
-        group=group,
-        entailed=tuple(entailed),
-        balanced=row.get("isBalanced", True) is not False,
+        found.question,
+        found.answer,
+        id=key.removeprefix("question "),
+        types=Types(found.types.structural, found.types.semantic, found.types.detailed),
+        group=found.groups.of_answer if found.groups else None,
+        entailed=tuple(found.entailed),
+        balanced=found.balanced,
     )
-    return text_of(row, "imageId"), question
+    return found.picture, question
 
 
-def _iglue(_: str, row: Row) -> tuple[str, Question]:
+def _iglue(row: Any) -> tuple[str, Question]:
     """As `_gqa`; the answer is the one of most weight."""
-    label = row.get("label")
-    if not (isinstance(label, dict) and label and all(isinstance(one, int | float) for one in label.values())):
-        raise ValueError(f"expected label to be an object of answers with their weights, got {short(label)}")
-    answer = max(label, key=lambda one: float(label[one]))
-    return text_of(row, "img_id"), Question(Path(), text_of(row, "sent"), answer, id=_id(row.get("question_id")))
+    found = checked(_Iglue, row)
+    answer = max(found.label, key=lambda one: found.label[one])
+    return found.picture, Question(Path(), found.sent, answer, id=found.question_id)
 
 
-def _picture(folder: Path, name: str, needed: bool) -> Path:
-    """The file of a picture of that name, whatever its kind. Raises ValueError where it is needed and not there."""
+def _picture(folder: Path, name: str) -> Path:
+    """The file of a picture of that name, whatever its kind."""
     paths = [folder / f"{name}{suffix}" for suffix in _SUFFIXES]
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None and needed:
-        raise ValueError(f"there is no picture {name!r} in {folder}")
-    return found or paths[0]
-
-
-def _types(row: Row) -> Types:
-    types = row.get("types", {})
-    if not isinstance(types, dict):
-        raise ValueError(f"expected types to be an object, got {short(types)}")
-    return Types(*(text_of(types, key) if key in types else None for key in ("structural", "semantic", "detailed")))
-
-
-def _id(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"expected an id, a text or a whole number, got {short(value)}")
-    return str(value).strip()
+    return next((path for path in paths if path.is_file()), paths[0])

@@ -6,14 +6,33 @@ A picture's `location` and `weather` may be left out, and so may an object's `at
 which GQA's lack. Where an object stands (`x`, `y`, `w`, `h`) is not read.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polyglance.data.lines import Row, named, short, text_of
-from polyglance.data.questions import read_json
+from pydantic import Field
+
+from polyglance.data.forms import Form, Text, checked
+from polyglance.data.lines import parse_all, read_json, short
 from polyglance.errors import DataError
+
+
+class _Relation(Form):
+    name: str
+    object: str
+
+
+class _Object(Form):
+    name: Text
+    category: Text | None = None
+    attributes: list[str] = Field(default_factory=list)
+    relations: list[_Relation] = Field(default_factory=list)
+
+
+class _Graph(Form):
+    objects: dict[str, _Object]
+    location: Text | None = None
+    weather: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -40,58 +59,22 @@ def read_scene_graphs(path: Path) -> dict[str, SceneGraph]:
         raise DataError(f"{path}: expected an object of scene graphs by picture, got {short(document)}")
     if not document:
         raise DataError(f"{path}: expected scene graphs, but there is none")
-    found, wrong = {}, []
-    for picture, row in document.items():
-        try:
-            found[picture] = _graph(row)
-        except ValueError as error:
-            wrong.append(f"picture {picture}: {error}")
-    if wrong:
-        raise DataError(f"{path}: {named(wrong)}")
-    return found
+    rows = ((f"picture {picture}", row) for picture, row in document.items())
+    graphs = parse_all(path, rows, lambda _, row: _graph(row))
+    return dict(zip(document, graphs.values(), strict=True))
 
 
 def _graph(row: Any) -> SceneGraph:
     """Raises ValueError with the reason where it is none."""
-    if not (isinstance(row, dict) and isinstance(objects := row.get("objects"), dict)):
-        raise ValueError(f'expected {{"objects": {{...}}}}, got {short(row)}')
-    words, relations = set(_texts(row, "location", "weather")), set[str]()
-    wrong = []
-    for key, one in objects.items():
-        try:
-            if not isinstance(one, dict):
-                raise ValueError(f"expected an object, got {short(one)}")
-            words |= {text_of(one, "name"), *_texts(one, "category"), *_attributes(one)}
-            relations |= set(_relations(one, objects))
-        except ValueError as error:
-            wrong.append(f"object {key}: {error}")
-    if wrong:
-        raise ValueError(named(wrong))
-    return SceneGraph(frozenset(words), frozenset(relations))
-
-
-def _texts(row: Row, *keys: str) -> Iterator[str]:
-    """Of those keys that the row has."""
-    return (text_of(row, key) for key in keys if key in row)
-
-
-def _attributes(row: Row) -> list[str]:
-    match row.get("attributes", []):
-        case [*texts] if all(isinstance(text, str) for text in texts):
-            return texts
-        case other:
-            raise ValueError(f"expected attributes to be a list of texts, got {short(other)}")
-
-
-def _relations(row: Row, objects: Mapping[str, object]) -> Iterator[str]:
-    relations = row.get("relations", [])
-    if not isinstance(relations, list):
-        raise ValueError(f"expected relations to be a list, got {short(relations)}")
-    for relation in relations:
-        match relation:
-            case {"name": str(name), "object": str(other)} if other in objects:
-                yield name
-            case _:
+    graph = checked(_Graph, row)
+    words = {graph.location, graph.weather}
+    relations = set[str]()
+    for one in graph.objects.values():
+        words |= {one.name, one.category, *one.attributes}
+        for relation in one.relations:
+            if relation.object not in graph.objects:
                 raise ValueError(
-                    f'expected a relation {{"name", "object"}} to an object of the graph, got {short(relation)}'
+                    f"expected {relation.name!r} to be a relation to an object of the graph, got {relation.object!r}"
                 )
+            relations.add(relation.name)
+    return SceneGraph(frozenset(word for word in words if word is not None), frozenset(relations))

@@ -1,7 +1,7 @@
 """Texts that a library is to hold, as users bring them.
 
-FILE.jsonl   captions as `data/captions.py` reads them, of which the pictures are left aside
-any other    UTF-8, one text a line
+FILE.jsonl   captions as `data/captions.py` reads them, without their pictures
+any other    one text a line, in UTF-8, or in UTF-16 or UTF-32 with its byte-order mark
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from polyglance.data.captions import captions_of
 from polyglance.data.lines import decoded, row_of, try_lines
 from polyglance.languages import DEMO_LANGUAGES, detect
 from polyglance.query import usable_text
@@ -64,5 +63,7 @@ def _text(among: Sequence[str], line: bytes) -> list[tuple[str, str]]:
 
 
 def _captions(path: Path, line: bytes) -> list[tuple[str, str]]:
+    from polyglance.data.captions import captions_of  # a search needs none of it, and not the library behind it
+
     captions = captions_of(row_of(line), path, path.parent)
     return [(usable_text(one.caption, "text"), one.language) for one in captions if collapse_white_space(one.caption)]

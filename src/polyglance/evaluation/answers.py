@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from polyglance.data.predictions import find_predictions, read_predictions
-from polyglance.data.questions import Question
+from polyglance.data.predictions import LANGUAGE, find_predictions, read_predictions
+from polyglance.data.questions import Question, by_language
 from polyglance.errors import DataError
 from polyglance.evaluation.measures import Difference, Interval, difference, interval
 
@@ -95,6 +95,11 @@ def score_files(name: str, gold: Sequence[Question], left_out: Collection[str] =
     asked = by_language(gold)
     scores = []
     for found, path in find_predictions(name).items():
+        if found is None and len(asked) > 1:
+            raise DataError(
+                f"{path}: expected to know which of {', '.join(asked)} it answers: name each language's file by "
+                f"{LANGUAGE}, as in 'test_{LANGUAGE}.json'"
+            )
         language = found or next(iter(asked))
         if language not in asked and len(asked) > 1:
             raise DataError(f"{path}: expected predictions in {', '.join(asked)}, as the questions are, got {language}")
@@ -104,14 +109,6 @@ def score_files(name: str, gold: Sequence[Question], left_out: Collection[str] =
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
     return scores
-
-
-def by_language(questions: Sequence[Question]) -> dict[str, list[Question]]:
-    """In the order in which the languages come."""
-    found: dict[str, list[Question]] = {}
-    for question in questions:
-        found.setdefault(question.language, []).append(question)
-    return found
 
 
 def compare_answers(a: Sequence[AnswerScores], b: Sequence[AnswerScores]) -> dict[str, dict[str, Difference]]:

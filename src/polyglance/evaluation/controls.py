@@ -13,11 +13,11 @@ from jaxtyping import Int
 from PIL import Image
 from torch import Tensor
 
-from polyglance.data.questions import Question
-from polyglance.evaluation.answers import AnswerScores, answer_report, by_language, overall_accuracy, score_answers
+from polyglance.data.questions import Question, by_language
+from polyglance.evaluation.answers import AnswerScores, answer_report, overall_accuracy, score_answers
 from polyglance.models.opening import image_batch, reads_regions
 from polyglance.models.protocol import ImageBatch, JointModel
-from polyglance.models.reading import read_pictures
+from polyglance.models.reading import read_readable
 from polyglance.nn.states import TokenStates
 
 QUESTIONS: Final = 256
@@ -29,8 +29,14 @@ Report = Callable[[str, int, int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Answered:
-    """What a model answers to each of many questions. shuffled: None where there is but one picture."""
+    """What a model answers to each of many questions.
 
+    questions: those whose picture can be read. skipped: the other pictures, each with the reason. shuffled: None if
+    there is only one picture.
+    """
+
+    questions: tuple[Question, ...]
+    skipped: dict[str, str]
     own: tuple[str, ...]
     blank: tuple[str, ...]
     shuffled: tuple[str, ...] | None
@@ -41,16 +47,36 @@ def answer_questions(
 ) -> Answered:
     """Each picture is read once, and kept in 8 bits as a library keeps it; each question is read once.
 
-    Raises DataError that names pictures that cannot be read.
+    Questions about pictures that cannot be read are skipped. Raises DataError if no picture can be read.
     """
     paths = list(dict.fromkeys(question.image for question in questions))
-    pictures = _as_stored(read_pictures(model, paths, report and partial(_tell, report, "pictures")))
-    blank = _as_stored(model.read_images(_blank(model)))
+    progress = partial(_tell, report, "reading pictures") if report else None
+    pictures, failed = read_readable(model, paths, progress, as_stored=True)
+    paths = [path for path in paths if path not in failed]
+    questions = [question for question in questions if question.image not in failed]
     row_of = {path: row for row, path in enumerate(paths)}
-    own = torch.tensor([row_of[question.image] for question in questions])
-    seen = [(pictures, own), (blank, torch.zeros_like(own))]
-    if len(paths) > 1:
-        seen.append((pictures, _others(len(paths), seed)[own]))
+    rows = torch.tensor([row_of[question.image] for question in questions])
+    own, blank, shuffled = answers_about(model, questions, pictures, rows, report, seed)
+    return Answered(tuple(questions), {str(path): reason for path, reason in failed.items()}, own, blank, shuffled)
+
+
+def answers_about(
+    model: JointModel,
+    questions: Sequence[Question],
+    pictures: TokenStates,
+    picture_of: Int[Tensor, " questions"],
+    report: Report | None = None,
+    seed: int = 0,
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...] | None]:
+    """(the model's answers, those with the picture blanked, those with another picture: see `Answered`).
+
+    picture_of: the row of each question's picture in `pictures`.
+    """
+    blank = model.read_images(_blank(model))
+    blank = TokenStates.load(blank.store(), "image")
+    seen = [(pictures, picture_of), (blank, torch.zeros_like(picture_of))]
+    if len(pictures) > 1:
+        seen.append((pictures, _others(len(pictures), seed)[picture_of]))
     answered: list[list[int]] = [[] for _ in seen]
     for start in range(0, len(questions), QUESTIONS):
         asked = questions[start : start + QUESTIONS]
@@ -58,9 +84,9 @@ def answer_questions(
         for found, (states, rows) in zip(answered, seen, strict=True):
             found += model.answer(texts, states[rows[start : start + QUESTIONS]]).argmax(dim=-1).tolist()
         if report:
-            _tell(report, "questions", start + len(asked), len(questions))
+            _tell(report, "answering", start + len(asked), len(questions))
     said = [tuple(model.answers[index] for index in found) for found in answered]
-    return Answered(said[0], said[1], said[2] if len(said) > 2 else None)
+    return said[0], said[1], said[2] if len(said) > 2 else None
 
 
 def _blank(model: JointModel) -> ImageBatch:
@@ -113,10 +139,6 @@ def controlled_report(
 
 def _tell(report: Report, stage: str, done: int, total: int) -> None:
     report(stage, done, total, {})
-
-
-def _as_stored(states: TokenStates) -> TokenStates:
-    return TokenStates.load(states.store(), "image")
 
 
 def _others(pictures: int, seed: int) -> Int[Tensor, " pictures"]:

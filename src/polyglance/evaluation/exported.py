@@ -1,8 +1,7 @@
-"""A model with its image tower in 8-bit integers, held against the original before it is left to anyone."""
+"""A model with its image tower in 8-bit integers, held against the original."""
 
 import random
 import statistics
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,14 +17,10 @@ from torch import Tensor
 
 from polyglance.data.gallery import gallery_folder
 from polyglance.data.images import decode, find_pictures
-from polyglance.errors import ConfigurationError, DataError, PictureError
+from polyglance.errors import DataError, PictureError
 from polyglance.evaluation.retrieval import retrieve
 from polyglance.indexing.reading import batches
-from polyglance.models import load_model
-from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.dual_tower import DualTowerModel
-from polyglance.models.importing.conversion import require_empty
-from polyglance.models.openvino.export import save_int8
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import PICTURES, embed_all, read_texts
 from polyglance.scenes.grammar import grammar, grammars
@@ -82,59 +77,16 @@ class ExportReport:
         )
 
 
-def export_model(
-    name: str, output: Path, images: Path | None = None, scenes: int = SCENES, report: Report | None = None
-) -> ExportReport:
-    """Leaves a model of towers with its image tower in 8-bit integers in `output`, unless the report says why not.
-
-    name: as of `load_model`. images: a folder of pictures such as will be read. Where there is one, they take part in
-    the calibration beside scenes, and others of them in the comparison. scenes: to compare in.
-
-    Raises:
-        ConfigurationError: it is no model of towers, or the output is not empty, or OpenVINO is not installed.
-        CheckpointError: the model's files cannot be used.
-        DataError: there is no picture in the folder.
-    """
-    require_empty(output := output.resolve())
-    original = load_model(name)
-    if not isinstance(original, DualTowerModel) or original.tower.int8:
-        raise ConfigurationError(
-            f"expected a model of two towers, such as CLIP or SigLIP, whose image tower is not in 8-bit integers yet, "
-            f"got {original.name}"
-        )
-    if original.tower.kind.keeps_shape:
-        raise ConfigurationError(
-            f"expected towers that read pictures of one size, got {original.name}, which reads each in its own shape: "
-            "export a SigLIP 2 of one resolution, such as google/siglip2-base-patch16-256"
-        )
-    calibrating, held_out = _parted(images) if images else ([], [])
-    seen = [
-        original.preprocess(image)
-        for image in chain(_drawn(FIRST_SEED["train"], CALIBRATION), _decoded(calibrating[:CALIBRATION]))
-    ]
-    original.name = output.name
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as beside:
-        folder = Path(beside) / output.name
-        told = (lambda done, total: report("calibration", done, total, {})) if report else None
-        save_int8(original, torch.from_numpy(np.stack(seen)), folder, told)
-        export = load_folder(folder)
-        assert isinstance(export, DualTowerModel)
-        done = compare(original, export, scenes, held_out[:HELD_OUT], report)
-        if not done.refusal:
-            folder.replace(output)
-    return done
-
-
 def compare(
     original: DualTowerModel,
     export: DualTowerModel,
-    scenes: int,
+    scenes: int = SCENES,
     own: Sequence[Path] = (),
     report: Report | None = None,
 ) -> ExportReport:
     """Both before the same pictures, in turns, and before captions that are true of one scene alone. own: pictures
-    beside the scenes, which no caption is about."""
+    beside the scenes, which no caption is about, of which the first `HELD_OUT` are read."""
+    own = own[:HELD_OUT]
     first = FIRST_SEED["val"]
     index = SceneIndex([sample_scene(first + number) for number in range(scenes)])
     captions = {row: found[0] for row in range(scenes) if (found := scene_captions(index, row, unique=True))}
@@ -180,13 +132,21 @@ def _read(
     return [(torch.cat(found), statistics.median(taken)) for found, taken in zip(vectors, times, strict=True)]
 
 
+def calibration_pictures(own: Sequence[Path]) -> Iterator[Image.Image]:
+    """What the ranges of activations are taken from: scenes that no comparison draws, and some of `own`."""
+    return chain(_drawn(FIRST_SEED["train"], CALIBRATION), _decoded(own[:CALIBRATION]))
+
+
 def _drawn(first_seed: int, count: int) -> Iterator[Image.Image]:
     for number in range(count):
         yield render(sample_scene(first_seed + number), gallery_folder())
 
 
-def _parted(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Two halves of the pictures of a folder, drawn by chance, the same each time."""
+def parted(folder: Path) -> tuple[list[Path], list[Path]]:
+    """(pictures of a folder to calibrate by, others to compare on): halves drawn by chance, the same each time.
+
+    Raises DataError if there is no picture.
+    """
     found = [Path(path) for path in find_pictures([folder]).paths]
     if not found:
         raise DataError(f"expected pictures in {folder}, but there is none")

@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from polyglance.data.lines import named, short
-from polyglance.data.questions import Question, read_json
+from polyglance.data.forms import Form, MaybeEmpty, checked
+from polyglance.data.lines import named, parse_all, read_json, short
+from polyglance.data.questions import Question
 from polyglance.data.scene_graphs import SceneGraph
 from polyglance.errors import DataError
 from polyglance.evaluation.answers import AnswerScores
@@ -31,6 +32,11 @@ _COMMON: Final = ("color", "material", "shape")
 Metric = float | dict[str, float] | None
 
 
+class _Choices(Form):
+    valid: list[MaybeEmpty]
+    plausible: list[MaybeEmpty]
+
+
 @dataclass(frozen=True)
 class Choices:
     """What can be said to a question at all, and what makes sense in the world."""
@@ -44,16 +50,11 @@ def read_choices(path: Path) -> dict[str, Choices]:
     document = read_json(path, "choices")
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected an object of choices by question id, got {short(document)}")
-    found, wrong = {}, []
-    for key, row in document.items():
-        match row:
-            case {"valid": [*valid], "plausible": [*plausible]}:
-                found[key] = Choices(frozenset(map(str, valid)), frozenset(map(str, plausible)))
-            case _:
-                wrong.append(f'question {key}: expected lists "valid" and "plausible", got {short(row)}')
-    if wrong:
-        raise DataError(f"{path}: {named(wrong)}")
-    return found
+    rows = ((f"question {key}", row) for key, row in document.items())
+    parsed = parse_all(path, rows, lambda _, row: checked(_Choices, row)).values()
+    return {
+        key: Choices(frozenset(row.valid), frozenset(row.plausible)) for key, row in zip(document, parsed, strict=True)
+    }
 
 
 def gqa_metrics(

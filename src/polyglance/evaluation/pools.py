@@ -1,10 +1,11 @@
 """What is searched in an evaluation: the texts and pictures of one language, and which fits which."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from statistics import fmean
+from typing import Literal, get_args
 
 from polyglance.data.captions import Caption, of_split
 from polyglance.data.lines import Split
@@ -42,16 +43,28 @@ class Pool:
         if count < 1 or len(self.images) % count:
             raise DataError(f"expected {len(self.images):,} pictures in {count} equal folds, which cannot be")
         size = len(self.images) // count
-        return tuple(self._part(range(start, start + size)) for start in range(0, len(self.images), size))
+        return tuple(self._only(range(start, start + size)) for start in range(0, len(self.images), size))
 
-    def _part(self, images: range) -> "Pool":
+    def without(self, images: Collection[Path]) -> "Pool":
+        """The pool less these pictures and the texts of which they are the own picture.
+
+        Raises DataError if nothing would be left.
+        """
+        kept = [row for row, image in enumerate(self.images) if image not in images]
+        if not kept:
+            raise DataError(f"expected pictures in {self.language} to search, but none can be read")
+        return self if len(kept) == len(self.images) else self._only(kept)
+
+    def _only(self, images: Sequence[int]) -> "Pool":
+        """images: rows of those that stay. Each has a text of its own."""
+        place = {row: new for new, row in enumerate(images)}
         there = [
-            (text, tuple(image - images.start for image in fits if image in images))
+            (text, tuple(place[image] for image in fits if image in place))
             for text, fits in zip(self.texts, self.fits, strict=True)
-            if fits[0] in images
+            if fits[0] in place
         ]
         texts, fits = zip(*there, strict=True)
-        return Pool(self.language, texts, self.images[images.start : images.stop], fits)
+        return Pool(self.language, texts, tuple(self.images[row] for row in images), fits)
 
     @cached_property
     def _texts_of(self) -> tuple[frozenset[int], ...]:
@@ -60,6 +73,16 @@ class Pool:
             for image in there:
                 found[image].add(text)
         return tuple(map(frozenset, found))
+
+
+def chance(measured: Sequence[Pool], directions: Sequence[Direction] = get_args(Direction)) -> tuple[float, int]:
+    """(R@1 in percent of lists in random order, the mean over pools and directions; how many queries that is)."""
+    shares = [
+        fmean(len(right) / pool.items(direction) for right in pool.right(direction))
+        for pool in measured
+        for direction in directions
+    ]
+    return 100 * fmean(shares), sum(pool.queries(direction) for pool in measured for direction in directions)
 
 
 def pools(captions: Sequence[Caption], split: Split, languages: Sequence[str] = ()) -> tuple[Pool, ...]:

@@ -57,5 +57,18 @@ def rerank(
     model: JointModel, queries: TokenStates, pool: TokenStates, found: Ranking, queries_are_text: bool
 ) -> Ranking:
     """The cross-encoder over the candidates of the twin encoder (cooperative: arXiv:2103.11920, section 3.3)."""
-    scores = match(model, queries, pool, found.order, queries_are_text)
-    return Ranking(found.order.gather(1, scores.argsort(dim=1, descending=True, stable=True)))
+    return reordered(found, match(model, queries, pool, found.order, queries_are_text))
+
+
+def reordered(found: Ranking, scores: Float[Tensor, "queries candidates"]) -> Ranking:
+    """The first items of each list, as many as have scores, best first; behind them the others as they were."""
+    candidates = scores.shape[1]
+    order = found.order[:, :candidates].gather(1, scores.argsort(dim=1, descending=True, stable=True))
+    return Ranking(torch.cat([order, found.order[:, candidates:]], dim=1))
+
+
+def blended(
+    logits: Float[Tensor, "queries candidates"], cosines: Float[Tensor, "queries candidates"], blend: float
+) -> Float[Tensor, "queries candidates"]:
+    """The probability of each match with a share `blend` of the cosine mixed in."""
+    return (1 - blend) * torch.sigmoid(logits) + blend * cosines

@@ -7,7 +7,6 @@ the captions first name them:
     TREC    a line an item, QUERY Q0 ITEM RANK SCORE TAG, best score first; an item by its place or its file's name
 """
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polyglance.data.lines import named, read_bytes
+from polyglance.data.lines import read_bytes, read_json, refuse
 from polyglance.errors import DataError
 from polyglance.evaluation.measures import MEASURES, Difference, Interval, Judged, difference, interval, judge, percent
 from polyglance.evaluation.pools import Direction, Pool
@@ -82,25 +81,23 @@ def read_run(path: Path, pool: Pool, direction: Direction) -> Run:
     """
     content = read_bytes(path, "ranked lists")
     if content.lstrip()[:1] == b"[":
-        return _iglue(path, content, pool, direction)
+        return _iglue(path, pool, direction)
     return _trec(path, content, pool, direction)
 
 
-def _iglue(path: Path, content: bytes, pool: Pool, direction: Direction) -> Run:
-    try:
-        lists: Any = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: no JSON: {error}") from error
+def _iglue(path: Path, pool: Pool, direction: Direction) -> Run:
+    lists: Any = read_json(path, "ranked lists")
     queries, items = pool.queries(direction), pool.items(direction)
     if len(lists) != queries:
         raise DataError(f"{path}: expected a list for each of {queries:,} queries, got {len(lists):,}")
-    wrong = [
-        f"query {number}: expected places from 0 to {items - 1}, got {_strange(ranked, items)}"
-        for number, ranked in enumerate(lists)
-        if ranked is not None and _strange(ranked, items) is not None
-    ]
-    if wrong:
-        raise DataError(f"{path}: {named(wrong)}")
+    refuse(
+        path,
+        {
+            f"query {number}": f"expected places from 0 to {items - 1}, got {_strange(ranked, items)}"
+            for number, ranked in enumerate(lists)
+            if ranked is not None and _strange(ranked, items) is not None
+        },
+    )
     return [ranked or [] for ranked in lists]
 
 
@@ -116,7 +113,7 @@ def _trec(path: Path, content: bytes, pool: Pool, direction: Direction) -> Run:
     queries, items = pool.queries(direction), pool.items(direction)
     query_names, item_names = (names, {}) if direction == "image_to_text" else ({}, names)
     scored: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
-    wrong = []
+    wrong: dict[str, str] = {}
     for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
         try:
             if line.strip():
@@ -125,9 +122,8 @@ def _trec(path: Path, content: bytes, pool: Pool, direction: Direction) -> Run:
                     (_number(value), _place(item, item_names, items, "item"))
                 )
         except ValueError as error:
-            wrong.append(f"line {number}: {error}")
-    if wrong:
-        raise DataError(f"{path}: {named(wrong)}")
+            wrong[f"line {number}"] = str(error)
+    refuse(path, wrong)
     return [[item for _, item in sorted(scored[query], key=lambda one: -one[0])] for query in range(queries)]
 
 

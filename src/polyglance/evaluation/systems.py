@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Final, get_args
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.evaluation.pools import Direction, Pool
-from polyglance.evaluation.retrieval import PAIRS, Ranking, match, retrieve
+from polyglance.evaluation.retrieval import PAIRS, Ranking, blended, match, reordered, retrieve
 from polyglance.evaluation.runs import Run, Scores, score
 from polyglance.models.protocol import JointModel
-from polyglance.models.reading import embed_all, read_pictures, read_texts, together
+from polyglance.models.reading import embed_all, read_readable, read_texts
 from polyglance.nn.states import TokenStates
 
 DEPTH: Final = 100
@@ -61,8 +61,9 @@ class Evaluation:
     """A system before pools of captions.
 
     pools: of one language each. distractors: pictures beside them, which no text fits. Pictures are read once, in 8
-    bits as a library keeps them. Raises DataError that names pictures that cannot be read, and for a pool that has
-    fewer items than there are candidates.
+    bits as a library keeps them. Those that cannot be read leave the pools with their texts, and `skipped` says why.
+
+    Raises DataError if no picture of a pool can be read, and for a pool that has fewer items than there are candidates.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Evaluation:
         distractors: Sequence[Path] = (),
         progress: Progress | None = None,
     ) -> None:
-        self.system, self.pools, self.progress = system, pools, progress
+        self.system, self.progress = system, progress
         if system.retriever and system.reranker:
             for pool in pools:
                 if (items := min(len(pool.texts), len(pool.images))) < system.candidates:
@@ -80,10 +81,20 @@ class Evaluation:
                         f"expected {system.candidates} items or more in {pool.language} to choose candidates from, got "
                         f"{items}: take fewer candidates"
                     )
-        own = dict.fromkeys(path for pool in pools for path in pool.images)
-        self._row = {path: row for row, path in enumerate([*own, *(path for path in distractors if path not in own)])}
-        self._distractors = torch.arange(len(own), len(self._row))
-        self._images = {id(model): self._read(model) for model in system.models}
+        paths = list(dict.fromkeys([*(path for pool in pools for path in pool.images), *distractors]))
+        read = {id(model): self._read(model, paths) for model in system.models}
+        failed = {path: reason for _, unread in read.values() for path, reason in unread.items()}
+        self.skipped = {str(path): reason for path, reason in failed.items()}
+        self.pools = [pool.without(failed) for pool in pools]
+        self._row = {path: row for row, path in enumerate(path for path in paths if path not in failed)}
+        own = {path for pool in self.pools for path in pool.images}
+        self._distractors = torch.tensor([row for path, row in self._row.items() if path not in own], dtype=torch.long)
+        self._images = {
+            key: states[
+                [row for row, path in enumerate(one for one in paths if one not in unread) if path in self._row]
+            ]
+            for key, (states, unread) in read.items()
+        }
 
     def scores(self, directions: Sequence[Direction] = get_args(Direction)) -> list[Scores]:
         """Of every pool, in each direction."""
@@ -98,9 +109,8 @@ class Evaluation:
         chosen, scores = self._judged(sides, found)
         if self.system.retriever and self.system.blend:
             cosines = sides[id(self.system.retriever)].cosines(chosen)
-            scores = (1 - self.system.blend) * torch.sigmoid(scores) + self.system.blend * cosines
-        order = chosen.gather(1, scores.argsort(dim=1, descending=True, stable=True))
-        return torch.cat([order, found.order[:, chosen.shape[1] :]], dim=1).tolist()
+            scores = blended(scores, cosines, self.system.blend)
+        return reordered(found, scores).order.tolist()
 
     def logits(self, pool: Pool) -> tuple[Float[Tensor, "texts candidates"], Bool[Tensor, "texts candidates"]]:
         """(what the cross-encoder says of each text's candidates, which of them are right). Without a retriever the
@@ -116,7 +126,9 @@ class Evaluation:
         """Medians for one text at a time: reading it (`text`), `retrieve`, `rerank`, and the `total`."""
         taken: dict[str, list[float]] = {"text": [], "retrieve": [], "rerank": [], "total": []}
         sides = {id(model): self._side(model, pool, "text_to_image") for model in self.system.models}
-        for number in range(-1, min(queries, len(pool.texts))):
+        count = min(queries, len(pool.texts))
+        for number in range(-1, count):
+            self._tell("timing", number + 1, count + 1)
             clock = [perf_counter()]
             read = {id(model): read_texts(model, [pool.texts[number]], [pool.language]) for model in self.system.models}
             clock.append(perf_counter())
@@ -133,14 +145,8 @@ class Evaluation:
                 taken["total"].append(1000 * (clock[-1] - clock[0]))
         return {name: round(statistics.median(times), 3) for name, times in taken.items()}
 
-    def _read(self, model: JointModel) -> TokenStates:
-        paths = list(self._row)
-        parts, step = [], 1000
-        for start in range(0, len(paths), step):
-            stored = read_pictures(model, paths[start : start + step]).store()
-            parts.append(TokenStates.load(stored, "image"))
-            self._tell("pictures", min(start + step, len(paths)), len(paths))
-        return together(parts)
+    def _read(self, model: JointModel, paths: Sequence[Path]) -> tuple[TokenStates, dict[Path, str]]:
+        return read_readable(model, paths, partial(self._tell, "reading pictures"), as_stored=True)
 
     def _side(self, model: JointModel, pool: Pool, direction: Direction) -> "_Side":
         images = self._images[id(model)]
@@ -173,7 +179,7 @@ class Evaluation:
         for rows in torch.arange(len(chosen)).split(step):
             pairs = side.queries[rows], side.items.states, chosen[rows]
             parts.append(match(side.items.model, *pairs, side.queries_are_text))
-            self._tell("pairs", int(rows[-1]) + 1, len(chosen))
+            self._tell("judging pairs", int(rows[-1]) + 1, len(chosen))
         return torch.cat(parts)
 
     def _tell(self, stage: str, done: int, total: int) -> None:

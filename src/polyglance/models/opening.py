@@ -1,7 +1,7 @@
 """Picture files opened as a model wants them: pixels that its preprocessor made, or what a detector saw."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
@@ -69,18 +69,20 @@ def open_pictures(model: JointModel, paths: Sequence[Path]) -> ImageBatch:
     return image_batch(pictures)
 
 
-def try_pictures(model: JointModel, paths: Sequence[Path]) -> tuple[list[Picture], list[str]]:
-    """(those that can be read, for each of the others its path and the reason)."""
-    pictures, failed = [], []
+def try_pictures(model: JointModel, paths: Sequence[Path]) -> tuple[list[Picture], dict[Path, str]]:
+    """(the pictures that can be read, in their order; the reason for each of the others)."""
+    pictures: list[Picture] = []
+    failed: dict[Path, str] = {}
     for path in paths:
         try:
             pictures.append(open_picture(model, path)[1])
         except PictureError as error:
-            failed.append(f"{path}: {error}")
+            failed[path] = str(error)
     return pictures, failed
 
 
-def require_none(failed: Sequence[str]) -> None:
+def require_none(failed: Mapping[Path, str]) -> None:
     """Raises DataError that names all that cannot be read, where there are any."""
     if failed:
-        raise DataError(f"{len(failed)} pictures cannot be read: {named(failed)}")
+        shown = named([f"{path}: {reason}" for path, reason in failed.items()])
+        raise DataError(f"{len(failed)} pictures cannot be read: {shown}")

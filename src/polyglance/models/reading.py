@@ -23,17 +23,33 @@ Progress = Callable[[int, int], None]
 
 def read_pictures(model: JointModel, paths: Sequence[Path], progress: Progress | None = None) -> TokenStates:
     """The token states of picture files, a row each. Raises DataError that names all that cannot be read."""
+    states, failed = read_readable(model, paths, progress)
+    require_none(failed)
+    return states
+
+
+def read_readable(
+    model: JointModel, paths: Sequence[Path], progress: Progress | None = None, as_stored: bool = False
+) -> tuple[TokenStates, dict[Path, str]]:
+    """(the token states of those picture files that can be read, a row each; the reason for each of the others).
+
+    as_stored: round the states to 8 bits, as a library keeps them. Raises DataError if none can be read.
+    """
     parts: list[TokenStates] = []
-    failed: list[str] = []
+    failed: dict[Path, str] = {}
+    if progress:
+        progress(0, len(paths))
     for start in range(0, len(paths), PICTURES):
         pictures, wrong = try_pictures(model, paths[start : start + PICTURES])
-        failed += wrong
-        if not failed:
-            parts.append(model.read_images(image_batch(pictures)))
+        failed |= wrong
+        if pictures:
+            states = model.read_images(image_batch(pictures))
+            parts.append(TokenStates.load(states.store(), "image") if as_stored else states)
         if progress:
             progress(min(start + PICTURES, len(paths)), len(paths))
-    require_none(failed)
-    return together(parts)
+    if not parts:
+        require_none(failed)
+    return together(parts), failed
 
 
 def read_texts(model: JointModel, texts: Sequence[str], languages: Sequence[str] = ()) -> TokenStates:

@@ -21,7 +21,7 @@ from polyglance.errors import TrainingError
 Losses = dict[str, Tensor]
 StepFunction = Callable[[int], Losses]
 Report = Callable[[str, int, int, dict[str, float]], None]
-"""(stage, steps done, steps in all, latest losses): what a progress display is fed with."""
+"""Called with (stage, steps done, steps in all, latest losses); first of all with the steps done before it began."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,8 @@ def fit(
     first = _resume(checkpoint, module, optimizer) if checkpoint.exists() else 0
     if engine.first:
         _forget_after(log, first)
+        if report:
+            report(stage, first, schedule.steps, {})
     saved = time.monotonic()
     module.train()
     for step in range(first, schedule.steps):

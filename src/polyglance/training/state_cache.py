@@ -163,6 +163,8 @@ def _computed(
 ) -> Iterator[tuple[Float[Tensor, "real depths width"], Int[Tensor, " rows"]]]:
     """(real tokens, tokens of each example) of batch after batch."""
     total = len(inputs)
+    if report:
+        report("reading", 0, total, {})
     for rows in torch.arange(total).split(BATCH):
         with torch.no_grad():
             x, mask = inputs.embed(rows)
@@ -173,7 +175,7 @@ def _computed(
                 done = depth
         yield torch.stack(kept, dim=1), mask.sum(dim=1).cpu()
         if report:
-            report("states", int(rows[-1]) + 1, total, {})
+            report("reading", int(rows[-1]) + 1, total, {})
 
 
 def _in_memory(

@@ -1,6 +1,7 @@
 """A measure on what is held out, taken again and again while a model is trained, and the weights of its best."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -11,10 +12,22 @@ from torch import nn
 from polyglance import atomic
 
 
-class Validations:
-    """Called by the loop after each part of a training, ends it when nothing is gained. patience: how often; 0: never.
+def beats_chance(reached: float, chance: float, asked: int) -> bool | None:
+    """Whether `reached` percent of `asked` questions is more than `chance` percent by two standard errors.
 
-    The values stand in `validation.json`, the weights of the best in `best.safetensors`.
+    None if so few were asked that nothing could be. One question right and one wrong are added (Laplace), so that the
+    error stays above zero where chance is next to nothing.
+    """
+    centre = (chance / 100 * asked + 1) / (asked + 2)
+    bound = 100 * (centre + 2 * math.sqrt(centre * (1 - centre) / asked))
+    return None if bound >= 100 else reached > bound
+
+
+class Validations:
+    """Called by the loop after each part of a training. Keeps the values in `validation.json` and the weights of the
+    best in `best.safetensors`.
+
+    patience: the training ends after so many validations without a gain; 0 for never.
     """
 
     def __init__(self, folder: Path, module: nn.Module, validate: Callable[[], float], patience: int) -> None:

@@ -6,6 +6,7 @@ The answers are those of the user's questions; what the model knew of them, it k
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
@@ -30,16 +31,22 @@ from polyglance.nn.states import TokenStates
 from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
 from polyglance.training.loop import Losses, Report, Schedule, fit, hold_statistics, read_log
+from polyglance.training.readable import unreadable_pictures
 from polyglance.training.retrieval.caption_batches import texts_too_long
 from polyglance.training.seeds import check_seed
 from polyglance.training.starting_point import check_beginning, remade, require_trainable
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.training.tasks.trainer import Shuffled
-from polyglance.training.validation import Validations
+from polyglance.training.validation import Validations, beats_chance
 
 STAGE: Final = "vqa"
 VALIDATIONS: Final = 20
-"""How often a training is validated, however long it is."""
+"""How often a training is validated at most."""
+VALIDATED_SHARE: Final = 0.25
+"""All validations together ask at most this share of the questions that are trained on, one for each row of each step.
+They take no gradients, so that this is less than a tenth of a training's time."""
+LEAST_VALIDATED: Final = 200
+"""A short training is validated less often rather than on fewer questions: of 200, one is half a percent."""
 EPOCHS: Final = 10
 LEAST_STEPS: Final = 300
 """A training has so many steps, or what makes so many epochs if that is more, where nobody says otherwise."""
@@ -55,8 +62,8 @@ class VqaSettings:
     go on; or all_weights are trained, which answers better and searches no more (docs/vqa.md); or adapters: those of
     answering and its head alone, in a frozen body. steps: None for ten epochs, and no fewer
     than 300. learning_rate: None for 5e-4, with adapters 1e-3; after a linear warm-up over a twentieth of the steps it
-    falls along a cosine. patience: of twenty validations so many without a gain, then it ends; 0 never. precision: of
-    products, bf16, fp16 or no (float32); defaults to bf16 where the device multiplies it in hardware, else to no.
+    falls along a cosine. patience: the training ends after so many validations without a gain; 0 for never. precision:
+    of products, bf16, fp16 or no (float32); defaults to bf16 where the device multiplies it in hardware, else to no.
     """
 
     adapters: bool = False
@@ -93,10 +100,14 @@ class VqaReport:
     """What a training came to.
 
     model: what it began with. questions, pictures: that it was trained on. answers: that it can give; known: of which
-    it knew so many. loss: the mean over the last twentieth. held_out: questions of the validation, of the split val or
-    else of a tenth of the training's pictures (`own_split` is False). validation: percent of them that are right,
-    after each twentieth of the steps; best: that of the weights that were kept, from 1. cut: questions that are longer
-    than the model reads. precision: of products, bf16, fp16 or no (float32).
+    it knew so many. loss: the mean over the steps since the last validation but one. held_out: questions that were not
+    trained on, those of the split val or else of a tenth of the training's pictures (`own_split` is False). validated:
+    how many of them, drawn by the seed, each validation asked. validation: percent of these that were right, evenly
+    spaced over the steps; best: which validation had the weights that were kept, from 1. accuracy: percent of all
+    questions held out that the kept weights get right; commonest: percent that the commonest answer of the training
+    gets right; learned: whether the one is above the other (`beats_chance`). cut: questions that are longer than the
+    model reads. skipped: pictures that cannot be read, with the reason; their questions were left out.
+    precision: of products, bf16, fp16 or no (float32).
     """
 
     model: str
@@ -108,10 +119,15 @@ class VqaReport:
     loss: float
     held_out: int
     own_split: bool
+    validated: int
     validation: tuple[float, ...]
     best: int
+    accuracy: float
+    commonest: float
+    learned: bool | None
     cut: int
     precision: Precision
+    skipped: dict[str, str]
 
 
 def train_vqa(
@@ -130,12 +146,17 @@ def train_vqa(
 
     Raises:
         DataError: there is nothing to train on, two answers to tell apart included, in letters that the tokenizer
-            knows; or pictures cannot be read.
+            knows; or none of the pictures can be read.
         TrainingError: a loss is no number any more; the last checkpoint stays.
         ConfigurationError: the folder holds another training, or the model has languages that were added to it.
     """
     settings = settings or VqaSettings()
     require_trainable(model)
+    # What is wrong with the questions is said before a picture is opened
+    used = [question for part in parted(questions, settings.seed) for question in part]
+    vocabulary(questions)
+    skipped = unreadable_pictures(model, [question.image for question in used], report)
+    questions = [question for question in questions if str(question.image) not in skipped]
     own_split = any(question.split == "val" for question in questions)
     trained_on, held_out = parted(questions, settings.seed)
     answers = vocabulary(questions)
@@ -151,8 +172,10 @@ def train_vqa(
     known = sum(answer in model.answers for answer in answers)
     learner = VqaLosses(answering(model, answers, settings), trained_on, held_out, settings, folder / "states", report)
     schedule = settings.schedule(len(trained_on))
-    every = -(-schedule.steps // VALIDATIONS)
-    validations = Validations(folder, learner, learner.accuracy, settings.patience)
+    count, validated = validations_of(schedule.steps * min(settings.batch, len(trained_on)), len(held_out))
+    every = -(-schedule.steps // count)
+    subset = learner.drawn(validated, settings.seed)
+    validations = Validations(folder, learner, partial(learner.accuracy, subset), settings.patience)
     if not validations.ended:
         fit(
             STAGE,
@@ -166,11 +189,18 @@ def train_vqa(
             engine=learner.devices,
         )
     learner.load_state_dict(load_file(validations.weights))
+    best = validations.best
+    accuracy = validations.values[best - 1] if validated == len(held_out) else learner.eval().accuracy()
+    commonest = round(100 * fmean(question.answer == answers[0] for question in held_out), 4)
     trained = learner.model.cpu().eval().requires_grad_(False)
     trained.name = output.resolve().name
     trained.config = replace(trained.config, tasks=in_order({*trained.tasks, "answer"}))
     if learner.devices.first:
+        if report:
+            report("writing the model", 0, 1, {})
         save_model(trained, output)
+        if report:
+            report("writing the model", 1, 1, {})
     rows = list(read_log(folder / f"{STAGE}.jsonl"))
     return VqaReport(
         model=source,
@@ -182,11 +212,26 @@ def train_vqa(
         loss=fmean(row["loss"] for row in rows[-every:]),
         held_out=len(held_out),
         own_split=own_split,
+        validated=validated,
         validation=tuple(validations.values),
-        best=validations.best,
+        best=best,
+        accuracy=accuracy,
+        commonest=commonest,
+        learned=beats_chance(accuracy, commonest, len(held_out)),
         cut=cut,
         precision=settings.precision,
+        skipped=skipped,
     )
+
+
+def validations_of(trained: int, held_out: int) -> tuple[int, int]:
+    """(how often to validate, on how many questions each time).
+
+    trained: rows of all steps together. held_out: questions that there are.
+    """
+    allowed = int(VALIDATED_SHARE * trained)
+    each = min(held_out, max(LEAST_VALIDATED, allowed // VALIDATIONS))
+    return max(1, min(VALIDATIONS, allowed // each)), each
 
 
 def parted(questions: Sequence[Question], seed: int) -> tuple[list[Question], list[Question]]:
@@ -285,13 +330,32 @@ class VqaLosses(nn.Module):
             logits = self.devices.together(self._logits(rows[self.devices.share(len(rows))]), len(rows))
         return {"loss": F.cross_entropy(logits, self.labels[rows].to(logits.device))}
 
+    def drawn(self, count: int, seed: int) -> Int[Tensor, " drawn"]:
+        """Rows of `count` questions held out, drawn by the seed."""
+        generator = torch.Generator().manual_seed(seed)
+        return self.trained_on + torch.randperm(len(self.labels) - self.trained_on, generator=generator)[:count]
+
     @torch.no_grad()
-    def accuracy(self) -> float:
-        """Percent of what is held out; an answer that the model does not have is never given."""
-        rows = torch.arange(self.trained_on, len(self.labels))
-        with self.devices.autocast():
-            given = torch.cat([self._logits(part).argmax(dim=1).cpu() for part in rows.split(PICTURES)])
-        return round(100 * (given == self.labels[rows]).float().mean().item(), 4)
+    def accuracy(self, rows: Int[Tensor, " rows"] | None = None) -> float:
+        """Percent of the questions in `rows`, or of all that are held out, answered right.
+
+        An answer that the model does not have is never given.
+        """
+        if rows is None:
+            rows = torch.arange(self.trained_on, len(self.labels))
+        rows = rows[self.picture_of[rows].argsort(stable=True)]  # a picture that is read anew is read once a batch
+        right = done = 0
+        self._tell_validating(0, len(rows))
+        for part in rows.split(PICTURES):
+            with self.devices.autocast():
+                right += int((self._logits(part).argmax(dim=1).cpu() == self.labels[part]).sum())
+            done += len(part)
+            self._tell_validating(done, len(rows))
+        return round(100 * right / len(rows), 4)
+
+    def _tell_validating(self, done: int, total: int) -> None:
+        if self._report and self.devices.first:
+            self._report("validating", done, total, {})
 
     def _logits(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows answers"]:
         there = rows.to(self.model.device)

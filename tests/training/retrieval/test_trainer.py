@@ -143,7 +143,7 @@ def test_adapters_leave_the_body_as_it_was(tiny, easy, tmp_path) -> None:
         name for name, value in model.state_dict().items() if name not in before or not torch.equal(value, before[name])
     ]
     assert {name.split(".")[0] for name in trained} == {"task_adapters", "embed_head", "match_head"}
-    assert stages.count("states") == 1
+    assert stages.count("reading") == 2
     assert recall(model, easy, twin=True) == 100
     save_model(model, tmp_path / "model")
     loaded = load_folder(tmp_path / "model")
@@ -315,3 +315,22 @@ def test_a_folder_of_another_training_is_refused(tiny, captions, tmp_path) -> No
 def test_settings_that_mean_nothing_are_refused(make: Callable[[], RetrievalSettings], reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         make()
+
+
+@pytest.mark.parametrize("more", [{}, {"freeze_lower": True}])
+def test_pictures_that_cannot_be_read_are_skipped_and_named(tiny, captions, tmp_path, more) -> None:
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
+    settings = RetrievalSettings(epochs=1, **FAST, **more)
+    told: list[str] = []
+    _, report = train_retrieval(
+        load_model(str(tiny)),
+        [Caption(tmp_path / "torn.png", "torn"), *captions],
+        tmp_path / "training",
+        settings,
+        report=lambda stage, *_: told.append(stage),
+    )
+    assert (report.captions, report.pictures) == (8, 4)
+    assert list(report.skipped) == [str(tmp_path / "torn.png")]
+    assert list(dict.fromkeys(told)) == ["checking pictures", *(["reading"] if more else []), "retrieval"]
+    with pytest.raises(DataError, match=r"none of 1 pictures can be read: .*torn\.png: "):
+        train_retrieval(load_model(str(tiny)), [Caption(tmp_path / "torn.png", "torn")], tmp_path / "none", settings)

@@ -3,28 +3,76 @@
 import copy
 import io
 import logging
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from polyglance.adapters.modules import Adapter
+from polyglance.errors import ConfigurationError
 from polyglance.kernels.processor import adds_int8_products_in_32_bits
-from polyglance.models.checkpoint import save_model
+from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.families.dual_tower import TOWER, DualTowerModel
 from polyglance.models.families.towers import INT8, acting
 from polyglance.models.huggingface.components import quiet
+from polyglance.models.importing.conversion import require_empty
 from polyglance.models.openvino.tower import GRAPH, imported, write_description
+from polyglance.models.protocol import JointModel
 from polyglance.models.reading import Progress
 
 SMOOTHING: Final = 0.5
 """How much of the outliers of an activation its weights take over: what the paper has, where nncf has 0.95."""
+
+
+def exportable(model: JointModel) -> DualTowerModel:
+    """`model`, if its image tower can be made 8-bit integers. Raises ConfigurationError if not."""
+    if not isinstance(model, DualTowerModel) or model.tower.int8:
+        raise ConfigurationError(
+            f"expected a model of two towers, such as CLIP or SigLIP, whose image tower is not in 8-bit integers yet, "
+            f"got {model.name}"
+        )
+    if model.tower.kind.keeps_shape:
+        raise ConfigurationError(
+            f"expected towers that read pictures of one size, got {model.name}, which reads each in its own shape: "
+            "export a SigLIP 2 of one resolution, such as google/siglip2-base-patch16-256"
+        )
+    return model
+
+
+def export_int8(
+    model: DualTowerModel,
+    output: Path,
+    pictures: Iterable[Image],
+    accepted: Callable[[DualTowerModel], bool],
+    progress: Progress | None = None,
+) -> None:
+    """Leaves in `output` the model with its image tower in 8-bit integers, named after the folder, if it is accepted.
+
+    model: see `exportable`. pictures: RGB, from which the ranges of activations are taken. accepted: called with the
+    export, as it will be read.
+
+    Raises ConfigurationError if the output is not empty, or OpenVINO is not installed.
+    """
+    require_empty(output := output.resolve())
+    calibrating = torch.from_numpy(np.stack([model.preprocess(picture) for picture in pictures]))
+    model.name = output.name
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as beside:
+        folder = Path(beside) / output.name
+        save_int8(model, calibrating, folder, progress)
+        export = load_folder(folder)
+        assert isinstance(export, DualTowerModel)
+        if accepted(export):
+            folder.replace(output)
 
 
 def save_int8(

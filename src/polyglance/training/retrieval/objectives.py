@@ -277,20 +277,23 @@ class RetrievalLosses(nn.Module):
     def _mine(self) -> None:
         """All pictures by all captions, with the twin encoder as it is."""
         self.eval()
-        texts = [caption.caption for caption in self.source.captions]
-        with self.devices.autocast():
-            images = torch.cat(
-                [
-                    self.model.embed(self._images(rows, None if self._kept else self._opened(rows)))
-                    for rows in torch.arange(len(self.source.images)).split(PICTURES)
-                ]
-            )
+        texts, images = [caption.caption for caption in self.source.captions], len(self.source.images)
+        self._tell_mining(0)
+        vectors = []
+        for rows in torch.arange(images).split(PICTURES):
+            with self.devices.autocast():
+                vectors.append(self.model.embed(self._images(rows, None if self._kept else self._opened(rows))))
+            self._tell_mining(int(rows[-1]) + 1)
+        of_images = torch.cat(vectors)
         found = []
         for start in range(0, len(texts), TEXTS):
             with self.devices.autocast():
-                vectors = self.model.embed(self.model.read_text(self.model.tokenize(texts[start : start + TEXTS])))
-            found.append(nearest_wrong(vectors, images, self.source.fits[start : start + TEXTS]))
-            if self._report and self.devices.first:
-                self._report("mining", min(start + TEXTS, len(texts)), len(texts), {})
+                of_texts = self.model.embed(self.model.read_text(self.model.tokenize(texts[start : start + TEXTS])))
+            found.append(nearest_wrong(of_texts, of_images, self.source.fits[start : start + TEXTS]))
+            self._tell_mining(images + min(start + TEXTS, len(texts)))
         self.mined = self.devices.same(torch.cat(found))
         self.train()
+
+    def _tell_mining(self, done: int) -> None:
+        if self._report and self.devices.first:
+            self._report("mining", done, len(self.source.images) + len(self.source.captions), {})

@@ -16,6 +16,7 @@ from polyglance.errors import ConfigurationError
 from polyglance.models.families.cut_model import CutModel, in_order
 from polyglance.training.devices import Precision
 from polyglance.training.loop import Report, Schedule, fit, read_log
+from polyglance.training.readable import unreadable_pictures
 from polyglance.training.retrieval.caption_batches import CaptionSource, texts_too_long
 from polyglance.training.retrieval.objectives import Mode, RetrievalLosses, RetrievalSettings
 from polyglance.training.starting_point import check_beginning, remade, require_trainable
@@ -38,7 +39,8 @@ Validate = Callable[[CutModel], float]
 class RetrievalReport:
     """losses: means over the last epoch. validation: R@1 in percent after each epoch; best_epoch: that of the weights
     that were kept, the last one where nothing was held out. cut: captions that are longer than the model reads.
-    precision: of products, bf16, fp16 or no (float32)."""
+    skipped: pictures that cannot be read, with the reason; their captions were left out. precision: of
+    products, bf16, fp16 or no (float32)."""
 
     captions: int
     pictures: int
@@ -48,6 +50,7 @@ class RetrievalReport:
     best_epoch: int
     cut: int
     precision: Precision
+    skipped: dict[str, str]
 
 
 def train_retrieval(
@@ -71,14 +74,15 @@ def train_retrieval(
     to what is trained.
 
     Raises:
-        DataError: captions of fewer than two pictures or in letters that the tokenizer does not know, or pictures that
-            cannot be read.
+        DataError: captions of fewer than two readable pictures or in letters that the tokenizer does not know.
         TrainingError: a loss is no number any more; the last checkpoint stays.
         ConfigurationError: the folder holds another training, there is a depth for adapters that are there already, or
             a language was added to the model.
     """
     require_trainable(model)
     model = _prepared(model, settings)
+    skipped = unreadable_pictures(model, [one.image for one in captions], report) if kept is None else {}
+    captions = [one for one in captions if str(one.image) not in skipped]
     cut = texts_too_long(captions, model.tokenizer, model.config.max_text_tokens)
     source = CaptionSource(captions, settings.batch, settings.seed, settings.accumulate)
     beginning = {
@@ -127,6 +131,7 @@ def train_retrieval(
         best_epoch=epochs.best if epochs else settings.epochs,
         cut=cut,
         precision=settings.precision,
+        skipped=skipped,
     )
     return model.cpu().eval().requires_grad_(False), done
 

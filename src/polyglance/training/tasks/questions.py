@@ -4,7 +4,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import TextBatch
-from polyglance.models.reading import read_pictures
+from polyglance.models.reading import read_readable
 from polyglance.models.tasks import TOKEN, FusedAdapters, Task, folded, require_model, save_task
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.states import TokenStates
@@ -53,7 +53,7 @@ Scores = dict[str, dict[str, float]]
 @dataclass(frozen=True)
 class QuestionReport:
     """What training a task came to. questions: that it was trained on. depths: of a robust task, what each costs and is
-    worth."""
+    worth. skipped: pictures that cannot be read, with the reason; their questions were left out."""
 
     name: str
     labels: tuple[str, ...]
@@ -61,6 +61,7 @@ class QuestionReport:
     scores: Scores
     training: TrainingReport
     depths: tuple[DepthCost, ...] = ()
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def train_question_task(
     source: what loads the model again.
 
     Raises:
-        DataError: there is nothing to train on, or pictures cannot be read.
+        DataError: there is nothing to train on, or no picture can be read.
         ConfigurationError: a depth that is no joint layer, a folder that holds another training, or a model to which
             a language was added.
     """
@@ -153,7 +154,7 @@ def train_question_task(
         table.save(output)
         measured = table.measured
     data.forget()
-    return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report, measured)
+    return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report, measured, data.skipped)
 
 
 def train_question_fusion(
@@ -180,7 +181,7 @@ def train_question_fusion(
     scores = data.scores(_bank(model, fused), Drop(Fuse(*adapters), settings.depth or 0), done.head)
     save_task(Task(name, data.labels, settings.depth, fused, done.head, source, model.fingerprint, scores), output)
     data.forget()
-    return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report)
+    return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report, (), data.skipped)
 
 
 def prune_question_fusion(
@@ -222,9 +223,20 @@ def prune_question_fusion(
     )
 
 
+def _require_answers(questions: Sequence[Question]) -> set[str]:
+    """The answers of the split train. Raises DataError for fewer than two."""
+    train = [question.answer for question in questions if question.split == "train"]
+    if len(answers := set(train)) < 2:
+        raise DataError(
+            f"expected questions of the split train with two different answers or more, got {len(train)} with "
+            f"{len(answers)}"
+        )
+    return answers
+
+
 def _report_pictures(report: Report | None, done: int, total: int) -> None:
     if report:
-        report("pictures", done, total, {})
+        report("reading pictures", done, total, {})
 
 
 def _adapters(model: SingleStreamModel, tasks: Sequence[Task]) -> dict[str, Adapter]:
@@ -243,12 +255,13 @@ def _adapters(model: SingleStreamModel, tasks: Sequence[Task]) -> dict[str, Adap
 @dataclass(frozen=True, eq=False)
 class _Data:
     """Questions with their pictures, read once each. labels: what a head tells apart; an answer that is none of them
-    is never given. states: the folder where states are kept, None for memory."""
+    is never given. states: the folder where states are kept, None for memory. skipped: pictures that cannot be read."""
 
     labels: tuple[str, ...]
     train: Examples
     held_out: Mapping[Split, Examples]
     states: Path | None
+    skipped: dict[str, str]
 
     @classmethod
     def read(
@@ -262,15 +275,13 @@ class _Data:
     ) -> "_Data":
         """labels: None for the answers of the split train."""
         require_no_added_language(model)
-        parts = {split: [q for q in questions if q.split == split] for split in ("train", *HELD_OUT)}
-        answers = {question.answer for question in parts["train"]}
-        if len(answers) < 2:
-            raise DataError(
-                f"expected questions of the split train with two different answers or more, "
-                f"got {len(parts['train'])} with {len(answers)}"
-            )
+        _require_answers(questions)
         paths = list(dict.fromkeys(question.image for question in questions))
-        pictures = read_pictures(model, paths, partial(_report_pictures, report))
+        pictures, failed = read_readable(model, paths, partial(_report_pictures, report))
+        paths = [path for path in paths if path not in failed]
+        questions = [question for question in questions if question.image not in failed]
+        answers = _require_answers(questions)
+        parts = {split: [q for q in questions if q.split == split] for split in ("train", *HELD_OUT)}
         row_of = {path: row for row, path in enumerate(paths)}
         known = labels or tuple(sorted(answers))
         label_of = {label: number for number, label in enumerate(known)}
@@ -281,7 +292,8 @@ class _Data:
                 inputs = QuestionInputs(model, model.tokenize([q.question for q in there]), pictures, rows)
                 kept = keep_states(inputs, depths if split == "train" else depths[:1], states, report=report)
                 found[split] = Examples(kept, torch.tensor([label_of.get(question.answer, -1) for question in there]))
-        return cls(known, found.pop("train"), found, states)
+        skipped = {str(path): reason for path, reason in failed.items()}
+        return cls(known, found.pop("train"), found, states, skipped)
 
     def scores(self, source: AdapterSource, composition: Composition, head: nn.Linear) -> Scores:
         commonest = Counter(self.train.labels.tolist()).most_common(1)[0][0]

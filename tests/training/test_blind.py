@@ -6,9 +6,9 @@ import pytest
 
 from polyglance.data.questions import Question
 from polyglance.errors import DataError
-from polyglance.evaluation.blind import answer_blind
 from polyglance.models import load_model
 from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.training.blind import answer_blind
 from tests.journeys.tiny import save_tiny_model
 
 

@@ -1,0 +1,80 @@
+"""Declared models of the files that users bring, and one short reason for what does not fit.
+
+Keys that a model does not declare are passed over on purpose: published files have many that are not needed here, and
+people keep notes of their own beside what is read.
+
+Only modules that read such files import this one, so that a search does not pay for it.
+"""
+
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+
+from polyglance.data.lines import named, short
+
+AnyForm = TypeVar("AnyForm", bound="Form")
+
+_KINDS: Final = {
+    "string_type": "a text",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+}
+"""What was expected, by pydantic's names of errors."""
+
+
+class Form(BaseModel):
+    """One object of a file. Values keep the types that they have in JSON; nothing is converted but what says so."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
+
+
+def _number_as_text(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _id(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"expected an id, a text or a whole number, got {short(value)}")
+    return str(value).strip()
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+TextOrNumber = Annotated[str, BeforeValidator(_number_as_text), StringConstraints(strip_whitespace=True, min_length=1)]
+"""An answer: a number or a truth value counts as its text, `2` or `true`."""
+MaybeEmpty = Annotated[str, BeforeValidator(_number_as_text)]
+"""As `TextOrNumber`, also with nothing in it."""
+Id = Annotated[str, BeforeValidator(_id)]
+
+
+def checked(form: type[AnyForm], row: object) -> AnyForm:
+    """`row` as a `form`. Raises ValueError with all reasons on one line."""
+    try:
+        return form.model_validate(row)
+    except ValidationError as error:
+        reasons = dict.fromkeys(_reason(dict(one)) for one in error.errors(include_url=False))
+        raise ValueError(named(list(reasons))) from None
+
+
+def _reason(error: dict[str, Any]) -> str:
+    place = ".".join(map(str, error["loc"]))
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "missing":
+        return f"{place} is missing"
+    if kind in ("string_too_short", "too_short"):
+        return f"{place} is empty"
+    if kind == "literal_error":
+        choices = context["expected"].replace("'", "").replace(" or ", ", ")
+        return f"expected {place} to be one of {choices}, got {short(error['input'])}"
+    if kind == "value_error":
+        return str(context["error"])
+    got = short(error["input"])
+    expected = _KINDS.get(kind)
+    if expected is None:
+        return f"{place}: {error['msg']}, got {got}"
+    return f"expected {place} to be {expected}, got {got}" if place else f"expected {expected}, got {got}"
