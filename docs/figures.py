@@ -65,7 +65,7 @@ def scenes() -> str:
         ("answers, exact", answer, lambda row: row["accuracy"]),
         ("- blind: a blank picture", answer, lambda row: row["controls"]["blank"]),
         ("- another picture", answer, lambda row: row["controls"]["shuffled"]),
-        ("- each template's commonest answer", answer, lambda row: row["controls"]["most_frequent"]),
+        ("- most frequent answer of each template", answer, lambda row: row["controls"]["most_frequent"]),
     ]
     return table(["%", *answer], ([name, *(f"{of(row):.1f}" for row in chosen.values())] for name, chosen, of in lines))
 
