@@ -132,11 +132,10 @@ def english_source(
     world: World, model: SingleStreamModel, encode: Callable[[Sequence[str]], TextBatch]
 ) -> tuple[WordSource, TokenStates]:
     """Captions, names and questions in English, and the states of the gallery's pictures that the names belong to."""
-    named = [row for row, entry in enumerate(gallery()) if not entry.name_is_held_out(SOURCE_LANGUAGE)]
     settings = world.settings
     source = WordSource(
         index=SceneIndex(world.scenes),
-        gallery=[gallery()[row] for row in named],
+        gallery=[entry for entry in gallery() if not entry.name_is_held_out(SOURCE_LANGUAGE)],
         languages=(SOURCE_LANGUAGE,),
         encode=encode,
         seed=world.seed,
@@ -144,7 +143,7 @@ def english_source(
         names=settings.names,
         questions=settings.questions,
     )
-    return source, bundled().read_images(ImageBatch(gallery_pixels(model.preprocess)[named]))
+    return source, bundled().read_images(ImageBatch(gallery_pixels(model.preprocess, source.gallery)))
 
 
 def multilingual_body(world: World) -> SingleStreamModel:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from polyglance.cli.app import app
 from polyglance.errors import ConfigurationError, LibraryMismatch
+from polyglance.kernels.processor import adds_int8_products_in_32_bits
 from tests.checkpoints import pictures, tiny_clip
 from tests.cli.command import polyglance
 
@@ -28,6 +29,7 @@ def test_an_export_indexes_and_searches(tmp_path: Path) -> None:
     assert (made.status, made.errors) == (0, "")
     report = made.json
     assert (report["name"], report["pictures"], report["refusal"]) == ("fast", 1002, "")
+    assert report["overflow_fix"] is not adds_int8_products_in_32_bits()
     assert 0.99 < report["least_cosine"] <= report["mean_cosine"] <= 1
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"clip", "fast", "pictures", "captions.jsonl"}, "the libraries keep notes of their own in HOME"

@@ -24,6 +24,7 @@ from polyglance.training.loop import read_log
 
 TINY = ScenesMiniSettings(
     scenes=24,
+    gallery=60,
     vocabulary=700,
     picture_steps=3,
     shape_steps=2,

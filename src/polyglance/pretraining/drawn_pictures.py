@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from polyglance import atomic
-from polyglance.data.gallery import gallery, gallery_folder
+from polyglance.data.gallery import GalleryEntry, gallery_folder
 from polyglance.data.images import decode
 from polyglance.scenes.render import render
 from polyglance.scenes.sampling import IMAGE_SIZE, sample_scene
@@ -43,6 +43,9 @@ def _draw(seeds: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8
     return np.stack([picture.transpose(2, 0, 1) for picture in pictures])
 
 
-def gallery_pixels(preprocess: Callable[[Image.Image], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> Tensor:
-    """The emoji gallery as a model sees it: (1470, 3, height, width) uint8."""
-    return torch.from_numpy(np.stack([preprocess(decode(entry.path)) for entry in gallery()]))
+def gallery_pixels(
+    preprocess: Callable[[Image.Image], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]],
+    entries: Sequence[GalleryEntry],
+) -> Tensor:
+    """Pictures of the emoji gallery as a model sees them: (entries, 3, height, width) uint8."""
+    return torch.from_numpy(np.stack([preprocess(decode(entry.path)) for entry in entries]))

@@ -52,11 +52,12 @@ TASK_ADAPTERS = AdapterConfig(reduction_factor=4)
 
 @dataclass(frozen=True)
 class ScenesMiniSettings:
-    """How much is done; the defaults make the bundled model. scenes: training pictures; the steps and batches are a
-    stage's each."""
+    """How much is done; the defaults make the bundled model. scenes: training pictures. gallery: how many pictures of
+    the gallery are used, None for all. The steps and batches are a stage's each."""
 
     seed: int = 0
     scenes: int = 30_000
+    gallery: int | None = None
     vocabulary: int = 6000
     picture_steps: int = 1500
     shape_steps: int = 900
@@ -111,13 +112,14 @@ def train_scenes_mini(
         folder / "pictures.npy",
         (lambda done, total: report("draw", done, total, {})) if report else None,
     )
-    faces = gallery_pixels(model.preprocess)
+    entries = gallery()[: settings.gallery]
+    faces = gallery_pixels(model.preprocess, entries)
     if not start:
         _train_pictures(model, pictures, faces, settings, folder, report)
     kept_pictures, kept_faces = _kept_states(model, pictures, faces, folder / "states.safetensors")
     source = WordSource(
         index=SceneIndex([sample_scene(seed) for seed in range(settings.scenes)]),
-        gallery=gallery(),
+        gallery=entries,
         languages=config.languages,
         encode=model.tokenize,
         seed=settings.seed,
