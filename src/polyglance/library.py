@@ -100,7 +100,9 @@ class Library:
         loaded, reader = _loaded(FOR_PHOTOGRAPHS if model is None else model)
         _require(loaded, "embed")
         LanceDatabase.create(folder, loaded.embedding_dim, reader)
-        return cls(LanceDatabase(folder), loaded)
+        database = LanceDatabase(folder)
+        database.check(reader)  # another run may have been quicker, with another model
+        return cls(database, loaded)
 
     @classmethod
     def open(
