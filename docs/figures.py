@@ -221,6 +221,24 @@ def export() -> str:
     return table(["image tower, two cores", "instruction set", "overflow fix", *head], lines)
 
 
+def neighbour() -> str:
+    """A line a kind of work, setting and instruction set; across, how many busy processes ran beside it."""
+    rows = results("bench_neighbour")
+    busy = sorted({row["busy"] for row in rows})
+    lines = []
+    for of_line in dict.fromkeys((row["work"], row["setting"], ran(row)) for row in rows):
+        found = {row["busy"]: row for row in rows if (row["work"], row["setting"], ran(row)) == of_line}
+        cells = [
+            f"{found[count]['ours_ms']:,.0f} ({found[count]['spread'][0]:,.0f} to {found[count]['spread'][1]:,.0f})"
+            if count in found
+            else ""
+            for count in busy
+        ]
+        lines.append([*of_line, *cells])
+    head = [f"ms beside {count} busy processes" for count in busy]
+    return table(["what", "how threads wait", "instruction set", *head], lines)
+
+
 def _ratio(row: Row) -> list[str]:
     """Times, their ratio with its spread (marked ** where it is below the target), and the target."""
     (low, high), required = row["spread"], row["required"]
@@ -290,6 +308,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rerank": rerank,
     "index": index,
     "export": export,
+    "neighbour": neighbour,
     "calibration": calibration,
     "emoji_questions": emoji_questions,
     "drop_depths": drop_depths,
