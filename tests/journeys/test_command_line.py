@@ -111,9 +111,7 @@ def test_index_says_what_is_away_and_forgets_it_when_asked(model, tmp_path):
     for _ in ("as often as one likes", "when nobody can be asked"):
         shown = polyglance(*index, cwd=tmp_path)
         assert (shown.status, shown.errors) == (0, "")
-        assert (
-            "away: 4 pictures below pictures are not there; they are kept, and --prune forgets them\n" in shown.output
-        )
+        assert "away: 4 pictures below pictures, not there now and kept; --prune forgets what is away\n" in shown.output
         assert "0 removed, 4 away, 0 failed" in shown.output
     ended = polyglance(*index, "--json", cwd=tmp_path)
     assert ended.json["away"] == [{"folder": str(tmp_path / "pictures"), "pictures": 4}]
@@ -151,7 +149,7 @@ def test_on_a_terminal_a_person_is_asked_before_pictures_are_forgotten(model, tm
                 shown += os.read(ours, 1000)
     os.close(ours)
     assert running.returncode == 0
-    assert b"Forget 4 pictures that are away?" in shown
+    assert b"Forget 4 pictures, away now?" in shown
     assert len(polyglance("search", "a", "--library", "library", "--json", cwd=tmp_path).json["results"]) == kept
 
 
@@ -237,7 +235,7 @@ def test_candidates_that_a_reranker_cannot_open_are_named(model, tmp_path):
     polyglance("index", "pictures", "--library", "library", "--model", model, cwd=tmp_path)
     (tmp_path / "pictures" / "red.png").unlink()
     search = ("search", "a red star", "--library", "library", "--reranker", model)
-    said = "1 candidates could not be opened, so that they were neither reranked nor listed: pictures/red.png\n"
+    said = "1 candidate could not be opened, and thus not be reranked or listed: pictures/red.png\n"
     for more in ([], ["--paths"]):
         ended = polyglance(*search, *more, cwd=tmp_path)
         assert (ended.status, ended.errors) == (0, said)

@@ -10,7 +10,7 @@ import typer
 
 from polyglance.cli import adapters, evaluate, library, model, scenes, train
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
-from polyglance.cli.output import bar, console, file_name, one_line, print_json, print_paths, table, times
+from polyglance.cli.output import bar, console, counted, file_name, one_line, print_json, print_paths, table, times
 from polyglance.cli.spoken import SpokenCommand
 
 if TYPE_CHECKING:
@@ -338,7 +338,7 @@ def show_unopened(paths: Sequence[str]) -> None:
     """On standard error: what was found goes to standard output."""
     shown = ", ".join(map(file_name, paths[:3])) + (", ..." if len(paths) > 3 else "")
     print(
-        f"{len(paths)} candidates could not be opened, so that they were neither reranked nor listed: {shown}",
+        f"{counted(len(paths), 'candidate')} could not be opened, and thus not be reranked or listed: {shown}",
         file=sys.stderr,
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from polyglance.cli.options import Json, LibraryFolder, library_folder
-from polyglance.cli.output import console, file_name, one_line, print_json, progress, table
+from polyglance.cli.output import console, counted, file_name, one_line, print_json, progress, table
 
 if TYPE_CHECKING:
     from polyglance.library import Library
@@ -192,7 +192,7 @@ def may_forget(away: Sequence["AwayPictures"]) -> bool:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     count = sum(one.pictures for one in away)
-    return typer.confirm(f"Forget {count} pictures that are away?")
+    return typer.confirm(f"Forget {counted(count, 'picture')}, away now?")
 
 
 def show_index_report(report: "IndexReport") -> None:
@@ -201,8 +201,8 @@ def show_index_report(report: "IndexReport") -> None:
         output.print(f"failed: {file_name(failed.path)}: {one_line(failed.reason)}", style="yellow", soft_wrap=True)
     for one in report.away:
         output.print(
-            f"away: {one.pictures} pictures below {file_name(one.folder)} are not there; they are kept, "
-            "and --prune forgets them",
+            f"away: {counted(one.pictures, 'picture')} below {file_name(one.folder)}, not there now and kept; "
+            "--prune forgets what is away",
             style="yellow",
             soft_wrap=True,
         )
@@ -211,7 +211,8 @@ def show_index_report(report: "IndexReport") -> None:
     output.print(
         f"{report.added} added, {report.unchanged} unchanged, {report.moved} moved, {report.removed} removed, "
         f"{sum(one.pictures for one in report.away)} away, {len(report.failed)} failed "
-        f"in {report.seconds:.1f} s ({report.pictures_per_second:.0f} pictures/s)"
+        f"in {report.seconds:.1f} s ({report.pictures_per_second:.0f} pictures/s)",
+        soft_wrap=True,
     )
 
 

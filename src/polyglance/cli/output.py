@@ -86,6 +86,11 @@ def table(*columns: str, numbers: Sequence[str] = (), title: str | None = None) 
     return made
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def bar(share: float, width: int = 12) -> str:
     """A bar of `width` cells, filled by `share` of one, in eighths of a cell."""
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
