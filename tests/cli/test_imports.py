@@ -12,18 +12,7 @@ from polyglance.models import bundled_folder
 
 HEAVY = {
     *("PIL", "accelerate", "eldc", "huggingface_hub", "lance", "lance_namespace", "lancedb", "matplotlib", "nncf"),
-    *(
-        "numpy",
-        "openvino",
-        "pandas",
-        "pyarrow",
-        "pydantic",
-        "rich",
-        "safetensors",
-        "scipy",
-        "sentence_transformers",
-        "sklearn",
-    ),
+    *("numpy", "openvino", "pandas", "pyarrow", "rich", "safetensors", "scipy", "sentence_transformers", "sklearn"),
     *("sympy", "tokenizers", "torch", "transformers"),
 }
 STORE = {"numpy", "pyarrow", "lance"}
