@@ -182,7 +182,7 @@ class FromStates:
     def __call__(self) -> Tensor:
         """The pictures' logits: what a search does with its candidates."""
         dtype = self.unrounded.hidden.dtype
-        return self.scores(TokenStates.load(self.store.get(self.ids), "image", dtype))
+        return self.scores(TokenStates.load(self.store.get(self.ids), "image", self.model.device, dtype))
 
     def scores(self, images: TokenStates) -> Tensor:
         return self.model.match(self.model.read_text(self.text)[[0] * len(images)], images)

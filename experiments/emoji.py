@@ -18,21 +18,22 @@ from polyglance.data.gallery import gallery
 from polyglance.data.images import decode
 from polyglance.evaluation.retrieval import rerank, retrieve
 from polyglance.models import load_model
-from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.families.cut_model import CutModel
+from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
 
 CANDIDATES = 20
 
 
-def read_gallery(model: JointModel, batch: int = 50) -> TokenStates:
+def read_gallery(model: CutModel, batch: int = 50) -> TokenStates:
     """The gallery's states as they come back from a library."""
     stored = []
     entries = gallery()
     for start in range(0, len(entries), batch):
         pictures = [model.preprocess(decode(entry.path)) for entry in entries[start : start + batch]]
         stored += model.read_images(ImageBatch(torch.from_numpy(np.stack(pictures)))).store()
-    return TokenStates.load(stored, "image")
+    return TokenStates.load(stored, "image", "cpu")
 
 
 def queries(kind: str, language: str) -> list[tuple[int, str]]:

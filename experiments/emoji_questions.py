@@ -33,7 +33,7 @@ from polyglance.evaluation.systems import Evaluation, System
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.single_stream import SingleStreamModel
-from polyglance.models.opening import open_pictures
+from polyglance.models.reading import open_pictures
 from polyglance.scenes.make import make_scenes
 from polyglance.scenes.sampling import FIRST_SEED
 from polyglance.training.vqa import VqaSettings, train_vqa

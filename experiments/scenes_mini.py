@@ -24,7 +24,8 @@ from polyglance.data.questions import Question, Types
 from polyglance.evaluation.controls import answers_about, most_frequent, scores_by_language
 from polyglance.evaluation.retrieval import Ranking, rerank, retrieve
 from polyglance.models import load_model
-from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.families.cut_model import CutModel
+from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
 from polyglance.scenes import meaning as m
@@ -37,17 +38,17 @@ from polyglance.scenes.truth import SceneIndex
 CANDIDATES = 20
 
 
-def read_scenes(model: JointModel, scenes: Sequence[Scene], batch: int = 50) -> TokenStates:
+def read_scenes(model: CutModel, scenes: Sequence[Scene], batch: int = 50) -> TokenStates:
     """The scenes' states as they come back from a library."""
     stored = []
     for start in range(0, len(scenes), batch):
         pictures = [model.preprocess(render(scene, gallery_folder())) for scene in scenes[start : start + batch]]
         stored += model.read_images(ImageBatch(torch.from_numpy(np.stack(pictures)))).store()
-    return TokenStates.load(stored, "image")
+    return TokenStates.load(stored, "image", "cpu")
 
 
 def retrieval_rows(
-    model: JointModel, scenes: Sequence[Scene], states: TokenStates, emoji: TokenStates, languages: Sequence[str]
+    model: CutModel, scenes: Sequence[Scene], states: TokenStates, emoji: TokenStates, languages: Sequence[str]
 ) -> list[Row]:
     """R@1, 5 and 10 both ways, twin and coop; R@1 apart for captions that name an unseen (kind, colour) pair; and with
     the emoji in the pool."""
@@ -91,7 +92,7 @@ def retrieval_rows(
     return rows
 
 
-def answer_rows(model: JointModel, scenes: Sequence[Scene], states: TokenStates, languages: Sequence[str]) -> list[Row]:
+def answer_rows(model: CutModel, scenes: Sequence[Scene], states: TokenStates, languages: Sequence[str]) -> list[Row]:
     """Exact answers in percent, by type, beside three controls: a blank picture, another scene's picture, and each
     template's commonest answer."""
     asked = [(row, question, answer) for row, scene in enumerate(scenes) for question, answer in scene_questions(scene)]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 from torch import Tensor
 
-from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.model import Model
+from polyglance.models.protocol import ImageBatch, Picture, TextBatch
 from polyglance.nn.states import TokenStates
-from polyglance.types import Task
+from polyglance.types import Task, Text
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 128, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 _GERMAN = {"rot": "red", "grün": "green", "blau": "blue", "weiß": "white"}
@@ -22,7 +23,7 @@ _PALETTE = torch.tensor(list(COLOURS.values()), dtype=torch.float32)
 
 
 @dataclass
-class ColourModel:
+class ColourModel(Model):
     """States: one token for each quarter of a picture, the shares of the four colours in it, and one for each word.
 
     embed sees the mean over tokens; match also sees where, at depth 0: "red left" wants the left quarters red. The
@@ -31,6 +32,7 @@ class ColourModel:
 
     name: str = "colours"
     fingerprint: str = "colours-1"
+    source: str | None = None
     tasks: tuple[Task, ...] = ("embed", "match", "answer")
     pictures_read: int = 0
     batches_read: list[int] = field(default_factory=list)
@@ -39,6 +41,16 @@ class ColourModel:
     languages: tuple[str, ...] = ("en", "de", "ru")
     calibration: tuple[float, float] = (1.0, 0.0)
     recall_by_depth: tuple[float, ...] = ()
+
+    @property
+    def device(self) -> torch.device:
+        return _PALETTE.device
+
+    def read(self, inputs: Sequence[Text] | Sequence[Picture]) -> TokenStates:
+        texts = [one for one in inputs if isinstance(one, Text)]
+        if texts:
+            return self.read_text(self.tokenize([one.text for one in texts], [one.language for one in texts]))
+        return self.read_images(ImageBatch.of(inputs))
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
         words = [[_word(word) for word in re.findall(r"\w+", text.lower())] or [0] for text in texts]
@@ -76,7 +88,7 @@ class ColourModel:
         anywhere = (left + right) / 2 * (1 - wants_left - wants_right).clamp_min(0)
         return 8 * (words[:, :4] * (wants_left * left + wants_right * right + anywhere)).sum(-1) - 4
 
-    def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
+    def answer_logits(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
         return 8 * images.hidden[..., :4].mean(1)
 
 

@@ -26,7 +26,6 @@ from polyglance.errors import (
     QueryError,
 )
 from polyglance.library import Library, library_without_pictures
-from polyglance.models.pair_scorers import JointScorer
 from polyglance.query import MAX_CHARACTERS, Query
 from polyglance.types import FolderInfo, IndexReport, Picked, TextReport
 from tests.fakes import COLOURS, ColourModel, TimedModel
@@ -561,13 +560,13 @@ def test_a_library_closes_itself_and_is_not_used_then(library: Library, tmp_path
 
 
 def test_a_library_of_another_model_is_refused_with_the_command_that_rebuilds(library: Library, tmp_path: Path):
-    other = ColourModel(name="other colours", fingerprint="colours-2")
+    other = ColourModel(name="other colours", fingerprint="colours-2", source="/other colours")
     with pytest.raises(LibraryMismatch) as caught:
         Library.open(tmp_path / "library", model=other)
     remove, index = str(caught.value).split("again: ")[1].split(" && ")
     assert shlex.split(remove) == ["rm", "-r", str(tmp_path / "library")]
     assert shlex.split(index)[:3] == ["polyglance", "index", str(tmp_path / "photos")]
-    assert shlex.split(index)[3:] == ["--library", str(tmp_path / "library"), "--model", "other colours"]
+    assert shlex.split(index)[3:] == ["--library", str(tmp_path / "library"), "--model", "/other colours"]
     assert len(library) == 3
 
 
@@ -662,7 +661,7 @@ def test_a_model_that_was_not_trained_to_embed_reads_no_library(tmp_path: Path, 
 def test_another_reranker_opens_the_candidates_and_has_the_last_word(tmp_path: Path, photos: Path):
     model = ColourModel(tasks=("embed",))
     Library.create(tmp_path / "library", model=model).add([photos])
-    library = Library.open(tmp_path / "library", model=model, reranker=JointScorer(ColourModel(name="judge")))
+    library = Library.open(tmp_path / "library", model=model, reranker=ColourModel(name="judge"))
     assert library.reranks
     response = library.search("blue right", candidates=3)
     assert (response.model, response.reranker) == ("colours", "judge")
@@ -680,7 +679,7 @@ def test_another_reranker_opens_the_candidates_and_has_the_last_word(tmp_path: P
 def test_candidates_that_a_reranker_cannot_open_are_named_and_left_out(tmp_path: Path, photos: Path):
     model = ColourModel(tasks=("embed",))
     Library.create(tmp_path / "library", model=model).add([photos])
-    library = Library.open(tmp_path / "library", model=model, reranker=JointScorer(ColourModel(name="judge")))
+    library = Library.open(tmp_path / "library", model=model, reranker=ColourModel(name="judge"))
     (photos / "red.png").unlink()
     response = library.search("red", candidates=2)
     assert response.unopened == [str(photos / "red.png")]
@@ -902,7 +901,7 @@ def test_info_counts_what_is_held_and_what_is_away(library: Library, photos: Pat
     info = library.info()
     assert (info.path, info.pictures, info.away, info.texts) == (str(tmp_path / "library"), 4, 2, 4)
     assert info.folders == [FolderInfo(str(tmp_path / "more"), 1, 1), FolderInfo(str(photos), 3, 1)]
-    assert (info.model, info.source, info.fingerprint) == ("colours", "colours", "colours-1")
+    assert (info.model, info.source, info.fingerprint) == ("colours", "", "colours-1")
     assert info.languages == ("en", "de", "ru")
     assert info.size == sum(file.stat().st_size for file in (tmp_path / "library").rglob("*") if file.is_file()) > 0
 
@@ -1038,7 +1037,7 @@ def test_a_library_without_a_table_of_texts_is_whole(library: Library, tmp_path:
 def test_the_command_that_rebuilds_names_the_texts_as_well(library: Library, captions: Path, tmp_path: Path):
     library.add_texts(captions)
     with pytest.raises(LibraryMismatch, match=f"--texts {captions} --library"):
-        Library.open(tmp_path / "library", model=ColourModel(fingerprint="colours-2"))
+        Library.open(tmp_path / "library", model=ColourModel(fingerprint="colours-2", source="/other"))
 
 
 def test_a_library_of_the_real_family_holds_texts(tmp_path: Path, photos: Path, captions: Path):

@@ -16,7 +16,7 @@ from experiments.retrieval.world import World
 from polyglance.evaluation.retrieval import rerank, retrieve
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
-from polyglance.models.reading import read_texts, together
+from polyglance.models.reading import read_texts
 from polyglance.nn.states import TokenStates
 from polyglance.training.loop import Report
 
@@ -95,7 +95,7 @@ def _compressed(model: SingleStreamModel, storage: Storage, world: World, pictur
     """What is kept of the first test pictures, unrounded."""
     if storage in CUTS:
         parts = world.pixels("test")[:pictures].split(100)
-        return together([model.read_images(ImageBatch(pixels)) for pixels in parts])
+        return TokenStates.joined([model.read_images(ImageBatch(pixels)) for pixels in parts])
     seen = world.seen("test", bundled(), report)
     return model.compress(seen.tokens.view(len(seen), -1, seen.width)[:pictures])
 
@@ -147,7 +147,7 @@ def state_time_rows(ways: Sequence[Storage], world: World, report: Report) -> It
         taken = []
         for _ in range(TIMED + 1):
             started = perf_counter()
-            images = TokenStates.load(stored, "image", query.hidden.dtype)
+            images = TokenStates.load(stored, "image", query.hidden.device, query.hidden.dtype)
             model.match(query[[0] * len(stored)], images)
             taken.append(1000 * (perf_counter() - started))
         counted = taken[1:]

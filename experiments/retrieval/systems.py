@@ -73,7 +73,7 @@ class Reading:
 def stored(model: SingleStreamModel, tokens: Float[Tensor, "pictures tokens width"]) -> TokenStates:
     """The states of pictures as they come out of a library."""
     rows = [row for part in tokens.split(CHUNK) for row in model.compress(part).store()]
-    return TokenStates.load(rows, "image", next(model.parameters()).dtype)
+    return TokenStates.load(rows, "image", model.device, next(model.parameters()).dtype)
 
 
 def twin_rows(name: str, reading: Reading, world: World, seed: int) -> Iterator[Row]:

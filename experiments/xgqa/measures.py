@@ -6,20 +6,20 @@ from experiments.results import Row
 from experiments.scenes_mini import CANDIDATES, answer_rows
 from experiments.xgqa.bodies import World
 from polyglance.evaluation.retrieval import rerank, retrieve
-from polyglance.models.protocol import JointModel
+from polyglance.models.families.cut_model import CutModel
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import scene_captions
 from polyglance.scenes.truth import SceneIndex
 
 
-def answers(model: JointModel, world: World, code: str) -> Row:
+def answers(model: CutModel, world: World, code: str) -> Row:
     """Accuracy, by type, and three controls."""
     (row,) = answer_rows(model, world.test_scenes, world.test_states, [code])
     return {name: row[name] for name in ("questions", "accuracy", "controls", "by_structural", "by_semantic")}
 
 
-def recall(model: JointModel, world: World, code: str, matches: bool) -> Row:
+def recall(model: CutModel, world: World, code: str, matches: bool) -> Row:
     """R@1 of text to image, of the twin encoder, and where the model matches of the reranked candidates."""
     index = SceneIndex(world.test_scenes)
     captions = [scene_captions(index, row, unique=True) for row in range(len(world.test_scenes))]

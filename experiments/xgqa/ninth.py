@@ -10,7 +10,7 @@ from experiments.xgqa.bodies import NINTH, World
 from experiments.xgqa.measures import answers, recall
 from experiments.xgqa.ways import translations
 from polyglance.models import load_model
-from polyglance.models.protocol import JointModel
+from polyglance.models.families.cut_model import CutModel
 
 
 def ninth_rows(world: World) -> list[Row]:
@@ -40,6 +40,6 @@ def _command(world: World, folder: Path, output: str, more: tuple[str, ...]) -> 
     return {name: learned[name] for name in ("sentences", "translations", "subwords", "perplexity", "minutes", "bytes")}
 
 
-def _measured(world: World, model: JointModel, code: str, way: str, learned: Row) -> Row:
+def _measured(world: World, model: CutModel, code: str, way: str, learned: Row) -> Row:
     found = {**answers(model, world, code), **recall(model, world, code, matches=True)}
     return {"part": "ninth", "way": way, "language": code, "seed": world.seed, **learned, **found}

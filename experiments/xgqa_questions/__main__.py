@@ -25,7 +25,7 @@ from polyglance.evaluation.controls import controlled_report, most_frequent, sco
 from polyglance.evaluation.measures import Difference
 from polyglance.languages import AUTO, DEMO_LANGUAGES, detect
 from polyglance.models import load_model
-from polyglance.models.protocol import JointModel
+from polyglance.models.families.cut_model import CutModel
 from polyglance.training.blind import answer_blind
 
 MORE_LANGUAGES = ("fr", "es")
@@ -108,7 +108,7 @@ def agreement_rows(shots: int, scores: Sequence[AnswerScores]) -> Iterator[Row]:
 
 
 def blind_rows(
-    model: JointModel, train: Sequence[Question], dev: Sequence[Question], seeing: dict[int, list[AnswerScores]]
+    model: CutModel, train: Sequence[Question], dev: Sequence[Question], seeing: dict[int, list[AnswerScores]]
 ) -> Iterator[Row]:
     """seeing: of the published model, by shots."""
     controls = {"most_frequent": scores_by_language(dev, most_frequent(dev, train))}

@@ -30,12 +30,16 @@ if TYPE_CHECKING:
     )
     from polyglance.library import Library
     from polyglance.models import load_model
+    from polyglance.models.identity import ModelIdentity
+    from polyglance.models.model import Model
     from polyglance.models.protocol import (
+        Answerer,
         AnswerWriter,
-        ImageBatch,
-        JointModel,
+        Embedder,
+        Matcher,
         PairScorer,
-        TextBatch,
+        Picture,
+        Reader,
     )
     from polyglance.nn.states import TokenStates
     from polyglance.query import Query, Term
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
         SearchResult,
         StoredStates,
         TaskAnswers,
+        Text,
         TextReport,
         TextResult,
     )
@@ -69,11 +74,16 @@ __all__ = [
     "Library",
     "Query",
     "load_model",
-    "JointModel",
+    "Model",
+    "Reader",
+    "Embedder",
+    "Matcher",
+    "Answerer",
     "AnswerWriter",
     "PairScorer",
-    "TextBatch",
-    "ImageBatch",
+    "ModelIdentity",
+    "Text",
+    "Picture",
     "TokenStates",
     "StoredStates",
     "Term",
@@ -110,11 +120,16 @@ _HOMES: Final = {
     "Library": "polyglance.library",
     "Query": "polyglance.query",
     "load_model": "polyglance.models",
-    "JointModel": "polyglance.models.protocol",
+    "Model": "polyglance.models.model",
+    "Reader": "polyglance.models.protocol",
+    "Embedder": "polyglance.models.protocol",
+    "Matcher": "polyglance.models.protocol",
+    "Answerer": "polyglance.models.protocol",
     "AnswerWriter": "polyglance.models.protocol",
     "PairScorer": "polyglance.models.protocol",
-    "TextBatch": "polyglance.models.protocol",
-    "ImageBatch": "polyglance.models.protocol",
+    "ModelIdentity": "polyglance.models.identity",
+    "Text": "polyglance.types",
+    "Picture": "polyglance.models.protocol",
     "TokenStates": "polyglance.nn.states",
     "StoredStates": "polyglance.types",
     "Term": "polyglance.query",

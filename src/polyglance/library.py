@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from io import BytesIO
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal, Self, TypeVar, overload
@@ -22,20 +22,18 @@ from PIL.Image import Image
 
 from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
-from polyglance.data.images import decode
 from polyglance.errors import ConfigurationError, LibraryError, PictureError
 from polyglance.indexing.missing import PathLike, absolute, is_away
 from polyglance.indexing.pictures import PictureRun, Progress, has_changed, remove_pictures
 from polyglance.indexing.reading import batches
 from polyglance.indexing.texts import TextRun
-from polyglance.languages import AUTO, detect, language_code, nearest
-from polyglance.models import FOR_PHOTOGRAPHS, FOR_QUESTIONS, load_model, note_on, source_of
-from polyglance.models.families.cut_model import CutModel
-from polyglance.models.families.single_stream import SingleStreamModel
-from polyglance.models.opening import Picture, image_batch, open_picture
+from polyglance.languages import AUTO
+from polyglance.models import FOR_PHOTOGRAPHS, load_model, note_on
+from polyglance.models.capabilities import as_answerer, as_embedder, as_matcher
+from polyglance.models.families.single_stream import as_single_stream
 from polyglance.models.pair_scorers import load_reranker
-from polyglance.models.protocol import JointModel, PairScorer
-from polyglance.models.reading import PICTURES, together
+from polyglance.models.protocol import PairScorer, Picture, Reader
+from polyglance.models.reading import PICTURES, language_of
 from polyglance.models.tasks import TaskModel, load_task
 from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query, is_utf8, printable, usable_text
@@ -45,7 +43,8 @@ from polyglance.search.pipeline import Asked, SearchPipeline, picture_result, te
 from polyglance.search.reranker import PixelReranker
 from polyglance.store.lance import LanceDatabase
 from polyglance.store.memory import MemoryDatabase
-from polyglance.store.protocols import AnyFacts, Database, PictureFacts, Reader, TextFacts
+from polyglance.store.protocols import AnyFacts, Database, PictureFacts, TextFacts
+from polyglance.store.protocols import Reader as ReaderFacts
 from polyglance.types import (
     AskResponse,
     AskTasksResponse,
@@ -56,16 +55,12 @@ from polyglance.types import (
     Result,
     SearchResponse,
     SearchResult,
-    Task,
     TextReport,
     TextResult,
 )
 
 CANDIDATES: Final = 20
 """Retrieved and reranked where nobody says otherwise."""
-
-TRAINS: Final[dict[Task, str]] = {"embed": "retrieval", "match": "retrieval", "answer": "vqa"}
-"""The training that teaches a task."""
 
 _Given = TypeVar("_Given")
 _Asked = TypeVar("_Asked", bound=str | Query)
@@ -77,14 +72,14 @@ class Library:
     It is a context manager that closes itself.
     """
 
-    def __init__(self, database: Database, model: JointModel, reranker: PairScorer | None = None) -> None:
+    def __init__(self, database: Database, model: Reader, reranker: PairScorer | None = None) -> None:
         self.model = model
         self.reranker = reranker
         self._open: Database | None = database
         self._folder = database.folder
 
     @classmethod
-    def create(cls, path: PathLike, *, model: str | JointModel | None = None) -> Self:
+    def create(cls, path: PathLike, *, model: str | os.PathLike[str] | Reader | None = None) -> Self:
         """An empty library in the folder `path`, which must be empty or missing.
 
         model: the model that is to read the library, or the name or folder of one. None is
@@ -98,33 +93,36 @@ class Library:
         if LanceDatabase.exists(folder):
             raise LibraryError(f"expected no library at {folder} yet, but there is one: open it with Library.open")
         loaded, reader = _loaded(FOR_PHOTOGRAPHS if model is None else model)
-        _require(loaded, "embed")
-        LanceDatabase.create(folder, loaded.embedding_dim, reader)
+        LanceDatabase.create(folder, as_embedder(loaded).embedding_dim, reader)
         database = LanceDatabase(folder)
         database.check(reader)  # another run may have been quicker, with another model
         return cls(database, loaded)
 
     @classmethod
     def open(
-        cls, path: PathLike, *, model: str | JointModel | None = None, reranker: str | PairScorer | None = None
+        cls,
+        path: PathLike,
+        *,
+        model: str | os.PathLike[str] | Reader | None = None,
+        reranker: str | os.PathLike[str] | Reader | PairScorer | None = None,
     ) -> Self:
         """The library in the folder `path`.
 
         model: the model that read the library, or the name or folder of one, such as that model with a language added.
             None is the one that made the library.
-        reranker: puts retrieved pictures in order instead of the model: a model that matches, by its name or folder, or
+        reranker: puts retrieved pictures in order instead of the model: a model that matches, or its name or folder; or
             `st:NAME`, a cross-encoder of sentence-transformers. It opens the candidates' files in every search.
 
         Raises:
             LibraryMissing: there is none.
             LibraryMismatch: another model made it; the message holds the command that reads the pictures anew.
             LibraryDamaged: its files are torn.
-            ConfigurationError: there is no such model.
+            ConfigurationError: there is no such model; or none is named, and the library was made by one in memory.
         """
         database = LanceDatabase(_folder(path))
-        loaded, reader = _loaded(database.reader.source if model is None else model)
+        loaded, reader = _loaded(_remembered(database) if model is None else model)
         database.check(reader)
-        return cls(database, loaded, load_reranker(reranker) if isinstance(reranker, str) else reranker)
+        return cls(database, loaded, None if reranker is None else load_reranker(reranker))
 
     def close(self) -> None:
         """Let go of the library's files. To close it again is no error, and all other use of it raises LibraryError."""
@@ -188,10 +186,10 @@ class Library:
         Raises DataError for a folder that does not exist and below which no picture is known, LibraryError when another
         run is adding or the disk is full.
         """
-        _require(self.model, "embed")
+        model = as_embedder(self.model)
         named = [folders] if isinstance(folders, str | os.PathLike) else folders
         with self._database.writer():
-            run = PictureRun(lambda: self.model, self._database, named, prune=prune)
+            run = PictureRun(lambda: model, model.identity, self._database, named, prune=prune)
             return run.run(progress or (lambda done, total: None))
 
     def add_texts(self, files: PathLike | Sequence[PathLike], *, progress: Progress | None = None) -> TextReport:
@@ -202,10 +200,10 @@ class Library:
 
         Raises DataError for a file that cannot be read, LibraryError as `add` does.
         """
-        _require(self.model, "embed")
+        model = as_embedder(self.model)
         named = [files] if isinstance(files, str | os.PathLike) else files
         with self._database.writer():
-            return TextRun(self.model, self._database, named).run(progress or (lambda done, total: None))
+            return TextRun(model, self._database, named).run(progress or (lambda done, total: None))
 
     def remove(self, paths: PathLike | Sequence[PathLike]) -> int:
         """Forget pictures; how many there were. Their files stay, and the next `add` of their folder reads them again.
@@ -342,32 +340,33 @@ class Library:
     @property
     def _pictures(self) -> SearchPipeline[PictureFacts, SearchResult]:
         stores = self._database
-        reranker = PixelReranker(self.reranker, self.model, stores.states) if self.reranker else None
+        model = as_embedder(self.model)
+        reranker = PixelReranker(self.reranker, model, stores.states) if self.reranker else None
         return SearchPipeline(
-            self.model, stores.pictures, "image", picture_result, stores.states, self._read_sources, reranker
+            model, stores.pictures, "image", picture_result, stores.states, self._read_sources, reranker
         )
 
     @property
     def _texts(self) -> SearchPipeline[TextFacts, TextResult]:
         stores = self._database
-        return SearchPipeline(self.model, stores.texts, "text", text_result, stores.states, self._read_sources)
+        model = as_embedder(self.model)
+        return SearchPipeline(model, stores.texts, "text", text_result, stores.states, self._read_sources)
 
     def _searched(
         self, pipeline: SearchPipeline[AnyFacts, Result], queries: Sequence[str | Query], options: SearchOptions
     ) -> list[SearchResponse[Result]]:
-        _require(self.model, "embed")
         usable = [(Query.text(query) if isinstance(query, str) else query).usable() for query in queries]
         options.check(usable, pipeline)
         picks: list[Picked | None] = [None] * len(usable)
         if options.budget_ms is not None:
-            _require(self.model, "match")
+            as_matcher(self.model)
             least = 0 if options.min_score is None else 1
             picks = [self._pick(pipeline, query, options.budget_ms, least) for query in usable]
         default = CANDIDATES if options.candidates is None else options.candidates
         asked = [
             Asked(
                 query,
-                self._language(options.language, " ".join(term.text for term in query.terms if term.text is not None)),
+                language_of(self.model, _texts_of(query), options.language),
                 picked.candidates if picked else default,
                 picked.depth if picked else 0,
             )
@@ -396,7 +395,7 @@ class Library:
         """
         return AskResponse(
             *self._asked(
-                question, image, language, top, answer_language, lambda *asked: answer_question(self.model, *asked)
+                question, image, language, top, answer_language, partial(answer_question, as_answerer(self.model))
             )
         )
 
@@ -419,11 +418,10 @@ class Library:
         Raises CheckpointError for a folder that is no task, or one of another model, ConfigurationError for a depth
         that it does not have; otherwise as `ask`.
         """
-        if not isinstance(self.model, SingleStreamModel):
-            raise ConfigurationError(f"expected a single-stream model to have tasks, got {self.model.name}")
-        trained = TaskModel(self.model, [load_task(Path(folder), drop_depth, budget_ms) for folder in tasks])
+        model = as_single_stream(self.model)
+        trained = TaskModel(model, [load_task(Path(folder), drop_depth, budget_ms) for folder in tasks])
         return AskTasksResponse(
-            *self._asked(question, image, language, top, answer_language, lambda *asked: answer_tasks(trained, *asked))
+            *self._asked(question, image, language, top, answer_language, partial(answer_tasks, trained))
         )
 
     def _asked(
@@ -436,9 +434,8 @@ class Library:
         answer: Callable[[str, str, TokenStates, int, str], _Given],
     ) -> tuple[str, str, _Given, dict[str, float], str, str, str | None]:
         """The fields of a response in their order; the third one is what `answer` gives."""
-        _require(self.model, "answer")
         text = usable_text(question, "question")
-        language = self._language(language, question)
+        language = language_of(self.model, question, language)
         answer_in = words.answer_language(answer_in, language)
         require_at_least(1, top, "top")
         path = absolute(image)
@@ -457,73 +454,56 @@ class Library:
         opened: dict[int, Picture] = {}
         for row, picture in enumerate(pictures):
             if isinstance(picture, bytes | Image):
-                opened[row] = self.model.preprocess(decode(_bytes_of(picture)))
+                opened[row] = self.model.open(picture)
             elif facts := self._known(absolute(picture)):
                 known[row] = facts.content
             else:
                 opened[row] = self._opened(absolute(picture))
-        parts = [self.model.read_images(image_batch(some)) for some in batches(opened.values(), PICTURES)]
+        parts = [self.model.read(some) for some in batches(opened.values(), PICTURES)]
         if known:
-            parts.append(TokenStates.load(self._database.states.get(list(known.values())), "image"))
+            stored = self._database.states.get(list(known.values()))
+            parts.append(TokenStates.load(stored, "image", self.model.device))
         places = {row: place for place, row in enumerate([*opened, *known])}
-        return together(parts)[[places[row] for row in range(len(pictures))]]
+        return TokenStates.joined(parts)[[places[row] for row in range(len(pictures))]]
 
     def _known(self, path: str) -> PictureFacts | None:
         """What the library holds of a picture that has not changed since."""
         facts = self._database.pictures.find(path) if is_utf8(path) else None
-        return None if facts is None or has_changed(facts) else facts
+        return None if facts is None or has_changed(self.model.identity, facts) else facts
 
     def _opened(self, path: str) -> Picture:
         try:
-            return open_picture(self.model, path)[1]
+            return self.model.open(path)
         except PictureError as error:
             raise PictureError(f"{printable(path)}: {error}") from error
 
-    def _language(self, code: str, text: str) -> str:
-        """The code itself, or what stands for it in the response where it is `auto`."""
-        code = language_code(code)
-        if code == AUTO:
-            return detect(text, self.model.languages)
-        if code not in self.model.languages:
-            known = ", ".join(self.model.languages)
-            raise ConfigurationError(
-                f"expected a language that {self.model.name} knows, {known} or auto; got {code!r}: the nearest is "
-                f"{nearest(code, self.model.languages)!r}; polyglance train language adds another"
-            )
-        return code
 
-
-def library_without_pictures(model: JointModel) -> Library:
+def library_without_pictures(model: Reader) -> Library:
     """An empty library in memory, to ask questions of a model; it may be one that does not embed."""
-    return Library(MemoryDatabase(max(1, model.embedding_dim), _loaded(model)[1]), model)
+    dim = as_embedder(model).embedding_dim if "embed" in model.tasks else 1
+    return Library(MemoryDatabase(dim, _loaded(model)[1]), model)
 
 
 def _folder(path: PathLike) -> Path:
     return Path(path).expanduser().resolve()
 
 
-def _loaded(model: str | JointModel) -> tuple[JointModel, Reader]:
-    """(the model, what a library knows of it, with a source that loads it from any working directory)."""
-    loaded = load_model(model) if isinstance(model, str) else model
-    return loaded, Reader(loaded.name, source_of(model if isinstance(model, str) else model.name), loaded.fingerprint)
+def _loaded(model: str | os.PathLike[str] | Reader) -> tuple[Reader, ReaderFacts]:
+    """(the model, what a library knows of it)."""
+    loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
+    return loaded, ReaderFacts(loaded.name, loaded.source or "", loaded.fingerprint)
 
 
-def _require(model: JointModel, task: Task) -> None:
-    """Raises ConfigurationError for a model that was not trained for it: what it gave would mean nothing."""
-    if task not in model.tasks:
-        known = " and ".join(model.tasks) or "nothing yet"
-        way_out = f"polyglance train {TRAINS[task]} trains it, or " if isinstance(model, CutModel) else ""
-        such_as = f" such as {FOR_QUESTIONS}" if task == "answer" else ""
+def _remembered(database: LanceDatabase) -> str:
+    """What loads the model that made the library."""
+    reader = database.reader
+    if not reader.source:
         raise ConfigurationError(
-            f"expected a model that was trained to {task}, got {model.name}, which was trained to {known}: "
-            f"{way_out}name another model{such_as}"
+            f"the library at {database.folder} was read by {reader.name!r}, a model that was built in memory and that "
+            "nothing loads again: name the model, Library.open(path, model=...)"
         )
+    return reader.source
 
 
-def _bytes_of(picture: bytes | Image) -> bytes:
-    """Of a picture of Pillow, those of a file without loss, so that all pictures are decoded alike."""
-    if isinstance(picture, bytes):
-        return picture
-    file = BytesIO()
-    picture.save(file, "TIFF", exif=picture.getexif())
-    return file.getvalue()
+def _texts_of(query: Query) -> str:
+    return " ".join(term.text for term in query.terms if term.text is not None)

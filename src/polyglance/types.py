@@ -11,6 +11,14 @@ Task = Literal["embed", "match", "answer"]
 """What a model can do with what it has read."""
 
 
+@dataclass(frozen=True)
+class Text:
+    """A text as a model reads it. language: its code, or `auto` where nobody said it and nothing shows it."""
+
+    text: str
+    language: str = "auto"
+
+
 @dataclass(frozen=True, eq=False)
 class StoredStates:
     """Token states of one picture or text as a library keeps them: 8 bits a value, one scale a token.
@@ -205,7 +213,7 @@ class LibraryInfo:
 
     path: its folder, None of one in memory. pictures: files. away: how many of them are not there now, as on a drive
     that is not mounted. size: on disk, in bytes. model, source, fingerprint: the name of the model that read it, what
-    loads that model, and a hash of its weights. languages: codes of those that the model reads.
+    loads that model (empty for one in memory), and a hash of its weights. languages: codes of those that it reads.
     """
 
     path: str | None

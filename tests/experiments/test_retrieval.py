@@ -77,7 +77,7 @@ def test_eight_bits_are_rounded_as_a_library_rounds_them() -> None:
     hidden = torch.randn(3, 4, 8)
     there = torch.ones(3, 4, dtype=torch.bool)
     stored = TokenStates(hidden, there, "image").store()
-    torch.testing.assert_close(rounded(hidden, 8), TokenStates.load(stored, "image").hidden)
+    torch.testing.assert_close(rounded(hidden, 8), TokenStates.load(stored, "image", "cpu").hidden)
     assert stored[0].nbytes == bytes_a_picture(4, 8, 8)
     assert len(rounded(hidden, 4)[0, 0].unique()) <= 15
     assert bytes_a_picture(16, 128, 4) == 16 * 64 + 32

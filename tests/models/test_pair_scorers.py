@@ -3,39 +3,39 @@ import torch
 from PIL import Image
 
 from polyglance.errors import ConfigurationError
-from polyglance.models.pair_scorers import JointScorer, load_reranker
+from polyglance.models.pair_scorers import MatcherScorer, load_reranker
 from tests.fakes import ColourModel
 
 RED, GREEN = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "green")
 
 
 def test_a_joint_model_scores_pairs_from_pixels() -> None:
-    scores = JointScorer(ColourModel()).score(["red", "green", "red"], [RED, RED, GREEN])
+    scores = MatcherScorer(ColourModel()).log_odds(["red", "green", "red"], [RED, RED, GREEN])
     assert scores[0] > 0 > scores[1]
     assert scores[2] < 0
 
 
 def test_what_stands_in_several_pairs_is_read_once() -> None:
     model = ColourModel()
-    one_by_one = [JointScorer(model).score([text], [image]) for text in ("red", "green") for image in (RED, GREEN)]
+    one_by_one = [MatcherScorer(model).log_odds([text], [image]) for text in ("red", "green") for image in (RED, GREEN)]
     model.pictures_read = 0
-    scores = JointScorer(model).score(["red", "red", "green", "green"], [RED, GREEN, RED, GREEN])
+    scores = MatcherScorer(model).log_odds(["red", "red", "green", "green"], [RED, GREEN, RED, GREEN])
     assert model.pictures_read == 2
     torch.testing.assert_close(scores, torch.cat(one_by_one))
 
 
 def test_scores_are_calibrated() -> None:
     plain, calibrated = ColourModel(), ColourModel(calibration=(2.0, -1.0))
-    expected = 2 * JointScorer(plain).score(["red"], [RED]) - 1
-    torch.testing.assert_close(JointScorer(calibrated).score(["red"], [RED]), expected)
+    expected = 2 * MatcherScorer(plain).log_odds(["red"], [RED]) - 1
+    torch.testing.assert_close(MatcherScorer(calibrated).log_odds(["red"], [RED]), expected)
 
 
 def test_a_model_that_does_not_match_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="trained to embed and answer alone"):
-        JointScorer(ColourModel(tasks=("embed", "answer")))
+    with pytest.raises(ConfigurationError, match="trained to embed and answer: name another"):
+        MatcherScorer(ColourModel(tasks=("embed", "answer")))
 
 
 def test_the_bundled_model_reranks() -> None:
     reranker = load_reranker("scenes-mini")
     assert reranker.name == "scenes-mini"
-    assert reranker.score(["a red star"], [RED]).shape == (1,)
+    assert reranker.log_odds(["a red star"], [RED]).shape == (1,)

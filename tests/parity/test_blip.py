@@ -72,7 +72,7 @@ def test_blip_2_matches_as_transformers_does(folder: Path, files: list[Path]) ->
 @torch.no_grad()
 def test_blip_ranks_answers_by_the_decoders_likelihood(folder: Path, files: list[Path]) -> None:
     ours = load_blip(folder / "vqa-list", "vqa", torch.float32)
-    told = ours.answer(read_texts(ours, TEXTS), read_pictures(ours, files))
+    told = ours.answer_logits(read_texts(ours, TEXTS), read_pictures(ours, files))
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "vqa-list")
     for row, (text, file) in enumerate(zip(TEXTS, files, strict=True)):
         model, inputs = theirs(folder / "vqa-list", "BlipForQuestionAnswering", [file], (text,))
@@ -101,7 +101,7 @@ def test_blip_writes_the_answer_that_transformers_generates(folder: Path, files:
 def test_states_kept_in_8_bits_give_nearly_the_same_matches(folder: Path, files: list[Path], name: str) -> None:
     ours = load_blip(folder / name, name, torch.float32)
     images, texts = read_pictures(ours, files), read_texts(ours, TEXTS)
-    stored, spoken = TokenStates.load(images.store(), "image"), TokenStates.load(texts.store(), "text")
+    stored, spoken = TokenStates.load(images.store(), "image", "cpu"), TokenStates.load(texts.store(), "text", "cpu")
     matched = ours.match(texts, images)
     assert_close(ours.match(texts, stored), matched, atol=0.03, rtol=0)
     assert_close(ours.match(spoken, stored), matched, atol=0.06, rtol=0)

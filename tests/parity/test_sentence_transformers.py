@@ -31,7 +31,7 @@ def test_vectors_are_those_of_the_library_itself(tmp_path: Path, files: list[Pat
     images = theirs.encode_document([decode(file) for file in files], normalize_embeddings=True)
     seen = read_pictures(ours, files)
     assert_close(ours.embed(seen), torch.from_numpy(images), atol=1e-5, rtol=0)
-    assert_close(ours.embed(TokenStates.load(seen.store(), "image")), ours.embed(seen), atol=0, rtol=0)
+    assert_close(ours.embed(TokenStates.load(seen.store(), "image", "cpu")), ours.embed(seen), atol=0, rtol=0)
 
 
 def test_a_text_is_a_text_even_where_it_is_the_address_of_a_picture(tmp_path: Path, files: list[Path]) -> None:
@@ -46,7 +46,7 @@ def test_a_text_is_a_text_even_where_it_is_the_address_of_a_picture(tmp_path: Pa
 def test_scores_are_those_of_the_library_itself(tmp_path: Path, files: list[Path]) -> None:
     folder = tiny_cross_encoder(tmp_path)
     images = [decode(file) for file in files]
-    scores = load_scorer(f"st:{folder}", torch.float32).score(TEXTS, images)
+    scores = load_scorer(f"st:{folder}", torch.float32).log_odds(TEXTS, images)
     theirs = CrossEncoder(str(folder), device="cpu").predict(
         list(zip(TEXTS, images, strict=True)), activation_fn=nn.Identity()
     )

@@ -13,8 +13,7 @@ from transformers import PreTrainedModel
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.importing.conversion import import_checkpoint
-from polyglance.models.opening import image_batch
-from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.protocol import ImageBatch, Picture, TextBatch
 from polyglance.nn.states import TokenStates
 from tests.single_stream_checkpoints import (
     LAYERS,
@@ -97,7 +96,8 @@ class Seen:
     mask: torch.Tensor
 
     def batch(self) -> ImageBatch:
-        return image_batch([row[real].numpy() for row, real in zip(self.features, self.mask, strict=True)])
+        rows = [row[real].numpy() for row, real in zip(self.features, self.mask, strict=True)]
+        return ImageBatch.of([Picture((1, 1), row) for row in rows])
 
 
 def regions(width: int) -> Seen:
@@ -234,7 +234,7 @@ def test_vilt_answers(tmp_path: Path) -> None:
     prepared = processor(pictures, return_tensors="pt")
     assert model.answers == tuple(theirs.config.id2label.values())
     assert model.tasks == ("answer",)
-    logits = model.answer(model.read_text(texts), model.read_images(pixels(model, pictures)))
+    logits = model.answer_logits(model.read_text(texts), model.read_images(pixels(model, pictures)))
     assert_close(logits, theirs(**text_inputs(texts), **prepared).logits)
 
 

@@ -300,7 +300,9 @@ class CountingStore(MemoryVectorStore):
 def test_many_queries_are_read_in_one_batch_and_retrieved_by_one_product(mixed: SearchPipeline):
     model, items = CountingModel(), CountingStore(mixed.model.embedding_dim)
     for facts in mixed.items.facts():
-        items.put([facts], mixed.model.embed(TokenStates.load(mixed.states.get([facts.content]), "image")).numpy())
+        items.put(
+            [facts], mixed.model.embed(TokenStates.load(mixed.states.get([facts.content]), "image", "cpu")).numpy()
+        )
     many = replace(mixed, model=model, items=items, read_pictures=lambda shown: read(model, shown))
     shown = [Query.picture(png(picture("green", "green"))), Query.picture(png(picture("white", "red")))]
     difference = Query.text("a very long text about blue") - shown[1]

@@ -46,7 +46,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def right(model: SingleStreamModel, questions: list[Question]) -> float:
     pictures = read_pictures(model, [one.image for one in questions])
-    given = model.answer(read_texts(model, [one.question for one in questions]), pictures).argmax(dim=1).tolist()
+    given = model.answer_logits(read_texts(model, [one.question for one in questions]), pictures).argmax(dim=1).tolist()
     return sum(model.answers[row] == one.answer for row, one in zip(given, questions, strict=True)) / len(questions)
 
 

@@ -69,18 +69,23 @@ def vqa(
         check_pictures(asked)
     from polyglance.evaluation.controls import answer_questions, controlled_report, most_frequent, scores_by_language
     from polyglance.models import load_model
+    from polyglance.models.capabilities import as_chooser, as_subword_reader
     from polyglance.training.blind import answer_blind
 
     loaded = load_model(model)
     given: dict[str, Sequence[str] | None] = {}
     skipped: dict[str, str] = {}
     if blind:
-        answers, known = answer_blind(loaded, of_split(read, "train"), asked), {one.answer for one in train}
+        answers, known = (
+            answer_blind(as_subword_reader(loaded), of_split(read, "train"), asked),
+            {one.answer for one in train},
+        )
     else:
         with stages() as report:
-            answered = answer_questions(loaded, asked, report)
+            chooser = as_chooser(loaded)
+            answered = answer_questions(chooser, asked, report)
         asked, skipped = list(answered.questions), answered.skipped
-        answers, known = answered.own, set(loaded.answers)
+        answers, known = answered.own, set(chooser.answers)
         given = {"blank": answered.blank, "shuffled": answered.shuffled}
     given["most_frequent"] = most_frequent(asked, train or asked)
     controls = {name: scores_by_language(asked, one) if one else None for name, one in given.items()}

@@ -14,6 +14,7 @@ from polyglance.cli.output import console, counted, file_name, one_line, print_j
 
 if TYPE_CHECKING:
     from polyglance.library import Library
+    from polyglance.models.protocol import Embedder
     from polyglance.types import AwayPictures, IndexReport, TextReport
 
 app = typer.Typer(help="Look after a library.", no_args_is_help=True)
@@ -169,22 +170,28 @@ def add_pictures(
 ) -> "IndexReport":
     """As `Library.add`. In a library that is there, neither torch nor the model is loaded before there is a picture to
     read, unless the model may be another by now. opened: the library."""
-    from polyglance.indexing.known_model import is_known, note_model
+    from polyglance.indexing.known_model import known_model, note_model
     from polyglance.indexing.pictures import PictureRun
-    from polyglance.models import source_of
+    from polyglance.models import find_model
     from polyglance.store.lance import LanceDatabase
 
     with progress("Reading pictures") as tick:
         database = LanceDatabase(folder) if LanceDatabase.exists(folder) else None
-        if database and model is not None and source_of(model) != database.reader.source:
+        if database and model is not None and find_model(model).loads_again != database.reader.source:
             return opened().add(named, prune=prune, progress=tick)
-        if database is None or not is_known(database):
+        if database is None or (identity := known_model(database)) is None:
             report = opened().add(named, prune=prune, progress=tick)
-            note_model(LanceDatabase(folder))
+            note_model(LanceDatabase(folder), opened().model.identity)
             return report
         with database.writer():
-            run = PictureRun(lambda: opened().model, database, named, prune=prune)
+            run = PictureRun(lambda: embedder_of(opened()), identity, database, named, prune=prune)
             return run.run(tick or (lambda done, total: None))
+
+
+def embedder_of(library: "Library") -> "Embedder":
+    from polyglance.models.capabilities import as_embedder
+
+    return as_embedder(library.model)
 
 
 def may_forget(away: Sequence["AwayPictures"]) -> bool:

@@ -48,6 +48,7 @@ def info(
     """
     from polyglance.kernels.processor import instruction_set, native_dtype
     from polyglance.models import load_model
+    from polyglance.models.protocol import Answerer, Embedder
 
     model = load_model(name)
     facts = {
@@ -55,8 +56,8 @@ def info(
         "fingerprint": model.fingerprint,
         "tasks": list(model.tasks),
         "languages": list(model.languages),
-        "embedding_dim": model.embedding_dim,
-        "answers": list(model.answers),
+        "embedding_dim": model.embedding_dim if isinstance(model, Embedder) else 0,
+        "answers": list(model.answers) if isinstance(model, Answerer) else [],
         "dtype": str(native_dtype()).removeprefix("torch."),
         "instruction_set": instruction_set(),
     }

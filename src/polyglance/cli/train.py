@@ -67,7 +67,7 @@ def task(
       polyglance train task my-questions.jsonl --output tasks/colours --drop-depth 2
     """
     from polyglance.data.questions import read_questions
-    from polyglance.models import load_single_stream, source_of
+    from polyglance.models import load_single_stream
     from polyglance.training.tasks.questions import train_question_task
 
     settings = task_settings(drop_depth, epochs, learning_rate, seed)
@@ -75,7 +75,7 @@ def task(
     loaded = load_single_stream(model)
     with stages() as report:
         done = train_question_task(
-            loaded, source_of(model), asked, output, name or output.resolve().name, settings, report
+            loaded, loaded.source or model, asked, output, name or output.resolve().name, settings, report
         )
     show(done, output, as_json)
 

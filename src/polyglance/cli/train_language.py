@@ -49,7 +49,7 @@ def language(
     """
     from polyglance.data.corpora import read_corpus, read_translations
     from polyglance.data.images import find_pictures
-    from polyglance.models import load_single_stream, source_of
+    from polyglance.models import load_single_stream
     from polyglance.models.reading import read_readable
     from polyglance.training.curves import try_plot_losses
     from polyglance.training.languages.trainer import LanguageSettings, train_language
@@ -62,7 +62,8 @@ def language(
         found = [Path(path) for path in find_pictures(images).paths] if images else []
         progress = (lambda done, total: report("reading pictures", done, total, {})) if report else None
         pictures, skipped = read_readable(loaded, found, progress) if found else (None, {})
-        done = train_language(loaded, source_of(model), language, sentences, output, settings, pairs, pictures, report)
+        source = loaded.source or model
+        done = train_language(loaded, source, language, sentences, output, settings, pairs, pictures, report)
     if reason := try_plot_losses(output / "training", done.stages):
         warn(reason)
     warn_skipped({str(path): reason for path, reason in skipped.items()})

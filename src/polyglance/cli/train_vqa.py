@@ -64,7 +64,7 @@ def vqa(
       polyglance ask "How many are there?" --image picture.jpg --model my-model
     """
     from polyglance.data.questions import read_questions
-    from polyglance.models import load_trainable, source_of
+    from polyglance.models import load_trainable
     from polyglance.training.curves import try_plot_losses
     from polyglance.training.devices import is_first_process
     from polyglance.training.vqa import STAGE, VqaSettings, train_vqa
@@ -82,7 +82,7 @@ def vqa(
     questions = read_questions(data)
     loaded = load_trainable(model)
     with stages() as report:
-        done = train_vqa(loaded, source_of(model), questions, output, settings, report)
+        done = train_vqa(loaded, loaded.source or model, questions, output, settings, report)
     if is_first_process():
         if reason := try_plot_losses(output / "training", (STAGE,)):
             warn(reason)

@@ -181,6 +181,14 @@ def full_size(image: Image.Image) -> tuple[int, int]:
     return width, height
 
 
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A PIL image as `decode` gives one: sRGB, upright, transparency over white. Raises OSError where it is torn."""
+    with without_warnings():
+        image.load()
+        rgb = _rgb(image, image.info.get("icc_profile"))
+    return _upright(rgb, _orientation(image), image.size)
+
+
 def _file(path: str | os.PathLike[str]) -> PictureFile:
     picture_stat(path)
     try:
@@ -196,6 +204,12 @@ def _decoded(file: PictureFile) -> Image.Image:
         rgb = _rgb(_load(image, kind, file), image.info.get("icc_profile"))
         orientation = _orientation(image)
     del image  # its pixels are not needed while those of the result are turned
+    return _upright(rgb, orientation, (width, height))
+
+
+def _upright(rgb: Image.Image, orientation: int, size: tuple[int, int]) -> Image.Image:
+    """size: of the picture as it lies in the file."""
+    width, height = size
     if orientation in _TURNS:
         rgb = rgb.transpose(_TURNS[orientation])
     rgb.info = {_FULL_SIZE: (height, width) if orientation in _SIDEWAYS else (width, height)}

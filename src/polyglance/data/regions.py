@@ -24,6 +24,7 @@ PLACES: Final = 6
 MAX_BYTES: Final = 16 * 2**20
 """Of one unpacked array: 1,000 regions of 2,048 features in float64. Detectors keep 10 to 100 regions."""
 
+SUFFIX: Final = ".npz"
 _SHAPES: Final = {"features": "(regions, width)", "boxes": "(regions, 4)", "image_size": "(2,)"}
 
 
@@ -53,7 +54,7 @@ class Regions:
 
 def regions_beside(picture: str | os.PathLike[str]) -> Path:
     """The file of what a detector saw in a picture."""
-    return Path(picture).with_suffix(".npz")
+    return Path(picture).with_suffix(SUFFIX)
 
 
 def read_regions(path: str | os.PathLike[str]) -> Regions:

@@ -16,7 +16,8 @@ from polyglance.languages import DEMO_LANGUAGES, detect
 from polyglance.query import usable_text
 from polyglance.text import collapse_white_space
 
-_OF_TEXT: Final = "text:"
+OF_TEXT: Final = "text:"
+"""How the keys of texts begin; those of pictures do not."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,9 @@ def text_hash(*parts: str) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def content_of(text: str) -> str:
-    """What names a text among all that was read; no picture has such a name."""
-    return f"{_OF_TEXT}{text_hash(text)}"
-
-
-def is_of_text(content: str) -> bool:
-    return content.startswith(_OF_TEXT)
+def is_of_text(key: str) -> bool:
+    """Whether a key (`Reader.key`) is that of a text."""
+    return key.startswith(OF_TEXT)
 
 
 def _text(among: Sequence[str], line: bytes) -> list[tuple[str, str]]:

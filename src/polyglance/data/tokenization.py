@@ -124,6 +124,10 @@ class Tokenizer(Framed):
     def save(self, path: Path) -> None:
         self._fast.save(str(path))
 
+    def to_json(self) -> str:
+        """What `save` writes."""
+        return str(self._fast.to_str())
+
     @property
     def vocabulary(self) -> int:
         """How many rows a table of embeddings needs."""

@@ -10,15 +10,14 @@ from typing import Any, Final
 
 import torch
 from jaxtyping import Int
-from PIL import Image
 from torch import Tensor
 
 from polyglance.data.questions import Question, by_language
 from polyglance.evaluation.answers import AnswerScores, answer_report, overall_accuracy, score_answers
-from polyglance.models.opening import image_batch, reads_regions
-from polyglance.models.protocol import ImageBatch, JointModel
+from polyglance.models.protocol import Answerer
 from polyglance.models.reading import read_readable
 from polyglance.nn.states import TokenStates
+from polyglance.types import Text
 
 QUESTIONS: Final = 256
 """A batch."""
@@ -43,7 +42,7 @@ class Answered:
 
 
 def answer_questions(
-    model: JointModel, questions: Sequence[Question], report: Report | None = None, seed: int = 0
+    model: Answerer, questions: Sequence[Question], report: Report | None = None, seed: int = 0
 ) -> Answered:
     """Each picture is read once, and kept in 8 bits as a library keeps it; each question is read once.
 
@@ -61,7 +60,7 @@ def answer_questions(
 
 
 def answers_about(
-    model: JointModel,
+    model: Answerer,
     questions: Sequence[Question],
     pictures: TokenStates,
     picture_of: Int[Tensor, " questions"],
@@ -72,28 +71,21 @@ def answers_about(
 
     picture_of: the row of each question's picture in `pictures`.
     """
-    blank = model.read_images(_blank(model))
-    blank = TokenStates.load(blank.store(), "image")
+    blank = model.read([model.empty_picture()])
+    blank = TokenStates.load(blank.store(), "image", model.device)
     seen = [(pictures, picture_of), (blank, torch.zeros_like(picture_of))]
     if len(pictures) > 1:
         seen.append((pictures, _others(len(pictures), seed)[picture_of]))
     answered: list[list[int]] = [[] for _ in seen]
     for start in range(0, len(questions), QUESTIONS):
         asked = questions[start : start + QUESTIONS]
-        texts = model.read_text(model.tokenize([one.question for one in asked], [one.language for one in asked]))
+        texts = model.read([Text(one.question, one.language) for one in asked])
         for found, (states, rows) in zip(answered, seen, strict=True):
-            found += model.answer(texts, states[rows[start : start + QUESTIONS]]).argmax(dim=-1).tolist()
+            found += model.answer_logits(texts, states[rows[start : start + QUESTIONS]]).argmax(dim=-1).tolist()
         if report:
             _tell(report, "answering", start + len(asked), len(questions))
     said = [tuple(model.answers[index] for index in found) for found in answered]
     return said[0], said[1], said[2] if len(said) > 2 else None
-
-
-def _blank(model: JointModel) -> ImageBatch:
-    """A white picture; to a detector there is one thing, of no features, in no place."""
-    if reads_regions(model):
-        return ImageBatch(torch.zeros(1, 1, model.config.region_width))
-    return image_batch([model.preprocess(Image.new("RGB", (256, 256), "white"))])
 
 
 def most_frequent(questions: Sequence[Question], counted: Sequence[Question]) -> tuple[str, ...]:

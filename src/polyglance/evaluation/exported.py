@@ -9,7 +9,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
@@ -21,7 +20,6 @@ from polyglance.errors import DataError, PictureError
 from polyglance.evaluation.retrieval import retrieve
 from polyglance.indexing.reading import batches
 from polyglance.models.families.dual_tower import DualTowerModel
-from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import PICTURES, embed_all, read_texts
 from polyglance.scenes.grammar import grammar, grammars
 from polyglance.scenes.make import scene_captions
@@ -121,10 +119,10 @@ def _read(
     times: list[list[float]] = [[] for _ in models]
     done = 0
     for batch in batches(images, PICTURES):
-        pixels = ImageBatch(torch.from_numpy(np.stack([models[0].preprocess(image) for image in batch])))
+        pictures = [models[0].open(image) for image in batch]
         for model, found, taken in zip(models, vectors, times, strict=True):
             started = perf_counter()
-            found.append(model.embed(model.read_images(pixels)))
+            found.append(model.embed(model.read(pictures)))
             taken.append(1000 * (perf_counter() - started) / len(batch))
         done += len(batch)
         if report:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polyglance.models.protocol import JointModel
+from polyglance.models.protocol import Matcher
 from polyglance.nn.states import TokenStates
 
 PAIRS: Final = 2048
@@ -28,20 +28,20 @@ class Ranking:
 def retrieve(
     queries: Float[Tensor, "queries dim"], pool: Float[Tensor, "pool dim"], candidates: int
 ) -> tuple[Ranking, Float[Tensor, "queries candidates"]]:
-    """The twin encoder alone: the nearest of the pool by cosine, and those cosines."""
+    """The twin encoder alone: the nearest of the pool by cosine, and those cosines; both on the CPU."""
     scores, order = (queries @ pool.T).topk(min(candidates, len(pool)), dim=1)
-    return Ranking(order), scores
+    return Ranking(order.cpu()), scores.cpu()
 
 
 def match(
-    model: JointModel,
+    model: Matcher,
     queries: TokenStates,
     pool: TokenStates,
     chosen: Int[Tensor, "queries candidates"],
     queries_are_text: bool,
     depth: int = 0,
 ) -> Float[Tensor, "queries candidates"]:
-    """The cross-encoder's logit of each query with each of its candidates. depth: as of `JointModel.match`."""
+    """The cross-encoder's logit of each query with each of its candidates, on the CPU. depth: see `Matcher.match`."""
     rows, columns = chosen.shape
     scores = []
     for q, i in zip(
@@ -49,13 +49,11 @@ def match(
     ):
         asking, asked = queries[q].trimmed(), pool[i].trimmed()
         pairs = (asking, asked) if queries_are_text else (asked, asking)
-        scores.append(model.match(*pairs, depth=depth).float())
+        scores.append(model.match(*pairs, depth=depth).float().cpu())
     return torch.cat(scores).view(rows, columns)
 
 
-def rerank(
-    model: JointModel, queries: TokenStates, pool: TokenStates, found: Ranking, queries_are_text: bool
-) -> Ranking:
+def rerank(model: Matcher, queries: TokenStates, pool: TokenStates, found: Ranking, queries_are_text: bool) -> Ranking:
     """The cross-encoder over the candidates of the twin encoder (cooperative: arXiv:2103.11920, section 3.3)."""
     return reordered(found, match(model, queries, pool, found.order, queries_are_text))
 

@@ -16,7 +16,8 @@ from polyglance.errors import ConfigurationError, DataError
 from polyglance.evaluation.pools import Direction, Pool
 from polyglance.evaluation.retrieval import PAIRS, Ranking, blended, match, reordered, retrieve
 from polyglance.evaluation.runs import Run, Scores, score
-from polyglance.models.protocol import JointModel
+from polyglance.models.capabilities import as_embedder, as_matcher
+from polyglance.models.protocol import Reader
 from polyglance.models.reading import embed_all, read_readable, read_texts
 from polyglance.nn.states import TokenStates
 
@@ -38,8 +39,8 @@ class System:
     the cosine in the order of these, beside the probability of the match.
     """
 
-    retriever: JointModel | None
-    reranker: JointModel | None
+    retriever: Reader | None
+    reranker: Reader | None
     candidates: int = 20
     blend: float = 0.0
 
@@ -52,7 +53,7 @@ class System:
             raise ConfigurationError(f"expected a blend from 0 to 1, got {self.blend:g}")
 
     @property
-    def models(self) -> tuple[JointModel, ...]:
+    def models(self) -> tuple[Reader, ...]:
         there = [model for model in (self.retriever, self.reranker) if model is not None]
         return tuple({id(model): model for model in there}.values())
 
@@ -145,10 +146,10 @@ class Evaluation:
                 taken["total"].append(1000 * (clock[-1] - clock[0]))
         return {name: round(statistics.median(times), 3) for name, times in taken.items()}
 
-    def _read(self, model: JointModel, paths: Sequence[Path]) -> tuple[TokenStates, dict[Path, str]]:
+    def _read(self, model: Reader, paths: Sequence[Path]) -> tuple[TokenStates, dict[Path, str]]:
         return read_readable(model, paths, partial(self._tell, "reading pictures"), as_stored=True)
 
-    def _side(self, model: JointModel, pool: Pool, direction: Direction) -> "_Side":
+    def _side(self, model: Reader, pool: Pool, direction: Direction) -> "_Side":
         images = self._images[id(model)]
         own = torch.tensor([self._row[path] for path in pool.images])
         texts = read_texts(model, pool.texts, [pool.language] * len(pool.texts))
@@ -178,7 +179,7 @@ class Evaluation:
         parts = []
         for rows in torch.arange(len(chosen)).split(step):
             pairs = side.queries[rows], side.items.states, chosen[rows]
-            parts.append(match(side.items.model, *pairs, side.queries_are_text))
+            parts.append(match(as_matcher(side.items.model), *pairs, side.queries_are_text))
             self._tell("judging pairs", int(rows[-1]) + 1, len(chosen))
         return torch.cat(parts)
 
@@ -191,12 +192,12 @@ class Evaluation:
 class _Items:
     """What is ranked, as a model has read it."""
 
-    model: JointModel
+    model: Reader
     states: TokenStates
 
     @cached_property
     def vectors(self) -> Float[Tensor, "items dim"]:
-        return embed_all(self.model, self.states)
+        return embed_all(as_embedder(self.model), self.states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +210,7 @@ class _Side:
 
     @property
     def query_vectors(self) -> Float[Tensor, "queries dim"]:
-        return embed_all(self.items.model, self.queries)
+        return embed_all(as_embedder(self.items.model), self.queries)
 
     def cosines(self, chosen: Int[Tensor, "queries candidates"]) -> Float[Tensor, "queries candidates"]:
-        return (self.query_vectors @ self.items.vectors.T).gather(1, chosen)
+        return (self.query_vectors @ self.items.vectors.T).cpu().gather(1, chosen)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from polyglance import atomic
 from polyglance.models import BUNDLED, bundled_folder
+from polyglance.models.identity import ModelIdentity
 from polyglance.store.lance import LanceDatabase
 
 FILE: Final = "model.json"
@@ -19,7 +20,7 @@ _LANGUAGE: Final = "language.json"
 """In the folder of an added language, whose model lies elsewhere."""
 
 
-def note_model(database: LanceDatabase) -> None:
+def note_model(database: LanceDatabase, identity: ModelIdentity) -> None:
     """Keeps what the files of the library's model are; to be called when it was loaded from its source and checked."""
     source = database.reader.source
     if source == BUNDLED:
@@ -33,20 +34,27 @@ def note_model(database: LanceDatabase) -> None:
     else:
         return
     if not (folder / _LANGUAGE).exists():
-        noted = {"fingerprint": database.reader.fingerprint, "folder": str(folder), "files": _stamps(folder)}
+        noted: dict[str, Any] = {
+            "fingerprint": database.reader.fingerprint,
+            "folder": str(folder),
+            "files": _stamps(folder),
+        }
+        noted["side_files"] = list(identity.side_files)
         with suppress(OSError):  # the model is then loaded again
             atomic.write_text(database.folder / FILE, json.dumps(noted, indent=1) + "\n")
 
 
-def is_known(database: LanceDatabase) -> bool:
-    """Whether the model that the library's source names is certain to be the one that read the library."""
-    source = database.reader.source
-    if not os.path.isabs(source) and source != BUNDLED and os.path.isdir(source):
-        return False  # a folder of that name goes before the hub
+def known_model(database: LanceDatabase) -> ModelIdentity | None:
+    """The library's model, if the one that its source names is certain to be the one that read the library."""
+    reader = database.reader
+    if not os.path.isabs(reader.source) and reader.source != BUNDLED and os.path.isdir(reader.source):
+        return None  # a folder of that name goes before the hub
     noted = _noted(database)
-    return noted.get("fingerprint") == database.reader.fingerprint and (
-        noted.get("files") == _stamps(Path(str(noted.get("folder"))))
-    )
+    if noted.get("fingerprint") != reader.fingerprint or "side_files" not in noted:
+        return None
+    if noted.get("files") != _stamps(Path(str(noted.get("folder")))):
+        return None
+    return ModelIdentity(reader.name, reader.source, reader.fingerprint, side_files=tuple(noted["side_files"]))
 
 
 def _noted(database: LanceDatabase) -> dict[str, Any]:

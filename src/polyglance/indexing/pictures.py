@@ -12,15 +12,16 @@ import numpy as np
 
 from polyglance.data.images import find_pictures
 from polyglance.data.texts import is_of_text
-from polyglance.errors import DataError
+from polyglance.errors import DataError, PictureError
 from polyglance.indexing.missing import PathLike, absolute, find_missing, is_in, named_alone, root_of
+from polyglance.models.identity import ModelIdentity
 from polyglance.query import printable
 from polyglance.store.protocols import Database, PictureFacts
 from polyglance.types import AwayPictures, FailedPicture, IndexReport
 
 if TYPE_CHECKING:
     from polyglance.indexing.reading import PictureReading, ReadBatch
-    from polyglance.models.protocol import JointModel
+    from polyglance.models.protocol import Embedder
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of all files."""
@@ -39,19 +40,21 @@ class PictureRun:
     States are written before the rows that need them, and removed after: a kill between leaves states without a row,
     which the next run sweeps out.
 
-    model: called when the first file must be opened. prune: forget what is away as well.
+    model: called when the first file must be opened; identity: of that model. prune: forget what is away as well.
     Raises DataError for a folder that does not exist and below which nothing is known.
     """
 
     def __init__(
         self,
-        model: Callable[[], "JointModel"],
+        model: Callable[[], "Embedder"],
+        identity: ModelIdentity,
         database: Database,
         folders: Sequence[PathLike],
         *,
         prune: bool = False,
     ) -> None:
         self._model = model
+        self._identity = identity
         self._database = database
         self._prune = prune
         self._roots = [absolute(folder) for folder in folders]
@@ -94,7 +97,7 @@ class PictureRun:
         facts = self._known.get(path)
         if facts is None or facts.content not in self._states:
             return False
-        return os.path.exists(path) and not has_changed(facts)
+        return os.path.exists(path) and not has_changed(self._identity, facts)
 
     def _reading(self) -> "PictureReading":
         from polyglance.indexing.reading import PictureReading
@@ -194,13 +197,13 @@ def picture_states(database: Database) -> set[str]:
     return {content for content in database.states.ids() if not is_of_text(content)}
 
 
-def has_changed(facts: PictureFacts) -> bool:
-    """Whether another file may be there by now; what is gone or cannot be looked at has not changed."""
+def has_changed(identity: ModelIdentity, facts: PictureFacts) -> bool:
+    """Whether another file, of the picture or read with it, may be there by now; what is gone or cannot be looked at
+    has not changed."""
     try:
-        file = os.stat(facts.path)
-    except OSError:
+        return (facts.size, facts.mtime_ns) != identity.stamp(facts.path)
+    except PictureError:
         return False
-    return (facts.size, facts.mtime_ns) != (file.st_size, file.st_mtime_ns)
 
 
 def _suffix(path: str) -> str:

@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from polyglance.data.images import content_hash, picture_stat
+from polyglance.data.images import picture_stat
 from polyglance.errors import PictureError, reason_of
 from polyglance.indexing.missing import root_of
 from polyglance.kernels.threads import sharing_threads
-from polyglance.models.opening import Picture, image_batch, open_picture
-from polyglance.models.protocol import JointModel
+from polyglance.models.protocol import Embedder, Picture
 from polyglance.nn.states import TokenStates
 from polyglance.query import is_utf8
 from polyglance.store.protocols import PictureFacts
@@ -83,7 +82,7 @@ class PictureReading:
 
     def __init__(
         self,
-        model: JointModel,
+        model: Embedder,
         roots: Sequence[str],
         known: Mapping[str, PictureFacts],
         sizes: Mapping[str, tuple[int, int]],
@@ -110,7 +109,7 @@ class PictureReading:
 
     def embedded(self, states: Sequence[StoredStates]) -> Float32[np.ndarray, "pictures dim"]:
         """Vectors of states as they are stored: the same whether a picture was read now or long ago."""
-        return self._model.embed(TokenStates.load(states, "image")).float().cpu().numpy()
+        return self._model.embed(TokenStates.load(states, "image", self._model.device)).float().cpu().numpy()
 
     def _prepare(self, path: str) -> _Prepared | Failed:
         """Runs in worker threads."""
@@ -118,16 +117,18 @@ class PictureReading:
         try:
             if not is_utf8(path):
                 raise PictureError("its name is not valid UTF-8; rename it")
-            file = picture_stat(path)
-            content = content_hash(path)
+            picture_stat(path)
+            stamp = self._model.identity.stamp(path)
+            content = self._model.key(path)
             changed = self._has_changed(path, content)
             size, picture = self._sizes.get(content), None
             if size is None:
-                size, picture = open_picture(self._model, path)
+                picture = self._model.open(path)
+                size = picture.size
         except PictureError as error:
             return Failed(path, str(error), changed)
         folder = root_of(path, self._roots) or path
-        return _Prepared(PictureFacts(path, folder, content, file.st_size, file.st_mtime_ns, *size), picture)
+        return _Prepared(PictureFacts(path, folder, content, *stamp, *size), picture)
 
     def _has_changed(self, path: str, content: str) -> bool:
         return path in self._known and content != self._known[path].content
@@ -149,7 +150,7 @@ class PictureReading:
         if not fresh:
             return _Contents()
         try:
-            states = self._model.read_images(image_batch(list(fresh.values()))).store()
+            states = self._model.read(list(fresh.values())).store()
             vectors = self.embedded(states)
         except (MemoryError, torch.OutOfMemoryError):
             raise

@@ -5,15 +5,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from polyglance.data.texts import content_of, find_texts, is_of_text, text_hash
+from polyglance.data.texts import find_texts, is_of_text, text_hash
 from polyglance.indexing.missing import PathLike, absolute
 from polyglance.indexing.pictures import WRITES_UNTIL_TIDY, Progress
 from polyglance.indexing.reading import batches
-from polyglance.models.protocol import JointModel
+from polyglance.models.protocol import Embedder
 from polyglance.nn.states import TokenStates
 from polyglance.query import printable
 from polyglance.store.protocols import Database, TextFacts
-from polyglance.types import FailedText, TextReport
+from polyglance.types import FailedText, Text, TextReport
 
 _BATCH: Final = 128
 
@@ -21,7 +21,7 @@ _BATCH: Final = 128
 class TextRun:
     """One run over files. States are written before the rows that need them, and removed after, as of pictures."""
 
-    def __init__(self, model: JointModel, database: Database, files: Sequence[PathLike]) -> None:
+    def __init__(self, model: Embedder, database: Database, files: Sequence[PathLike]) -> None:
         self._model = model
         self._database = database
         self._found = {source: find_texts(Path(source), model.languages) for source in map(absolute, files)}
@@ -30,9 +30,9 @@ class TextRun:
         self._states = {content for content in database.states.ids() if is_of_text(content)}
 
     def run(self, progress: Progress) -> TextReport:
-        started = perf_counter()
+        started, model = perf_counter(), self._model
         rows = [
-            TextFacts(text_hash(source, text), content_of(text), text, language, source)
+            TextFacts(text_hash(source, text), model.key(Text(text, language)), text, language, source)
             for source, found in self._found.items()
             for text, language in found.languages.items()
         ]
@@ -61,12 +61,11 @@ class TextRun:
         """Read what is new in the batch, and keep all of it."""
         fresh = {row.content: row for row in batch if row.content not in self._states}
         if fresh:
-            texts, languages = zip(*((row.text, row.language) for row in fresh.values()), strict=True)
-            states = self._model.read_text(self._model.tokenize(texts, languages)).store()
+            states = self._model.read([Text(row.text, row.language) for row in fresh.values()]).store()
             self._database.states.put(dict(zip(fresh, states, strict=True)))
             self._states |= fresh.keys()
         stored = self._database.states.get([row.content for row in batch])
-        vectors = self._model.embed(TokenStates.load(stored, "text")).float().cpu().numpy()
+        vectors = self._model.embed(TokenStates.load(stored, "text", self._model.device)).float().cpu().numpy()
         self._texts.put(batch, vectors)
 
     def _sweep(self, found: Mapping[str, TextFacts]) -> tuple[int, int]:

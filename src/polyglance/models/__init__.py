@@ -1,85 +1,86 @@
-"""The families of joint models, their checkpoints, and the bundled one."""
+"""The families of models, their checkpoints, and the bundled one."""
 
 import os
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.models.sources import (
+    BUNDLED,
+    FOR_PHOTOGRAPHS,
+    FOR_QUESTIONS,
+    SENTENCE_TRANSFORMERS,
+    bundled_folder,
+    find_model,
+    note_on,
+)
 
 if TYPE_CHECKING:
+    import torch
+
     from polyglance.models.families.cut_model import CutModel
     from polyglance.models.families.single_stream import SingleStreamModel
-    from polyglance.models.protocol import JointModel
+    from polyglance.models.model import Model
 
 __all__ = [
     "BUNDLED",
     "FOR_PHOTOGRAPHS",
     "FOR_QUESTIONS",
     "bundled_folder",
+    "find_model",
     "load_model",
     "load_single_stream",
     "load_trainable",
     "note_on",
-    "source_of",
 ]
 
-BUNDLED = "scenes-mini"
-FOR_PHOTOGRAPHS = "google/siglip2-base-patch16-256"
-"""What reads a new library where nobody names a model."""
 
+def load_model(
+    name: str | os.PathLike[str] = BUNDLED,
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | None" = None,
+) -> "Model":
+    """Load a model, ready to use.
 
-FOR_QUESTIONS = "Salesforce/blip-vqa-base"
-"""A published model that answers questions about photographs: named where no model that answers is at hand."""
-
-
-def note_on(name: str) -> str | None:
-    """What to know before trusting the answers of the model of this name; None for one of which nothing is known."""
-    if name == BUNDLED or name.startswith(f"{BUNDLED}+"):  # + a language that was added to it
-        return f"{BUNDLED} knows drawn scenes only: its answers about a photograph mean nothing"
-    return None
-
-
-def bundled_folder() -> Path:
-    """Where the bundled model's files are."""
-    return Path(str(files("polyglance.models"))) / BUNDLED
-
-
-def source_of(name: str) -> str:
-    """What loads the model of this name again, from any working directory."""
-    prefix, path = ("st:", name[3:]) if name.startswith("st:") else ("", name)
-    return prefix + os.path.abspath(path) if os.path.isdir(path) else name
-
-
-def load_model(name: str = BUNDLED) -> "JointModel":
-    """A model ready to use.
-
-    name: `scenes-mini`, the bundled one; the path of a folder that a training wrote: a model's, or an added language's,
-        which loads the model that it was added to; a published checkpoint, by its folder or its name on the hub, such
-        as google/siglip2-base-patch16-256; or `st:NAME`, an embedding model of sentence-transformers.
+    Args:
+        name: `scenes-mini`, the bundled model; the folder that a training wrote: a model's, or an added language's,
+            which loads the model that it was added to; a published checkpoint, by its folder or its name on the hub,
+            such as `google/siglip2-base-patch16-256`, with `@revision` behind it for another than the newest; or
+            `st:NAME`, an embedding model of sentence-transformers. A `Path` is always a folder, and so is a text with a
+            separator in it that names one: `scenes-mini` is the bundled model even where there is such a folder, and
+            `./scenes-mini` is the folder.
+        device: where its weights are and its results are computed, such as `cuda`; the CPU if None.
+        dtype: of its weights and products; if None, bfloat16 where the processor multiplies it natively, else float32.
 
     Raises:
         ConfigurationError: there is no model of that name, or the hub cannot be reached.
         CheckpointError: its files cannot be used, or a language was added to another model.
     """
+    import torch
+
     from polyglance.kernels.processor import native_dtype
+
+    source, added, place = find_model(name), list[Path](), device or "cpu"
+    loads_again, precision = source.loads_again, dtype or native_dtype(torch.device(place))
+    if loads_again.startswith(SENTENCE_TRANSFORMERS):
+        from polyglance.models.families.sentence_transformers import load_embedder
+
+        return load_embedder(str(name), precision, place)
     from polyglance.models.added_language import FILE, load_facts, load_language
     from polyglance.models.checkpoint import load_folder
     from polyglance.models.families.blip import is_blip, load_blip
-    from polyglance.models.families.sentence_transformers import PREFIX, load_embedder
+    from polyglance.models.families.single_stream import as_single_stream
 
-    if name.startswith(PREFIX):
-        return load_embedder(name)
-    folder, added = _folder(name), list[Path]()
-    while (folder / FILE).exists():
-        if folder in added:
-            raise CheckpointError(f"the language in {folder} says that it was added to itself: train it again")
-        added.append(folder)
-        name = load_facts(folder)[1].model
-        folder = _folder(name)
-    if is_blip(folder):
-        return load_blip(folder, folder.resolve().name if os.path.isdir(name) else name, native_dtype())
-    model = load_folder(folder, name=None if os.path.isdir(name) else name)
+    while (source.folder / FILE).exists():
+        if source.folder in added:
+            raise CheckpointError(f"the language in {source.folder} says that it was added to itself: train it again")
+        added.append(source.folder)
+        source = find_model(load_facts(source.folder)[1].model)
+    model: Model
+    if is_blip(source.folder):
+        model = load_blip(source.folder, source.name, precision, place)
+    else:
+        model = load_folder(source.folder, precision, source.name).to(place)
     for language in reversed(added):
         code, facts = load_facts(language)
         if model.fingerprint != facts.fingerprint:
@@ -87,13 +88,14 @@ def load_model(name: str = BUNDLED) -> "JointModel":
                 f"the language {code!r} in {language} was added to {facts.model} ({facts.fingerprint}), "
                 f"which now is another model ({model.fingerprint}): train the language in this one"
             )
-        single = _single_stream(model)
+        single = as_single_stream(model)
         single.add_language(load_language(language, single.config.width, single.config.first_joint_layer))
         model.name = f"{model.name}+{code}"
+    model.source = loads_again
     return model
 
 
-def load_trainable(name: str) -> "CutModel":
+def load_trainable(name: str | os.PathLike[str]) -> "CutModel":
     """As `load_model`, a model with joint layers of this project. Raises ConfigurationError for another as well."""
     from polyglance.models.families.cut_model import CutModel
 
@@ -103,31 +105,9 @@ def load_trainable(name: str) -> "CutModel":
     return model
 
 
-def load_single_stream(name: str) -> "SingleStreamModel":
+def load_single_stream(name: str | os.PathLike[str]) -> "SingleStreamModel":
     """As `load_model`, a single-stream model, to which tasks and languages can be added. Raises ConfigurationError for
     another as well."""
-    return _single_stream(load_model(name))
+    from polyglance.models.families.single_stream import as_single_stream
 
-
-def _single_stream(model: "JointModel") -> "SingleStreamModel":
-    from polyglance.models.families.single_stream import SingleStreamModel
-
-    if not isinstance(model, SingleStreamModel):
-        raise ConfigurationError(
-            f"expected a single-stream model, to which tasks and languages are added, got {model.name}"
-        )
-    return model
-
-
-def _folder(name: str) -> Path:
-    """Raises ConfigurationError where there is no model of that name."""
-    from polyglance.models.huggingface.download import checkpoint_folder
-
-    if name == BUNDLED or os.path.isdir(name):
-        return bundled_folder() if name == BUNDLED else Path(name)
-    if "/" in name:
-        return checkpoint_folder(name)
-    raise ConfigurationError(
-        f"no model {name!r}: expected {BUNDLED!r}, the bundled one, a folder with a model in it, or a name on the hub "
-        "such as owner/model"
-    )
+    return as_single_stream(load_model(name))

@@ -13,6 +13,8 @@ What a picture is read as does not depend on it: a library stays valid when its 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +49,14 @@ class Language(nn.Module):
         self.head = TokenHead(width, tokenizer.vocabulary) if tokenizer else None
         if self.embedding:
             nn.init.normal_(self.embedding.weight, std=0.02)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that name its subwords and its weights, as they are when this is asked first."""
+        found = sha256((self.tokenizer.to_json() if self.tokenizer else "").encode())
+        for name, value in sorted(self.state_dict().items()):
+            found.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,17 @@ def load_language(folder: Path, width: int, layers: int) -> Language:
         raise CheckpointError(f"{path} cannot be used: {reason}; copy the language's folder again") from error
     require_finite(path, weights)
     language.adapter = adapter
+    language.fingerprint = fingerprint_of(folder)
     return language
+
+
+def fingerprint_of(folder: Path) -> str:
+    """16 hexadecimal digits that name what a language's folder reads texts with, in whatever precision that is."""
+    found = sha256()
+    for name in ("language.safetensors", "tokenizer.json", "adapter.json", "adapter.safetensors"):
+        if (path := folder / name).exists():
+            found.update(name.encode() + path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def _description(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 folder of a published checkpoint. Pickle is never read."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
@@ -54,12 +55,18 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None
     Raises:
         CheckpointError: a file is missing, is cut short, or does not fit the others, or there is no such kind of model.
     """
+    model = _load(folder, dtype or native_dtype(), name or folder.resolve().name)
+    model.source = os.path.abspath(folder)
+    return model
+
+
+def _load(folder: Path, dtype: torch.dtype, name: str) -> CutModel:
     weights_path = folder / "model.safetensors"
     fields = read_json(folder, DESCRIPTION)
     if "family" not in fields:
-        return _published(folder, fields, dtype or native_dtype(), name or folder.resolve().name)
+        return _published(folder, fields, dtype, name)
     described = {key: value for key, value in fields.items() if key not in _MEASURED}
-    model = _described(fields, folder, dtype or native_dtype())
+    model = _described(fields, folder, dtype)
     try:
         missing, unexpected = model.load_state_dict(load_file(weights_path), strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -72,7 +79,7 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None
         )
     known = _written(described).encode() + weights_path.read_bytes() + model.fingerprint_outside.encode()
     model.fingerprint = sha256(known).hexdigest()[:16]
-    return model.to(dtype or native_dtype()).eval()
+    return model.to(dtype).eval()
 
 
 def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> CutModel:

@@ -1,17 +1,30 @@
 """Many pictures and texts read by a model, in batches."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
-from polyglance.models.opening import image_batch, require_none, try_pictures
-from polyglance.models.protocol import JointModel
+from polyglance.data.lines import named
+from polyglance.errors import ConfigurationError, DataError, PictureError
+from polyglance.languages import AUTO, detect, language_code, nearest
+from polyglance.models.protocol import (
+    Answerer,
+    AnswerWriter,
+    Embedder,
+    ImageBatch,
+    ImageInput,
+    Matcher,
+    Picture,
+    Reader,
+)
 from polyglance.nn.states import TokenStates
+from polyglance.types import Text
 
 PICTURES: Final = 32
 TEXTS: Final = 256
@@ -21,15 +34,15 @@ Progress = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
 
 
-def read_pictures(model: JointModel, paths: Sequence[Path], progress: Progress | None = None) -> TokenStates:
-    """The token states of picture files, a row each. Raises DataError that names all that cannot be read."""
-    states, failed = read_readable(model, paths, progress)
-    require_none(failed)
-    return states
+def read_pictures(
+    model: Reader, images: Sequence[ImageInput], progress: Progress | None = None, batch_size: int = PICTURES
+) -> TokenStates:
+    """The token states of pictures, a row each. Raises DataError that names all that cannot be read."""
+    return TokenStates.joined(list(picture_batches(model, images, progress, batch_size)))
 
 
 def read_readable(
-    model: JointModel, paths: Sequence[Path], progress: Progress | None = None, as_stored: bool = False
+    model: Reader, paths: Sequence[Path], progress: Progress | None = None, as_stored: bool = False
 ) -> tuple[TokenStates, dict[Path, str]]:
     """(the token states of those picture files that can be read, a row each; the reason for each of the others).
 
@@ -40,33 +53,142 @@ def read_readable(
     if progress:
         progress(0, len(paths))
     for start in range(0, len(paths), PICTURES):
-        pictures, wrong = try_pictures(model, paths[start : start + PICTURES])
-        failed |= wrong
-        if pictures:
-            states = model.read_images(image_batch(pictures))
-            parts.append(TokenStates.load(states.store(), "image") if as_stored else states)
+        some = paths[start : start + PICTURES]
+        opened = dict(zip(some, _opened(model, some), strict=True))
+        failed |= {path: one for path, one in opened.items() if isinstance(one, str)}
+        if pictures := [one for one in opened.values() if isinstance(one, Picture)]:
+            states = model.read(pictures)
+            parts.append(TokenStates.load(states.store(), "image", model.device) if as_stored else states)
         if progress:
             progress(min(start + PICTURES, len(paths)), len(paths))
     if not parts:
-        require_none(failed)
-    return together(parts), failed
+        _require_none([f"{path}: {reason}" for path, reason in failed.items()])
+    return TokenStates.joined(parts), failed
 
 
-def read_texts(model: JointModel, texts: Sequence[str], languages: Sequence[str] = ()) -> TokenStates:
-    """The states of texts, a row each, padded to the longest. languages: as of `JointModel.tokenize`."""
-    parts = [slice(i, i + TEXTS) for i in range(0, len(texts), TEXTS)]
-    return together([model.read_text(model.tokenize(texts[part], languages[part])) for part in parts])
+def picture_batches(
+    model: Reader, images: Sequence[ImageInput], progress: Progress | None = None, batch_size: int = PICTURES
+) -> Iterator[TokenStates]:
+    """The token states of pictures, batch by batch, so that no more than a batch is held.
+
+    Raises DataError that names all pictures that cannot be read; behind the first of these no more are read, and the
+    others are opened alone.
+    """
+    failed: list[str] = []
+    for start in range(0, len(images), batch_size):
+        pictures, wrong = _try_to_open(model, images[start : start + batch_size], start)
+        failed += wrong
+        if not failed:
+            yield model.read(pictures)
+        if progress:
+            progress(min(start + batch_size, len(images)), len(images))
+    _require_none(failed)
 
 
-def embed_all(model: JointModel, states: TokenStates) -> Float[Tensor, "rows dim"]:
+def open_pictures(model: Reader, images: Sequence[ImageInput]) -> ImageBatch:
+    """Pictures side by side. Raises DataError that names all that cannot be read."""
+    pictures, failed = _try_to_open(model, images, 0)
+    _require_none(failed)
+    return ImageBatch.of(pictures)
+
+
+def read_texts(
+    model: Reader, texts: Sequence[str], languages: Sequence[str] = (), batch_size: int = TEXTS
+) -> TokenStates:
+    """The token states of texts, a row each, padded to the longest. languages: of each text; if none, all `auto`."""
+    read = list(map(Text, texts, languages or [AUTO] * len(texts)))
+    return TokenStates.joined([model.read(read[i : i + batch_size]) for i in range(0, len(read), batch_size)])
+
+
+def embed_all(model: Embedder, states: TokenStates) -> Float[Tensor, "rows dim"]:
     """The vectors of many states."""
     return torch.cat([model.embed(states[i : i + VECTORS]) for i in range(0, len(states), VECTORS)])
 
 
-def together(parts: Sequence[TokenStates]) -> TokenStates:
-    """The rows of all, one below the other, padded to the longest."""
-    tokens = max(part.mask.shape[1] for part in parts)
-    hidden = torch.cat([F.pad(part.hidden, (0, 0, 0, tokens - part.mask.shape[1])) for part in parts])
-    mask = torch.cat([F.pad(part.mask, (0, tokens - part.mask.shape[1])) for part in parts])
-    vectors = [part.vector for part in parts if part.vector is not None]
-    return TokenStates(hidden, mask, parts[0].modality, torch.cat(vectors) if vectors else None)
+def matched(model: Matcher, texts: Sequence[Text], images: Sequence[ImageInput]) -> Float[Tensor, " pairs"]:
+    """The log-odds that text i is true of picture i. A text or picture that stands in several pairs is read once.
+
+    Raises DataError that names the pictures that cannot be read.
+    """
+    first_texts, text_rows = _distinct(texts)
+    first_images, image_rows = _distinct([_identity(image) for image in images])
+    read = model.read([texts[row] for row in first_texts])
+    seen = read_pictures(model, [images[row] for row in first_images])
+    slope, offset = model.calibration
+    return slope * model.match(read[text_rows], seen[image_rows]).float() + offset
+
+
+def best_answers(
+    model: Answerer | AnswerWriter, questions: TokenStates, pictures: TokenStates, top: int
+) -> list[list[tuple[str, float]]]:
+    """For question i about picture i the `top` most probable answers, best first, each with its probability."""
+    if isinstance(model, AnswerWriter):
+        return model.write(questions, pictures, top)
+    return best(model.answers, model.answer_logits(questions, pictures), top)
+
+
+def best(answers: Sequence[str], logits: Float[Tensor, "pairs answers"], top: int) -> list[list[tuple[str, float]]]:
+    """Of each row the `top` most probable answers, best first, each with its probability; equally probable ones stay in
+    their order."""
+    found = torch.softmax(logits.float(), dim=-1).sort(descending=True, stable=True)
+    return [
+        [(answers[index], probability) for index, probability in zip(*row, strict=True)][:top]
+        for row in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    ]
+
+
+def language_of(model: Reader, text: str, code: str) -> str:
+    """The code itself; for `auto`, what the text shows among the model's languages, or `auto`.
+
+    Raises ConfigurationError for a language that the model does not know.
+    """
+    code = language_code(code)
+    if code == AUTO:
+        return detect(text, model.languages)
+    if code not in model.languages:
+        known = ", ".join(model.languages)
+        raise ConfigurationError(
+            f"expected a language that {model.name} knows, {known} or auto; got {code!r}: the nearest is "
+            f"{nearest(code, model.languages)!r}; polyglance train language adds another"
+        )
+    return code
+
+
+def _try_to_open(model: Reader, images: Sequence[ImageInput], first: int) -> tuple[list[Picture], list[str]]:
+    """(those that can be read; for each of the others its name and the reason)."""
+    opened = _opened(model, images)
+    failed = [
+        f"{os.fspath(image) if isinstance(image, str | os.PathLike) else f'picture {number}'}: {one}"
+        for number, (image, one) in enumerate(zip(images, opened, strict=True), first)
+        if isinstance(one, str)
+    ]
+    return [one for one in opened if isinstance(one, Picture)], failed
+
+
+def _opened(model: Reader, images: Sequence[ImageInput]) -> list[Picture | str]:
+    """Each picture, or the reason why it cannot be read. They are opened in threads."""
+
+    def opened(image: ImageInput) -> Picture | str:
+        try:
+            return model.open(image)
+        except PictureError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(opened, images))
+
+
+def _require_none(failed: Sequence[str]) -> None:
+    if failed:
+        raise DataError(f"{len(failed)} pictures cannot be read: {named(failed)}")
+
+
+def _identity(image: ImageInput) -> str | int:
+    return os.fspath(image) if isinstance(image, str | os.PathLike) else id(image)
+
+
+def _distinct(items: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """(the first row of each item, for each row the item's place among these)."""
+    place: dict[Hashable, int] = {}
+    rows = [place.setdefault(item, len(place)) for item in items]
+    return [rows.index(item) for item in place.values()], rows

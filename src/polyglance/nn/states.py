@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from polyglance.types import Modality, StoredStates
 
@@ -28,7 +29,9 @@ class TokenStates:
         return self.hidden.shape[0]
 
     def __getitem__(self, rows: Tensor | slice | Sequence[int]) -> "TokenStates":
-        """Some of the rows, in the order given; a row may come more than once."""
+        """Some of the rows, in the order given; a row may come more than once. A tensor of rows may be anywhere."""
+        if isinstance(rows, Tensor):
+            rows = rows.to(self.hidden.device)
 
         def taken(x: Tensor) -> Tensor:
             # Whose gradient is several times as fast as that of indexing
@@ -36,6 +39,15 @@ class TokenStates:
 
         vector = None if self.vector is None else taken(self.vector)
         return TokenStates(taken(self.hidden), taken(self.mask), self.modality, vector)
+
+    @staticmethod
+    def joined(parts: "Sequence[TokenStates]") -> "TokenStates":
+        """The rows of all parts, one below the other, padded to the longest."""
+        tokens = max(part.mask.shape[1] for part in parts)
+        hidden = torch.cat([F.pad(part.hidden, (0, 0, 0, tokens - part.mask.shape[1])) for part in parts])
+        mask = torch.cat([F.pad(part.mask, (0, tokens - part.mask.shape[1])) for part in parts])
+        vectors = [part.vector for part in parts if part.vector is not None]
+        return TokenStates(hidden, mask, parts[0].modality, torch.cat(vectors) if vectors else None)
 
     def trimmed(self) -> "TokenStates":
         """Without the columns that are padding in every row; padding stands behind the real tokens."""
@@ -56,9 +68,12 @@ class TokenStates:
 
     @staticmethod
     def load(
-        stored: Sequence[StoredStates], modality: Modality, dtype: torch.dtype = torch.float32, device: str = "cpu"
+        stored: Sequence[StoredStates],
+        modality: Modality,
+        device: torch.device | str,
+        dtype: torch.dtype = torch.float32,
     ) -> "TokenStates":
-        """The batch of these rows, padded to the longest."""
+        """The batch of these rows, padded to the longest, where the model that is given them has its weights."""
         tokens = max(len(row.scales) for row in stored)
         hidden = np.zeros((len(stored), tokens, stored[0].values.shape[1]), np.float32)
         mask = np.zeros((len(stored), tokens), bool)

@@ -2,10 +2,9 @@
 with the library.
 
 The model of costs is linear: reading each part of the query, retrieving, and for each part that is matched a start and
-every candidate, both by the depth. What a depth is worth the model says itself (`JointModel.recall_by_depth`).
+every candidate, both by the depth. What a depth is worth the model says itself (`Matcher.recall_by_depth`).
 """
 
-import io
 import json
 import platform
 import statistics
@@ -19,12 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from PIL import Image
 
 from polyglance import atomic
 from polyglance.errors import ConfigurationError
 from polyglance.languages import AUTO
-from polyglance.models.protocol import JointModel
+from polyglance.models.capabilities import as_matcher
+from polyglance.models.protocol import Matcher
 from polyglance.query import Query
 from polyglance.search.pipeline import SearchPipeline
 from polyglance.search.reranker import StateReranker
@@ -93,7 +92,7 @@ class Costs:
         )
 
 
-def depths(model: JointModel) -> list[int]:
+def depths(model: Matcher) -> list[int]:
     """Those at which a match loses at most `TOLERATED`, as the model says; 0 alone where it does not say."""
     recalls = model.recall_by_depth or (0.0,)
     return [depth for depth, recall in enumerate(recalls) if recall >= recalls[0] - TOLERATED]
@@ -101,13 +100,14 @@ def depths(model: JointModel) -> list[int]:
 
 def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = perf_counter) -> Costs:
     """What searches of a pipeline take, which holds something. clock: in seconds."""
-    model, blank = pipeline.model, _blank_picture()
+    model, matcher = pipeline.model, as_matcher(pipeline.model)
 
     def read_text() -> Sequence[ReadTerm]:
         return pipeline.read([Query.text(_TEXT)], [AUTO])[0]
 
     def read_picture() -> Sequence[ReadTerm]:
-        return pipeline.read([Query.picture(blank)], [AUTO])[0]
+        states = model.read([model.empty_picture()])  # no file: a model may read what lies beside one
+        return [ReadTerm(model.embed(states)[0], 1.0, states)]
 
     asked = read_text() if pipeline.modality == "image" else read_picture()
 
@@ -117,7 +117,7 @@ def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = per
     text, picture, retrieved = _medians([read_text, read_picture, retrieve], clock)
     hits = retrieve()
     candidates = [[hits[number % len(hits)] for number in range(count)] for count in COUNTS]
-    rerankers = [StateReranker[Any](model, pipeline.states, pipeline.modality, depth) for depth in depths(model)]
+    rerankers = [StateReranker[Any](model, pipeline.states, pipeline.modality, depth) for depth in depths(matcher)]
     taken = _medians([partial(one.rerank, asked, some) for some in candidates for one in rerankers], clock)
     lines = np.polyfit(COUNTS, np.reshape(taken, (len(COUNTS), -1)), 1).clip(0).T.tolist()
     matching = (Matching(one.depth, start, pair) for one, (pair, start) in zip(rerankers, lines, strict=True))
@@ -155,7 +155,7 @@ class CostFile:
                 return None
             matching = tuple(Matching(**one) for one in entry["costs"]["matching"])
             costs = Costs(**{**entry["costs"], "matching": matching})
-            return costs if [one.depth for one in matching] == depths(pipeline.model) else None
+            return costs if [one.depth for one in matching] == depths(as_matcher(pipeline.model)) else None
         except (KeyError, TypeError):
             return None
 
@@ -183,9 +183,3 @@ def _processor() -> str:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
-
-
-def _blank_picture() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (256, 256), "white").save(buffer, "PNG")
-    return buffer.getvalue()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polyglance.errors import QueryError
-from polyglance.models.protocol import JointModel
+from polyglance.models.protocol import Embedder
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
 from polyglance.query import PictureSource, Query, Term
@@ -33,7 +33,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
     and its rank. read_pictures: the states of pictures of queries, a row each. reranker: where it is not the model.
     """
 
-    model: JointModel
+    model: Embedder
     items: VectorStore[AnyFacts]
     modality: Modality
     result: Callable[[AnyFacts, float | None, float, int], Result]
@@ -155,7 +155,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
 @dataclass(frozen=True)
 class Asked:
     """A query and how to search for it. language: of its texts. candidates: how many are reranked. depth: as of
-    `JointModel.match`."""
+    `Matcher.match`."""
 
     query: Query
     language: str = "auto"

@@ -10,7 +10,7 @@ from PIL.Image import Image
 
 from polyglance.data.images import decode
 from polyglance.errors import PictureError
-from polyglance.models.protocol import JointModel, PairScorer
+from polyglance.models.protocol import Embedder, PairScorer
 from polyglance.nn.states import TokenStates
 from polyglance.search.terms import ReadTerm, like, log_odds, probabilities
 from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, StateStore
@@ -33,9 +33,9 @@ class Reranker(Protocol[AnyFacts]):
 @dataclass(frozen=True)
 class StateReranker(Generic[AnyFacts]):
     """The model as cross-encoder, over a store of token states: no picture is opened. modality: of the candidates.
-    depth: as of `JointModel.match`."""
+    depth: as of `Matcher.match`."""
 
-    model: JointModel
+    model: Embedder
     states: StateStore
     modality: Modality
     depth: int = 0
@@ -46,7 +46,7 @@ class StateReranker(Generic[AnyFacts]):
             some = hits[start : start + PAIRS_AT_ONCE]
             read = next(term.states.hidden for term in terms if term.states is not None)
             items = TokenStates.load(
-                self.states.get([hit.facts.content for hit in some]), self.modality, read.dtype, str(read.device)
+                self.states.get([hit.facts.content for hit in some]), self.modality, read.device, read.dtype
             )
             scores += probabilities(log_odds(self.model, terms, items, self.depth))
         return sorted(zip(hits, scores, strict=True), key=lambda pair: -pair[1])
@@ -58,7 +58,7 @@ class PixelReranker:
     them by the vectors of the library's model."""
 
     scorer: PairScorer
-    model: JointModel
+    model: Embedder
     states: StateStore
 
     def rerank(
@@ -81,10 +81,11 @@ class PixelReranker:
         total = torch.zeros(len(hits))
         for term in terms:
             if term.text is not None:
-                odds = self.scorer.score([term.text] * len(hits), images)
+                odds = self.scorer.log_odds([term.text] * len(hits), images)
             else:
-                items = TokenStates.load(self.states.get([hit.facts.content for hit in hits]), "image")
-                odds = like(self.model.embed(items), term.vector)
+                stored = self.states.get([hit.facts.content for hit in hits])
+                vectors = self.model.embed(TokenStates.load(stored, "image", self.model.device))
+                odds = like(vectors, term.vector.to(vectors.device))
             total += term.weight * odds.float().cpu()
         return list(zip(hits, probabilities(total), strict=True))
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from polyglance.models.protocol import JointModel
+from polyglance.models.capabilities import as_embedder, as_matcher
+from polyglance.models.protocol import Reader
 from polyglance.nn.states import TokenStates
 from polyglance.query import Query
 from polyglance.types import Modality
@@ -42,8 +43,8 @@ def matched(query: Query, modality: Modality) -> int:
 def query_vector(terms: Sequence[ReadTerm]) -> NDArray[np.float32]:
     """(dim,): the weighted sum of the terms' vectors, of unit length."""
     heaviest = max(abs(term.weight) for term in terms)  # the length of the sum says nothing, and may be too small
-    total = torch.stack([term.weight / heaviest * term.vector.float() for term in terms]).sum(dim=0)
-    vector: NDArray[np.float32] = F.normalize(total, dim=0).cpu().numpy()
+    total = torch.stack([term.weight / heaviest * term.vector.float().cpu() for term in terms]).sum(dim=0)
+    vector: NDArray[np.float32] = F.normalize(total, dim=0).numpy()
     return vector
 
 
@@ -59,23 +60,22 @@ def probabilities(odds: Float[Tensor, " items"]) -> list[float]:
     return torch.sigmoid(odds.double()).tolist()
 
 
-def log_odds(
-    model: JointModel, terms: Sequence[ReadTerm], items: TokenStates, depth: int = 0
-) -> Float[Tensor, " items"]:
-    """How well each item fits: the weighted sum over the terms. depth: as of `JointModel.match`.
+def log_odds(model: Reader, terms: Sequence[ReadTerm], items: TokenStates, depth: int = 0) -> Float[Tensor, " items"]:
+    """How well each item fits: the weighted sum over the terms. depth: as of `Matcher.match`.
 
     Of a text and a picture it is the cross-encoder's logit, calibrated; for two of a kind, where there is none, see
     `like`.
     """
-    slope, offset = model.calibration
     total = torch.zeros(len(items), device=items.hidden.device)
     vectors = None
     for term in terms:
         if (states := term.matched_states(items.modality)) is not None:
+            matcher = as_matcher(model)
+            slope, offset = matcher.calibration
             asked = states[[0] * len(items)]
             pairs = (items, asked) if items.modality == "text" else (asked, items)
-            total += term.weight * (slope * model.match(*pairs, depth=depth).float() + offset)
+            total += term.weight * (slope * matcher.match(*pairs, depth=depth).float() + offset)
         else:
-            vectors = model.embed(items) if vectors is None else vectors
+            vectors = as_embedder(model).embed(items) if vectors is None else vectors
             total += term.weight * like(vectors, term.vector.to(vectors.device))
     return total

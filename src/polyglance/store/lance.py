@@ -142,13 +142,18 @@ class LanceDatabase:
         """Raises LibraryMismatch, with the command that reads everything anew, unless `reader` read this library."""
         if reader.fingerprint == self.reader.fingerprint:
             return
+        wrong = (
+            f"the library at {self.folder} was read by {self.reader.name!r} ({self.reader.fingerprint:.12}), "
+            f"not by {reader.name!r} ({reader.fingerprint:.12})"
+        )
+        if not reader.source:
+            raise LibraryMismatch(f"{wrong}: open it with that model, or name a new folder for another library")
         folders = sorted({facts.folder for facts in self.pictures.facts()})
         texts = [part for file in sorted({facts.source for facts in self.texts.facts()}) for part in ("--texts", file)]
         named = [*folders, *texts] or ["FOLDER"]
         command = ["polyglance", "index", *named, "--library", str(self.folder), "--model", reader.source]
         raise LibraryMismatch(
-            f"the library at {self.folder} was read by {self.reader.name!r} ({self.reader.fingerprint:.12}), "
-            f"not by {reader.name!r} ({reader.fingerprint:.12}); to read the pictures again: "
+            f"{wrong}; to read the pictures again: "
             f"{shlex.join(['rm', '-r', str(self.folder)])} && {shlex.join(command)}"
         )
 

@@ -18,7 +18,10 @@ from polyglance.types import StoredStates
 
 @dataclass(frozen=True)
 class Reader:
-    """The model that reads a library. source: what loads it, a name or a folder. fingerprint: of its weights."""
+    """The model that reads a library.
+
+    source: what loads it again, empty for a model in memory. fingerprint: of its weights.
+    """
 
     name: str
     source: str

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from polyglance.data.questions import Question, by_language
 from polyglance.errors import DataError
-from polyglance.models.protocol import JointModel
+from polyglance.models.protocol import SubwordReader
 
 STEPS: Final = 100
 LEARNING_RATE: Final = 0.05
@@ -21,7 +21,7 @@ DECAY: Final = 3e-4
 """Of the squared weights; by cross-validation over the pictures of xGQA's English train_48."""
 
 
-def answer_blind(model: JointModel, trained_on: Sequence[Question], asked: Sequence[Question]) -> tuple[str, ...]:
+def answer_blind(model: SubwordReader, trained_on: Sequence[Question], asked: Sequence[Question]) -> tuple[str, ...]:
     """For each question asked, the most probable of the answers that training in its language had.
 
     model: whose subwords are counted; nothing else of it. Raises DataError for a language without questions to train
@@ -40,7 +40,7 @@ def answer_blind(model: JointModel, trained_on: Sequence[Question], asked: Seque
     return tuple(found[question.language, question.id] for question in asked)
 
 
-def _answers(model: JointModel, trained_on: Sequence[Question], asked: Sequence[Question]) -> list[str]:
+def _answers(model: SubwordReader, trained_on: Sequence[Question], asked: Sequence[Question]) -> list[str]:
     answers = sorted({question.answer for question in trained_on})
     number = {answer: place for place, answer in enumerate(answers)}
     labels = torch.tensor([number[question.answer] for question in trained_on])
@@ -59,7 +59,7 @@ def _answers(model: JointModel, trained_on: Sequence[Question], asked: Sequence[
     return [answers[place] for place in best.tolist()]
 
 
-def _bags(model: JointModel, questions: Sequence[Question]) -> Float[Tensor, "questions subwords"]:
+def _bags(model: SubwordReader, questions: Sequence[Question]) -> Float[Tensor, "questions subwords"]:
     """Which of the subwords that come at all are in each question, 1 or 0."""
     batch = model.tokenize([one.question for one in questions], [one.language for one in questions])
     mask = batch.mask.cpu()

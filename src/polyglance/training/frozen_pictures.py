@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from polyglance.errors import PictureError
 from polyglance.models.families.cut_model import CutModel
-from polyglance.models.opening import file_facts, open_pictures
 from polyglance.models.protocol import ImageBatch
+from polyglance.models.reading import open_pictures
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.states import TokenStates
 from polyglance.nn.vision import is_real
@@ -64,8 +65,14 @@ class PictureInputs:
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
         """Files are known by their place, size and time."""
-        facts = [(str(path), *file_facts(self.model, path)) for path in self.images]
+        facts = [(str(path), *self._stamp(path)) for path in self.images]
         return {"files": torch.tensor(list(sha256(repr(facts).encode(errors="surrogateescape")).digest()))}
+
+    def _stamp(self, path: Path) -> tuple[int, int]:
+        try:
+            return self.model.identity.stamp(path)
+        except PictureError:  # reading the file meets it and says so
+            return 0, 0
 
     def __len__(self) -> int:
         return len(self.images)

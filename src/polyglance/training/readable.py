@@ -8,15 +8,14 @@ from typing import Final
 
 from polyglance.data.lines import named
 from polyglance.errors import DataError, PictureError
-from polyglance.models.opening import open_picture
-from polyglance.models.protocol import JointModel
+from polyglance.models.protocol import Reader
 from polyglance.training.loop import Report
 
 STAGE: Final = "checking pictures"
 _THREADS: Final = 4
 
 
-def unreadable_pictures(model: JointModel, paths: Iterable[Path], report: Report | None = None) -> dict[str, str]:
+def unreadable_pictures(model: Reader, paths: Iterable[Path], report: Report | None = None) -> dict[str, str]:
     """The pictures among `paths` that `model` cannot take, each with the reason. Every file is opened once.
 
     Raises DataError, which names them, if none can be read.
@@ -37,9 +36,9 @@ def unreadable_pictures(model: JointModel, paths: Iterable[Path], report: Report
     return skipped
 
 
-def _fault(model: JointModel, path: Path) -> str | None:
+def _fault(model: Reader, path: Path) -> str | None:
     try:
-        open_picture(model, path)
+        model.open(path)
     except PictureError as error:
         return str(error)
     return None

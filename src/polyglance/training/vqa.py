@@ -24,9 +24,8 @@ from polyglance.data.questions import Question
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.checkpoint import save_model
 from polyglance.models.families.cut_model import TASKS, CutModel, in_order
-from polyglance.models.opening import open_pictures
 from polyglance.models.protocol import TextBatch
-from polyglance.models.reading import PICTURES
+from polyglance.models.reading import PICTURES, open_pictures
 from polyglance.nn.states import TokenStates
 from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
@@ -361,7 +360,7 @@ class VqaLosses(nn.Module):
         there = rows.to(self.model.device)
         longest = int(self.texts.mask[there].sum(dim=1).max())
         texts = TextBatch(self.texts.ids[there, :longest], self.texts.mask[there, :longest])
-        return self.model.answer(self.model.read_text(texts), self._pictures(self.picture_of[rows]))
+        return self.model.answer_logits(self.model.read_text(texts), self._pictures(self.picture_of[rows]))
 
     def _pictures(self, rows: Int[Tensor, " rows"]) -> TokenStates:
         """Where pictures are read anew, each is once, however many of the questions are about it."""

@@ -8,22 +8,23 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.models.capabilities import as_chooser
 from polyglance.models.families.blip import SHORTLIST, BlipAnswerer, load_blip
-from polyglance.models.protocol import ImageBatch
+from polyglance.models.protocol import Answerer, AnswerWriter, Embedder, Matcher
 from polyglance.nn.states import TokenStates
+from polyglance.types import Text
 from tests.blip_checkpoints import tiny_blip, tiny_blip2, tiny_blip_vqa
 
 
 def read(folder: Path, question: str = "a red star") -> tuple[BlipAnswerer, TokenStates, TokenStates]:
     model = load_blip(folder, "blip", torch.float32)
-    pixels = torch.from_numpy(model.preprocess(Image.new("RGB", (30, 20), "red"))).unsqueeze(0)
-    return model, model.read_text(model.tokenize([question])), model.read_images(ImageBatch(pixels))
+    return model, model.read([Text(question)]), model.read([model.open(Image.new("RGB", (30, 20), "red"))])
 
 
 def test_no_more_answers_are_weighed_than_the_shortlist_holds(tmp_path: Path) -> None:
     answers = [f"{first}{second}" for first in "abcdefghijkl" for second in "abcdefghijkl"]
     model, question, picture = read(tiny_blip_vqa(tmp_path, answers))
-    logits = model.answer(question, picture)
+    logits = model.answer_logits(question, picture)
     assert logits.shape == (1, len(answers))
     assert logits.isfinite().sum() == SHORTLIST
     assert torch.softmax(logits, dim=1).sum() == pytest.approx(1)
@@ -40,16 +41,17 @@ def test_a_list_of_answers_that_is_none_is_refused(tmp_path: Path, content: str)
         load_blip(tmp_path, "vqa", torch.float32)
 
 
-def test_what_a_model_was_not_trained_for_is_refused(tmp_path: Path) -> None:
-    model, question, picture = read(tiny_blip_vqa(tmp_path / "vqa"))
-    for asked in (lambda: model.embed(picture), lambda: model.match(question, picture)):
-        with pytest.raises(ConfigurationError, match="trained to answer"):
-            asked()
+def test_a_model_has_no_more_than_it_can_do(tmp_path: Path) -> None:
+    writer = load_blip(tiny_blip_vqa(tmp_path / "vqa"), "vqa", torch.float32)
+    assert isinstance(writer, AnswerWriter)
+    assert not isinstance(writer, Embedder | Matcher | Answerer)
     with pytest.raises(ConfigurationError, match=r"expected a file answers\.json"):
-        model.answer(question, picture)
-    model, _, picture = read(tiny_blip2(tmp_path / "blip-2"))
-    with pytest.raises(ConfigurationError, match="cannot embed: it was trained to match"):
-        model.embed(picture)
+        as_chooser(writer)
+    matcher = load_blip(tiny_blip2(tmp_path / "blip-2"), "blip-2", torch.float32)
+    assert isinstance(matcher, Matcher)
+    assert not isinstance(matcher, Embedder | Answerer | AnswerWriter)
+    with pytest.raises(ConfigurationError, match="trained to embed, got blip-2, which was trained to match: name"):
+        matcher.encode_texts(["a red star"])
 
 
 def without(name: str) -> Callable[[Path], object]:

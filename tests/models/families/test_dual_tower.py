@@ -81,7 +81,7 @@ def both(model: DualTowerModel, images: list[Image.Image]) -> tuple[TokenStates,
 def test_stored_states_keep_their_vectors(folders: dict[str, Path], images: list[Image.Image]) -> None:
     model = load_folder(folders["clip"], torch.float32)
     states = seen(model, images)
-    loaded = TokenStates.load(states.store(), "image")
+    loaded = TokenStates.load(states.store(), "image", "cpu")
     assert torch.equal(model.embed(loaded), model.embed(states))
     with pytest.raises(ConfigurationError, match="states with a vector"):
         model.embed(replace(states, vector=None))

@@ -11,7 +11,6 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
 from polyglance.errors import CheckpointError, ConfigurationError
-from polyglance.models import source_of
 from polyglance.models.families.sentence_transformers import load_embedder, load_scorer
 from polyglance.models.pair_scorers import load_reranker
 from tests.checkpoints import tiny_clip
@@ -62,11 +61,6 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> No
     assert "\n" not in str(told.value)
     with pytest.raises(ConfigurationError, match="neither"):
         load_embedder("st:nowhere/at/all")
-
-
-def test_a_folder_is_found_from_any_working_directory(tmp_path: Path) -> None:
-    assert source_of(f"st:{os.path.relpath(tmp_path)}") == f"st:{tmp_path}"
-    assert source_of("st:owner/model") == "st:owner/model"
 
 
 def test_a_name_is_found_in_the_hubs_cache_with_modules_in_folders_of_their_own(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_shapes_of_everything_that_is_read_and_asked(model: SingleStreamModel) -
     assert images.mask.all()
     assert model.embed(texts).shape == model.embed(images).shape == (4, model.embedding_dim)
     assert model.match(texts, images).shape == (4,)
-    assert model.answer(texts, images).shape == (4, len(model.answers))
+    assert model.answer_logits(texts, images).shape == (4, len(model.answers))
     result, halfway = model.joint("match", texts, images)
     assert result.shape == (4, 16)
     assert halfway.shape == (4, 1 + texts.mask.shape[1] + 4, 16)
@@ -48,10 +48,10 @@ def test_vectors_have_unit_length(model: SingleStreamModel) -> None:
 
 def test_a_row_does_not_depend_on_its_neighbours(model: SingleStreamModel) -> None:
     texts, images = model.read_text(model.tokenize(TEXTS)), model.read_images(pictures(4))
-    together = model.embed(texts), model.match(texts, images), model.answer(texts, images), model.embed(images)
+    together = model.embed(texts), model.match(texts, images), model.answer_logits(texts, images), model.embed(images)
     for row, text in enumerate(TEXTS):
         one, picture = model.read_text(model.tokenize([text])), images[[row]]
-        alone = model.embed(one), model.match(one, picture), model.answer(one, picture), model.embed(picture)
+        alone = model.embed(one), model.match(one, picture), model.answer_logits(one, picture), model.embed(picture)
         for all_rows, single in zip(together, alone, strict=True):
             torch.testing.assert_close(all_rows[row], single[0], atol=1e-5, rtol=1e-5)
 
@@ -60,7 +60,7 @@ def test_below_the_cut_a_modality_sees_itself_alone_and_above_it_both(model: Sin
     text = model.read_text(model.tokenize(["a red star"]))
     one, other = model.read_images(pictures(2))[[0]], model.read_images(pictures(2))[[1]]
     assert not torch.allclose(model.match(text, one), model.match(text, other))
-    assert not torch.allclose(model.answer(text, one), model.answer(text, other))
+    assert not torch.allclose(model.answer_logits(text, one), model.answer_logits(text, other))
 
 
 def adapted(model: SingleStreamModel) -> SingleStreamModel:
@@ -96,14 +96,14 @@ def test_a_depth_that_a_model_does_not_have_is_refused(model: SingleStreamModel)
 
 def test_stored_states_give_nearly_the_same_scores(model: SingleStreamModel) -> None:
     texts, images = model.read_text(model.tokenize(TEXTS)), model.read_images(pictures(4))
-    stored = TokenStates.load(images.store(), "image")
+    stored = TokenStates.load(images.store(), "image", "cpu")
     torch.testing.assert_close(model.match(texts, stored), model.match(texts, images), atol=0.02, rtol=0.05)
 
 
 def test_stored_states_of_both_are_taken_in_half_precision(tmp_path: Path) -> None:
     model = load_folder(save_tiny_model(tmp_path / "tiny"), torch.bfloat16)
     texts, images = model.read_text(model.tokenize(TEXTS[:2])), model.read_images(pictures(2))
-    stored = TokenStates.load(texts.store(), "text"), TokenStates.load(images.store(), "image")
+    stored = TokenStates.load(texts.store(), "text", "cpu"), TokenStates.load(images.store(), "image", "cpu")
     torch.testing.assert_close(model.match(*stored), model.match(texts, images), atol=0.05, rtol=0.05)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.huggingface.download import checkpoint_folder
 from tests.cli.command import SOURCE
-from tests.hub_server import serving
+from tests.hub_server import COMMIT, serving
 
 
 def write(folder: Path) -> Path:
@@ -58,6 +58,59 @@ def test_the_hubs_cache_serves_without_a_network(tmp_path: Path) -> None:
     assert there == str(kept / "snapshots" / ("0" * 40))
     assert missing.startswith("ConfigurationError: no folder 'owner/other'")
     assert "name a folder" in missing
+
+
+def sharded(folder: Path, *there: str) -> Path:
+    """A snapshot whose index names two files, with those that are there."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": dict(zip("ab", names, strict=True))})
+    )
+    for name in there or names:
+        save_file({"weight": torch.zeros(1)}, folder / name)
+    return folder
+
+
+def cached(cache: Path, name: str, revision: str = "main") -> Path:
+    """The folder of a snapshot in the hub's cache."""
+    kept = cache / f"models--{name.replace('/', '--')}"
+    (kept / "refs").mkdir(parents=True, exist_ok=True)
+    (kept / "refs" / revision).write_text(COMMIT)
+    return kept / "snapshots" / COMMIT
+
+
+def test_one_of_two_files_of_weights_is_no_snapshot(tmp_path: Path) -> None:
+    whole = sharded(cached(tmp_path, "owner/whole"))
+    sharded(cached(tmp_path, "owner/half"), "model-00001-of-00002.safetensors")
+    found, refused = without_network(tmp_path, "owner/whole", "owner/half")
+    assert found == str(whole)
+    assert refused.startswith("CheckpointError: owner/half: its weights are incomplete")
+    assert "model-00002-of-00002.safetensors" in refused
+
+
+def test_what_is_missing_of_a_snapshot_is_fetched(tmp_path: Path) -> None:
+    folder, cache = sharded(tmp_path / "there"), tmp_path / "cache"
+    sharded(cached(cache, "owner/model"), "model-00001-of-00002.safetensors")
+    with serving("owner/model", folder) as (address, fetched):
+        online = {"HF_ENDPOINT": address, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
+        (found,) = json.loads(in_a_process(cache, online, "owner/model").stdout)
+    assert "model-00002-of-00002.safetensors" in fetched
+    assert (Path(found) / "model-00002-of-00002.safetensors").exists()
+
+
+def test_a_revision_is_taken_by_its_name_and_by_its_commit(tmp_path: Path) -> None:
+    snapshot = write(cached(tmp_path, "owner/model", "v2"))
+    named, by_commit, main = without_network(tmp_path, "owner/model@v2", f"owner/model@{COMMIT}", "owner/model")
+    assert named == by_commit == str(snapshot)
+    assert main.startswith("ConfigurationError: no folder 'owner/model'")
+
+
+def test_a_folder_that_lacks_some_of_its_weights_is_refused(tmp_path: Path) -> None:
+    folder = sharded(tmp_path / "half", "model-00002-of-00002.safetensors")
+    with pytest.raises(CheckpointError, match=r"1 of the files .* such as model-00001-of-00002\.safetensors"):
+        checkpoint_folder(str(folder))
 
 
 def test_what_is_fetched_is_said_once_with_its_size_and_no_pickle_is(tmp_path: Path) -> None:

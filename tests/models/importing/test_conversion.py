@@ -10,12 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from polyglance.data.regions import Regions
-from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.errors import CheckpointError, ConfigurationError, PictureError
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.importing.conversion import import_checkpoint
-from polyglance.models.opening import image_batch
-from polyglance.models.pair_scorers import JointScorer
-from polyglance.models.protocol import ImageBatch
+from polyglance.models.pair_scorers import MatcherScorer
+from polyglance.models.protocol import ImageBatch, Picture
 from polyglance.nn.states import TokenStates
 from tests.single_stream_checkpoints import (
     ANSWERS,
@@ -137,7 +136,7 @@ def test_what_is_stored_of_pictures_of_different_sizes_gives_nearly_the_same(cut
     assert len(stored[0].scales) == 1 + 6 * 8
     assert len(stored[1].scales) == 1 + 2 * 9
     assert sorted(len(row.scales) for row in stored) == sorted(images.mask.sum(dim=1).tolist())
-    again = TokenStates.load(stored, "image")
+    again = TokenStates.load(stored, "image", "cpu")
     torch.testing.assert_close(model.match(texts, again), model.match(texts, images), atol=0.05, rtol=0.05)
     alone = model.match(texts[[1]], images[[1]])
     torch.testing.assert_close(model.match(texts, images)[[1]], alone, atol=1e-5, rtol=1e-5)
@@ -153,7 +152,7 @@ def test_regions_get_the_places_of_their_boxes_where_the_model_wants_them(tmp_pa
         boxes = np.tile(np.array([[0, 0, 50, 40]], np.float32), (count, 1))
         return Regions(generator.normal(size=(count, width)).astype(np.float32), boxes, (100.0, 80.0))
 
-    batch = image_batch([model.preprocess_regions(one) for one in (seen(3, 2048), seen(1, 2054))])
+    batch = ImageBatch.of([Picture(one.size, model.preprocess_regions(one)) for one in (seen(3, 2048), seen(1, 2054))])
     assert batch.pixels.shape == (2, 3, 2054)
     torch.testing.assert_close(batch.pixels[0, 0, 2048:], torch.tensor([0, 0, 0.5, 0.5, 0.5, 0.5]))
     images, texts = model.read_images(batch), model.read_text(model.tokenize(TEXTS[:2]))
@@ -165,9 +164,14 @@ def test_regions_get_the_places_of_their_boxes_where_the_model_wants_them(tmp_pa
         model.read_images(ImageBatch(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)))
     with pytest.raises(ConfigurationError, match="no pixels"):
         model.preprocess(squares(["red"])[0])
+    for pixels in (squares(["red"])[0], b"PNG"):
+        with pytest.raises(PictureError, match="expected the picture's path"):
+            model.open(pixels)
+    assert model.identity.side_files == (".npz",)
+    assert model.read([model.empty_picture()]).hidden.shape[:2] == (1, 1)
     model.config = replace(model.config, tasks=("match",))
     with pytest.raises(ConfigurationError, match="reads what a detector saw"):
-        JointScorer(model)
+        MatcherScorer(model)
 
 
 # -- tokenizers --------------------------------------------------------------------------------------------------------

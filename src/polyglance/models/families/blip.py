@@ -5,7 +5,8 @@ its picture is known: a text's states are its embeddings, and a picture's all th
 """
 
 import json
-from abc import ABC, abstractmethod
+import os
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -21,10 +22,11 @@ from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.families.cut_model import read_off
 from polyglance.models.huggingface.components import Pixels, PublishedTokenizer, fingerprint, load_network, vector_of
 from polyglance.models.huggingface.download import DESCRIPTION, checkpoint_folder, read_json
-from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.model import Model
+from polyglance.models.protocol import ImageBatch, Picture, TextBatch
 from polyglance.nn.encoder import unit
 from polyglance.nn.states import TokenStates
-from polyglance.types import Task
+from polyglance.types import Task, Text
 
 MODEL_TYPES: Final = ("blip", "blip-2")
 """What their config.json calls them."""
@@ -34,16 +36,12 @@ SHORTLIST: Final = 128
 _WRITTEN_TOKENS: Final = 10
 
 
-class _Blip(ABC):
-    """What all of them have in common; a `JointModel` that can do one thing or two."""
+class _Blip(Model):
+    """What all of them have in common. Their depth is 0: there are no adapters to drop."""
 
     network_class: ClassVar[str]
-    tasks: ClassVar[tuple[Task, ...]]
-    embedding_dim: int = 0
-    answers: tuple[str, ...] = ()
+    tasks: tuple[Task, ...]
     languages: tuple[str, ...] = ("en",)
-    calibration: tuple[float, float] = (1.0, 0.0)
-    recall_by_depth: tuple[float, ...] = ()
 
     def __init__(self, network: Any, folder: Path, name: str) -> None:
         self.network, self.name, self.fingerprint = network, name, fingerprint(folder)
@@ -65,8 +63,14 @@ class _Blip(ABC):
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
         return self._pixels.fit(image)
 
+    def read(self, inputs: Sequence[Text] | Sequence[Picture]) -> TokenStates:
+        texts = [one.text for one in inputs if isinstance(one, Text)]
+        if texts:
+            return self._read_texts(self.tokenize(texts))
+        return self._read_images(ImageBatch.of([one for one in inputs if isinstance(one, Picture)]))
+
     @torch.no_grad()
-    def read_images(self, batch: ImageBatch) -> TokenStates:
+    def _read_images(self, batch: ImageBatch) -> TokenStates:
         """All tokens of the vision tower, that of the whole picture first."""
         pixels = self._pixels.normalised(batch.pixels.to(self.device), self.network.dtype)
         hidden = self.network.vision_model(pixels).last_hidden_state
@@ -77,26 +81,26 @@ class _Blip(ABC):
         return None
 
     @abstractmethod
-    def read_text(self, batch: TextBatch) -> TokenStates: ...
+    def _read_texts(self, batch: TextBatch) -> TokenStates: ...
 
-    def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
-        raise self._refused("embed")
 
+class _BlipMatching(_Blip):
+    """Those that match."""
+
+    calibration: tuple[float, float] = (1.0, 0.0)
+    recall_by_depth: tuple[float, ...] = ()
+
+    @torch.no_grad()
     def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
-        raise self._refused("match")
-
-    def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
-        raise self._refused("answer")
-
-    def _refused(self, task: Task) -> ConfigurationError:
-        return ConfigurationError(f"{self.name} cannot {task}: it was trained to {' and '.join(self.tasks)}")
-
-    def _check_depth(self, depth: int) -> None:
         if depth:
             raise ConfigurationError(f"expected a depth of 0 for a model without task adapters, got {depth}")
+        return self._matched(text, images)
+
+    @abstractmethod
+    def _matched(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]: ...
 
 
-class BlipMatcher(_Blip):
+class BlipMatcher(_BlipMatching):
     """BLIP for retrieval: vectors by its contrastive heads (ITC), matches by its matching head (ITM)."""
 
     network_class = "BlipForImageTextRetrieval"
@@ -110,7 +114,7 @@ class BlipMatcher(_Blip):
         return unit(self.network.vision_proj(hidden[:, 0]))
 
     @torch.no_grad()
-    def read_text(self, batch: TextBatch) -> TokenStates:
+    def _read_texts(self, batch: TextBatch) -> TokenStates:
         hidden = self.network.text_encoder.embeddings(batch.ids)
         alone = self.network.text_encoder(encoder_embeds=hidden, attention_mask=batch.mask.long()).last_hidden_state
         return TokenStates(hidden, batch.mask, "text", unit(self.network.text_proj(alone[:, 0])))
@@ -118,14 +122,12 @@ class BlipMatcher(_Blip):
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         return vector_of(states, self.name)
 
-    @torch.no_grad()
-    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
-        self._check_depth(depth)
+    def _matched(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
         joint = _cross_encoded(self.network.text_encoder, text, images)
         return _log_odds(read_off(self.network.itm_head, joint[:, 0]))
 
 
-class Blip2Matcher(_Blip):
+class Blip2Matcher(_BlipMatching):
     """BLIP-2 for retrieval, by its matching head alone: its contrast compares 32 vectors of a picture with one of a
     text, so that there is no vector of a picture to search by."""
 
@@ -136,12 +138,10 @@ class Blip2Matcher(_Blip):
         return self.network.config.qformer_config
 
     @torch.no_grad()
-    def read_text(self, batch: TextBatch) -> TokenStates:
+    def _read_texts(self, batch: TextBatch) -> TokenStates:
         return TokenStates(self.network.embeddings(input_ids=batch.ids), batch.mask, "text")
 
-    @torch.no_grad()
-    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
-        self._check_depth(depth)
+    def _matched(self, text: TokenStates, images: TokenStates) -> Float[Tensor, " pairs"]:
         queries = self.network.query_tokens.expand(len(text), -1, -1)
         count = queries.shape[1]
         joint = self.network.qformer(
@@ -155,36 +155,35 @@ class Blip2Matcher(_Blip):
         return _log_odds(votes.mean(dim=1))
 
 
-class BlipAnswerer(_Blip):
-    """BLIP for questions. With a list of answers it ranks them by their likelihood, as its authors do
-    (arXiv:2201.12086); without one it writes answers of its own."""
+class _BlipForQuestions(_Blip):
+    """BLIP for questions: a decoder that looks at what the encoder made of a question and its picture."""
 
     network_class = "BlipForQuestionAnswering"
     tasks = ("answer",)
 
-    def __init__(self, network: Any, folder: Path, name: str, answers: Sequence[str] = ()) -> None:
-        super().__init__(network, folder, name)
-        self.answers = tuple(answers)
-        if self.answers:
-            coded = self._tokenizer.read(self.answers, self.device)
-            self._answer_ids, self._answer_mask = coded.ids, coded.mask
-            self._answer_ids[:, 0] = network.decoder_start_token_id
-
     @torch.no_grad()
-    def read_text(self, batch: TextBatch) -> TokenStates:
+    def _read_texts(self, batch: TextBatch) -> TokenStates:
         return TokenStates(self.network.text_encoder.embeddings(batch.ids), batch.mask, "text")
 
-    @torch.no_grad()
-    def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
-        """Log-likelihoods of the `SHORTLIST` answers with the most likely first tokens; -inf for all others.
+    def _asked(self, text: TokenStates, images: TokenStates) -> list[Float[Tensor, "1 question width"]]:
+        """Each question with what the picture says to it, without padding: the decoder would look at that as well."""
+        asked = _cross_encoded(self.network.text_encoder, text, images)
+        return [states[mask].unsqueeze(0) for states, mask in zip(asked, text.mask, strict=True)]
 
-        Raises ConfigurationError where there is no list of answers.
-        """
-        if not self.answers:
-            raise ConfigurationError(
-                f"{self.name} has no list of answers: expected a file {ANSWERS_FILE} in its folder, "
-                'such as ["yes", "no", "2"]'
-            )
+
+class BlipAnswerer(_BlipForQuestions):
+    """BLIP with a list of answers, which it ranks by their likelihood as its authors do (arXiv:2201.12086)."""
+
+    def __init__(self, network: Any, folder: Path, name: str, answers: Sequence[str]) -> None:
+        super().__init__(network, folder, name)
+        self.answers = tuple(answers)
+        coded = self._tokenizer.read(self.answers, self.device)
+        self._answer_ids, self._answer_mask = coded.ids, coded.mask
+        self._answer_ids[:, 0] = network.decoder_start_token_id
+
+    @torch.no_grad()
+    def answer_logits(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
+        """Log-likelihoods of the `SHORTLIST` answers with the most likely first tokens; -inf for all others."""
         logits = torch.full((len(text), len(self.answers)), -torch.inf, device=self.device)
         for row, asked in enumerate(self._asked(text, images)):
             begun = self._log_probabilities(self._answer_ids[:1, :1], asked)[0, 0]
@@ -193,6 +192,18 @@ class BlipAnswerer(_Blip):
             told = self._log_probabilities(ids[:, :-1], asked).gather(2, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
             logits[row, chosen] = (told * there[:, 1:]).sum(dim=1)
         return logits
+
+    def _log_probabilities(
+        self, ids: Int[Tensor, "rows tokens"], asked: Float[Tensor, "1 question width"]
+    ) -> Float[Tensor, "rows tokens vocabulary"]:
+        """Of what follows each token."""
+        states = asked.expand(len(ids), -1, -1)
+        told = self.network.text_decoder(input_ids=ids, encoder_hidden_states=states, use_cache=False)
+        return torch.log_softmax(told.logits.float(), dim=-1)
+
+
+class BlipAnswerWriter(_BlipForQuestions):
+    """BLIP without a list of answers: it writes its own, word by word."""
 
     @torch.no_grad()
     def write(self, text: TokenStates, images: TokenStates, top: int) -> list[list[tuple[str, float]]]:
@@ -216,19 +227,6 @@ class BlipAnswerer(_Blip):
             answers.append(list(zip(said, written.sequences_scores.exp().tolist(), strict=True)))
         return answers
 
-    def _asked(self, text: TokenStates, images: TokenStates) -> list[Float[Tensor, "1 question width"]]:
-        """Each question with what the picture says to it, without padding: the decoder would look at that as well."""
-        asked = _cross_encoded(self.network.text_encoder, text, images)
-        return [states[mask].unsqueeze(0) for states, mask in zip(asked, text.mask, strict=True)]
-
-    def _log_probabilities(
-        self, ids: Int[Tensor, "rows tokens"], asked: Float[Tensor, "1 question width"]
-    ) -> Float[Tensor, "rows tokens vocabulary"]:
-        """Of what follows each token."""
-        states = asked.expand(len(ids), -1, -1)
-        told = self.network.text_decoder(input_ids=ids, encoder_hidden_states=states, use_cache=False)
-        return torch.log_softmax(told.logits.float(), dim=-1)
-
 
 def _cross_encoded(encoder: Any, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs tokens width"]:
     """The text's tokens after all layers, each of which looks at the picture's."""
@@ -246,7 +244,7 @@ def _log_odds(logits: Float[Tensor, "pairs 2"]) -> Float[Tensor, " pairs"]:
     return logits[:, 1] - logits[:, 0]
 
 
-_KINDS: Final[dict[str, type[_Blip]]] = {kind.network_class: kind for kind in (BlipMatcher, Blip2Matcher, BlipAnswerer)}
+_NETWORKS: Final = [kind.network_class for kind in (BlipMatcher, Blip2Matcher, BlipAnswerer)]
 
 
 def is_blip(folder: Path) -> bool:
@@ -257,12 +255,14 @@ def is_blip(folder: Path) -> bool:
 def network_of(folder: Path) -> str:
     """The class in transformers. Raises CheckpointError for another than those known."""
     wanted: str = (read_json(folder, DESCRIPTION).get("architectures") or ["none"])[0]
-    if wanted not in _KINDS:
-        raise CheckpointError(f"{folder} holds a {wanted}: expected one of {', '.join(_KINDS)}")
+    if wanted not in _NETWORKS:
+        raise CheckpointError(f"{folder} holds a {wanted}: expected one of {', '.join(_NETWORKS)}")
     return wanted
 
 
-def load_blip(folder: Path, name: str, dtype: torch.dtype) -> BlipMatcher | Blip2Matcher | BlipAnswerer:
+def load_blip(
+    folder: Path, name: str, dtype: torch.dtype, device: torch.device | str = "cpu"
+) -> BlipMatcher | Blip2Matcher | BlipAnswerer | BlipAnswerWriter:
     """The model of a checkpoint's folder, ready to use. dtype: of weights and products.
 
     Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not fit.
@@ -270,10 +270,16 @@ def load_blip(folder: Path, name: str, dtype: torch.dtype) -> BlipMatcher | Blip
     import transformers
 
     wanted = network_of(checkpoint_folder(str(folder)))
-    network = load_network(getattr(transformers, wanted), folder, dtype)
-    if wanted == BlipAnswerer.network_class:
-        return BlipAnswerer(network, folder, name, _answers(folder / ANSWERS_FILE))
-    return (BlipMatcher if wanted == BlipMatcher.network_class else Blip2Matcher)(network, folder, name)
+    network = load_network(getattr(transformers, wanted), folder, dtype).to(device)
+    answers = _answers(folder / ANSWERS_FILE) if wanted == BlipAnswerer.network_class else []
+    model: BlipMatcher | Blip2Matcher | BlipAnswerer | BlipAnswerWriter
+    if answers:
+        model = BlipAnswerer(network, folder, name, answers)
+    else:
+        kinds = {one.network_class: one for one in (BlipMatcher, Blip2Matcher, BlipAnswerWriter)}
+        model = kinds[wanted](network, folder, name)
+    model.source = os.path.abspath(folder)
+    return model
 
 
 def _answers(path: Path) -> list[str]:

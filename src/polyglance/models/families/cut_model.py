@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,12 +18,13 @@ from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.errors import ConfigurationError
-from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.model import Model
+from polyglance.models.protocol import ImageBatch, Picture, TextBatch
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.layer import NormPlacement
 from polyglance.nn.states import TokenStates
 from polyglance.nn.vision import Compression, compressor
-from polyglance.types import Task
+from polyglance.types import Task, Text
 
 TASKS: tuple[Task, ...] = get_args(Task)
 
@@ -53,7 +51,7 @@ class CutConfig(ABC):
     task_adapters: the shape of an adapter for each task in the joint layers; None for a model without any.
     tasks: for which the weights were trained.
     temperature: of the contrast that the twin encoder was trained by, where further training begins.
-    calibration: slope and offset that make log-odds of a match's logit. recall_by_depth: see `JointModel`.
+    calibration: slope and offset that make log-odds of a match's logit. recall_by_depth: see `Matcher`.
     """
 
     answers: tuple[str, ...]
@@ -96,8 +94,8 @@ class CutConfig(ABC):
         """How many joint layers there are."""
 
 
-class CutModel(nn.Module, ABC):
-    """A `JointModel` whose joint layers are ours, whatever reads below the cut.
+class CutModel(Model, nn.Module, ABC):
+    """A model whose joint layers are ours, whatever reads below the cut.
 
     Above the cut one stack serves all tasks: each puts its own learned token in front, reads its result there, and may
     have an adapter of its own in every layer.
@@ -114,6 +112,7 @@ class CutModel(nn.Module, ABC):
     """Which field of the configuration is the shape of the adapters that such a training adds where there are none."""
     embeds_below: ClassVar[bool] = False
     """Whether a picture's vector is made of what `see` gives, and not of its states."""
+    trainable = True
     config: CutConfig
     tokenizer: Spelling
 
@@ -175,11 +174,13 @@ class CutModel(nn.Module, ABC):
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
         """Padded to the longest text; a text over `max_text_tokens` is cut there."""
 
-    @abstractmethod
-    def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
-        """One RGB picture -> (3, height, width) uint8 as the model wants it."""
-
     # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read(self, inputs: Sequence[Text] | Sequence[Picture]) -> TokenStates:
+        texts = [one for one in inputs if isinstance(one, Text)]
+        if texts:
+            return self.read_text(self.tokenize([one.text for one in texts], [one.language for one in texts]))
+        return self.read_images(ImageBatch.of([one for one in inputs if isinstance(one, Picture)]))
 
     @abstractmethod
     def read_text(self, batch: TextBatch) -> TokenStates:
@@ -209,7 +210,7 @@ class CutModel(nn.Module, ABC):
         with self._gradients():
             return read_off(self.match_head, self.joint("match", text, images, depth=depth)[0]).squeeze(-1)
 
-    def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
+    def answer_logits(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
         with self._gradients():
             return read_off(self.answer_head, self.joint("answer", text, images)[0])
 

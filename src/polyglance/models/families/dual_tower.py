@@ -56,7 +56,7 @@ class DualTowerConfig(CutConfig):
 
 
 class DualTowerModel(CutModel):
-    """A `JointModel` whose lower layers are the towers of CLIP, SigLIP and their kin: they give the vectors, and the
+    """A model whose lower layers are the towers of CLIP, SigLIP and their kin: they give the vectors, and the
     joint layers read the states of their tokens.
 
     The towers are never trained, only adapters in them are; they are none of the model's own weights, and are kept as

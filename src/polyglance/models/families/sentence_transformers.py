@@ -18,32 +18,29 @@ from polyglance.errors import CheckpointError, ConfigurationError, reason_of
 from polyglance.kernels.processor import native_dtype
 from polyglance.languages import KNOWN
 from polyglance.models.huggingface.components import fingerprint, fitted, quiet, vector_of
-from polyglance.models.huggingface.download import checkpoint_folder, read_json
-from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.huggingface.download import read_json
+from polyglance.models.model import Model
+from polyglance.models.protocol import Picture
+from polyglance.models.sources import find_model
 from polyglance.nn.encoder import unit
 from polyglance.nn.states import TokenStates
 from polyglance.text import collapse_white_space
-from polyglance.types import Modality, Task
+from polyglance.types import Modality, Task, Text
 
-PREFIX: Final = "st:"
 _SIDE: Final = 448
 """Of the square that pictures are fitted into for a model that takes them in any size."""
 _BATCH: Final = 32
 
 
-class SentenceEmbedder:
-    """An embedding model as a `JointModel` that embeds and nothing else.
+class SentenceEmbedder(Model):
+    """An embedding model, which embeds and nothing else.
 
     Texts are read as queries and pictures as documents, with the prompts that the model has for these. Its states are
-    one token that says nothing, beside the vector. A `TextBatch` of it holds characters, which are made tokens where
-    they are read.
+    one token that says nothing, beside the vector.
     """
 
     tasks: tuple[Task, ...] = ("embed",)
-    answers: tuple[str, ...] = ()
-    languages = KNOWN
-    calibration: tuple[float, float] = (1.0, 0.0)
-    recall_by_depth: tuple[float, ...] = ()
+    languages: tuple[str, ...] = KNOWN
 
     def __init__(self, model: Any, name: str, fingerprint: str) -> None:
         """model: a `SentenceTransformer`. Raises ConfigurationError for one that does not read texts and pictures."""
@@ -54,13 +51,11 @@ class SentenceEmbedder:
         self.model, self.name, self.fingerprint = model, name, fingerprint
         processor = getattr(model.processor, "image_processor", model.processor)
         self._processor = processor if _has_one_size(processor) else None
-        self.embedding_dim = self.embed(self.read_text(self.tokenize(["a"]))).shape[1]
+        self.embedding_dim = self.embed(self.read([Text("a")])).shape[1]
 
-    def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
-        texts = list(map(collapse_white_space, texts))
-        longest = max(1, *map(len, texts))
-        ids = torch.tensor([[*map(ord, text), *[0] * (longest - len(text))] for text in texts])
-        return TextBatch(ids, torch.tensor([[column < len(text) for column in range(longest)] for text in texts]))
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.model.device)
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
         """As its own preprocessor scales and crops it; where that takes any size, fitted onto a white square."""
@@ -69,14 +64,13 @@ class SentenceEmbedder:
         square = ImageOps.pad(image, (_SIDE, _SIDE), Image.Resampling.BICUBIC, "white")
         return np.asarray(square).transpose(2, 0, 1).copy()
 
-    def read_text(self, batch: TextBatch) -> TokenStates:
-        texts = ["".join(map(chr, ids[mask].tolist())) for ids, mask in zip(batch.ids, batch.mask, strict=True)]
+    def read(self, inputs: Sequence[Text] | Sequence[Picture]) -> TokenStates:
         # As values of dictionaries: a bare text that looks like the address of a picture would be opened
-        return self._read(self.model.encode_query, [{"text": text} for text in texts], "text")
-
-    def read_images(self, batch: ImageBatch) -> TokenStates:
-        pixels = batch.pixels.permute(0, 2, 3, 1).cpu().numpy()
-        images = [{"image": Image.fromarray(picture)} for picture in pixels]
+        texts = [{"text": collapse_white_space(one.text)} for one in inputs if isinstance(one, Text)]
+        if texts:
+            return self._read(self.model.encode_query, texts, "text")
+        pictures = [one.values.transpose(1, 2, 0) for one in inputs if isinstance(one, Picture)]
+        images = [{"image": Image.fromarray(pixels.astype(np.uint8, copy=False))} for pixels in pictures]
         return self._read(self.model.encode_document, images, "image")
 
     def _read(self, encode: Any, inputs: Sequence[object], modality: Modality) -> TokenStates:
@@ -87,12 +81,6 @@ class SentenceEmbedder:
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         return vector_of(states, self.name)
-
-    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
-        raise ConfigurationError(f"{self.name} cannot match: it was trained to embed")
-
-    def answer(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
-        raise ConfigurationError(f"{self.name} cannot answer: it was trained to embed")
 
 
 class SentenceScorer:
@@ -110,7 +98,7 @@ class SentenceScorer:
             raise ConfigurationError(f"expected a cross-encoder of one score, got {name} with {model.num_labels}")
         self.model, self.name = model, name
 
-    def score(self, texts: Sequence[str], images: Sequence[Image.Image]) -> Float[Tensor, " pairs"]:
+    def log_odds(self, texts: Sequence[str], images: Sequence[Image.Image]) -> Float[Tensor, " pairs"]:
         read = map(collapse_white_space, texts)
         pairs = [({"text": text}, {"image": image}) for text, image in zip(read, images, strict=True)]
         scores: Tensor = self.model.predict(
@@ -123,29 +111,26 @@ class SentenceScorer:
         return scores.float().clone()  # out of inference mode
 
 
-def load_embedder(name: str, dtype: torch.dtype | None = None) -> SentenceEmbedder:
-    """`st:NAME`, the embedding model NAME: a folder or a name on the hub. dtype: as of `load_folder`.
+def load_embedder(name: str, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> SentenceEmbedder:
+    """`st:NAME`, the embedding model NAME: a folder or a name on the hub. dtype: as for `load_folder`.
 
     Raises:
         ConfigurationError: there is no such model, it does not read pictures, or the library is not installed.
         CheckpointError: its files cannot be used.
     """
-    folder = _folder(name, "sentence-transformers")
-    return SentenceEmbedder(_loaded("SentenceTransformer", folder, name, dtype), name, fingerprint(folder))
+    found = find_model(name)
+    network = _loaded("SentenceTransformer", found.folder, name, dtype, device)
+    model = SentenceEmbedder(network, name, fingerprint(found.folder))
+    model.source = found.loads_again
+    return model
 
 
-def load_scorer(name: str, dtype: torch.dtype | None = None) -> SentenceScorer:
+def load_scorer(name: str, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> SentenceScorer:
     """`st:NAME`, the cross-encoder NAME; otherwise as `load_embedder`."""
-    return SentenceScorer(_loaded("CrossEncoder", _folder(name, "cross-encoder"), name, dtype), name)
+    return SentenceScorer(_loaded("CrossEncoder", find_model(name, "cross-encoder").folder, name, dtype, device), name)
 
 
-def _folder(name: str, owner: str) -> Path:
-    """owner: on the hub, of a model without one."""
-    where = name.removeprefix(PREFIX)
-    return checkpoint_folder(where if "/" in where or Path(where).is_dir() else f"{owner}/{where}", nested=True)
-
-
-def _loaded(kind: str, folder: Path, name: str, dtype: torch.dtype | None) -> Any:
+def _loaded(kind: str, folder: Path, name: str, dtype: torch.dtype | None, device: torch.device | str) -> Any:
     try:
         import sentence_transformers
     except ImportError as error:
@@ -161,7 +146,7 @@ def _loaded(kind: str, folder: Path, name: str, dtype: torch.dtype | None) -> An
     try:
         with quiet():
             return getattr(sentence_transformers, kind)(
-                str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs=settings
+                str(folder), device=str(device), local_files_only=True, trust_remote_code=False, model_kwargs=settings
             )
     except Exception as error:  # of any kind, for files that are torn, missing or of another kind of model
         raise CheckpointError(f"{name} cannot be used by sentence-transformers: {reason_of(error)}") from error

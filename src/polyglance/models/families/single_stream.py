@@ -1,6 +1,7 @@
 """The single-stream joint model: one encoder for both modalities, cut at `first_joint_layer`."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -16,12 +17,12 @@ from torch.nn import functional
 from polyglance.adapters.checkpoint import unfilled
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.data.regions import PLACES, Regions
+from polyglance.data.regions import PLACES, SUFFIX, Regions, read_regions, regions_beside
 from polyglance.data.tokenization import Tokenizer
-from polyglance.errors import ConfigurationError
+from polyglance.errors import ConfigurationError, DataError, PictureError
 from polyglance.models.added_language import Language
 from polyglance.models.families.cut_model import CutConfig, CutModel, read_off
-from polyglance.models.protocol import ImageBatch, TextBatch
+from polyglance.models.protocol import ImageBatch, ImageInput, Picture, Reader, TextBatch
 from polyglance.nn.encoder import Encoder, unit
 from polyglance.nn.states import TokenStates
 from polyglance.nn.token_head import TokenHead
@@ -104,7 +105,7 @@ class SingleStreamConfig(CutConfig):
 
 
 class SingleStreamModel(CutModel):
-    """A `JointModel`: text and picture are read apart by the lower layers and joined by the upper ones.
+    """One encoder for both: text and picture are read apart by the lower layers and joined by the upper ones.
 
     Below the cut each modality has layers of its own (the modality experts of VLMo, arXiv:2111.02358, taken whole),
     so that the picture side can be trained first and its states kept.
@@ -183,6 +184,11 @@ class SingleStreamModel(CutModel):
                 f"got {language.code!r} for {adapter.layers} of width {adapter.width}"
             )
         self._added[language.code] = language.to(self.device, self.kept_position.dtype)
+        self.source = None  # what loaded the model would load it without the language
+
+    @property
+    def added_languages(self) -> Mapping[str, str]:
+        return {code: language.fingerprint for code, language in self._added.items()}
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
         """Padded to the longest text; a text over `max_text_tokens` is cut there."""
@@ -219,6 +225,31 @@ class SingleStreamModel(CutModel):
             ((side - size[0]) // 2, (side - size[1]) // 2),
         )
         return np.asarray(canvas).transpose(2, 0, 1).copy()
+
+    @property
+    def side_files(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What a detector saw, where that is read in place of a picture's pixels."""
+        return (SUFFIX,) if self.config.sight == "regions" else ()
+
+    def open(self, image: ImageInput) -> Picture:
+        if self.config.sight != "regions":
+            return super().open(image)
+        if not isinstance(image, str | os.PathLike):
+            raise PictureError(
+                f"{self.name} reads what a detector saw, in a file beside the picture: expected the picture's path, "
+                f"got {type(image).__name__}"
+            )
+        try:
+            regions = read_regions(regions_beside(image))
+            return Picture(regions.size, self.preprocess_regions(regions))
+        except (DataError, ConfigurationError) as error:
+            raise PictureError(str(error)) from error
+
+    def empty_picture(self) -> Picture:
+        """A white picture; to a detector there is one thing, of no features, in no place."""
+        if self.config.sight != "regions":
+            return super().empty_picture()
+        return Picture((256, 256), np.zeros((1, self.config.region_width), np.float32))
 
     def preprocess_regions(self, picture: Regions) -> Float[np.ndarray, "regions width"]:
         """What a detector saw in one picture, as the model wants it: with the places of the boxes behind the features
@@ -347,6 +378,15 @@ class SingleStreamModel(CutModel):
             image: Tensor = self.expand_image(states.hidden.to(self.expand_image.weight.dtype))
             return image
         return super()._expand(states)
+
+
+def as_single_stream(model: Reader) -> SingleStreamModel:
+    """The model, to which tasks and languages can be added. Raises ConfigurationError for one of another family."""
+    if not isinstance(model, SingleStreamModel):
+        raise ConfigurationError(
+            f"expected a single-stream model, to which tasks and languages are added, got {model.name}"
+        )
+    return model
 
 
 def _stem(config: SingleStreamConfig) -> nn.Module:

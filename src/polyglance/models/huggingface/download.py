@@ -5,13 +5,12 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, Final
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Final
 
 from polyglance.errors import CheckpointError, ConfigurationError, reason_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DESCRIPTION: Final = "config.json"
 _WANTED: Final = ["*.safetensors", "*.json", "*.txt"]
@@ -22,12 +21,13 @@ _ENGINES: Final = ["onnx/*", "openvino/*"]
 WEIGHTS: Final = "model.safetensors"
 _INDEX: Final = "model.safetensors.index.json"
 _PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-_HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
 
 
 def checkpoint_folder(name: str, nested: bool = False) -> Path:
     """The folder with a checkpoint's files: `name` itself, or what the hub has by that name, whose cache comes first.
 
+    name: on the hub `owner/model`, the newest, or `owner/model@revision`, a branch, a tag or a commit.
     It holds a config.json and weights as safetensors; nothing else is fetched than these and the tokenizer's text,
     after a line on standard error that says how much that is.
     nested: in folders of its own as well, one for each module that a modules.json names.
@@ -43,7 +43,7 @@ def checkpoint_folder(name: str, nested: bool = False) -> Path:
             f"expected a checkpoint's folder, or a name on the hub such as owner/model, got {name!r}, which is neither"
         )
     cached = _snapshot(name, nested, local_files_only=True)
-    if cached and any(cached.glob("**/*.safetensors" if nested else "*.safetensors")):
+    if cached and _is_whole(cached, nested):
         return _checked(cached, name, nested)
     _announce(name, nested)
     if not (fetched := _snapshot(name, nested, local_files_only=False)):
@@ -63,12 +63,15 @@ def _snapshot(name: str, nested: bool, local_files_only: bool) -> Path | None:
         HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 
+    repository, _, revision = name.partition("@")
     try:
         return Path(
             snapshot_download(
-                name,
+                repository,
+                revision=revision or None,
                 allow_patterns=_WANTED,
                 ignore_patterns=_unwanted(nested),
                 local_files_only=local_files_only,
@@ -80,6 +83,8 @@ def _snapshot(name: str, nested: bool, local_files_only: bool) -> Path | None:
         raise ConfigurationError(
             f"{name} is on the hub for those alone who accepted its terms: accept them there, then `hf auth login`"
         ) from error
+    except RevisionNotFoundError as error:
+        raise ConfigurationError(f"{repository} has no revision {revision!r} on the hub") from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ConfigurationError(f"neither a folder nor a checkpoint on the hub is called {name!r}") from error
     except OSError as error:  # of the network or the disk, half-way through
@@ -94,18 +99,55 @@ def _announce(name: str, nested: bool) -> None:
     """Says what is about to be fetched, and how large it is; nothing where the hub does not say."""
     from huggingface_hub import snapshot_download
 
+    repository, _, revision = name.partition("@")
     try:
-        files = snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=_unwanted(nested), dry_run=True)
+        files = snapshot_download(
+            repository,
+            revision=revision or None,
+            allow_patterns=_WANTED,
+            ignore_patterns=_unwanted(nested),
+            dry_run=True,
+        )
     except Exception:  # whatever it is, fetching meets it next and says so
         return
     size = sum(file.file_size or 0 for file in files) / 1e6
     print(f"fetching {name} from the Hugging Face hub, once: {size:,.1f} MB", file=sys.stderr)
 
 
+def _is_whole(folder: Path, nested: bool) -> bool:
+    """Whether there are weights, and all the files that they are spread over."""
+    folders = _folders(folder, nested)
+    return any(any(path.glob("*.safetensors")) for path in folders) and not any(map(_missing_shards, folders))
+
+
+def _folders(folder: Path, nested: bool) -> list[Path]:
+    return [folder, *(path for path in folder.iterdir() if path.is_dir())] if nested else [folder]
+
+
+def _missing_shards(folder: Path) -> list[str]:
+    """The files that the index of weights in several files names, and that are not there."""
+    if (folder / WEIGHTS).exists() or not (folder / _INDEX).exists():
+        return []
+    return [name for name in shards(folder) if not (folder / name).exists()]
+
+
+def shards(folder: Path) -> list[str]:
+    """The files that `model.safetensors.index.json` spreads the weights over. Raises CheckpointError for no index."""
+    index = read_json(folder, _INDEX).get("weight_map")
+    if not (isinstance(index, dict) and all(isinstance(name, str) for name in index.values())):
+        raise CheckpointError(f"{folder / _INDEX} has no weight_map of file names")
+    return sorted({Path(name).name for name in index.values()})
+
+
 def _checked(folder: Path, name: str, nested: bool) -> Path:
     if not (folder / DESCRIPTION).exists() and not (nested and (folder / _MODULES).exists()):
         raise CheckpointError(f"{name} holds no checkpoint: expected a file {DESCRIPTION} in it")
-    folders = [folder, *(path for path in folder.iterdir() if path.is_dir())] if nested else [folder]
+    folders = _folders(folder, nested)
+    if missing := [shard for path in folders for shard in _missing_shards(path)]:
+        raise CheckpointError(
+            f"{name}: its weights are incomplete, {len(missing)} of the files that {_INDEX} names are missing, such as "
+            f"{missing[0]}: get the files again"
+        )
     weights = {path: any(path.glob("*.safetensors")) for path in folders}
     found = sorted(file.name for path in folders if not weights[path] for kind in _PICKLES for file in path.glob(kind))
     if any(weights.values()) and not found:
@@ -131,15 +173,15 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path) -> "dict[str, Tensor]":
     """All tensors of `model.safetensors`, or of the files that its index names, by the names that the hub's files have
     today: norms once had a gamma and a beta. Raises CheckpointError for a file that is missing or cut short."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     names = [WEIGHTS]
     if not (folder / WEIGHTS).exists() and (folder / _INDEX).exists():
-        index = read_json(folder, _INDEX).get("weight_map")
-        if not (isinstance(index, dict) and all(isinstance(name, str) for name in index.values())):
-            raise CheckpointError(f"{folder / _INDEX} has no weight_map of file names")
-        names = sorted({Path(name).name for name in index.values()})
+        names = shards(folder)
     weights: dict[str, Tensor] = {}
     for name in names:
         try:

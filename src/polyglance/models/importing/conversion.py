@@ -21,6 +21,7 @@ from polyglance.models.families.single_stream import SingleStreamConfig, SingleS
 from polyglance.models.huggingface.download import DESCRIPTION, checkpoint_folder, read_json, read_weights
 from polyglance.models.importing.layouts import Original, read_original
 from polyglance.models.importing.repair import MENDED, write_what_fits
+from polyglance.models.protocol import Answerer
 from polyglance.types import Task
 
 EMBEDDING_DIM: Final = 256
@@ -96,7 +97,7 @@ def _mended(kind: str, folder: Path, output: Path) -> ImportReport:
         kind=kind,
         tasks=model.tasks,
         languages=model.languages,
-        answers=len(model.answers),
+        answers=len(model.answers) if isinstance(model, Answerer) else 0,
         missing=(*wrong["missing"], *wrong["of another shape"]),
         left_over=tuple(wrong["left over"]),
     )

@@ -26,14 +26,14 @@ from polyglance.models.families.towers import INT8, acting
 from polyglance.models.huggingface.components import quiet
 from polyglance.models.importing.conversion import require_empty
 from polyglance.models.openvino.tower import GRAPH, imported, write_description
-from polyglance.models.protocol import JointModel
+from polyglance.models.protocol import Reader
 from polyglance.models.reading import Progress
 
 SMOOTHING: Final = 0.5
 """How much of the outliers of an activation its weights take over: what the paper has, where nncf has 0.95."""
 
 
-def exportable(model: JointModel) -> DualTowerModel:
+def exportable(model: Reader) -> DualTowerModel:
     """`model`, if its image tower can be made 8-bit integers. Raises ConfigurationError if not."""
     if not isinstance(model, DualTowerModel) or model.tower.int8:
         raise ConfigurationError(

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from polyglance.errors import ConfigurationError
 from polyglance.models.families.cut_model import CutModel
-from polyglance.models.opening import open_pictures
 from polyglance.models.protocol import ImageBatch, TextBatch
-from polyglance.models.reading import PICTURES, TEXTS
+from polyglance.models.reading import PICTURES, TEXTS, open_pictures
 from polyglance.nn.states import TokenStates
 from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once

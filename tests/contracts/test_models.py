@@ -1,4 +1,4 @@
-"""What every joint model does, whatever its family and wherever its weights come from."""
+"""What every model does, whatever its family and wherever its weights come from, for each ability apart."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ from polyglance.models.families.cut_model import CutModel
 from polyglance.models.families.sentence_transformers import load_embedder
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.importing.conversion import import_checkpoint
-from polyglance.models.protocol import AnswerWriter, ImageBatch, JointModel
-from polyglance.models.reading import together
+from polyglance.models.model import Model
+from polyglance.models.protocol import Answerer, AnswerWriter, Embedder, Matcher, Reader
 from polyglance.nn.states import TokenStates
+from polyglance.types import Text
 from tests.blip_checkpoints import ANSWERS, tiny_blip, tiny_blip2, tiny_blip_vqa
 from tests.checkpoints import exported, pictures, tiny_clip, tiny_naflex, tiny_siglip
 from tests.journeys.tiny import save_tiny_model
@@ -41,7 +42,7 @@ class Kind:
     where one was added. prefix: of the folder's name, for `load_model`."""
 
     write: Callable[[Path], Path]
-    load: Callable[[Path], JointModel]
+    load: Callable[[Path], Model]
     language: str | None = None
     prefix: str = ""
 
@@ -50,7 +51,7 @@ def in_float32(folder: Path) -> CutModel:
     return load_folder(folder, torch.float32)
 
 
-def blip(folder: Path) -> JointModel:
+def blip(folder: Path) -> Model:
     return load_blip(folder, "blip", torch.float32)
 
 
@@ -64,7 +65,7 @@ def imported(folder: Path) -> Path:
     return folder / "imported"
 
 
-def with_french(folder: Path) -> JointModel:
+def with_french(folder: Path) -> Model:
     model = in_float32(folder)
     assert isinstance(model, SingleStreamModel)
     torch.manual_seed(1)
@@ -112,21 +113,20 @@ class Loaded:
     name: str
     kind: Kind
     folder: Path
-    model: JointModel
+    model: Model
 
     def texts(self, *texts: str) -> TokenStates:
-        languages = [self.kind.language] * len(texts) if self.kind.language else []
-        return self.model.read_text(self.model.tokenize(texts, languages))
+        return self.model.read([Text(text, self.kind.language or "auto") for text in texts])
 
     def images(self, *images: Image.Image) -> TokenStates:
-        return self.model.read_images(ImageBatch(torch.from_numpy(np.stack([*map(self.model.preprocess, images)]))))
+        return self.model.read([*map(self.model.open, images)])
 
     def results(self, texts: TokenStates, images: TokenStates) -> list[torch.Tensor]:
         """All that the model was trained for, a row each."""
         model, tasks = self.model, self.model.tasks
         embedded = [model.embed(texts), model.embed(images)] if "embed" in tasks else []
         matched = [model.match(texts, images)] if "match" in tasks else []
-        answered = [model.answer(texts, images)] if "answer" in tasks and model.answers else []
+        answered = [model.answer_logits(texts, images)] if "answer" in tasks and isinstance(model, Answerer) else []
         return embedded + matched + answered
 
 
@@ -148,11 +148,27 @@ def test_what_it_says_of_itself(loaded: Loaded) -> None:
     assert model.languages
     assert set(model.tasks) <= {"embed", "match", "answer"}
     assert ("match" in model.tasks) == (loaded.name not in EMBED_OR_ANSWER)
-    assert isinstance(model, CutModel) == (loaded.name in (*OURS, "added language"))
-    assert "embed" not in model.tasks or model.embedding_dim > 0
-    assert "answer" not in model.tasks or model.answers or isinstance(model, AnswerWriter)
-    slope, _ = model.calibration
-    assert slope > 0
+    assert isinstance(model, CutModel) == model.trainable == (loaded.name in (*OURS, "added language"))
+    assert isinstance(model, Reader)
+    if "embed" in model.tasks:
+        assert isinstance(model, Embedder)
+        assert model.embedding_dim > 0
+    if "match" in model.tasks:
+        assert isinstance(model, Matcher)
+        assert model.calibration[0] > 0
+    if "answer" in model.tasks:
+        assert isinstance(model, AnswerWriter) or (isinstance(model, Answerer) and model.answers)
+
+
+def test_an_ability_that_it_was_not_trained_for_is_refused(loaded: Loaded, photographs: list[Image.Image]) -> None:
+    asked = {
+        "embed": lambda: loaded.model.encode_images(photographs),
+        "match": lambda: loaded.model.score(["a red star"], photographs[:1]),
+        "answer": lambda: loaded.model.answer("what is it?", photographs[0]),
+    }
+    for task in set(asked) - set(loaded.model.tasks):
+        with pytest.raises(ConfigurationError, match=f"trained to {task}, got {loaded.model.name}"):
+            asked[task]()
 
 
 def test_shapes_and_types(loaded: Loaded, photographs: list[Image.Image]) -> None:
@@ -169,8 +185,8 @@ def test_shapes_and_types(loaded: Loaded, photographs: list[Image.Image]) -> Non
             assert_close(vectors.norm(dim=1), torch.ones(4), **EXACT)
     if "match" in model.tasks:
         assert model.match(texts, images).shape == (4,)
-    if "answer" in model.tasks and model.answers:
-        assert model.answer(texts, images).shape == (4, len(model.answers))
+    if "answer" in model.tasks and isinstance(model, Answerer):
+        assert model.answer_logits(texts, images).shape == (4, len(model.answers))
     assert not any(result.isnan().any() or result.requires_grad for result in loaded.results(texts, images))
 
 
@@ -183,7 +199,7 @@ def test_a_row_does_not_depend_on_its_neighbours(loaded: Loaded, photographs: li
     order = [2, 0, 0]
     for all_rows, some in zip(whole, loaded.results(texts[order], images[order]), strict=True):
         assert_close(some, all_rows[order], **EXACT)
-    apart = together([loaded.texts(*TEXTS[:3]), loaded.texts(TEXTS[3])])
+    apart = TokenStates.joined([loaded.texts(*TEXTS[:3]), loaded.texts(TEXTS[3])])
     for all_rows, padded in zip(whole, loaded.results(apart, images), strict=True):
         assert_close(padded, all_rows, **EXACT)
 
@@ -208,25 +224,26 @@ def test_empty_and_odd_texts_are_read(loaded: Loaded, photographs: list[Image.Im
 
 def test_white_space_says_nothing(loaded: Loaded) -> None:
     spaced = ["a red\nstar", " a\u00a0 red\u3000star\r\n", "\ufeffa red\x00star"]
-    plain = loaded.model.tokenize(["a red star"] * 3)
-    read = loaded.model.tokenize(spaced)
-    assert read.ids.equal(plain.ids)
+    plain, read = loaded.texts(*["a red star"] * 3), loaded.texts(*spaced)
     assert read.mask.equal(plain.mask)
+    assert_close(read.hidden, plain.hidden, **EXACT)
+    assert plain.vector is None or read.vector.allclose(plain.vector, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (3000, 2), (2, 3000), (3, 1000)], ids=str)
 def test_pictures_of_odd_sizes_are_read(loaded: Loaded, size: tuple[int, int]) -> None:
-    plain, odd = (loaded.model.preprocess(Image.new("RGB", of, "red")) for of in ((40, 30), size))
-    assert odd.dtype == np.uint8
-    assert odd.shape == plain.shape == (3, *plain.shape[1:])
-    read = loaded.model.read_images(ImageBatch(torch.from_numpy(np.stack([plain, odd]))))
+    plain, odd = (loaded.model.open(Image.new("RGB", of, "red")) for of in ((40, 30), size))
+    assert odd.size == size
+    assert odd.values.dtype == np.uint8
+    assert odd.values.shape == plain.values.shape == (3, *plain.values.shape[1:])
+    read = loaded.model.read([plain, odd])
     assert read.hidden.isfinite().all()
 
 
 def test_stored_states_come_back(loaded: Loaded, photographs: list[Image.Image]) -> None:
     texts, images = loaded.texts(*TEXTS), loaded.images(*photographs)
     for states in (texts, images):
-        back = TokenStates.load(states.store(), states.modality)
+        back = TokenStates.load(states.store(), states.modality, "cpu")
         assert (back.vector is None) == (states.vector is None)
         if back.vector is not None:
             assert_close(back.vector, states.vector, atol=0, rtol=0)
@@ -234,7 +251,7 @@ def test_stored_states_come_back(loaded: Loaded, photographs: list[Image.Image])
         assert torch.equal(kept.mask, found.mask)
         step = kept.hidden.abs().amax(dim=-1, keepdim=True) / 127
         assert ((kept.hidden - found.hidden).abs()[kept.mask] <= 0.51 * step[kept.mask] + 1e-6).all()
-    stored = TokenStates.load(images.store(), "image")
+    stored = TokenStates.load(images.store(), "image", "cpu")
     for exact, near in zip(loaded.results(texts, images), loaded.results(texts, stored), strict=True):
         assert_close(near, exact, atol=0.1, rtol=0.05)
 
@@ -247,8 +264,17 @@ def test_a_depth_that_it_does_not_have_is_refused(loaded: Loaded, photographs: l
         loaded.model.match(texts, images, 99)
 
 
-def test_load_model_finds_it_by_its_folder(loaded: Loaded) -> None:
-    found = load_model(f"{loaded.kind.prefix}{loaded.folder}")
+def test_it_is_loaded_again_by_its_source_from_any_working_directory(
+    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if loaded.kind.language:  # added in memory: nothing loads both at once
+        assert loaded.model.source is None
+        return
+    assert loaded.model.source == f"{loaded.kind.prefix}{loaded.folder}"
+    monkeypatch.chdir(loaded.folder.parent)
+    assert load_model(f"{loaded.kind.prefix}{loaded.folder.name}").source == loaded.model.source
+    monkeypatch.chdir(tmp_path)
+    found = load_model(loaded.model.source)
     assert type(found) is type(loaded.model)
     assert found.fingerprint == loaded.model.fingerprint
     assert found.tasks == loaded.model.tasks

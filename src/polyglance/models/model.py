@@ -1,0 +1,285 @@
+"""A model as users meet it, whatever its family: texts and images in, arrays and answers out."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeGuard, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from polyglance.data.images import as_rgb, decode, full_size
+from polyglance.errors import ConfigurationError, PictureError, reason_of
+from polyglance.languages import AUTO
+from polyglance.models.capabilities import as_answerer, as_embedder, as_matcher
+from polyglance.models.identity import ModelIdentity
+from polyglance.models.protocol import ImageInput, Picture
+from polyglance.models.reading import (
+    PICTURES,
+    TEXTS,
+    Progress,
+    best_answers,
+    language_of,
+    matched,
+    picture_batches,
+    read_pictures,
+)
+from polyglance.nn.states import TokenStates
+from polyglance.types import Answer, Task, Text
+
+PAIRS: Final = 32
+"""Texts with an image each that are read at once."""
+_BLANK: Final = Image.new("RGB", (256, 256), "white")
+
+
+class Model(ABC):
+    """What `polyglance.load_model` gives: it embeds, matches or answers, as far as it was trained for it (`tasks`).
+
+    Attributes:
+        name: what people call it.
+        source: what `load_model` takes to load it again; None for a model that was built in memory.
+        fingerprint: a hash of the weights and the configuration, 16 hexadecimal digits.
+        tasks: of `embed`, `match` and `answer` those that its weights were trained for.
+        languages: the codes of the languages that it reads.
+        device: where its weights are.
+    """
+
+    name: str
+    fingerprint: str
+    source: str | None = None
+    trainable: bool = False
+    side_files: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def tasks(self) -> tuple[Task, ...]: ...
+
+    @property
+    @abstractmethod
+    def languages(self) -> tuple[str, ...]: ...
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device: ...
+
+    @abstractmethod
+    def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
+        """One RGB picture -> (3, height, width) uint8 as the model wants it; safe in worker threads."""
+
+    @abstractmethod
+    def read(self, inputs: Sequence[Text] | Sequence[Picture]) -> TokenStates: ...
+
+    # -- the identity of an input, and opening it --------------------------------------------------------------------
+
+    @property
+    def added_languages(self) -> Mapping[str, str]:
+        """The code of each language that was added to the model, with the fingerprint of that language's weights."""
+        return {}
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return ModelIdentity(self.name, self.source, self.fingerprint, self.added_languages, self.side_files)
+
+    def key(self, source: Text | str | os.PathLike[str]) -> str:
+        return self.identity.key(source)
+
+    def open(self, image: ImageInput) -> Picture:
+        decoded = _decoded(image)
+        try:
+            return Picture(full_size(decoded), self.preprocess(decoded))
+        except Exception as error:
+            width, height = decoded.size
+            raise PictureError(f"{self.name} cannot take a picture of {width} x {height}: {error}") from error
+
+    def empty_picture(self) -> Picture:
+        return self.open(_BLANK)
+
+    # -- what users call ---------------------------------------------------------------------------------------------
+
+    def encode_texts(
+        self,
+        texts: str | Sequence[str],
+        languages: str | Sequence[str] = AUTO,
+        batch_size: int = TEXTS,
+        progress: Progress | None = None,
+    ) -> Float32[np.ndarray, "texts embedding_dim"]:
+        """The vectors of texts.
+
+        Args:
+            texts: one text or more; one alone is a list of one.
+            languages: a code for all texts or one for each, such as `de`; `auto` is told from the text's words.
+            batch_size: texts that are read at once.
+            progress: called with the number of texts done and of all.
+
+        Returns:
+            (texts, embedding_dim) float32 of unit length, so that a product of two is their cosine.
+
+        Raises:
+            ConfigurationError: the model was not trained to embed, or does not know a language.
+        """
+        model, read = as_embedder(self), self._texts(texts, languages)
+        parts = []
+        for start in range(0, len(read), batch_size):
+            some = read[start : start + batch_size]
+            parts.append(_array(model.embed(self.read(some))))
+            if progress:
+                progress(start + len(some), len(read))
+        return _stacked(parts, model.embedding_dim)
+
+    def encode_images(
+        self, images: ImageInput | Sequence[ImageInput], batch_size: int = PICTURES, progress: Progress | None = None
+    ) -> Float32[np.ndarray, "images embedding_dim"]:
+        """The vectors of images.
+
+        Args:
+            images: files, bytes of files, PIL images, or arrays (height, width, 3) uint8; one alone is a list of one.
+            batch_size: images that are held and read at once.
+            progress: called with the number of images done and of all.
+
+        Returns:
+            (images, embedding_dim) float32 of unit length.
+
+        Raises:
+            ConfigurationError: the model was not trained to embed.
+            DataError: images that cannot be read; it names all of them.
+        """
+        model = as_embedder(self)
+        batches = picture_batches(self, _several(images), progress, batch_size)
+        return _stacked([_array(model.embed(states)) for states in batches], model.embedding_dim)
+
+    def similarity(
+        self, first: Float[np.ndarray, "first embedding_dim"], second: Float[np.ndarray, "second embedding_dim"]
+    ) -> Float32[np.ndarray, "first second"]:
+        """The cosine of each of the first vectors with each of the second: (first, second) float32."""
+        product: NDArray[np.float32] = _of_unit_length(first) @ _of_unit_length(second).T
+        return product
+
+    def score(
+        self,
+        texts: str | Sequence[str],
+        images: ImageInput | Sequence[ImageInput],
+        languages: str | Sequence[str] = AUTO,
+        batch_size: int = PAIRS,
+    ) -> Float32[np.ndarray, " pairs"]:
+        """The probability that each text is true of the image beside it, by the cross-encoder.
+
+        Args:
+            texts: as many as there are images, or one for all of them.
+            images: as for `encode_images`, or one for all texts.
+            languages: as for `encode_texts`.
+            batch_size: pairs that are read at once.
+
+        Returns:
+            (pairs,) float32 from 0 to 1.
+
+        Raises:
+            ConfigurationError: the model was not trained to match, does not know a language, or there are more of the
+                one than of the other.
+            DataError: images that cannot be read; it names those of a batch.
+        """
+        model = as_matcher(self)
+        asked, shown = self._pairs(texts, images, languages)
+        batches = [slice(start, start + batch_size) for start in range(0, len(asked), batch_size)]
+        parts = [_array(torch.sigmoid(matched(model, asked[some], shown[some]))) for some in batches]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def answer(
+        self,
+        questions: str | Sequence[str],
+        images: ImageInput | Sequence[ImageInput],
+        languages: str | Sequence[str] = AUTO,
+        top: int = 5,
+        batch_size: int = PAIRS,
+    ) -> list[list[Answer]]:
+        """The most probable answers to each question about the image beside it.
+
+        Args:
+            questions: as many as there are images, or one about all of them.
+            images: as for `encode_images`, or one for all questions.
+            languages: of the questions, as for `encode_texts`.
+            top: answers that are given for each question.
+            batch_size: pairs that are read at once.
+
+        Returns:
+            For each pair a list of at most `top` answers, the most probable first, in the model's own words.
+
+        Raises:
+            ConfigurationError: as for `score`, for a model that was not trained to answer.
+            DataError: images that cannot be read; it names those of a batch.
+        """
+        model = as_answerer(self)
+        asked, shown = self._pairs(questions, images, languages)
+        found: list[list[Answer]] = []
+        for start in range(0, len(asked), batch_size):
+            texts = self.read(asked[start : start + batch_size])
+            pictures = read_pictures(self, shown[start : start + batch_size])
+            answers = best_answers(model, texts, pictures, top)
+            found += [[Answer(answer, probability, answer) for answer, probability in row] for row in answers]
+        return found
+
+    def _texts(self, texts: str | Sequence[str], languages: str | Sequence[str]) -> list[Text]:
+        given = [texts] if isinstance(texts, str) else list(texts)
+        codes = [languages] * len(given) if isinstance(languages, str) else list(languages)
+        if len(codes) != len(given):
+            raise ConfigurationError(
+                f"expected one language for all texts or one for each, got {len(codes)} for {len(given)} texts"
+            )
+        return [Text(text, language_of(self, text, code)) for text, code in zip(given, codes, strict=True)]
+
+    def _pairs(
+        self, texts: str | Sequence[str], images: ImageInput | Sequence[ImageInput], languages: str | Sequence[str]
+    ) -> tuple[list[Text], list[ImageInput]]:
+        asked, shown = self._texts(texts, languages), _several(images)
+        if isinstance(texts, str):
+            asked *= len(shown)
+        elif _is_one(images):
+            shown *= len(asked)
+        if len(asked) != len(shown):
+            raise ConfigurationError(f"expected as many texts as images, got {len(asked)} and {len(shown)}")
+        return asked, shown
+
+
+def _decoded(image: ImageInput) -> Image.Image:
+    if isinstance(image, Image.Image):
+        try:
+            return as_rgb(image)
+        except Exception as error:  # of any kind, for a file that PIL has opened and cannot decode
+            raise PictureError(f"cut short or damaged: {reason_of(error)}") from error
+    if isinstance(image, np.ndarray):
+        try:
+            return as_rgb(Image.fromarray(image))
+        except (TypeError, ValueError) as error:
+            raise PictureError(
+                "expected an array (height, width), (height, width, 3) or (height, width, 4) of uint8, "
+                f"got {image.shape} of {image.dtype}"
+            ) from error
+    return decode(image)
+
+
+def _is_one(images: ImageInput | Sequence[ImageInput]) -> TypeGuard[ImageInput]:
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4  # of four dimensions it is several
+    return isinstance(images, str | os.PathLike | bytes | Image.Image)
+
+
+def _several(images: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:
+    return [images] if _is_one(images) else list(cast("Sequence[ImageInput]", images))
+
+
+def _array(values: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.detach().float().cpu().numpy()
+    return array
+
+
+def _stacked(parts: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+    return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+
+
+def _of_unit_length(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit

@@ -1,0 +1,91 @@
+"""What a model's name stands for: where its files are, and what loads it again from any working directory. No torch."""
+
+import os
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from polyglance.errors import ConfigurationError
+from polyglance.models.huggingface.download import checkpoint_folder
+
+BUNDLED: Final = "scenes-mini"
+SENTENCE_TRANSFORMERS: Final = "st:"
+"""Stands before the name of a model of sentence-transformers."""
+FOR_PHOTOGRAPHS: Final = "google/siglip2-base-patch16-256"
+"""What reads a new library where nobody names a model."""
+FOR_QUESTIONS: Final = "Salesforce/blip-vqa-base"
+"""A published model that answers questions about photographs: named where no model that answers is at hand."""
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """folder: where the model's files are. name: what a model is called that has no name of its own. loads_again: what
+    `load_model` takes to load the same model from any working directory."""
+
+    folder: Path
+    name: str
+    loads_again: str
+
+
+def note_on(name: str) -> str | None:
+    """What to know before trusting the answers of the model of this name; None for one of which nothing is known."""
+    if name == BUNDLED or name.startswith(f"{BUNDLED}+"):  # + a language that was added to it
+        return f"{BUNDLED} knows drawn scenes only: its answers about a photograph mean nothing"
+    return None
+
+
+def bundled_folder() -> Path:
+    """Where the bundled model's files are."""
+    return Path(str(files("polyglance.models"))) / BUNDLED
+
+
+def find_model(name: str | os.PathLike[str], owner: str = "sentence-transformers") -> ModelSource:
+    """What a name stands for; its files are fetched where the hub's cache has them not.
+
+    A `Path` is a folder. A text is, in this order: `st:NAME`, a model of sentence-transformers; `scenes-mini`, the
+    bundled model, whatever folder of that name there is (`./scenes-mini` is the folder); a folder that exists; a name
+    on the hub, `owner/model` or `owner/model@revision`.
+
+    owner: on the hub, of a model `st:NAME` without one.
+
+    Raises:
+        ConfigurationError: there is no model of that name, or the hub cannot be reached.
+        CheckpointError: the files of a published checkpoint are incomplete, or are pickle.
+    """
+    if not isinstance(name, str):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise ConfigurationError(f"expected a folder with a model in it, but there is none at {folder}")
+        return _in_folder(folder)
+    if name.startswith(SENTENCE_TRANSFORMERS):
+        where = name.removeprefix(SENTENCE_TRANSFORMERS)
+        if os.path.isdir(os.path.expanduser(where)):
+            folder = checkpoint_folder(os.path.expanduser(where), nested=True)
+            return ModelSource(folder, name, f"{SENTENCE_TRANSFORMERS}{os.path.abspath(folder)}")
+        found = _on_hub(where if "/" in where else f"{owner}/{where}", nested=True)
+        return ModelSource(found.folder, name, f"{SENTENCE_TRANSFORMERS}{found.loads_again}")
+    if name == BUNDLED:
+        return ModelSource(bundled_folder(), BUNDLED, BUNDLED)
+    if os.path.isdir(folder := Path(name).expanduser()):
+        return _in_folder(folder)
+    if "/" in name:
+        return _on_hub(name, nested=False)
+    raise ConfigurationError(
+        f"no model {name!r}: expected {BUNDLED!r}, the bundled one, a folder with a model in it, or a name on the hub "
+        "such as owner/model"
+    )
+
+
+def _in_folder(folder: Path) -> ModelSource:
+    absolute = os.path.abspath(folder)
+    return ModelSource(Path(absolute), folder.resolve().name, absolute)
+
+
+def _on_hub(name: str, nested: bool) -> ModelSource:
+    """The snapshot's folder is named after its commit, which is recorded."""
+    folder, repository = checkpoint_folder(name, nested), name.partition("@")[0]
+    pinned = f"{repository}@{folder.name}" if _COMMIT.fullmatch(folder.name) else name
+    return ModelSource(folder, repository, pinned)

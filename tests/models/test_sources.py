@@ -1,0 +1,50 @@
+"""What a model's name stands for, and what is remembered to load it again."""
+
+from pathlib import Path
+
+import pytest
+
+from polyglance.errors import ConfigurationError
+from polyglance.models import bundled_folder, load_model
+from polyglance.models.sources import find_model
+from tests.journeys.tiny import save_tiny_model
+
+
+def test_the_bundled_name_is_the_bundled_model_unless_a_separator_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_tiny_model(tmp_path / "scenes-mini")
+    monkeypatch.chdir(tmp_path)
+    named = find_model("scenes-mini")
+    assert (named.folder, named.loads_again) == (bundled_folder(), "scenes-mini")
+    for path in ("./scenes-mini", "scenes-mini/", str(folder), Path("scenes-mini")):
+        found = find_model(path)
+        assert (found.folder, found.loads_again) == (folder, str(folder))
+    assert load_model("scenes-mini").name == "scenes-mini"
+    assert load_model("./scenes-mini").name == "tiny"
+
+
+def test_folders_are_texts_and_paths_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_tiny_model(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", Path("mine"), folder):
+        model = load_model(name)
+        assert model.source == str(folder)
+        assert load_model(model.source).fingerprint == model.fingerprint
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_model("~/mine").source == load_model(Path("~/mine")).source == str(folder)
+
+
+@pytest.mark.parametrize("name", ["nonsense", Path("nonsense"), Path("owner/model")], ids=repr)
+def test_what_is_no_model_is_refused(name: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="expected"):
+        load_model(name)
+
+
+def test_a_model_of_sentence_transformers_is_found_from_any_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_tiny_model(tmp_path / "embedder")
+    monkeypatch.chdir(tmp_path)
+    assert find_model("st:embedder").loads_again == f"st:{folder}"
