@@ -93,10 +93,10 @@ def test_nothing_is_saved_that_could_not_be_loaded(tmp_path: Path) -> None:
     [
         ({"format": 2}, "expected format 1, got 2"),
         ({"format": None}, "an object with a format"),
-        ({"name": ""}, "names of adapters"),
+        ({"name": ""}, "name is empty"),
         ({"widht": 3}, "'widht' is unknown"),
-        ({"width": "32"}, "expected width to be a number"),
-        ({"layers": 0}, "expected layers to be a number"),
+        ({"width": "32"}, "expected width to be a whole number"),
+        ({"layers": 0}, "expected layers to be a number from 1 on"),
         ({"config": {"placment": "pfeiffer"}}, "no setting 'placment'"),
         ({"config": {"reduction_factor": 0}}, "reduction_factor above 0"),
         ({"config": {"depth": 4}}, "a depth of 0 to 3"),
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_description_is_refused(saved: Path, content: bytes) -
     [
         ({"names": []}, "different names"),
         ({"names": ["a", "a"]}, "different names"),
-        ({"names": "ab"}, "names of adapters"),
+        ({"names": "ab"}, "expected names to be a list"),
         ({"places": 0}, "expected places"),
         ({"kept": [["a"], ["b"]]}, "each of 3 layers, got 2"),
         ({"kept": [["a"], ["b"], ["c"]]}, "one or more of a, b to keep in layer 2"),

@@ -173,7 +173,7 @@ def wrong_field(folder: Path) -> None:
         (torn_weights, "language.safetensors cannot be used"),
         (other_subwords, "expected 271 subwords, got"),
         (no_object, "does not describe a language: expected an object"),
-        (wrong_field, "a field has no value of its kind"),
+        (wrong_field, "expected code to be a text, got 3"),
     ],
 )
 def test_a_damaged_folder_is_named(damage, reason: str, folder: Path, tmp_path: Path) -> None:

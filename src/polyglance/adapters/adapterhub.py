@@ -23,7 +23,6 @@ from polyglance.adapters.checkpoint import (
     load_adapter,
     load_fusion,
     require_finite,
-    require_names,
     save_adapter,
     save_fusion,
     unfilled,
@@ -197,7 +196,8 @@ def read_fusion(folder: Path) -> FusionWeights:
     try:
         settings = _settings(description)
         _require(settings, _FUSION_FIXED, _FUSION_IDLE | {"value"})
-        require_names(names)
+        if not (isinstance(names, list) and all(isinstance(one, str) and one for one in names)):
+            raise ValueError(f"expected adapter_names to be a list of names, got {names!r}")
         with unfilled():
             fusion = FusionWeights(names, places, width, _layers(weights))
     except (KeyError, TypeError, ValueError, ConfigurationError) as error:

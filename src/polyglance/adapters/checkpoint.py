@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -27,15 +27,13 @@ from polyglance.adapters.modules import Adapter
 from polyglance.atomic import whole_files
 from polyglance.errors import CheckpointError, ConfigurationError
 
+if TYPE_CHECKING:
+    from polyglance.adapters.descriptions import AdapterDescription, FoldedDescription, FusionDescription
+
 SavedKind = Literal["adapter", "fusion", "folded"]
 FORMAT: Final = 1
 """Of the descriptions; a later one may mean what this version does not know."""
 
-_KEYS: Final[dict[SavedKind, set[str]]] = {
-    "adapter": {"format", "name", "width", "layers", "config"},
-    "fusion": {"format", "names", "places", "width", "layers", "kept"},
-    "folded": {"format", "adapters", "width", "layers", "kept"},
-}
 _A: Final[dict[SavedKind, str]] = {
     "adapter": "an adapter",
     "fusion": "a fusion of adapters",
@@ -83,12 +81,11 @@ def load_adapter(folder: Path, width: int | None = None, layers: int | None = No
         CheckpointError: a file is missing, is cut short, does not fit the other, or is for another body.
     """
 
-    def make(facts: dict[str, Any]) -> Adapter:
-        require_names([facts["name"]])
-        return Adapter(AdapterConfig.from_dict(facts["config"]), facts["width"], facts["layers"])
+    def make(d: "AdapterDescription") -> Adapter:
+        return Adapter(AdapterConfig.from_dict(d.config), d.width, d.layers)
 
-    adapter, facts, fingerprint = _load(folder, "adapter", (width, layers), make)
-    return LoadedAdapter(facts["name"], adapter, fingerprint)
+    adapter, description, fingerprint = _load(folder, "adapter", (width, layers), make)
+    return LoadedAdapter(description.name, adapter, fingerprint)
 
 
 def save_fusion(fusion: FusionWeights, folder: Path) -> None:
@@ -103,10 +100,9 @@ def save_fusion(fusion: FusionWeights, folder: Path) -> None:
 def load_fusion(folder: Path, width: int | None = None, layers: int | None = None) -> LoadedFusion:
     """The fusion that `save_fusion` wrote; arguments and errors as of `load_adapter`."""
 
-    def make(facts: dict[str, Any]) -> FusionWeights:
-        require_names(facts["names"])
-        fusion = FusionWeights(facts["names"], _count(facts, "places"), facts["width"], facts["layers"])
-        fusion.keep(facts["kept"])
+    def make(d: "FusionDescription") -> FusionWeights:
+        fusion = FusionWeights(d.names, d.places, d.width, d.layers)
+        fusion.keep(d.kept)
         return fusion
 
     fusion, _, fingerprint = _load(folder, "fusion", (width, layers), make)
@@ -123,10 +119,9 @@ def save_folded(fusion: FoldedWeights, folder: Path) -> None:
 def load_folded(folder: Path, width: int | None = None, layers: int | None = None) -> FoldedWeights:
     """The folded fusion that `save_folded` wrote; arguments and errors as of `load_adapter`."""
 
-    def make(facts: dict[str, Any]) -> FoldedWeights:
-        configs = {name: AdapterConfig.from_dict(config) for name, config in dict(facts["adapters"]).items()}
-        require_names(list(configs))
-        return FoldedWeights(configs, facts["kept"], facts["width"], facts["layers"])
+    def make(d: "FoldedDescription") -> FoldedWeights:
+        configs = {name: AdapterConfig.from_dict(config) for name, config in d.adapters.items()}
+        return FoldedWeights(configs, d.kept, d.width, d.layers)
 
     fusion, _, _ = _load(folder, "folded", (width, layers), make)
     return fusion
@@ -149,12 +144,6 @@ class _Undrawn(TorchFunctionMode):
         if func.__name__ == "normal_":
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)
-
-
-def require_names(names: Any) -> None:
-    """Raises ValueError unless it is a list of names."""
-    if not (isinstance(names, list) and all(isinstance(name, str) and name for name in names)):
-        raise ValueError(f"expected the names of adapters, got {names!r}")
 
 
 def require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
@@ -180,15 +169,15 @@ def _save(module: nn.Module, folder: Path, kind: SavedKind, facts: Mapping[str, 
 
 
 def _load(
-    folder: Path, kind: SavedKind, body: tuple[int | None, int | None], make: Callable[[dict[str, Any]], _Module]
-) -> tuple[_Module, dict[str, Any], str]:
-    """(the module, its description, its fingerprint). make: the module of a description, whatever its values."""
+    folder: Path, kind: SavedKind, body: tuple[int | None, int | None], make: Callable[[Any], _Module]
+) -> tuple[_Module, Any, str]:
+    """(the module, its description, its fingerprint). make: makes the module that a description tells of."""
     path, weights_path = folder / f"{kind}.json", folder / f"{kind}.safetensors"
-    description = _read_description(folder, kind)
+    text = _read_description(folder, kind)
     try:
-        facts = _facts(description, kind)
+        description = _described(text, kind)
         with unfilled():
-            module = make(facts)
+            module = make(description)
     except (ValueError, TypeError, RuntimeError, ConfigurationError) as error:
         raise CheckpointError(f"{path} does not describe {_A[kind]}: {error}") from error
     _require_body(folder, kind, (module.width, module.layers), body)
@@ -201,7 +190,7 @@ def _load(
     _require_fit(weights_path, weights, module)
     require_finite(weights_path, weights)
     module.load_state_dict(weights, assign=True)
-    return module, facts, sha256(description.encode() + content).hexdigest()[:16]
+    return module, description, sha256(text.encode() + content).hexdigest()[:16]
 
 
 def _read_description(folder: Path, kind: SavedKind) -> str:
@@ -216,25 +205,19 @@ def _read_description(folder: Path, kind: SavedKind) -> str:
         raise CheckpointError(f"{path} does not describe {_A[kind]}: {error.reason}") from error
 
 
-def _facts(description: str, kind: SavedKind) -> dict[str, Any]:
-    """What a description says; raises ValueError where that is not what this version writes."""
-    facts = json.loads(description)
-    version = facts.get("format") if isinstance(facts, dict) else None
-    if not isinstance(version, int):
-        raise ValueError(f"expected an object with a format from 1 to {FORMAT}")
-    if version != FORMAT:
-        raise ValueError(f"expected format {FORMAT}, got {version}; use the version of polyglance that wrote it")
-    if facts.keys() != _KEYS[kind]:
-        wrong = min(facts.keys() ^ _KEYS[kind])
-        raise ValueError(f"{wrong!r} is {'unknown' if wrong in facts else 'missing'}")
-    return {**facts, "width": _count(facts, "width"), "layers": _count(facts, "layers")}
+def _described(text: str, kind: SavedKind) -> Any:
+    """The declared model of a description. Raises ValueError for one that this version does not write."""
+    # Searches import this module, and pydantic would take a twentieth of a second of each
+    from polyglance.adapters.descriptions import AdapterDescription, FoldedDescription, FusionDescription
+    from polyglance.data.forms import described
 
-
-def _count(facts: Mapping[str, Any], key: str) -> int:
-    value = facts[key]
-    if type(value) is not int or value < 1:
-        raise ValueError(f"expected {key} to be a number from 1 on, got {value!r}")
-    return value
+    match kind:
+        case "adapter":
+            return described(AdapterDescription, text, FORMAT)
+        case "fusion":
+            return described(FusionDescription, text, FORMAT)
+        case "folded":
+            return described(FoldedDescription, text, FORMAT)
 
 
 def _require_body(

@@ -6,9 +6,10 @@ people keep notes of their own beside what is read.
 Only modules that read such files import this one, so that a search does not pay for it.
 """
 
+import json
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from polyglance.data.lines import named, short
 
@@ -22,6 +23,7 @@ _KINDS: Final = {
     "bool_type": "true or false",
     "int_type": "a whole number",
     "float_type": "a number",
+    "greater_than_equal": "a number from 1 on",
 }
 """What was expected, by pydantic's names of errors."""
 
@@ -30,6 +32,32 @@ class Form(BaseModel):
     """One object of a file. Values keep the types that they have in JSON; nothing is converted but what says so."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
+
+
+class Description(Form):
+    """One of this package's own descriptions of what stands beside it in a folder; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int
+
+
+AnyDescription = TypeVar("AnyDescription", bound=Description)
+
+
+def described(form: type[AnyDescription], text: str, version: int) -> AnyDescription:
+    """The JSON text of a description as a `form`.
+
+    version: the format that this version of the package writes; a later one may mean what it does not know.
+
+    Raises ValueError, with all reasons on one line, for anything else.
+    """
+    fields = json.loads(text)
+    if not isinstance(fields, dict) or type(written := fields.get("format")) is not int:
+        raise ValueError(f"expected an object with a format, of format {version}")
+    if written != version:
+        raise ValueError(f"expected format {version}, got {written}; use the version of polyglance that wrote it")
+    return checked(form, fields)
 
 
 def _number_as_text(value: object) -> object:
@@ -50,6 +78,7 @@ TextOrNumber = Annotated[str, BeforeValidator(_number_as_text), StringConstraint
 MaybeEmpty = Annotated[str, BeforeValidator(_number_as_text)]
 """As `TextOrNumber`, also with nothing in it."""
 Id = Annotated[str, BeforeValidator(_id)]
+Count = Annotated[int, Field(ge=1)]
 
 
 def checked(form: type[AnyForm], row: object) -> AnyForm:
@@ -66,6 +95,8 @@ def _reason(error: dict[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return f"{place} is missing"
+    if kind == "extra_forbidden":
+        return f"{place!r} is unknown"
     if kind in ("string_too_short", "too_short"):
         return f"{place} is empty"
     if kind == "literal_error":

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors import SafetensorError
@@ -30,8 +30,10 @@ from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError
 from polyglance.nn.token_head import TokenHead
 
+if TYPE_CHECKING:
+    from polyglance.models.descriptions import LanguageDescription
+
 FORMAT: Final = 1
-_KEYS: Final = {"format", "code", "model", "fingerprint", "vocabulary", "scores"}
 FILE: Final = "language.json"
 
 
@@ -96,8 +98,8 @@ def save_language(language: Language, folder: Path, facts: LanguageFacts) -> Non
 
 def load_facts(folder: Path) -> tuple[str, LanguageFacts]:
     """(code, facts) of the language that `save_language` wrote. Raises CheckpointError where there is none."""
-    fields = _description(folder)
-    return fields["code"], LanguageFacts(fields["model"], fields["fingerprint"], fields["scores"])
+    description = _description(folder)
+    return description.code, LanguageFacts(description.model, description.fingerprint, description.scores)
 
 
 def load_language(folder: Path, width: int, layers: int) -> Language:
@@ -105,15 +107,16 @@ def load_language(folder: Path, width: int, layers: int) -> Language:
 
     Raises CheckpointError: files are missing, torn, or do not fit each other or the model.
     """
-    fields = _description(folder)
-    tokenizer = Tokenizer.load(folder / "tokenizer.json") if fields["vocabulary"] is not None else None
-    if tokenizer and tokenizer.vocabulary != fields["vocabulary"]:
+    description = _description(folder)
+    own = description.vocabulary is not None
+    tokenizer = Tokenizer.load(folder / "tokenizer.json") if own else None
+    if tokenizer and tokenizer.vocabulary != description.vocabulary:
         raise CheckpointError(
-            f"{folder / 'tokenizer.json'}: expected {fields['vocabulary']} subwords, got {tokenizer.vocabulary}; "
+            f"{folder / 'tokenizer.json'}: expected {description.vocabulary} subwords, got {tokenizer.vocabulary}; "
             "copy the language's folder again"
         )
     adapter = load_adapter(folder, width, layers).adapter if (folder / "adapter.json").exists() else None
-    language = Language(fields["code"], width, tokenizer, None)
+    language = Language(description.code, width, tokenizer, None)
     path = folder / "language.safetensors"
     try:
         weights = {name: value.float() for name, value in load_file(path).items()}
@@ -136,17 +139,15 @@ def fingerprint_of(folder: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def _description(folder: Path) -> "LanguageDescription":
+    # Searches import this module, and few of them load an added language
+    from polyglance.data.forms import described
+    from polyglance.models.descriptions import LanguageDescription
+
     path = folder / FILE
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        return described(LanguageDescription, path.read_text(encoding="utf-8"), FORMAT)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(f"{folder} holds no language: expected a file {FILE} in it") from error
     except ValueError as error:
         raise CheckpointError(f"{path} does not describe a language: {error}") from error
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT or fields.keys() != _KEYS:
-        raise CheckpointError(f"{path} does not describe a language: expected an object of format {FORMAT}")
-    texts = all(isinstance(fields[key], str) and fields[key] for key in ("code", "model", "fingerprint"))
-    if not texts or not isinstance(fields["vocabulary"], int | None) or not isinstance(fields["scores"], dict):
-        raise CheckpointError(f"{path} does not describe a language: a field has no value of its kind")
-    return fields

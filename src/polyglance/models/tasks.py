@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.checkpoint import (
+    SavedKind,
     load_adapter,
     load_folded,
     load_fusion,
@@ -47,7 +48,6 @@ from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 
 FORMAT: Final = 1
-_KEYS: Final = {"format", "name", "kind", "model", "fingerprint", "labels", "depth", "scores"}
 TOKEN: Final = "answer"
 """Tasks of users begin with this token of the model's own, and read their result there."""
 
@@ -131,19 +131,23 @@ def load_task(folder: Path, drop_depth: int | Literal["auto"] | None = None, bud
         ConfigurationError: the depth is no layer or below the first adapter, nothing fits the budget, or there is a
             budget without auto.
     """
+    # Searches import this module, and few of them load a task
+    from polyglance.data.forms import described
+    from polyglance.models.descriptions import TaskDescription
+
     if budget_ms is not None and drop_depth != "auto":
         raise ConfigurationError(f"expected the drop depth auto for a budget to choose by, got {drop_depth}")
     path = folder / "task.json"
     try:
-        facts = _facts(path.read_text(encoding="utf-8"))
+        task = described(TaskDescription, path.read_text(encoding="utf-8"), FORMAT)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(f"{folder} holds no task: expected a file task.json in it") from error
     except ValueError as error:
         raise CheckpointError(f"{path} does not describe a task: {error}") from error
-    weights = _load_weights(folder, facts["kind"])
+    weights = _load_weights(folder, task.kind)
     width = weights.fusion.width if isinstance(weights, FusedAdapters) else weights.width
     layers = weights.fusion.layers if isinstance(weights, FusedAdapters) else weights.layers
-    trained = None if facts["depth"] == "robust" else facts["depth"]
+    trained = None if task.depth == "robust" else task.depth
     if trained is not None and trained >= layers:
         raise CheckpointError(f"{path} does not describe a task: expected a depth of 0 to {layers - 1}, got {trained}")
     if drop_depth == "auto":
@@ -153,35 +157,12 @@ def load_task(folder: Path, drop_depth: int | Literal["auto"] | None = None, bud
         raise ConfigurationError(
             f"expected a drop depth of {lowest} to {layers - 1} for the task {folder}, got {drop_depth}"
         )
-    labels = tuple(facts["labels"])
-    head = _load_head(folder / "head.safetensors", width, len(labels))
+    head = _load_head(folder / "head.safetensors", width, len(task.labels))
     acting = trained if drop_depth is None else drop_depth
-    return Task(facts["name"], labels, acting, weights, head, facts["model"], facts["fingerprint"], facts["scores"])
+    return Task(task.name, tuple(task.labels), acting, weights, head, task.model, task.fingerprint, task.scores)
 
 
-def _facts(description: str) -> dict[str, Any]:
-    """Raises ValueError for a description that is not what `save_task` writes."""
-    facts = json.loads(description)
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise ValueError(f"expected an object with format {FORMAT}; use the version of polyglance that wrote it")
-    if facts.keys() != _KEYS:
-        wrong = min(facts.keys() ^ _KEYS)
-        raise ValueError(f"{wrong!r} is {'unknown' if wrong in facts else 'missing'}")
-    for key in ("name", "kind", "model", "fingerprint"):
-        if not (isinstance(facts[key], str) and facts[key]):
-            raise ValueError(f"expected {key} to be a text, got {facts[key]!r}")
-    labels = facts["labels"]
-    if not (isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels)):
-        raise ValueError(f"expected labels to be a list of texts, got {labels!r}")
-    depth = facts["depth"]
-    if depth != "robust" and (type(depth) is not int or depth < 0):
-        raise ValueError(f"expected depth to be a layer's number or 'robust', got {depth!r}")
-    if not isinstance(facts["scores"], dict):
-        raise ValueError(f"expected scores to be an object, got {facts['scores']!r}")
-    return facts
-
-
-def _load_weights(folder: Path, kind: str) -> TaskWeights:
+def _load_weights(folder: Path, kind: SavedKind) -> TaskWeights:
     match kind:
         case "adapter":
             return load_adapter(folder).adapter
@@ -197,7 +178,6 @@ def _load_weights(folder: Path, kind: str) -> TaskWeights:
                     f"got {', '.join(one.name for one in found)}"
                 )
             return FusedAdapters(fusion, {one.name: one.adapter for one in found})
-    raise CheckpointError(f"{folder / 'task.json'}: expected a kind of adapter, fusion or folded, got {kind!r}")
 
 
 def _load_head(path: Path, width: int, labels: int) -> nn.Linear:
