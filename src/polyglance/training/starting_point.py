@@ -10,7 +10,6 @@ import torch
 from polyglance import atomic
 from polyglance.errors import ConfigurationError
 from polyglance.models.families.cut_model import CutModel
-from polyglance.models.families.dual_tower import DualTowerModel
 
 AnyCutModel = TypeVar("AnyCutModel", bound=CutModel)
 
@@ -33,7 +32,7 @@ def remade(model: AnyCutModel, seed: int, **changed: Any) -> AnyCutModel:
 def require_trainable(model: CutModel) -> None:
     """Raises ConfigurationError for a model to which a language was added, and for an export in 8-bit integers."""
     require_no_added_language(model)
-    if isinstance(model, DualTowerModel) and model.tower.int8:
+    if model.is_export:
         raise ConfigurationError(
             f"expected a model as it was before its export, got {model.name}, whose image tower is in 8-bit integers: "
             "train the original, and export what comes of it"

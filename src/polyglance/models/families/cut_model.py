@@ -151,6 +151,11 @@ class CutModel(Model, nn.Module, ABC):
         return self.config.embedding_dim
 
     @property
+    def is_export(self) -> bool:
+        """Whether it is another model in 8-bit integers, which cannot be trained."""
+        return False
+
+    @property
     def answers(self) -> tuple[str, ...]:
         return self.config.answers
 

@@ -120,6 +120,10 @@ class DualTowerModel(CutModel):
         model.fingerprint = model.hashed()
         return model.to(dtype).eval()
 
+    @property
+    def is_export(self) -> bool:
+        return self.tower.int8 is not None
+
     def hashed(self) -> str:
         """A hash of the configuration, the weights above the towers and the towers' files."""
         found = sha256(json.dumps([asdict(self.config), self.tower.fingerprint]).encode())
