@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,23 @@ def test_a_folder_that_was_trained_anew_is_refused_until_it_is_added_again(tmp_p
         weights(bank, "x")
     bank.add("x", tmp_path)
     torch.testing.assert_close(weights(bank, "x"), anew.down[1, 0])
+
+
+def test_the_adapter_that_was_added_last_is_not_read_again(tmp_path: Path) -> None:
+    bank, added = AdapterBank(WIDTH, LAYERS, resident=1), adapter()
+    save_adapter(added, tmp_path / "x", "x")
+    bank.add("x", tmp_path / "x")
+    path = tmp_path / "x" / "adapter.safetensors"
+    file = path.stat()
+    with path.open("r+b") as torn:
+        torn.truncate(0)
+        torn.truncate(file.st_size)
+    os.utime(path, ns=(file.st_atime_ns, file.st_mtime_ns))  # only a read would tell
+    torch.testing.assert_close(weights(bank, "x"), added.down[1, 0])
+    bank.add("y", adapter())
+    bank.slots(["y"])
+    with pytest.raises(CheckpointError, match=r"adapter\.safetensors cannot be used"):
+        bank.slots(["x"])
 
 
 def test_a_fusion_must_fit_its_adapters() -> None:

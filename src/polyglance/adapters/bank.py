@@ -41,6 +41,7 @@ class AdapterBank:
             raise ConfigurationError(f"expected room for one resident adapter or more, got {resident}")
         self.width, self.layers, self.resident = width, layers, resident
         self.dtype, self.device = dtype, torch.device(device)
+        self._latest: _Latest | None = None
         self._kept: dict[str, Adapter | _InFolder] = {}
         self._configs: dict[str, AdapterConfig] = {}
         self._fusions: dict[tuple[str, ...], FusionWeights | FoldedWeights] = {}
@@ -64,15 +65,17 @@ class AdapterBank:
     def add(self, name: str, adapter: Adapter | Path) -> None:
         """Registers an adapter, or the one in a folder, in place of one with this name.
 
-        A folder is read again whenever its adapter becomes resident. When its files have changed since they were
-        registered, that raises CheckpointError: add the adapter again.
+        A folder is read again when its adapter becomes resident, unless it was the last one added. When its files have
+        changed since they were registered, that raises CheckpointError: add the adapter again.
 
         Raises CheckpointError or ConfigurationError for one that does not fit the body; the bank stays as it was.
         """
         kept: Adapter | _InFolder
         if isinstance(adapter, Path):
+            state = _state_of(adapter)
             loaded = load_adapter(adapter, self.width, self.layers)
             kept, config = _InFolder(adapter, loaded.fingerprint), loaded.adapter.config
+            self._latest = _Latest(kept, loaded.adapter, state)
         elif (adapter.width, adapter.layers) != (self.width, self.layers):
             raise ConfigurationError(
                 f"expected an adapter for {self.layers} layers of width {self.width}, "
@@ -235,6 +238,9 @@ class AdapterBank:
         kept = self._kept[name]
         if isinstance(kept, Adapter):
             return kept
+        latest, self._latest = self._latest, None
+        if latest and latest.kept is kept and latest.state == _state_of(kept.folder):
+            return latest.adapter
         loaded = load_adapter(kept.folder, self.width, self.layers)
         if loaded.fingerprint != kept.fingerprint:
             raise CheckpointError(
@@ -242,6 +248,22 @@ class AdapterBank:
                 f"{kept.fingerprint}): add it again"
             )
         return loaded.adapter
+
+
+def _state_of(folder: Path) -> tuple[tuple[int, int, int], ...]:
+    """What tells whether another file was written since: of each file its number, size and time."""
+    return tuple(
+        (file.stat().st_ino, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(folder.glob("adapter.*"))
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Latest:
+    """The adapter that was registered last: it is mostly used next, and is not read a second time for that."""
+
+    kept: "_InFolder"
+    adapter: Adapter
+    state: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
