@@ -1,10 +1,11 @@
-"""Adapters and fusions in the files of the `adapters` library, as the hub keeps them (AdapterHub, arXiv:2007.07779).
+"""Reads and writes adapters and fusions in the file format of the `adapters` library (AdapterHub, arXiv:2007.07779).
 
     adapter_config.json         adapter.safetensors               or pytorch_adapter.bin
     adapter_fusion_config.json  model_adapter_fusion.safetensors  or pytorch_model_adapter_fusion.bin
 
-They are of bodies with the layers of BERT: BERT itself, RoBERTa, XLM-R. What the library calls `seq_bn` is `pfeiffer`
-here, `double_seq_bn` is `houlsby`, `par_bn` is `parallel`. Of a `.bin` the tensors alone are read, never code.
+The bodies have the layers of BERT: BERT itself, RoBERTa, XLM-R. The library's `seq_bn` is `pfeiffer` here,
+`double_seq_bn` is `houlsby` and `par_bn` is `parallel`. A `.bin` file is read for its tensors alone; no code in it
+runs.
 """
 
 import json
@@ -37,7 +38,7 @@ from polyglance.kernels.linear import Activation
 Form = Literal["adapters", "polyglance"]
 
 VERSION: Final = "adapters.1.3.0"
-"""Of the files that are written; without one the library takes them for files of its predecessor."""
+"""Written into each file; the library takes a file without a version for one of its predecessor."""
 
 _DESCRIPTION: Final[dict[SavedKind, str]] = {"adapter": "adapter_config.json", "fusion": "adapter_fusion_config.json"}
 _WEIGHTS: Final[dict[SavedKind, tuple[str, str]]] = {
@@ -46,7 +47,7 @@ _WEIGHTS: Final[dict[SavedKind, tuple[str, str]]] = {
 }
 _BODIES: Final = ("bert", "roberta", "xlm-roberta")
 _PREFIXES: Final = ("bert.", "roberta.")
-"""Of tensors saved from a model with a head."""
+"""Prefixes of the tensors' names in files saved from a model with a head."""
 
 _PLACEMENTS: Final[dict[Placement, dict[str, object]]] = {
     "pfeiffer": {"is_parallel": False, "mh_adapter": False, "original_ln_before": True},
@@ -63,9 +64,9 @@ _FIXED: Final[dict[str, object]] = {
     "cross_adapter": False,
     "phm_layer": False,
 }
-"""Settings that have one value here; it is also the one of a file that does not name them."""
+"""Settings that have only this value here; a file that does not name one means the same value."""
 _FIXED_ONCE: Final[dict[str, object]] = {"architecture": None, "new_attention_norm": False}
-"""The same, of other methods than bottlenecks and of the library's predecessor."""
+"""The same for settings of methods other than bottlenecks and of the library's predecessor; they are never written."""
 _ABSENT: Final[dict[str, object]] = {
     "is_parallel": False,
     "original_ln_before": False,
@@ -74,12 +75,12 @@ _ABSENT: Final[dict[str, object]] = {
     "inv_adapter": None,
     "inv_adapter_reduction_factor": None,
 }
-"""What a file means that does not name these."""
+"""Values of settings that a file does not name."""
 _IDLE: Final = {
     *("init_weights", "init_weights_seed", "dropout", "stochastic_depth"),
     *("adapter_residual_before_ln", "hypercomplex_nonlinearity", "attention_type"),
 }
-"""Settings of training, and of what `_FIXED` leaves out; to these belong all with phm in their name."""
+"""Settings without effect here: those of training and of features that `_FIXED` excludes (also any name with phm)."""
 _FUSION_FIXED: Final[dict[str, object]] = {
     "query": True,
     "key": True,
@@ -97,9 +98,9 @@ _ACTIVATIONS: Final[dict[str, Activation]] = {
     "swish": "silu",
 }
 _OLD_ACTIVATIONS: Final = {"gelu": "gelu_new", "gelu_orig": "gelu"}
-"""The predecessor's names, in a file without a version."""
+"""The predecessor's names of activations, used in files without a version."""
 _WRITTEN_ACTIVATIONS: Final[dict[Activation, str]] = {"gelu_tanh": "gelu_new", "silu": "swish"}
-"""Where the library's name is another than ours."""
+"""Activations with another name in the library."""
 
 _PLACES: Final[dict[Place, str]] = {"attention": "attention.output", "feed_forward": "output"}
 _BOTTLENECK: Final = {
@@ -112,16 +113,16 @@ _COUPLING: Final = {"f_down": "F.0", "f_up": "F.2", "g_down": "G.0", "g_up": "G.
 _FUSION: Final = {"query": "query.weight", "query_bias": "query.bias", "key": "key.weight", "value": "value.weight"}
 _LAYER: Final = re.compile(r"encoder\.layer\.(\d{1,4})\.")
 
-Parts = dict[str, tuple[str, tuple[int, ...]]]
-"""By the library's name of a tensor: the parameter here, and where in it the tensor stands."""
+_TensorMap = dict[str, tuple[str, tuple[int, ...]]]
+"""For each tensor name of the library: the parameter here, and the tensor's index in it."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was converted.
+    """The result of a conversion.
 
-    kind: `adapter` or `fusion`. form: the form that was written. left_out: the files and folders of the source that
-    have no place in that form, such as a prediction head; none of them was converted.
+    kind: `adapter` or `fusion`. form: the form that was written. left_out: files and folders of the source that were
+    not converted because the form has no place for them, such as a prediction head.
     """
 
     kind: SavedKind
@@ -130,11 +131,13 @@ class Conversion:
 
 
 def convert(source: Path, target: Path) -> Conversion:
-    """Writes the adapter or the fusion in the folder `source` to `target`, in the form that it does not have yet.
+    """Converts the adapter or fusion in a folder from the form of either library to that of the other.
+
+    source: the folder to read. target: a new or empty folder to write.
 
     Raises:
-        ConfigurationError: the target is not empty.
-        CheckpointError: the source holds no adapter or fusion, or one that the other form cannot hold.
+        ConfigurationError: the target is not empty or not a folder.
+        CheckpointError: the source holds no adapter or fusion, or one that the other form cannot express.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigurationError(f"expected a new or an empty folder to write to, {target} is neither")
@@ -165,9 +168,9 @@ def _converted(source: Path, target: Path) -> tuple[SavedKind, Form]:
 
 
 def read_adapter(folder: Path) -> tuple[str, Adapter]:
-    """The adapter that the library saved in a folder, and its name there.
+    """Reads an adapter that the library saved and returns (name, adapter).
 
-    Raises CheckpointError for files that are torn or missing, and for a setting that has no equal here.
+    Raises CheckpointError if a file is damaged or missing, or a setting has no equivalent here.
     """
     path, description = _read_description(folder, "adapter")
     name, width = _text(path, description, "name"), _whole(path, description, "hidden_size")
@@ -179,14 +182,16 @@ def read_adapter(folder: Path) -> tuple[str, Adapter]:
             adapter = Adapter(config, width, layers)
     except (KeyError, TypeError, ValueError, ConfigurationError) as error:
         raise CheckpointError(f"{path} describes an adapter that has no equal here: {error}") from error
-    _fill(adapter, weights_path, weights, _adapter_parts(adapter, name))
+    _fill(adapter, weights_path, weights, _adapter_tensors(adapter, name))
     return name, adapter
 
 
 def read_fusion(folder: Path) -> FusionWeights:
-    """The fusion that the library saved in a folder; errors as of `read_adapter`.
+    """Reads a fusion that the library saved.
 
-    The bias of the key is left out: it adds the same to the score of each adapter, which the softmax takes away.
+    The key's bias is discarded: it adds the same value to the score of each adapter, which cancels in the softmax.
+
+    Raises CheckpointError if a file is damaged or missing, or a setting has no equivalent here.
     """
     path, description = _read_description(folder, "fusion")
     name, width = _text(path, description, "name"), _whole(path, description, "hidden_size")
@@ -203,7 +208,7 @@ def read_fusion(folder: Path) -> FusionWeights:
     except (KeyError, TypeError, ValueError, ConfigurationError) as error:
         raise CheckpointError(f"{path} describes a fusion that has no equal here: {error}") from error
     weights = {key: value for key, value in weights.items() if not key.endswith(f"{name}.key.bias")}
-    parts = _fusion_parts(fusion, name)
+    parts = _fusion_tensors(fusion, name)
     if not settings.get("value"):
         identity = torch.eye(width)
         weights |= {key: identity for key, (ours, _) in parts.items() if ours == "value"}
@@ -212,9 +217,11 @@ def read_fusion(folder: Path) -> FusionWeights:
 
 
 def write_adapter(adapter: Adapter, folder: Path, name: str) -> None:
-    """Writes the two files that `model.load_adapter(folder)` of the library reads, for any of its models.
+    """Writes an adapter as the two files that the library's `model.load_adapter(folder)` reads, for any of its models.
 
-    Raises CheckpointError for a name or a setting that the library does not have.
+    adapter: its weights. folder: where to write. name: the adapter's name in the library.
+
+    Raises CheckpointError if the library cannot express the name or a setting.
     """
     config = adapter.config
     if config.shared or config.modality:
@@ -233,13 +240,14 @@ def write_adapter(adapter: Adapter, folder: Path, name: str) -> None:
         "inv_adapter_reduction_factor": 2 if config.invertible else None,
     }
     description = {"config": settings, "hidden_size": adapter.width, "name": _writable(name)}
-    _write(folder, "adapter", description, _collect(adapter, _adapter_parts(adapter, name)))
+    _write(folder, "adapter", description, _collect(adapter, _adapter_tensors(adapter, name)))
 
 
 def write_fusion(fusion: FusionWeights, folder: Path) -> None:
-    """Writes the two files that `model.load_adapter_fusion(folder)` of the library reads, for any of its models.
+    """Writes a fusion as the two files that the library's `model.load_adapter_fusion(folder)` reads, for any of its
+    models.
 
-    Raises CheckpointError for a name that the library does not take, and for a fusion that was pruned.
+    Raises CheckpointError if the library does not accept a name, or the fusion was pruned.
     """
     for layer, kept in enumerate(fusion.kept):
         if kept != fusion.names:
@@ -249,11 +257,11 @@ def write_fusion(fusion: FusionWeights, folder: Path) -> None:
             )
     names = [_writable(name) for name in fusion.names]
     name = ",".join(names)
-    parts = _fusion_parts(fusion, name)
+    parts = _fusion_tensors(fusion, name)
     bare = _collect(fusion, parts)
     bare |= {key.replace("query.bias", "key.bias"): torch.zeros(fusion.width) for key in parts if "query.bias" in key}
-    # Unlike an adapter's, a fusion's tensors must have the prefix of the model that reads them; what is the same
-    # tensor by two names takes its place in the file once
+    # Unlike an adapter's, a fusion's tensors must have the prefix of the model that reads them; a tensor with
+    # two names is stored once
     weights = {prefix + key: value for prefix in _PREFIXES for key, value in bare.items()}
     settings = {**_FUSION_FIXED, "value": True, "value_before_softmax": True, "value_initialized": True}
     settings |= {"regularization": True, "dropout_prob": None}
@@ -265,7 +273,7 @@ def write_fusion(fusion: FusionWeights, folder: Path) -> None:
 
 
 def _settings(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in the terms of `VERSION`; raises ValueError for a model of another kind."""
+    """Returns the settings in the terms of `VERSION`. Raises ValueError if the model is not a BERT."""
     if (body := description.get("model_type", "bert")) not in _BODIES:
         raise ValueError(f"expected model_type to be {', '.join(_BODIES)}, got {body!r}")
     settings = dict(description["config"])
@@ -273,7 +281,7 @@ def _settings(description: Mapping[str, Any]) -> dict[str, Any]:
         activation = str(settings.get("non_linearity"))
         settings["non_linearity"] = _OLD_ACTIVATIONS.get(activation, activation)
     coupling = settings.pop("invertible_adapter", None)
-    if coupling and description.get("type") != "text_task":  # of tasks it was named, and not made
+    if coupling and description.get("type") != "text_task":  # task adapters name a coupling without having one
         settings |= {
             "inv_adapter": coupling["block_type"],
             "inv_adapter_reduction_factor": coupling["reduction_factor"],
@@ -282,7 +290,7 @@ def _settings(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _require(settings: Mapping[str, Any], fixed: Mapping[str, object], others: set[str]) -> None:
-    """Raises ValueError unless these settings have their one value, and there are no more than those and `others`."""
+    """Raises ValueError if a setting differs from its value in `fixed`, or is in neither `fixed` nor `others`."""
     for name, known in fixed.items():
         if (value := settings.get(name, known)) != known:
             raise ValueError(f"expected {name} to be {known!r}, got {value!r}")
@@ -291,7 +299,7 @@ def _require(settings: Mapping[str, Any], fixed: Mapping[str, object], others: s
 
 
 def _config(description: Mapping[str, Any], layers: int) -> AdapterConfig:
-    """Raises ValueError, TypeError or ConfigurationError for settings that have no equal."""
+    """Translates the settings. Raises ValueError, TypeError or ConfigurationError if one has no equivalent."""
     settings: dict[str, Any] = {**_ABSENT, **_settings(description)}
     placement: Placement = "parallel" if settings["is_parallel"] else "pfeiffer"
     if settings.get("mh_adapter") and not settings["is_parallel"]:
@@ -301,7 +309,9 @@ def _config(description: Mapping[str, Any], layers: int) -> AdapterConfig:
     left_out = sorted(set(settings["leave_out"] or ()))
     if left_out != list(range(len(left_out))):
         raise ValueError(f"expected leave_out to be the lowest layers, got {settings['leave_out']}")
-    settings["reduction_factor"] = _one_reduction(settings.get("reduction_factor"), range(len(left_out), layers))
+    settings["reduction_factor"] = _common_reduction_factor(
+        settings.get("reduction_factor"), range(len(left_out), layers)
+    )
     for name in ("scaling", "reduction_factor"):
         if type(value := settings.get(name)) not in (int, float):
             raise ValueError(f"expected {name} to be a number, got {value!r}")
@@ -324,24 +334,24 @@ def _config(description: Mapping[str, Any], layers: int) -> AdapterConfig:
     )
 
 
-def _one_reduction(value: object, layers: range) -> object:
-    """The reduction factor of all these layers, where the library has one by the layer's number or `default`.
+def _common_reduction_factor(value: object, layers: range) -> object:
+    """Returns the reduction factor of all these layers; the library may list one per layer number and a `default`.
 
-    Raises ValueError for layers of different ones.
+    Raises ValueError if the layers' factors differ.
     """
     if not isinstance(value, Mapping):
         return value
-    of_layers = [value.get(str(layer), value.get("default")) for layer in layers]
-    if any(other != of_layers[0] for other in of_layers):
+    factors = [value.get(str(layer), value.get("default")) for layer in layers]
+    if any(factor != factors[0] for factor in factors):
         raise ValueError(f"expected one reduction_factor for all layers, got {dict(value)}")
-    return of_layers[0]
+    return factors[0]
 
 
 # -- tensors -----------------------------------------------------------------------------------------------------------
 
 
-def _adapter_parts(adapter: Adapter, name: str) -> Parts:
-    parts: Parts = {}
+def _adapter_tensors(adapter: Adapter, name: str) -> _TensorMap:
+    parts: _TensorMap = {}
     for layer in range(adapter.config.depth, adapter.layers):
         for index, place in enumerate(adapter.config.places):
             before = f"encoder.layer.{layer}.{_PLACES[place]}.adapters.{name}"
@@ -354,8 +364,8 @@ def _adapter_parts(adapter: Adapter, name: str) -> Parts:
     return parts
 
 
-def _fusion_parts(fusion: FusionWeights, name: str) -> Parts:
-    parts: Parts = {}
+def _fusion_tensors(fusion: FusionWeights, name: str) -> _TensorMap:
+    parts: _TensorMap = {}
     places = PLACES["houlsby"] if fusion.places == len(PLACES["houlsby"]) else PLACES["pfeiffer"]
     for layer in range(fusion.layers):
         for index, place in enumerate(places):
@@ -365,15 +375,15 @@ def _fusion_parts(fusion: FusionWeights, name: str) -> Parts:
 
 
 def _layers(weights: Mapping[str, Tensor]) -> int:
-    """How many layers the body has: the highest may not be left out."""
-    found = [int(match[1]) for match in map(_LAYER.match, weights) if match]
-    if not found:
+    """Returns the number of the body's layers, taken from the highest layer with an adapter."""
+    numbers = [int(match[1]) for match in map(_LAYER.match, weights) if match]
+    if not numbers:
         raise ValueError("expected tensors of encoder.layer.0, encoder.layer.1, ..., got none of a layer")
-    return max(found) + 1
+    return max(numbers) + 1
 
 
-def _fill(module: nn.Module, path: Path, weights: Mapping[str, Tensor], parts: Parts) -> None:
-    """Puts the library's tensors into a module without values."""
+def _fill(module: nn.Module, path: Path, weights: Mapping[str, Tensor], parts: _TensorMap) -> None:
+    """Copies the library's tensors into a module without values."""
     for key in sorted(parts.keys() ^ weights.keys()):
         raise CheckpointError(
             f"{path} does not fit its description: {key} is {'missing' if key in parts else 'unknown'}"
@@ -390,7 +400,7 @@ def _fill(module: nn.Module, path: Path, weights: Mapping[str, Tensor], parts: P
     module.load_state_dict(state, assign=True)
 
 
-def _collect(module: nn.Module, parts: Parts) -> dict[str, Tensor]:
+def _collect(module: nn.Module, parts: _TensorMap) -> dict[str, Tensor]:
     state = module.state_dict()
     return {key: state[name][at].detach().to("cpu", torch.float32, copy=True) for key, (name, at) in parts.items()}
 
@@ -426,17 +436,17 @@ def _whole(path: Path, description: Mapping[str, Any], key: str) -> int:
 
 
 def files_of(folder: Path, kind: SavedKind) -> tuple[Path, Path]:
-    """The description and the weights that the library saved in a folder; of two files of weights the safe one."""
+    """Returns the paths of the description and of the weights; safetensors are preferred to a `.bin`."""
     safe, other = (folder / name for name in _WEIGHTS[kind])
     return folder / _DESCRIPTION[kind], other if other.exists() and not safe.exists() else safe
 
 
 def _read_weights(folder: Path, kind: SavedKind) -> tuple[Path, dict[str, Tensor]]:
-    """The file that was read, and its tensors by the names that a body without a head would give them today."""
+    """Returns the file that was read, and its tensors by the current names of a body without a head."""
     _, path = files_of(folder, kind)
     try:
         safe = path.suffix == ".safetensors"
-        found = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+        tensors = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         names = " or ".join(_WEIGHTS[kind])
         raise CheckpointError(f"{folder} lacks the {kind}'s weights: expected {names}") from error
@@ -444,10 +454,10 @@ def _read_weights(folder: Path, kind: SavedKind) -> tuple[Path, dict[str, Tensor
         raise CheckpointError(
             f"{path} cannot be read as tensors alone ({type(error).__name__}); save the {kind} with the library again"
         ) from error
-    if not (isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values())):
+    if not (isinstance(tensors, dict) and all(isinstance(value, Tensor) for value in tensors.values())):
         raise CheckpointError(f"{path}: expected tensors by name, got something else")
     weights: dict[str, Tensor] = {}
-    for key, value in found.items():
+    for key, value in tensors.items():
         bare = _bare(str(key))
         if bare in weights and not torch.equal(weights[bare], value):
             raise CheckpointError(f"{path} holds two different tensors for {bare}")
@@ -463,7 +473,8 @@ def _bare(key: str) -> str:
 
 
 def _writable(name: str) -> str:
-    """A name that can be a module's in PyTorch, as the library makes it."""
+    """Returns the name if PyTorch accepts it for a module, as the library requires; otherwise raises
+    CheckpointError."""
     if not name or "." in name or hasattr(nn.ModuleDict, name):
         raise CheckpointError(
             f"the adapters library takes no name that is empty, has a dot or is a word of PyTorch, got {name!r}"
@@ -472,7 +483,7 @@ def _writable(name: str) -> str:
 
 
 def _write(folder: Path, kind: SavedKind, description: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
-    """As `.bin`, the one of the two that the library reads unless it is told otherwise."""
+    """Writes the weights as `.bin`, which the library reads by default."""
     path = folder / _WEIGHTS[kind][1]
     require_finite(path, weights)
     text = json.dumps({**description, "version": VERSION}, indent=2, sort_keys=True, ensure_ascii=False)

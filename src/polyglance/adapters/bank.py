@@ -1,4 +1,4 @@
-"""All adapters of a body, ready to act: the weights of those in use stacked by slot."""
+"""The adapters of a body, ready for inference: the weights of those in use are stacked by slot."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -22,11 +22,14 @@ from polyglance.kernels.grouped import Bottlenecks
 
 
 class AdapterBank:
-    """An `AdapterSource` for inference. Any number of adapters may be registered, from memory or by their folder; the
-    weights of at most `resident` of them are in the tables, and the least recently used make room.
+    """An `AdapterSource` for inference, which holds any number of adapters, given as modules or as folders.
 
-    width, layers: of the body. dtype, device: of the tables. Weights are copied: an adapter that is trained on after it
-    was added is to be added again.
+    Weights are copied into tables. An adapter that is trained further after it was added must be added again.
+
+    width, layers: of the body. resident: the most adapters with weights in the tables at once; the least recently used
+    is evicted first. dtype, device: of the tables.
+
+    Raises ConfigurationError if `resident` is below 1.
     """
 
     def __init__(
@@ -55,20 +58,21 @@ class AdapterBank:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The registered adapters, in the order in which they were added."""
         return tuple(self._kept)
 
     @property
     def resident_names(self) -> tuple[str, ...]:
-        """Those in the tables, the least recently used first."""
+        """The adapters in the tables, the least recently used first."""
         return tuple(self._slots)
 
     def add(self, name: str, adapter: Adapter | Path) -> None:
-        """Registers an adapter, or the one in a folder, in place of one with this name.
+        """Registers an adapter, replacing any adapter of the same name.
 
         A folder is read again when its adapter becomes resident, unless it was the last one added. When its files have
         changed since they were registered, that raises CheckpointError: add the adapter again.
 
-        Raises CheckpointError or ConfigurationError for one that does not fit the body; the bank stays as it was.
+        Raises CheckpointError or ConfigurationError if the adapter does not fit the body; the bank is then unchanged.
         """
         kept: Adapter | _InFolder
         if isinstance(adapter, Path):
@@ -87,7 +91,10 @@ class AdapterBank:
         self._kept[name], self._configs[name] = kept, config
 
     def remove(self, name: str) -> None:
-        """Forgets an adapter and the fusions that it is part of."""
+        """Removes an adapter and all fusions that contain it.
+
+        Raises ConfigurationError for an unknown name.
+        """
         self._require(name)
         self._release(name)
         self._fusions = {names: fusion for names, fusion in self._fusions.items() if name not in names}
@@ -95,9 +102,9 @@ class AdapterBank:
         del self._kept[name], self._configs[name]
 
     def add_fusion(self, fusion: FusionWeights) -> None:
-        """Registers a fusion of registered adapters; `Fuse` of their names, in this order, means it from now on.
+        """Registers a fusion of registered adapters, which `Fuse` of their names, in the same order, then selects.
 
-        Raises ConfigurationError for one that does not fit the body or its adapters.
+        Raises ConfigurationError if it does not fit the body or its adapters, or one of them is not registered.
         """
         for name in fusion.names:
             self._require(name)
@@ -105,9 +112,10 @@ class AdapterBank:
         self._put_fusion(fusion)
 
     def add_folded(self, fusion: FoldedWeights) -> None:
-        """Registers a folded fusion; `Fuse` of its names means it from now on, and needs none of its adapters.
+        """Registers a folded fusion, which `Fuse` of its names then selects; its adapters need not be registered.
 
-        Raises ConfigurationError for one that does not fit the body, or other adapters of the same names.
+        Raises ConfigurationError if it does not fit the body, or a registered adapter has the same name and another
+        configuration.
         """
         if (fusion.width, fusion.layers) != (self.width, self.layers):
             raise ConfigurationError(
@@ -124,11 +132,15 @@ class AdapterBank:
         self._fusions[fusion.names] = fusion
 
     def pin(self, name: str) -> None:
-        """Makes an adapter resident and keeps it so."""
+        """Makes an adapter resident and excludes it from eviction.
+
+        Raises ConfigurationError for an unknown name, or if pinned adapters leave no room.
+        """
         self.slots([name])
         self._pinned.add(name)
 
     def unpin(self, name: str) -> None:
+        """Allows an adapter to be evicted again. Raises ConfigurationError for an unknown name."""
         self._require(name)
         self._pinned.discard(name)
 
@@ -142,13 +154,14 @@ class AdapterBank:
     # -- what acts -------------------------------------------------------------------------------------------------
 
     def config(self, name: str) -> AdapterConfig:
-        found = self._config(name)
-        if found is None:
+        """The configuration of an adapter. Raises ConfigurationError for an unknown name."""
+        config = self._config(name)
+        if config is None:
             raise unknown_adapter(name, self.names)
-        return found
+        return config
 
     def _config(self, name: str) -> AdapterConfig | None:
-        """Of an adapter that was added, or is part of a folded fusion."""
+        """The configuration of an adapter that was added or belongs to a folded fusion; None for any other."""
         if name in self._configs:
             return self._configs[name]
         folded = (fusion for fusion in self._fusions.values() if isinstance(fusion, FoldedWeights))
@@ -160,9 +173,10 @@ class AdapterBank:
             raise unknown_adapter(name, self.names)
 
     def slots(self, names: Sequence[str]) -> dict[str, int]:
-        """Makes these adapters resident, all at once, and says where.
+        """Makes these adapters resident together and returns their slots by name.
 
-        Raises ConfigurationError where pinned adapters leave too little room; nothing is released then.
+        Raises ConfigurationError for an unknown name, or if pinned adapters leave too little room; nothing is evicted
+        then.
         """
         wanted = dict.fromkeys(names)
         for name in wanted:
@@ -213,15 +227,17 @@ class AdapterBank:
         return onto if folded is None else folded.onto(x, onto)
 
     def folded(self, fusion: Fusion, layer: int, place: Place) -> FoldedFusion | None:
-        """What a fusion is in one place, made at its first use; None where all that act were pruned.
+        """Returns a fusion folded for one place of one layer, or None if pruning left no adapter that acts there.
 
-        Raises ConfigurationError for adapters of which no fusion was registered.
+        The result is kept for later calls.
+
+        Raises ConfigurationError if no fusion of these adapters was registered.
         """
         learned = self._fusions.get(fusion.names)
         if learned is None:
             raise unknown_fusion(fusion.names, tuple(self._fusions))
-        there = {leaf.name for leaf in fusion.leaves}
-        names = tuple(name for name in learned.kept[layer] if name in there)
+        acting = {leaf.name for leaf in fusion.leaves}
+        names = tuple(name for name in learned.kept[layer] if name in acting)
         key = (fusion.names, names, layer, place)
         if names and key not in self._folded:
             index = self.config(fusion.names[0]).places.index(place)
@@ -268,14 +284,17 @@ class _Latest:
 
 @dataclass(frozen=True)
 class _InFolder:
-    """An adapter that is read when it becomes resident, and the hash of its files when it was registered."""
+    """The folder of an adapter, read when the adapter becomes resident, and the hash of its files when it was added."""
 
     folder: Path
     fingerprint: str
 
 
 class _Table:
-    """The weights of one shape's resident adapters: (layers, places, slots, ...), zero below an adapter's depth."""
+    """The weights of all resident adapters of one shape: (layers, places, slots, ...).
+
+    Weights below an adapter's depth are zero.
+    """
 
     def __init__(self, shape: AdapterShape, bank: AdapterBank) -> None:
         self.shape, self.most = shape, bank.resident
@@ -287,7 +306,7 @@ class _Table:
         self.free: list[int] = []
 
     def put(self, adapter: Adapter) -> int:
-        """Copies the weights into a free slot and returns it; the table doubles where none is free."""
+        """Copies the weights into a free slot and returns the slot; the table doubles if none is free."""
         if not self.free:
             self._grow()
         slot = self.free.pop(0)

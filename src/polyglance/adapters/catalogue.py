@@ -1,4 +1,4 @@
-"""What there is to know about saved adapters and fusions without running them."""
+"""Facts about saved adapters and fusions, read without running them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ from polyglance.errors import CheckpointError
 
 @dataclass(frozen=True)
 class AdapterFacts:
-    """An adapter or a fusion in a folder.
+    """Facts about an adapter or a fusion in a folder.
 
-    kind: `folded` is a fusion with what it needs of its adapters. form: `adapters` is that of the `adapters` library.
-    name: a fusion has the names of its adapters, with commas between. placement: of the adapters in it.
-    fingerprint: a hash of its files. bytes: the size of its files.
-    settings: an adapter's configuration; a fusion's places, and the adapters that each layer keeps.
+    kind: `folded` is a fusion stored together with the weights it needs from its adapters. form: `adapters` is the
+    format of the `adapters` library. name: for a fusion, the names of its adapters, joined by commas. folder: its path.
+    placement: of the adapters; None for a fusion, which is stored without them. layers, width: of the body. parameters:
+    the number of weights. bytes: the size of the files. fingerprint: a hash of the files. settings: an adapter's
+    configuration; for a fusion, its places and the adapters that each layer keeps.
     """
 
     kind: SavedKind
@@ -40,7 +41,7 @@ class AdapterFacts:
 
 @dataclass(frozen=True)
 class FailedAdapter:
-    """A folder whose adapter or fusion cannot be used, and why."""
+    """A folder with an adapter or fusion that cannot be read, and the reason."""
 
     folder: str
     reason: str
@@ -48,43 +49,46 @@ class FailedAdapter:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What was found below a folder, in the order of the paths."""
+    """The adapters and fusions found below a folder, sorted by path, and the folders that could not be read."""
 
     found: tuple[AdapterFacts, ...]
     failed: tuple[FailedAdapter, ...]
 
 
 def catalogue(folder: Path) -> Catalogue:
-    """All adapters and fusions in a folder and below it, those of the `adapters` library as well.
+    """Lists the adapters and fusions in a folder and its subfolders, including those of the `adapters` library.
 
-    Raises CheckpointError where there is no folder.
+    Raises CheckpointError if there is no such folder.
     """
     if not folder.is_dir():
         raise CheckpointError(f"expected a folder with adapters, there is none at {folder}")
-    found, failed = [], []
-    places = [(path, *saved) for saved in _FACTS for path in folder.rglob(_files(Path(), *saved)[0].name)]
-    for path, form, kind in sorted(places):
+    facts, failed = [], []
+    descriptions = [(path, *saved) for saved in _READERS for path in folder.rglob(_files(Path(), *saved)[0].name)]
+    for path, form, kind in sorted(descriptions):
         try:
-            found.append(_facts(path.parent, form, kind))
+            facts.append(_facts(path.parent, form, kind))
         except CheckpointError as error:
             failed.append(FailedAdapter(str(path.parent), str(error)))
-    return Catalogue(tuple(found), tuple(failed))
+    return Catalogue(tuple(facts), tuple(failed))
 
 
 def facts_of(folder: Path) -> AdapterFacts:
-    """Of the adapter or the fusion in a folder. Raises CheckpointError where there is neither."""
-    saved = (saved for saved in _FACTS if _files(folder, *saved)[0].exists())
+    """Reads the facts about the adapter or fusion in a folder.
+
+    Raises CheckpointError if the folder holds neither, or one that cannot be read.
+    """
+    saved = (saved for saved in _READERS if _files(folder, *saved)[0].exists())
     return _facts(folder, *next(saved, ("polyglance", "adapter")))
 
 
 def _files(folder: Path, form: Form, kind: SavedKind) -> tuple[Path, Path]:
-    """The description and the weights."""
+    """The paths of the description and of the weights."""
     ours = (folder / f"{kind}.json", folder / f"{kind}.safetensors")
     return ours if form == "polyglance" else files_of(folder, kind)
 
 
 def _facts(folder: Path, form: Form, kind: SavedKind) -> AdapterFacts:
-    name, placement, module, settings = _FACTS[form, kind](folder)
+    name, placement, module, settings = _READERS[form, kind](folder)
     content = [path.read_bytes() for path in _files(folder, form, kind)]
     return AdapterFacts(
         kind,
@@ -101,33 +105,33 @@ def _facts(folder: Path, form: Form, kind: SavedKind) -> AdapterFacts:
     )
 
 
-_Found = tuple[str, Placement | None, Adapter | FusionWeights | FoldedWeights, Mapping[str, Any]]
-"""The name, the placement, what holds the weights, and the settings."""
+_Contents = tuple[str, Placement | None, Adapter | FusionWeights | FoldedWeights, Mapping[str, Any]]
+"""The name, the placement, the module with the weights, and the settings."""
 
 
-def _of_adapter(name: str, adapter: Adapter) -> _Found:
+def _adapter_contents(name: str, adapter: Adapter) -> _Contents:
     return name, adapter.config.placement, adapter, adapter.config.to_dict()
 
 
-def _of_fusion(fusion: FusionWeights) -> _Found:
+def _fusion_contents(fusion: FusionWeights) -> _Contents:
     return ",".join(fusion.names), None, fusion, {"places": fusion.places, "kept": fusion.kept}
 
 
-def _adapter(folder: Path) -> _Found:
+def _read_native_adapter(folder: Path) -> _Contents:
     loaded = load_adapter(folder)
-    return _of_adapter(loaded.name, loaded.adapter)
+    return _adapter_contents(loaded.name, loaded.adapter)
 
 
-def _folded(folder: Path) -> _Found:
+def _read_folded(folder: Path) -> _Contents:
     fusion = load_folded(folder)
     config = next(iter(fusion.configs.values()))
     return ",".join(fusion.names), config.placement, fusion, {"places": fusion.places, "kept": fusion.kept}
 
 
-_FACTS: Final[dict[tuple[Form, SavedKind], Callable[[Path], _Found]]] = {
-    ("polyglance", "adapter"): _adapter,
-    ("polyglance", "fusion"): lambda folder: _of_fusion(load_fusion(folder).fusion),
-    ("polyglance", "folded"): _folded,
-    ("adapters", "adapter"): lambda folder: _of_adapter(*read_adapter(folder)),
-    ("adapters", "fusion"): lambda folder: _of_fusion(read_fusion(folder)),
+_READERS: Final[dict[tuple[Form, SavedKind], Callable[[Path], _Contents]]] = {
+    ("polyglance", "adapter"): _read_native_adapter,
+    ("polyglance", "fusion"): lambda folder: _fusion_contents(load_fusion(folder).fusion),
+    ("polyglance", "folded"): _read_folded,
+    ("adapters", "adapter"): lambda folder: _adapter_contents(*read_adapter(folder)),
+    ("adapters", "fusion"): lambda folder: _fusion_contents(read_fusion(folder)),
 }

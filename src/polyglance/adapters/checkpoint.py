@@ -1,8 +1,8 @@
-"""Adapters and fusions on disk, a folder each: a description in JSON, the weights in safetensors. Pickle is never read.
+"""Saved adapters and fusions, one per folder: a JSON description and safetensors weights. Pickle is never read.
 
 adapter.json  adapter.safetensors     format, name, width, layers, config
 fusion.json   fusion.safetensors      format, names, places, width, layers, kept
-folded.json   folded.safetensors      format, adapters, width, layers, kept: a fusion with what it needs of its adapters
+folded.json   folded.safetensors      format, adapters, width, layers, kept: a fusion folded with its adapters
 """
 
 import json
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 SavedKind = Literal["adapter", "fusion", "folded"]
 FORMAT: Final = 1
-"""Of the descriptions; a later one may mean what this version does not know."""
+"""The format of descriptions; this version refuses any other."""
 
-_A: Final[dict[SavedKind, str]] = {
+_WITH_ARTICLE: Final[dict[SavedKind, str]] = {
     "adapter": "an adapter",
     "fusion": "a fusion of adapters",
     "folded": "a folded fusion of adapters",
@@ -44,7 +44,7 @@ _Module = TypeVar("_Module", Adapter, FusionWeights, FoldedWeights)
 
 @dataclass(frozen=True)
 class LoadedAdapter:
-    """An adapter, the name it was saved by, and a hash of its two files."""
+    """An adapter, the name under which it was saved, and a hash of its two files."""
 
     name: str
     adapter: Adapter
@@ -60,11 +60,11 @@ class LoadedFusion:
 
 
 def save_adapter(adapter: Adapter, folder: Path, name: str) -> None:
-    """Writes `adapter.json` and `adapter.safetensors`, weights as float32.
+    """Writes `adapter.json` and `adapter.safetensors` to a folder, with weights as float32.
 
     Raises:
         ConfigurationError: the name is empty.
-        CheckpointError: a weight is no finite number.
+        CheckpointError: a weight is not finite.
     """
     if not name:
         raise ConfigurationError("expected a name for the adapter, got ''")
@@ -73,12 +73,12 @@ def save_adapter(adapter: Adapter, folder: Path, name: str) -> None:
 
 
 def load_adapter(folder: Path, width: int | None = None, layers: int | None = None) -> LoadedAdapter:
-    """The adapter that `save_adapter` wrote.
+    """Reads an adapter that `save_adapter` wrote.
 
-    width, layers: of the body that it shall go into; None takes any.
+    width, layers: of the body that the adapter is meant for; None accepts any.
 
     Raises:
-        CheckpointError: a file is missing, is cut short, does not fit the other, or is for another body.
+        CheckpointError: a file is missing or truncated, the two files do not match, or they are for another body.
     """
 
     def make(d: "AdapterDescription") -> Adapter:
@@ -89,16 +89,16 @@ def load_adapter(folder: Path, width: int | None = None, layers: int | None = No
 
 
 def save_fusion(fusion: FusionWeights, folder: Path) -> None:
-    """Writes `fusion.json` and `fusion.safetensors`, weights as float32. The adapters it mixes are not in it.
+    """Writes `fusion.json` and `fusion.safetensors` to a folder, with weights as float32 and without the adapters.
 
-    Raises CheckpointError for a weight that is no finite number.
+    Raises CheckpointError if a weight is not finite.
     """
     facts = {"names": fusion.names, "places": fusion.places, "width": fusion.width, "layers": fusion.layers}
     _save(fusion, folder, "fusion", {**facts, "kept": fusion.kept})
 
 
 def load_fusion(folder: Path, width: int | None = None, layers: int | None = None) -> LoadedFusion:
-    """The fusion that `save_fusion` wrote; arguments and errors as of `load_adapter`."""
+    """Reads a fusion that `save_fusion` wrote. Arguments and errors are those of `load_adapter`."""
 
     def make(d: "FusionDescription") -> FusionWeights:
         fusion = FusionWeights(d.names, d.places, d.width, d.layers)
@@ -110,14 +110,17 @@ def load_fusion(folder: Path, width: int | None = None, layers: int | None = Non
 
 
 def save_folded(fusion: FoldedWeights, folder: Path) -> None:
-    """Writes `folded.json` and `folded.safetensors`, weights as float32; errors as of `save_fusion`."""
+    """Writes `folded.json` and `folded.safetensors` to a folder, with weights as float32.
+
+    Raises CheckpointError if a weight is not finite.
+    """
     configs = {name: config.to_dict() for name, config in fusion.configs.items()}
     facts = {"adapters": configs, "width": fusion.width, "layers": fusion.layers, "kept": fusion.kept}
     _save(fusion, folder, "folded", facts)
 
 
 def load_folded(folder: Path, width: int | None = None, layers: int | None = None) -> FoldedWeights:
-    """The folded fusion that `save_folded` wrote; arguments and errors as of `load_adapter`."""
+    """Reads a folded fusion that `save_folded` wrote. Arguments and errors are those of `load_adapter`."""
 
     def make(d: "FoldedDescription") -> FoldedWeights:
         configs = {name: AdapterConfig.from_dict(config) for name, config in d.adapters.items()}
@@ -129,13 +132,13 @@ def load_folded(folder: Path, width: int | None = None, layers: int | None = Non
 
 @contextmanager
 def unfilled() -> Iterator[None]:
-    """Modules made here have shapes and no values: no memory is taken, no random number drawn."""
+    """A context in which modules are made with shapes but without values: no memory is allocated, nothing is drawn."""
     with torch.device("meta"), _Undrawn():
         yield
 
 
 class _Undrawn(TorchFunctionMode):
-    """`normal_` does nothing: without memory it has nothing to fill, and yet loads a compiler, at 0.8 s."""
+    """Skips `normal_`: a tensor without memory has nothing to fill, but the call loads a compiler in 0.8 s."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -147,7 +150,7 @@ class _Undrawn(TorchFunctionMode):
 
 
 def require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError that names the first tensor with a value that is no finite number."""
+    """Raises CheckpointError, which names the first tensor with a NaN or infinite value."""
     for name, value in weights.items():
         # NumPy stays on one thread: for small tensors, on busy cores, torch's threads cost a hundred times the work
         if not np.isfinite(value.numpy()).all():
@@ -179,7 +182,7 @@ def _load(
         with unfilled():
             module = make(description)
     except (ValueError, TypeError, RuntimeError, ConfigurationError) as error:
-        raise CheckpointError(f"{path} does not describe {_A[kind]}: {error}") from error
+        raise CheckpointError(f"{path} does not describe {_WITH_ARTICLE[kind]}: {error}") from error
     _require_body(folder, kind, (module.width, module.layers), body)
     try:
         content = weights_path.read_bytes()
@@ -202,7 +205,7 @@ def _read_description(folder: Path, kind: SavedKind) -> str:
         help_ = "; convert it from the adapters library's form with `polyglance adapters convert`" if foreign else ""
         raise CheckpointError(f"{folder} holds no {kind}: expected a file {path.name} in it{help_}") from error
     except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path} does not describe {_A[kind]}: {error.reason}") from error
+        raise CheckpointError(f"{path} does not describe {_WITH_ARTICLE[kind]}: {error.reason}") from error
 
 
 def _described(text: str, kind: SavedKind) -> Any:
@@ -223,17 +226,17 @@ def _described(text: str, kind: SavedKind) -> Any:
 def _require_body(
     folder: Path, kind: SavedKind, made_for: tuple[int, int], body: tuple[int | None, int | None]
 ) -> None:
-    """made_for, body: width and layers."""
+    """Raises CheckpointError unless the module was made for the body. made_for, body: width and layers."""
     width, layers = (own if wanted is None else wanted for own, wanted in zip(made_for, body, strict=True))
     if (width, layers) != made_for:
         raise CheckpointError(
-            f"{folder} holds {_A[kind]} for {made_for[1]} layers of width {made_for[0]}, this model has {layers} of "
-            f"width {width}: take one that was trained in this model"
+            f"{folder} holds {_WITH_ARTICLE[kind]} for {made_for[1]} layers of width {made_for[0]}, "
+            f"this model has {layers} of width {width}: take one that was trained in this model"
         )
 
 
 def _require_fit(path: Path, weights: Mapping[str, Tensor], module: nn.Module) -> None:
-    """Raises CheckpointError unless the tensors of a file are a module's own, in float32."""
+    """Raises CheckpointError unless a file's tensors match a module's by name and shape, in float32."""
     expected = module.state_dict()
     for name in sorted(expected.keys() ^ weights.keys()):
         raise CheckpointError(

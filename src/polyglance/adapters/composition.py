@@ -1,14 +1,14 @@
-"""Which adapters act on a row of a batch, and in which order: small hashable values.
+"""Compositions: hashable values that say which adapters act on a row of a batch, and in which order.
 
     "vqa"                                 one adapter
-    Stack("de", "vqa")                    the language's, then the task's (MAD-X, arXiv:2005.00052)
-    Parallel("verify", "count")           each by itself over the same input, at once (arXiv:2010.11918, section 3)
+    Stack("de", "vqa")                    the language adapter, then the task adapter (MAD-X, arXiv:2005.00052)
+    Parallel("verify", "count")           each adapter separately, in one pass (arXiv:2010.11918, section 3)
     Fuse("verify", "count", "match")      their outputs mixed by AdapterFusion (arXiv:2005.00247)
-    Drop("vqa", 5)                        left out of the first five layers (AdapterDrop, arXiv:2010.11918)
-    None                                  the model as it is
+    Drop("vqa", 5)                        no adapter in the first five layers (AdapterDrop, arXiv:2010.11918)
+    None                                  the model without adapters
 
-They nest wherever that has a meaning. A composition unfolds into *paths*, one for each result that it gives: what is
-stacked on a `Parallel` is applied to each of its branches.
+Compositions can be nested wherever the result has a meaning. A composition unfolds into *paths*, one per result: an
+adapter stacked on a `Parallel` is applied to each branch.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from polyglance.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Leaf:
-    """One adapter in the layers from `depth` on."""
+    """One adapter that acts in the layers from `depth` upwards."""
 
     name: str
     depth: int = 0
@@ -29,8 +29,10 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Fusion:
-    """Several adapters over one input, their outputs mixed: those of `names` that are there, as the fusion of all of
-    them was learned."""
+    """Several adapters that read the same input and have their outputs mixed.
+
+    names: the adapters that the fusion was learned for. leaves: those that act.
+    """
 
     names: tuple[str, ...]
     leaves: tuple[Leaf, ...]
@@ -38,7 +40,7 @@ class Fusion:
 
 Step = Leaf | Fusion
 Path = tuple[Step, ...]
-"""What is applied to one row, first to last."""
+"""The steps that are applied to one row, from first to last."""
 
 
 @dataclass(frozen=True, init=False)
@@ -56,20 +58,20 @@ class _Composition:
 
 
 class Stack(_Composition):
-    """One after the other, within each layer."""
+    """Applies its parts one after the other within each layer."""
 
 
 class Parallel(_Composition):
-    """Side by side over the same input: one result for each part."""
+    """Applies its parts separately to the same input and gives one result per part."""
 
 
 class Fuse(_Composition):
-    """Side by side over the same input, and mixed into one result."""
+    """Applies its parts to the same input and mixes their outputs into one result."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """A composition whose adapters are all left out of the layers below `depth`."""
+    """Leaves all adapters of a composition out of the layers below `depth`."""
 
     part: "Composition"
     depth: int
@@ -84,9 +86,9 @@ Composition = str | Drop | Stack | Parallel | Fuse | None
 
 
 def paths(composition: Composition) -> tuple[Path, ...]:
-    """The paths of a composition, in the order of its results.
+    """Returns the paths of a composition, in the order of its results.
 
-    Raises ConfigurationError for a nesting that has no meaning.
+    Raises ConfigurationError if the nesting has no meaning.
     """
     match composition:
         case None:
@@ -103,37 +105,39 @@ def paths(composition: Composition) -> tuple[Path, ...]:
             return _stacked(composition, parts)
         case Fuse(parts=parts):
             fused = tuple(_fused(composition, part) for part in parts)
-            if twice := _twice([leaf.name for leaf in fused]):
-                raise ConfigurationError(f"{composition!r} fuses {twice!r} twice")
+            if repeated := _first_repeated([leaf.name for leaf in fused]):
+                raise ConfigurationError(f"{composition!r} fuses {repeated!r} twice")
             return ((Fusion(tuple(leaf.name for leaf in fused), fused),),)
     raise ConfigurationError(f"expected an adapter's name, Stack, Parallel, Fuse, Drop or None, got {composition!r}")
 
 
 def _stacked(stack: Stack, parts: Sequence[Composition]) -> tuple[Path, ...]:
-    found: tuple[Path, ...] = ((),)
+    below: tuple[Path, ...] = ((),)
     for part in parts:
         above = paths(part)
-        if len(found) > 1 and len(above) > 1:
+        if len(below) > 1 and len(above) > 1:
             raise ConfigurationError(
-                f"{stack!r} puts a Parallel of {len(above)} on one of {len(found)}; "
+                f"{stack!r} puts a Parallel of {len(above)} on one of {len(below)}; "
                 f"say which belong together: Parallel(Stack(...), Stack(...))"
             )
-        found = tuple(below + path for below in found for path in above)
-    for path in found:
-        if twice := _twice([step.name for step in path if isinstance(step, Leaf)]):
-            raise ConfigurationError(f"{stack!r} applies {twice!r} twice to the same row")
-    return found
+        below = tuple(lower + upper for lower in below for upper in above)
+    for path in below:
+        if repeated := _first_repeated([step.name for step in path if isinstance(step, Leaf)]):
+            raise ConfigurationError(f"{stack!r} applies {repeated!r} twice to the same row")
+    return below
 
 
-def _twice(names: Sequence[str]) -> str | None:
+def _first_repeated(names: Sequence[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)
 
 
 def _fused(fuse: Fuse, part: Composition) -> Leaf:
-    found = paths(part)
-    if len(found) > 1:
-        raise ConfigurationError(f"{fuse!r} fuses a Parallel, which gives {len(found)} results; name them one by one")
-    match found[0]:
+    branches = paths(part)
+    if len(branches) > 1:
+        raise ConfigurationError(
+            f"{fuse!r} fuses a Parallel, which gives {len(branches)} results; name its parts one by one"
+        )
+    match branches[0]:
         case ():
             raise ConfigurationError(f"{fuse!r} fuses None, which has no output of its own")
         case (Leaf() as leaf,):
@@ -156,20 +160,21 @@ def _map_leaves(path: Path, change: Callable[[Leaf], Leaf]) -> Path:
 
 
 def leaves(path: Path) -> Iterator[Leaf]:
-    """All adapters of a path, those of fusions among them."""
+    """Yields all adapters of a path, including those inside fusions."""
     for step in path:
         yield from (step,) if isinstance(step, Leaf) else step.leaves
 
 
 def active(path: Path, layer: int) -> Path:
-    """What of a path acts in a layer: adapters whose depth is reached, and fusions of those that are there."""
+    """Returns the part of a path that acts in a layer: each adapter whose depth is at most `layer`, alone or in a
+    fusion."""
     kept: list[Step] = []
     for step in path:
         if isinstance(step, Leaf):
             kept += [step] if step.depth <= layer else []
         else:
-            there = tuple(leaf for leaf in step.leaves if leaf.depth <= layer)
-            kept += [Fusion(step.names, there)] if there else []
+            acting = tuple(leaf for leaf in step.leaves if leaf.depth <= layer)
+            kept += [Fusion(step.names, acting)] if acting else []
     return tuple(kept)
 
 
@@ -177,9 +182,9 @@ def active(path: Path, layer: int) -> Path:
 class Stage:
     """Consecutive layers with the same rows.
 
-    source: for each row its row in the stage below (in the batch, for the first stage); in the first layer the rows
-    come into being where the first adapter acts, and no earlier. steps: for each row what acts on it. Rows with the
-    same steps are neighbours, in an order that steps alone decide; those without any come last.
+    source: for each row, its index in the stage below, or in the batch for the first stage. Within the first layer of
+    the stage the rows are replicated at the place of the first adapter. steps: for each row, the steps that act on it.
+    Rows with the same steps are neighbours, in an order that depends on the steps alone; rows without steps come last.
     """
 
     layers: range
@@ -189,17 +194,23 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch's way through the layers. results: for each row, for each of its paths, the row of the last stage."""
+    """The stages that a batch goes through.
+
+    results: for each row of the batch, the indices of its paths in the last stage.
+    """
 
     stages: tuple[Stage, ...]
     results: tuple[tuple[int, ...], ...]
 
 
 def plan(compositions: Sequence[Composition], layers: int, depths: Mapping[str, int] | None = None) -> Plan:
-    """Rows are replicated in the first layer where their paths differ and nowhere before (arXiv:2010.11918, section 3).
+    """Plans the stages of a batch; a row is replicated in the first layer where its paths differ (arXiv:2010.11918,
+    section 3).
 
-    compositions: one a row of the batch. depths: the first layer for which an adapter has weights, 0 if not named.
-    Raises ConfigurationError for a depth that no layer reaches.
+    compositions: one for each row of the batch. layers: the number of layers. depths: for each adapter, the first layer
+    that it has weights for; 0 for an adapter that is not named.
+
+    Raises ConfigurationError if a depth is greater than `layers`.
     """
     trained = depths or {}
     unfolded = [
@@ -227,6 +238,9 @@ def plan(compositions: Sequence[Composition], layers: int, depths: Mapping[str, 
 
 
 def _sorted(rows: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
-    """Rows with equal steps side by side, rows without steps last. The same adapters always come in the same order:
-    they then keep to slots that follow each other, and their weights are used where they are."""
+    """Groups rows with equal steps and puts rows without steps last.
+
+    The same adapters always come in the same order: they then keep neighbouring slots, and their weights are used in
+    place.
+    """
     return sorted(rows, key=lambda row: (not row[1], str(row[1])))

@@ -1,4 +1,4 @@
-"""What an adapter is: one dataclass that names every choice."""
+"""The configuration of an adapter."""
 
 import math
 from collections.abc import Mapping
@@ -21,14 +21,18 @@ PLACES: dict[Placement, tuple[Place, ...]] = {
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """The shape of an adapter: what is added to a layer is scaling * (up @ activation(down @ input + bias) + bias).
+    """The configuration of a bottleneck adapter, which adds scaling * (up @ activation(down @ input + bias) + bias).
 
-    placement: what the bottleneck reads. `pfeiffer` (arXiv:2005.00247): the normed sum behind the feed-forward;
-    `houlsby` (arXiv:1902.00751): what attention, and again what the feed-forward put out, before their residual;
-    `parallel` (arXiv:2110.04366): what the feed-forward reads.
-    reduction_factor: width / bottleneck. depth: the layers below this one have no weights (AdapterDrop,
-    arXiv:2010.11918). shared: all layers use the same weights. modality: only these tokens are adapted.
-    invertible: an additive coupling at the embeddings as well (MAD-X, arXiv:2005.00052).
+    placement: the input of the bottleneck. `pfeiffer` (arXiv:2005.00247): the normed sum after the feed-forward;
+    `houlsby` (arXiv:1902.00751): the outputs of attention and of the feed-forward, before their residuals;
+    `parallel` (arXiv:2110.04366): the input of the feed-forward.
+    reduction_factor: width / bottleneck. activation: between the two projections. scaling: the factor of the output.
+    depth: the first layer with weights (AdapterDrop, arXiv:2010.11918). shared: whether all layers use the same
+    weights. modality: the kind of tokens that are adapted; None adapts all. invertible: whether there is an additive
+    coupling at the embeddings as well (MAD-X, arXiv:2005.00052).
+
+    Raises ConfigurationError if `reduction_factor` is not a finite number above 0, `scaling` is not finite or `depth`
+    is negative.
     """
 
     placement: Placement = "pfeiffer"
@@ -50,9 +54,9 @@ class AdapterConfig:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, for settings that may hold anything.
+        """Makes a configuration from what `to_dict` returned; the settings may come from a file.
 
-        Raises ConfigurationError for a key that is none of the fields, and for a value that a field cannot have.
+        Raises ConfigurationError for an unknown key, or a value that its field cannot have.
         """
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(settings) - set(known)):
@@ -66,14 +70,16 @@ class AdapterConfig:
         return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
+        """The settings by name, as JSON can hold them."""
         return asdict(self)
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """Where in a layer it acts."""
+        """The places in a layer where the adapter acts."""
         return PLACES[self.placement]
 
     def bottleneck(self, width: int) -> int:
+        """The bottleneck's width in layers of the given width, 1 or more."""
         return max(1, int(width // self.reduction_factor))
 
 

@@ -1,4 +1,4 @@
-"""The drop depths of an adapter: what each costs in time and in quality, measured once and saved beside the weights.
+"""The time and quality of each drop depth of an adapter, measured once and saved beside the weights.
 
 table = measure_depths(layers, forward, quality)
 table.save(folder)
@@ -24,7 +24,7 @@ ROUNDS: Final = 15
 
 @dataclass(frozen=True)
 class DepthCost:
-    """One depth: the median time of a forward pass in milliseconds, and its quality (higher is better)."""
+    """One drop depth, the median time of a forward pass in milliseconds, and the quality (higher is better)."""
 
     depth: int
     milliseconds: float
@@ -33,40 +33,46 @@ class DepthCost:
 
 @dataclass(frozen=True)
 class DepthTable:
-    """The costs of all drop depths of one adapter. Times hold for the machine that measured them."""
+    """The time and quality of all drop depths of one adapter. Times hold for the machine that measured them."""
 
     measured: tuple[DepthCost, ...]
 
     def depth(self, budget: float) -> int:
-        """The best depth that takes no longer than `budget` milliseconds; of equals the fastest.
+        """Returns the depth of best quality that takes at most `budget` milliseconds; the fastest of equally good ones.
 
-        Raises ConfigurationError where none is fast enough.
+        Raises ConfigurationError if no depth is fast enough.
         """
-        fitting = [one for one in self.measured if one.milliseconds <= budget]
+        fitting = [cost for cost in self.measured if cost.milliseconds <= budget]
         if not fitting:
-            fastest = min(self.measured, key=lambda one: one.milliseconds)
+            fastest = min(self.measured, key=lambda cost: cost.milliseconds)
             raise ConfigurationError(
                 f"expected a budget of at least {fastest.milliseconds:.2f} ms, which the fastest depth, "
                 f"{fastest.depth}, takes; got {budget:g} ms"
             )
-        return max(fitting, key=lambda one: (one.quality, -one.milliseconds)).depth
+        return max(fitting, key=lambda cost: (cost.quality, -cost.milliseconds)).depth
 
     def drop(self, part: Composition, budget: float) -> Drop:
-        """The composition at the depth that the budget allows; errors as of `depth`."""
+        """Drops a composition to the depth that `depth` returns for the budget in milliseconds.
+
+        Raises ConfigurationError if no depth is fast enough.
+        """
         return Drop(part, self.depth(budget))
 
     def save(self, folder: Path) -> None:
-        """Writes `depths.json` beside the weights in a folder, which it belongs to."""
-        document = {"weights": _weights_hash(folder), "depths": [asdict(one) for one in self.measured]}
+        """Writes `depths.json` beside the weights in a folder, with a hash of those weights."""
+        document = {"weights": _weights_hash(folder), "depths": [asdict(cost) for cost in self.measured]}
         atomic.write_text(folder / FILE, json.dumps(document, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What `save` wrote. Raises CheckpointError where it is missing or torn, or the weights are others by now."""
+        """Reads a table that `save` wrote.
+
+        Raises CheckpointError if the file is missing or damaged, or the weights beside it have changed since.
+        """
         path = folder / FILE
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            measured = tuple(DepthCost(**one) for one in document["depths"])
+            measured = tuple(DepthCost(**cost) for cost in document["depths"])
             weights = document["weights"]
             if not measured:
                 raise ValueError("expected one or more depths")
@@ -86,8 +92,9 @@ def measure_depths(
 ) -> DepthTable:
     """Measures every depth from 0 to layers - 1.
 
-    forward: runs the model at a depth; timed `rounds` times, all depths in turns, after a first time that does not
-    count. quality: at a depth, on data of the caller's.
+    layers: the number of layers. forward: runs the model at a depth; it is timed `rounds` times after one untimed call,
+    with the depths in turn. quality: returns the quality at a depth, on the caller's data. rounds: the number of timed
+    calls per depth.
     """
     depths = range(layers)
     times: dict[int, list[float]] = {depth: [] for depth in depths}
@@ -103,7 +110,7 @@ def measure_depths(
 
 
 def _weights_hash(folder: Path) -> str:
-    found = sha256()
+    digest = sha256()
     for path in sorted(folder.glob("*.safetensors")):
-        found.update(path.name.encode() + path.read_bytes())
-    return found.hexdigest()[:16]
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]

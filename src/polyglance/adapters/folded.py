@@ -1,4 +1,4 @@
-"""A fusion folded in all layers: what is left of it, and of the adapters that it mixes, for inference."""
+"""A fusion folded in all layers for inference, which replaces the fusion and its adapters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -13,12 +13,14 @@ from polyglance.errors import ConfigurationError
 
 
 class FoldedWeights(nn.Module):
-    """`FoldedFusion` of every layer and place in which adapters act; theirs are no longer needed.
+    """One `FoldedFusion` for every layer and place in which adapters act; the adapters' own weights are not needed.
 
-    configs: of the adapters by name, in the fusion's order. kept: for each layer those that were not pruned. The
-    tensors are the buffers inward_L_P, inward_bias_L_P and outward_L_P, of place P of layer L.
+    The tensors are the buffers inward_L_P, inward_bias_L_P and outward_L_P for place P of layer L.
 
-    Raises ConfigurationError for adapters that cannot be fused, and for `kept` that does not fit them.
+    configs: the adapters' configurations by name, in the fusion's order. kept: for each layer, the adapters that were
+    not pruned. width, layers: of the body.
+
+    Raises ConfigurationError if the adapters cannot be fused, or `kept` does not fit them.
     """
 
     def __init__(
@@ -47,14 +49,18 @@ class FoldedWeights(nn.Module):
 
     @classmethod
     def of(cls, fusion: FusionWeights, adapters: Mapping[str, Adapter]) -> Self:
-        """In float32. Raises ConfigurationError for adapters that do not fit the fusion."""
+        """Folds a fusion with its adapters, given by name, in float32.
+
+        Raises ConfigurationError if an adapter is missing or does not fit the fusion.
+        """
         if missing := [name for name in fusion.names if name not in adapters]:
             raise ConfigurationError(f"expected the adapters {', '.join(fusion.names)}, but {missing[0]!r} is missing")
         mixed = {name: adapters[name] for name in fusion.names}
         check_fusion(fusion, [adapter.config for adapter in mixed.values()], fusion.width, fusion.layers)
-        if any((one.width, one.layers) != (fusion.width, fusion.layers) for one in mixed.values()):
+        if any((adapter.width, adapter.layers) != (fusion.width, fusion.layers) for adapter in mixed.values()):
             raise ConfigurationError(f"expected adapters for {fusion.layers} layers of width {fusion.width}")
-        folded = cls({name: one.config for name, one in mixed.items()}, fusion.kept, fusion.width, fusion.layers)
+        configs = {name: adapter.config for name, adapter in mixed.items()}
+        folded = cls(configs, fusion.kept, fusion.width, fusion.layers)
         for layer in range(fusion.layers):
             names = folded.acting(layer)
             for index, place in enumerate(next(iter(mixed.values())).config.places if names else ()):
@@ -66,11 +72,11 @@ class FoldedWeights(nn.Module):
         return folded
 
     def acting(self, layer: int) -> tuple[str, ...]:
-        """The adapters of a layer: kept, and not below their depth."""
+        """The adapters that act in a layer: kept there and with a depth of at most `layer`."""
         return tuple(name for name in self.kept[layer] if self.configs[name].depth <= layer)
 
     def at(self, layer: int, place: int) -> FoldedFusion:
-        """The fusion in a layer in which an adapter acts."""
+        """The fusion in one place of a layer; an adapter must act in that layer."""
         inward, inward_bias, outward = (
             self.get_buffer(f"{kind}_{layer}_{place}") for kind in ("inward", "inward_bias", "outward")
         )

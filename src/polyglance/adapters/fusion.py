@@ -16,15 +16,20 @@ from polyglance.kernels.linear import Activation, activate, linear, linear_onto
 
 
 class FusionWeights(nn.Module):
-    """What a fusion of adapters has learned, in all layers of a body.
+    """The weights of a fusion of adapters in all layers of a body.
 
-    With q the adapters' input and u_i the output of adapter i, without residual, a place of a layer adds
+    With q the input of the adapters and u_i the output of adapter i without the residual, each place of a layer adds
 
         sum_i softmax_i((query q + query_bias) . (key u_i)) value u_i          (arXiv:2005.00247, equations 4 to 6)
 
-    A bias of the key would cancel in the softmax; there is none. query, key, value: (layers, places, width, width);
-    query_bias: (layers, places, width). kept: for each layer the adapters that act there, all of `names` unless some
-    were pruned (arXiv:2010.11918, section 4.2).
+    The key has no bias, which would cancel in the softmax. The parameters are query, key and value: (layers, places,
+    width, width), and query_bias: (layers, places, width).
+
+    names: the adapters to fuse. places: the number of places per layer. width, layers: of the body. The attribute
+    `kept` lists the adapters that act in each layer: all of `names` unless some were pruned (arXiv:2010.11918,
+    section 4.2).
+
+    Raises ConfigurationError if `names` is empty or repeats a name.
     """
 
     def __init__(self, names: Sequence[str], places: int, width: int, layers: int) -> None:
@@ -41,22 +46,27 @@ class FusionWeights(nn.Module):
         self.value = nn.Parameter(torch.eye(width).expand(shape).clone())
 
     def keep(self, kept: Sequence[Sequence[str]]) -> None:
-        """Leaves all other adapters out of each layer. Raises ConfigurationError unless `kept` names some of `names`
-        for every layer."""
-        for layer, there in enumerate(kept):
-            if not there or not set(there) <= set(self.names):
+        """Prunes all adapters that `kept` does not name for a layer.
+
+        Raises ConfigurationError unless `kept` lists one or more of `names` for every layer.
+        """
+        for layer, names in enumerate(kept):
+            if not names or not set(names) <= set(self.names):
                 raise ConfigurationError(
-                    f"expected one or more of {', '.join(self.names)} to keep in layer {layer}, got {list(there)}"
+                    f"expected one or more of {', '.join(self.names)} to keep in layer {layer}, got {list(names)}"
                 )
         if len(kept) != self.layers:
             raise ConfigurationError(f"expected adapters to keep for each of {self.layers} layers, got {len(kept)}")
-        self.kept = tuple(tuple(name for name in self.names if name in there) for there in kept)
+        self.kept = tuple(tuple(name for name in self.names if name in names) for names in kept)
 
     def mix(
         self, layer: int, place: int, x: Float[Tensor, "tokens width"], outputs: Float[Tensor, "tokens adapters width"]
     ) -> tuple[Float[Tensor, "tokens width"], Float[Tensor, "tokens adapters"]]:
-        """(what is added, how much of each adapter), with gradients; the key goes into the query, and the value comes
-        after the sum, so that three products serve any number of adapters."""
+        """Returns the sum to add and the weight of each adapter, with gradients.
+
+        layer, place: indices into the weights. x: the input of the adapters. outputs: their outputs.
+        """
+        # The key is applied to the query and the value to the sum: three products serve any number of adapters
         query = F.linear(x, self.query[layer, place], self.query_bias[layer, place])
         asked = F.linear(query, self.key[layer, place].T)
         weights = (outputs * asked[:, None]).sum(dim=-1).softmax(dim=-1, dtype=torch.float32)
@@ -64,21 +74,23 @@ class FusionWeights(nn.Module):
         return F.linear(mixed, self.value[layer, place]), weights
 
     def distance_from_identity(self) -> Float[Tensor, ""]:
-        """The sum of the squares by which `value` differs from the identity, which training keeps small."""
+        """The squared Frobenius norm of `value` - identity, summed over layers and places; training keeps it small."""
         return (self.value - torch.eye(self.width, device=self.value.device)).square().sum()
 
 
 @dataclass(frozen=True, eq=False)
 class FoldedFusion:
-    """A fusion of N bottlenecks b wide in one place of one layer as two products, whatever N is.
+    """A fusion of N bottlenecks of width b in one place of one layer, computed by two products for any N.
 
     With u_i = up_i z_i + c_i, the scores and the sum of `FusionWeights` are
 
         (query x + query_bias) . (key u_i) = z_i . (P_i x + p_i) + (r_i . x + t_i)
         sum_i a_i value u_i = sum_i (value up_i) a_i z_i + (value c_i) a_i
 
-    where P_i, p_i, r_i and t_i do not depend on x. inward: (2 N b + N, width) yields what z, P x + p and r x + t are
-    made of; outward: (width, N b + N). Exact up to rounding. names: of the adapters.
+    where P_i, p_i, r_i and t_i do not depend on x. The result is exact up to rounding.
+
+    inward: (2 N b + N, width), computes z before its activation, P x + p and r x + t. inward_bias: (2 N b + N).
+    outward: (width, N b + N). names: the adapters. activation: of the bottlenecks.
     """
 
     inward: Float[Tensor, "inner width"]
@@ -96,7 +108,11 @@ class FoldedFusion:
         names: tuple[str, ...],
         bottlenecks: Bottlenecks,
     ) -> "FoldedFusion":
-        """In float32. names: of the adapters that act. bottlenecks: theirs, one a slot."""
+        """Folds a fusion in float32.
+
+        layer, place: indices into the fusion's weights. names: the adapters that act. bottlenecks: their weights, one
+        adapter per slot.
+        """
         b = bottlenecks
         width = b.down.shape[-1]
         query, key, value = (w[layer, place].float() for w in (fusion.query, fusion.key, fusion.value))
@@ -115,16 +131,17 @@ class FoldedFusion:
     def onto(
         self, x: Float[Tensor, "tokens width"], onto: Float[Tensor, "tokens width"]
     ) -> Float[Tensor, "tokens width"]:
+        """Adds the output of the fusion for x to `onto`."""
         hidden, weights = self._mix(x)
         mixed = (hidden * weights[..., None]).flatten(1)
         return linear_onto(torch.cat([mixed, weights], dim=1), self.outward, None, onto)
 
     def weights(self, x: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens adapters"]:
-        """How much of each adapter is taken for each token; they sum to 1."""
+        """The weight of each adapter for each token; the weights of a token sum to 1."""
         return self._mix(x)[1]
 
     def only(self, names: Sequence[str]) -> "FoldedFusion":
-        """The fusion of some of its adapters, in its own order; nothing is computed anew."""
+        """Returns the fusion of a subset of its adapters, in its own order, by selecting rows and columns."""
         if len(names) == len(self.names):
             return self
         count, b = len(self.names), self._bottleneck
@@ -139,6 +156,7 @@ class FoldedFusion:
         )
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "FoldedFusion":
+        """Returns a copy with weights on another device or of another dtype."""
         inward, bias, outward = (part.to(device, dtype) for part in (self.inward, self.inward_bias, self.outward))
         return FoldedFusion(inward, bias, outward, self.names, self.activation)
 
@@ -157,7 +175,7 @@ class FoldedFusion:
 
 
 def check_fusion(fusion: FusionWeights, configs: Sequence[AdapterConfig], width: int, layers: int) -> None:
-    """Raises ConfigurationError unless a fusion fits a body and the adapters that it names."""
+    """Raises ConfigurationError unless a fusion fits a body and the configurations of its adapters."""
     if (fusion.width, fusion.layers) != (width, layers):
         raise ConfigurationError(
             f"expected a fusion for {layers} layers of width {width}, "

@@ -12,15 +12,19 @@ from polyglance.kernels.grouped import Bottlenecks
 from polyglance.kernels.linear import Activation, activate
 
 INITIAL_STD = 0.02
-"""Of the normal distribution that weights are drawn from, as in BERT."""
+"""The standard deviation of the normal distribution that weights are drawn from, as in BERT."""
 
 
 class Adapter(nn.Module):
     """The weights of one adapter in all layers of a body.
 
-    down: (stored, places, bottleneck, width), down_bias: (stored, places, bottleneck), up: (stored, places, width,
-    bottleneck), up_bias: (stored, places, width). stored: layers - depth sets of weights, one if they are shared.
-    A new adapter's `up` is drawn small, so that the body starts nearly as it was.
+    config: the adapter's configuration. width, layers: of the body.
+
+    The parameters are down: (stored, places, bottleneck, width), down_bias: (stored, places, bottleneck), up: (stored,
+    places, width, bottleneck) and up_bias: (stored, places, width), where stored is 1 for shared weights and layers -
+    depth otherwise. `up` is drawn small, so that a new adapter hardly changes the body.
+
+    Raises ConfigurationError if the depth leaves no layer.
     """
 
     def __init__(self, config: AdapterConfig, width: int, layers: int) -> None:
@@ -37,15 +41,15 @@ class Adapter(nn.Module):
         self.coupling = AdditiveCoupling(width, config.activation) if config.invertible else None
 
     def stored(self, layer: int) -> int:
-        """Which of the stored sets of weights acts in `layer`."""
+        """The index of the stored set of weights that acts in `layer`."""
         return 0 if self.config.shared else layer - self.config.depth
 
 
 class AdditiveCoupling(nn.Module):
-    """The invertible adapter of MAD-X (arXiv:2005.00052, section 2.2.3): two halves, each added to by the other.
+    """The invertible adapter of MAD-X (arXiv:2005.00052, section 2.2.3), which couples two halves of its input.
 
-    forward: y1 = x1 + f(x2), y2 = x2 + g(y1); inverse undoes it exactly up to rounding. Their bottlenecks are half as
-    wide as what they read.
+    `forward` computes y1 = x1 + f(x2), y2 = x2 + g(y1); `inverse` undoes it up to rounding. The bottlenecks of f and g
+    are half as wide as their inputs.
     """
 
     def __init__(self, width: int, activation: Activation) -> None:
@@ -79,7 +83,7 @@ class AdditiveCoupling(nn.Module):
 
 
 def stacked(adapters: Sequence[Adapter], layer: int, place: Place) -> Bottlenecks:
-    """What adapters of one kind are in a place of a layer, one a slot, with gradients."""
+    """Stacks the weights of adapters of one kind in one place of a layer, one adapter per slot, with gradients."""
     at = [(a, a.stored(layer), a.config.places.index(place)) for a in adapters]
     return Bottlenecks(
         torch.stack([a.down[i, p] for a, i, p in at]),

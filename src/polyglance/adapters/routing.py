@@ -1,4 +1,4 @@
-"""Which tokens of a batch go through which adapter: worked out once for its rows, and used in every layer."""
+"""Routing of the tokens of a batch to adapters: computed once for a set of rows and used in every layer of a stage."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,10 @@ MODALITIES: dict[Modality, int] = {"text": TEXT, "image": IMAGE}
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The real tokens of some rows, one below the other. modality: TEXT or IMAGE, None if all are text."""
+    """The real tokens of some rows, concatenated.
+
+    row: the row of each token. modality: TEXT or IMAGE for each token; None if all are text.
+    """
 
     row: Int[Tensor, " real"]
     modality: Int[Tensor, " real"] | None
@@ -30,7 +33,11 @@ class Tokens:
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
-    """What is to act on each row of a batch. compositions: one a row. modality: TEXT or IMAGE, None if all are text."""
+    """The adapters that act on each row of a batch.
+
+    adapters: the source of their weights. compositions: one for each row. modality: TEXT or IMAGE for each token; None
+    if all are text.
+    """
 
     adapters: AdapterSource
     compositions: Sequence[Composition]
@@ -38,8 +45,13 @@ class Adaptation:
 
     @cached_property
     def plan(self) -> Plan:
-        """Raises ConfigurationError for a composition that names an unknown adapter or reaches no layer."""
-        names = {leaf.name for one in set(self.compositions) for path in paths(one) for leaf in leaves(path)}
+        """The stages that the batch goes through.
+
+        Raises ConfigurationError if a composition names an unknown adapter or has a depth beyond the last layer.
+        """
+        names = {
+            leaf.name for composition in set(self.compositions) for path in paths(composition) for leaf in leaves(path)
+        }
         depths = {name: self.adapters.config(name).depth for name in names}
         return plan(self.compositions, self.adapters.layers, depths)
 
@@ -49,11 +61,11 @@ class Adaptation:
         return any(_couplings(self.adapters, path) for path in self.plan.stages[0].steps)
 
     def couple(self, x: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
-        """The invertible adapters of each row of the first stage, at the embeddings (arXiv:2005.00052)."""
+        """Applies the invertible adapters of each row of the first stage to the embeddings (arXiv:2005.00052)."""
         return self._coupled(x, self.plan.stages[0].steps, inverse=False)
 
     def uncouple(self, x: Float[Tensor, "results tokens width"]) -> Float[Tensor, "results tokens width"]:
-        """Their inverses before the language-model head, each row with its own; rows as the encoder returns them."""
+        """Applies the inverses before the language-model head; rows are in the order of the encoder's results."""
         last = self.plan.stages[-1].steps
         return self._coupled(x, [last[row] for rows in self.plan.results for row in rows], inverse=True)
 
@@ -75,9 +87,9 @@ def _couplings(source: AdapterSource, path: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class RoutedStep:
-    """The n-th step of all rows whose adapters have one shape, or belong to one fusion.
+    """The n-th step of all rows with adapters of one shape, or with one fusion.
 
-    order: the tokens it acts on, sorted by group; None for the first `acting` tokens as they are.
+    order: the tokens that the step acts on, sorted by group; None stands for the first `acting` tokens as they are.
     """
 
     shape: AdapterShape
@@ -88,13 +100,13 @@ class RoutedStep:
 
 
 def first_place(source: AdapterSource, steps: Sequence[Path]) -> Place:
-    """Where in a layer the first adapter of any row acts."""
+    """The place in a layer where the first adapter of any row acts."""
     placements = _placements(source, steps)
     return "attention" if any("attention" in PLACES[placement] for placement in placements) else "feed_forward"
 
 
 def reads_output(source: AdapterSource, steps: Sequence[Path]) -> bool:
-    """Whether an adapter reads what attention or the feed-forward put out, without the residual."""
+    """Whether an adapter reads the output of attention or of the feed-forward without the residual."""
     return "houlsby" in _placements(source, steps)
 
 
@@ -103,17 +115,20 @@ def _placements(source: AdapterSource, steps: Sequence[Path]) -> set[Placement]:
 
 
 class Routing:
-    """The adapters of some rows in the layers of a stage."""
+    """The adapters of some rows in the layers of a stage.
+
+    steps: for each row, the steps that act on it. tokens: the real tokens of these rows.
+    """
 
     def __init__(self, source: AdapterSource, steps: Sequence[Path], tokens: Tokens) -> None:
         self.source, self.reads_output = source, reads_output(source, steps)
-        alone = [step.name for path in dict.fromkeys(steps) for step in path if isinstance(step, Leaf)]
-        slots = source.slots(alone)
+        single = [step.name for path in dict.fromkeys(steps) for step in path if isinstance(step, Leaf)]
+        slots = source.slots(single)
         self.routed = [
-            one
+            step
             for turn in range(max(map(len, steps)))
-            for one in _routed(source, slots, steps, turn, tokens)
-            if one.acting
+            for step in _routed(source, slots, steps, turn, tokens)
+            if step.acting
         ]
 
     def onto(
@@ -123,15 +138,15 @@ class Routing:
         sublayer: "Sublayer",
         norm: Callable[[Float[Tensor, "tokens width"]], Float[Tensor, "tokens width"]],
     ) -> Float[Tensor, "tokens width"]:
-        """sublayer.total plus what the adapters add at one place of a layer.
+        """Returns `sublayer.total` plus the outputs of the adapters at one place of a layer.
 
         norm: applied to a sum before a `pfeiffer` adapter reads it.
         """
         out, total = sublayer.out, sublayer.total
-        for one in self.routed:
-            if place not in PLACES[one.shape.placement]:
+        for step in self.routed:
+            if place not in PLACES[step.shape.placement]:
                 continue
-            match one.shape.placement:
+            match step.shape.placement:
                 case "pfeiffer":
                     x = norm(total)
                 case "parallel":
@@ -140,33 +155,33 @@ class Routing:
                     assert out is not None
                     x = out
             if out is None:
-                total = self._add(one, layer, place, x, total)
+                total = self._add(step, layer, place, x, total)
             else:
-                out = self._add(one, layer, place, x, out)
+                out = self._add(step, layer, place, x, out)
                 total = sublayer.skip + out
         return total
 
-    def _add(self, one: RoutedStep, layer: int, place: Place, x: Tensor, onto: Tensor) -> Tensor:
-        if one.order is None and one.acting == len(x):
-            return self._added(one, layer, place, x, onto)
-        if one.order is None:
-            some = slice(0, one.acting)
-            return torch.cat([self._added(one, layer, place, x[some], onto[some]), onto[one.acting :]])
-        added = self._added(one, layer, place, x.index_select(0, one.order), onto.index_select(0, one.order))
-        return onto.index_copy(0, one.order, added.to(onto.dtype))
+    def _add(self, step: RoutedStep, layer: int, place: Place, x: Tensor, onto: Tensor) -> Tensor:
+        if step.order is None and step.acting == len(x):
+            return self._added(step, layer, place, x, onto)
+        if step.order is None:
+            acting = slice(0, step.acting)
+            return torch.cat([self._added(step, layer, place, x[acting], onto[acting]), onto[step.acting :]])
+        added = self._added(step, layer, place, x.index_select(0, step.order), onto.index_select(0, step.order))
+        return onto.index_copy(0, step.order, added.to(onto.dtype))
 
-    def _added(self, one: RoutedStep, layer: int, place: Place, x: Tensor, onto: Tensor) -> Tensor:
-        if one.fusion:
-            return self.source.fuse(one.fusion, layer, place, x, onto)
-        return bottlenecks_onto(x, self.source.bottlenecks(one.shape, layer, place), one.groups, onto)
+    def _added(self, step: RoutedStep, layer: int, place: Place, x: Tensor, onto: Tensor) -> Tensor:
+        if step.fusion:
+            return self.source.fuse(step.fusion, layer, place, x, onto)
+        return bottlenecks_onto(x, self.source.bottlenecks(step.shape, layer, place), step.groups, onto)
 
 
 @dataclass(frozen=True, eq=False)
 class Sublayer:
     """The output of attention or of the feed-forward, before its adapters and its norm.
 
-    skip: the residual; read: what it read; total: skip + what it put out; out: what it put out, where an adapter reads
-    that.
+    skip: the residual. read: the input of the sublayer. total: skip + the sublayer's output. out: the sublayer's
+    output, None if no adapter reads it.
     """
 
     skip: Float[Tensor, "tokens width"]
@@ -175,7 +190,7 @@ class Sublayer:
     out: Float[Tensor, "tokens width"] | None
 
     def take(self, index: Int[Tensor, " taken"]) -> "Sublayer":
-        """These tokens of it."""
+        """Selects tokens by their index."""
         skip, read, total = (part.index_select(0, index) for part in (self.skip, self.read, self.total))
         return Sublayer(skip, read, total, None if self.out is None else self.out.index_select(0, index))
 
@@ -183,7 +198,7 @@ class Sublayer:
 def _routed(
     source: AdapterSource, slots: Mapping[str, int], steps: Sequence[Path], turn: int, tokens: Tokens
 ) -> Iterator[RoutedStep]:
-    """The rounds of all rows' step number `turn`, one for each kind of adapter and for each fusion."""
+    """Yields the step number `turn` of all rows, once per adapter shape and once per fusion."""
     rows: defaultdict[tuple[AdapterShape, Fusion | None], dict[int, str]] = defaultdict(dict)
     for row, path in enumerate(steps):
         if turn < len(path):
@@ -200,17 +215,17 @@ def _routed(
 def _ranks(
     source: AdapterSource, names: Sequence[str], name_of: Mapping[int, str], rows: int, tokens: Tokens
 ) -> Int[Tensor, " real"]:
-    """For each token the place in `names` of the adapter that acts on it, len(names) where none does."""
+    """For each token, the index in `names` of the adapter that acts on it; len(names) if none does."""
     none = len(names)
     device = tokens.row.device
     rank = torch.tensor([names.index(name_of[row]) if row in name_of else none for row in range(rows)], device=device)
     ranks = rank[tokens.row]
     wanted = [source.config(name).modality for name in names]
     if any(wanted):
-        read = [-1 if modality is None else MODALITIES[modality] for modality in wanted]
-        wanted_there = torch.tensor([*read, -1], device=device)[ranks]
-        there = torch.full_like(ranks, TEXT) if tokens.modality is None else tokens.modality
-        ranks = torch.where((wanted_there < 0) | (wanted_there == there), ranks, none)
+        read = [-1 if kind is None else MODALITIES[kind] for kind in wanted]
+        adapted = torch.tensor([*read, -1], device=device)[ranks]
+        modality = torch.full_like(ranks, TEXT) if tokens.modality is None else tokens.modality
+        ranks = torch.where((adapted < 0) | (adapted == modality), ranks, none)
     return ranks
 
 
@@ -219,6 +234,6 @@ def _step(shape: AdapterShape, fusion: Fusion | None, slots: Sequence[int], rank
     acting = sum(counts)
     in_order = bool((ranks.diff() >= 0).all())
     order = None if in_order else ranks.argsort(stable=True)[:acting]
-    there = [place for place, count in enumerate(counts) if count]
-    ends = tuple(accumulate(counts[place] for place in there))
-    return RoutedStep(shape, order, acting, Groups(tuple(slots[place] for place in there), ends), fusion)
+    used = [index for index, count in enumerate(counts) if count]
+    ends = tuple(accumulate(counts[index] for index in used))
+    return RoutedStep(shape, order, acting, Groups(tuple(slots[index] for index in used), ends), fusion)

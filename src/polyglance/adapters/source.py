@@ -1,4 +1,4 @@
-"""Where the weights of adapters come from: what a bank and adapters in training have in common."""
+"""The protocol shared by the sources of adapter weights: a bank, and adapters in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from polyglance.kernels.linear import Activation
 
 @dataclass(frozen=True)
 class AdapterShape:
-    """What adapters have in common whose weights stand in one table, so that one grouped product serves them all."""
+    """The properties shared by adapters with weights in one table, so that one grouped product serves them all."""
 
     placement: Placement
     activation: Activation
@@ -29,22 +29,26 @@ class AdapterShape:
 
 
 class AdapterSource(Protocol):
-    """Adapters of one body by name. A name that it lacks raises ConfigurationError."""
+    """The adapters of one body, by name. An unknown name raises ConfigurationError."""
 
     width: int
     layers: int
 
-    def config(self, name: str) -> AdapterConfig: ...
+    def config(self, name: str) -> AdapterConfig:
+        """The configuration of an adapter."""
+        ...
 
     def slots(self, names: Sequence[str]) -> dict[str, int]:
-        """Where the weights of these adapters stand in the tables of their shapes, all of them at once."""
+        """Returns the slots of these adapters in the tables of their shapes; all are available at once."""
         ...
 
     def bottlenecks(self, shape: AdapterShape, layer: int, place: Place) -> Bottlenecks:
-        """All slots of a shape; `scaling` is part of `up` and `up_bias`."""
+        """Returns the weights of all slots of a shape in one place of a layer, with `scaling` included."""
         ...
 
-    def coupling(self, name: str) -> AdditiveCoupling: ...
+    def coupling(self, name: str) -> AdditiveCoupling:
+        """The coupling of an invertible adapter."""
+        ...
 
     def fuse(
         self,
@@ -54,7 +58,7 @@ class AdapterSource(Protocol):
         x: Float[Tensor, "tokens width"],
         onto: Float[Tensor, "tokens width"],
     ) -> Float[Tensor, "tokens width"]:
-        """onto + what a learned fusion makes of those of its adapters that act in this layer."""
+        """Adds the output of a learned fusion to `onto`; `fusion.leaves` are the adapters that act in this layer."""
         ...
 
 

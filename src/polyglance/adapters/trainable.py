@@ -1,4 +1,4 @@
-"""Adapters and fusions while they are trained: an `AdapterSource` whose weights have gradients."""
+"""Adapters and fusions in training: an `AdapterSource` with gradients."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,9 @@ from polyglance.kernels.grouped import Bottlenecks, bottleneck_onto
 class TrainableAdapters(nn.Module):
     """A few adapters of one body, and fusions of them, as parameters.
 
-    Raises ConfigurationError for adapters of different bodies, and for fusions that do not fit them.
+    adapters: by the name that compositions use. fusions: of these adapters; none by default.
+
+    Raises ConfigurationError if the adapters are for different bodies, or a fusion does not fit them.
     """
 
     def __init__(self, adapters: Mapping[str, Adapter], fusions: Sequence[FusionWeights] = ()) -> None:
@@ -62,8 +64,8 @@ class TrainableAdapters(nn.Module):
         if fusion.names not in self.fusions:
             raise unknown_fusion(fusion.names, tuple(self.fusions))
         learned = self.fusions[fusion.names]
-        there = {leaf.name for leaf in fusion.leaves}
-        adapters = [self._adapter(name) for name in learned.kept[layer] if name in there]
+        acting = {leaf.name for leaf in fusion.leaves}
+        adapters = [self._adapter(name) for name in learned.kept[layer] if name in acting]
         if not adapters:
             return onto
         weights = stacked(adapters, layer, place)

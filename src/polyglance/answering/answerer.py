@@ -1,4 +1,4 @@
-"""Answer a question from a picture's token states; the picture itself is not needed."""
+"""Answers questions from the token states of a picture, without the picture itself."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,11 @@ def answer_question(
     top: int = 5,
     answer_in: str = SOURCE,
 ) -> list[Answer]:
-    """The `top` most probable answers, best first. picture: one row. answer_in: the language of their words."""
+    """Returns the `top` most probable answers, best first.
+
+    model: answers or writes. question: the text. language: the code of the question's language. picture: one row.
+    answer_in: the code of the language that the answers are put into.
+    """
     (answers,) = best_answers(model, model.read([Text(question, language)]), picture, top)
     return _worded(answers, question, language, answer_in)
 
@@ -26,7 +30,7 @@ def answer_question(
 def answer_tasks(
     tasks: TaskModel, question: str, language: str, picture: TokenStates, top: int = 5, answer_in: str = SOURCE
 ) -> list[TaskAnswers]:
-    """The same for each of several trained tasks, at once."""
+    """Returns the `top` most probable answers of each trained task; other arguments as in `answer_question`."""
     logits = tasks.answer(tasks.model.read([Text(question, language)]), picture)
     return [
         TaskAnswers(task.name, _worded(best(task.labels, of_task, top)[0], question, language, answer_in))

@@ -1,4 +1,4 @@
-"""Answers in the asker's language. A model answers with English words; what they are elsewhere, the grammars know."""
+"""Translates the English answers of a model into the language of the question, with the words of the grammars."""
 
 from typing import Final
 
@@ -10,9 +10,12 @@ SOURCE: Final = "en"
 
 
 def answer_language(code: str, question: str) -> str:
-    """The language to answer in. code: `auto` is the question's, or English where there are no words of that.
+    """Returns the language to answer in.
 
-    Raises ConfigurationError for a language without words.
+    code: a language, or `auto` for the question's language, with English as the fallback. question: the code of the
+    question's language.
+
+    Raises ConfigurationError if there are no words for answers in `code`.
     """
     code = language_code(code)
     if code == AUTO:
@@ -25,8 +28,9 @@ def answer_language(code: str, question: str) -> str:
 
 
 def word_of(answer: str, language: str, question: str = "") -> str:
-    """The answer in a language of `answer_language`; an answer without a word in it stays as it is.
+    """Returns the answer's word in a language; an answer without one is returned unchanged.
 
-    question: in that language, for the word to agree with; empty where it was asked in another.
+    answer: in English. language: a code that `answer_language` returned. question: the question in that language, which
+    the word agrees with; empty if it was asked in another language.
     """
     return grammar(language).answer(answer, question)

@@ -10,10 +10,13 @@ from polyglance.kernels.linear import linear
 
 
 class Packing:
-    """Where the real tokens of a padded batch are: layers multiply these alone, only attention sees equal rows.
+    """The positions of the real tokens of a padded batch, so that layers multiply these alone and only attention sees
+    padding.
 
-    In a batch of captions of 6 to 30 tokens much would be padding. Large batches are filled up to a multiple of 128:
-    oneDNN generates code for each new shape of a product, which takes longer than the product.
+    In a batch of captions of 6 to 30 tokens much would be padding. From 1024 tokens on, packed batches are padded to a
+    multiple of 128: oneDNN generates code for each new shape of a product, which takes longer than the product.
+
+    mask: True for a real token.
     """
 
     def __init__(self, mask: Bool[Tensor, "batch tokens"]) -> None:
@@ -25,7 +28,7 @@ class Packing:
         self.starts = F.pad(mask.sum(dim=1).cumsum(0)[:-1], (1, 0))
 
     def pack(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "real width"]:
-        """The real tokens, one below the other."""
+        """Concatenates the real tokens of all rows."""
         flat = x.flatten(0, 1)
         if self.index is None:
             return flat
@@ -33,29 +36,30 @@ class Packing:
 
     @property
     def row(self) -> Int[Tensor, " real"]:
-        """For each real token its row."""
+        """The row of each real token."""
         if self.index is None:
             rows, tokens = self.shape
             return torch.arange(rows, device=self.device).repeat_interleave(tokens)
         return self.index // self.shape[1]
 
     def of_tokens(self, values: Tensor) -> Tensor:
-        """The values (batch, tokens) of the real tokens."""
+        """Selects the real tokens from values of shape (batch, tokens)."""
         return values.flatten() if self.index is None else values.flatten()[self.index]
 
     def tokens_of(self, rows: Int[Tensor, " taken"], taken: "Packing") -> Int[Tensor, " real"]:
-        """Where the tokens of some rows stand here, in the order of the rows' own packing."""
+        """Returns the positions of the tokens of some rows in this packing, in the order of `taken`, the rows' own
+        packing."""
         places = (self.mask.flatten().cumsum(0) - 1).view(self.shape)[rows]
         return F.pad(taken.of_tokens(places), (0, taken.spare))
 
     def first(self, x: Float[Tensor, "real width"]) -> Float[Tensor, "batch width"]:
-        """The first token of each row, which must be a real one."""
+        """Selects the first token of each row, which must be real."""
         if self.index is None:
             return x[:: self.shape[1]]
         return x.index_select(0, self.starts)
 
     def unpack(self, x: Float[Tensor, "real width"]) -> Float[Tensor, "batch tokens width"]:
-        """Back to rows, zero where there is padding."""
+        """Restores the padded batch; padding is zero."""
         if self.index is not None:
             x = x[: len(self.index)]
             x = x.new_zeros(self.shape[0] * self.shape[1], x.shape[1]).index_copy(0, self.index, x)
@@ -72,13 +76,15 @@ class SelfAttention(nn.Module):
         self.project_out = nn.Linear(width, width)
 
     def forward(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "real width"]:
-        """Every token asks every token of its row. `project_out`, the last step, is left to the layer, which adds the
-        residual in the same pass."""
+        """Attends from every token to every token of its row.
+
+        The result is not yet multiplied by `project_out`: the layer does that and adds the residual in the same pass.
+        """
         q, k, v = self._heads(packing.unpack(linear(x, self.project_in.weight, self.project_in.bias)), 3)
         return packing.pack(_side_by_side(attention(q, k, v, packing.bias)))
 
     def first(self, x: Float[Tensor, "real width"], packing: Packing) -> Float[Tensor, "batch width"]:
-        """What `forward` gives for the first token of each row, which alone asks."""
+        """Computes what `forward` returns for the first token of each row, without the other queries."""
         width = x.shape[1]
         weight, bias = self.project_in.weight, self.project_in.bias
         (q,) = self._heads(linear(packing.first(x), weight[:width], bias[:width])[:, None], 1)
@@ -86,7 +92,7 @@ class SelfAttention(nn.Module):
         return _side_by_side(attention(q, k, v, packing.bias)).squeeze(1)
 
     def _heads(self, x: Float[Tensor, "batch tokens parts_width"], parts: int) -> tuple[Tensor, ...]:
-        """`parts` tensors (batch, heads, tokens, width of a head)."""
+        """Splits x into `parts` tensors of shape (batch, heads, tokens, width of a head)."""
         split: tuple[Tensor, ...] = x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
         return split
 
@@ -98,5 +104,5 @@ def _side_by_side(
 
 
 def attention_bias(mask: Bool[Tensor, "batch tokens"]) -> Float[Tensor, "batch 1 1 tokens"]:
-    """0 where the mask is True, -10,000 elsewhere; to be added to attention scores of any dtype."""
+    """Returns a bias for attention scores of any dtype: 0 where the mask is True, -10,000 elsewhere."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -1e4)[:, None, None, :]

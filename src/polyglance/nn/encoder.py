@@ -1,4 +1,4 @@
-"""Stacks of encoder layers, and the way of a batch through them with the adapters of each row."""
+"""Stacks of encoder layers, which run a batch with different adapters for each row."""
 
 import math
 from dataclasses import dataclass
@@ -15,12 +15,16 @@ from polyglance.nn.attention import Packing
 from polyglance.nn.layer import EncoderLayer, NormPlacement
 
 CHUNK_BYTES = 8 << 20
-"""On a CPU rows go through the layers in chunks whose widest state takes so many bytes: memory is used again instead of
-being asked of the system anew. What that saves differs from run to run (`benchmarks/kernels.py`)."""
+"""The size of the widest state of a chunk of rows on a CPU: small chunks reuse memory instead of asking the system for
+more. The gain differs from run to run (`benchmarks/kernels.py`)."""
 
 
 class Encoder(nn.Module):
-    """A stack of layers; pre-norm stacks end in a norm of their own, unless they are the lower part of a stack."""
+    """A stack of transformer layers.
+
+    layers: their number. width, heads, feed_forward, norm, eps: of each layer, as in `EncoderLayer`. last_norm: whether
+    a pre-norm stack ends with a norm; False for the lower part of a stack.
+    """
 
     def __init__(
         self,
@@ -44,11 +48,12 @@ class Encoder(nn.Module):
         adaptation: Adaptation | None = None,
         layers: range | None = None,
     ) -> Float[Tensor, "results tokens width"]:
-        """mask: True for tokens that may be attended to; the others come out as zeros.
+        """Runs the layers.
 
-        adaptation: the adapters of each row; a row with a `Parallel` gives a result for each part of it, one below the
-        other. layers: those to run, all by default; x is then what the layers below them gave, without adapters. An
-        empty range runs none.
+        x: the embeddings or, if `layers` does not start at 0, the states from the layers below it, computed without
+        adapters. mask: True for tokens that may be attended to; the others come out as zeros. adaptation: the adapters
+        of each row; a row with a `Parallel` gives one result per part, in consecutive rows. layers: those to run, all
+        by default; an empty range runs none.
         """
         layers = range(len(self.layers)) if layers is None else layers
         flow = self._run(_Flow.entering(x, mask, adaptation, layers.start), adaptation, layers)
@@ -65,10 +70,10 @@ class Encoder(nn.Module):
         adaptation: Adaptation | None = None,
         start: int = 0,
     ) -> tuple[Float[Tensor, "results width"], Float[Tensor, "rows tokens width"]]:
-        """(the first token's state, as `forward` gives it; all states half-way up).
+        """Returns the first token's state, as `forward` computes it, and the states of all tokens half-way up.
 
-        The last layer is spared for all tokens but the first. start: the first layer to run; x is then what the layers
-        below it gave, without adapters.
+        The last layer is computed for the first token only. Arguments are those of `forward`; start: the first layer to
+        run.
         """
         last = len(self.layers) - 1
         middle = max(start, min((len(self.layers) + 1) // 2, last))
@@ -81,13 +86,13 @@ class Encoder(nn.Module):
         if adaptation is None:
             return self._staged(flow, layers, None)
         for stage in adaptation.plan.stages:
-            there = range(max(stage.layers.start, layers.start), min(stage.layers.stop, layers.stop))
-            if there:
-                flow = self._staged(flow, there, _Acting(adaptation, stage, there.start, flow.x.device))
+            shared = range(max(stage.layers.start, layers.start), min(stage.layers.stop, layers.stop))
+            if shared:
+                flow = self._staged(flow, shared, _Acting(adaptation, stage, shared.start, flow.x.device))
         return flow
 
     def _staged(self, flow: "_Flow", layers: range, acting: "_Acting | None") -> "_Flow":
-        """Some layers of a stage, chunk by chunk."""
+        """Runs consecutive layers of a stage, chunk by chunk."""
         begun = self._begun(flow, layers.start, acting) if acting and acting.replicates else None
         flow = flow.taken(acting.source) if acting and acting.source is not None else flow
         done = []
@@ -111,7 +116,7 @@ class Encoder(nn.Module):
         )
 
     def _first_of_last(self, flow: "_Flow", adaptation: Adaptation | None) -> Float[Tensor, "rows width"]:
-        """The last layer, for the first token of each row."""
+        """Runs the last layer for the first token of each row."""
         last, packing = len(self.layers) - 1, Packing(flow.mask)
         if adaptation is None:
             sublayer = self._layer(last).begin(packing.pack(flow.x), packing, "attention", False, first=True)
@@ -126,7 +131,7 @@ class Encoder(nn.Module):
         return self._layer(last).finish(sublayer, acting.place, last, acting.routing(rows, Tokens(rows, modality)))
 
     def _chunks(self, x: Float[Tensor, "rows tokens width"]) -> tuple[Int[Tensor, " chunk"], ...]:
-        """The rows, in equal parts that go through the layers fastest."""
+        """Splits the rows into equal chunks of about CHUNK_BYTES on a CPU without gradients; else one chunk."""
         rows = torch.arange(len(x), device=x.device)
         if x.device.type != "cpu" or torch.is_grad_enabled():
             return (rows,)
@@ -139,7 +144,7 @@ class Encoder(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class _Flow:
-    """The rows of a batch between two layers."""
+    """The state of a batch between two layers."""
 
     x: Float[Tensor, "rows tokens width"]
     mask: Bool[Tensor, "rows tokens"]
@@ -147,7 +152,8 @@ class _Flow:
 
     @classmethod
     def entering(cls, x: Tensor, mask: Tensor, adaptation: Adaptation | None, layer: int) -> "_Flow":
-        """The batch before a layer; before the first one invertible adapters act, and rows that differ part there."""
+        """Returns the batch before a layer. Invertible adapters act before the first one, so their rows are
+        replicated."""
         flow = cls(x, mask, adaptation.modality if adaptation else None)
         if adaptation is None or layer > 0 or not adaptation.couplings:
             return flow
@@ -158,24 +164,24 @@ class _Flow:
         return _Flow(self.x[rows], self.mask[rows], None if self.modality is None else self.modality[rows])
 
     def tokens(self, rows: Int[Tensor, " chunk"], packing: Packing) -> Tokens:
-        """The real tokens of some rows."""
+        """Returns the real tokens of some rows."""
         return Tokens(packing.row, None if self.modality is None else packing.of_tokens(self.modality[rows]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Begun:
-    """A layer up to the place where its rows are replicated."""
+    """The output of a layer up to the place where its rows are replicated."""
 
     sublayer: Sublayer
     packing: Packing
 
     def of(self, rows: Int[Tensor, " chunk"], packing: Packing) -> Sublayer:
-        """Of the rows of another packing, which are these."""
+        """Selects some rows. packing: of these rows alone."""
         return self.sublayer.take(self.packing.tokens_of(rows, packing))
 
 
 class _Acting:
-    """The adapters of a stage from `layer` on. source: for each row where it comes from, None if the rows are there."""
+    """The adapters of a stage from `layer` on. source: the row that each row is copied from; None if none is copied."""
 
     def __init__(self, adaptation: Adaptation, stage: Stage, layer: int, device: torch.device) -> None:
         self.adapters, self.steps = adaptation.adapters, stage.steps
@@ -192,7 +198,7 @@ class _Acting:
 
 
 def _results(states: Float[Tensor, "rows *rest"], adaptation: Adaptation) -> Float[Tensor, "results *rest"]:
-    """The rows in the order of the batch, and for each the order of its parts."""
+    """Orders the rows as in the batch and, for each row of the batch, as its parts."""
     order = [row for rows in adaptation.plan.results for row in rows]
     if order == list(range(len(states))):
         return states
@@ -200,5 +206,5 @@ def _results(states: Float[Tensor, "rows *rest"], adaptation: Adaptation) -> Flo
 
 
 def unit(x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
-    """Scaled to unit length along the last axis, in float32."""
+    """Normalizes to unit length along the last axis, in float32."""
     return F.normalize(x.float(), dim=-1)

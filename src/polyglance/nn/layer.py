@@ -16,10 +16,13 @@ NormPlacement = Literal["pre", "post"]
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and a GELU feed-forward, each with a residual; the norm before (`pre`) or after (`post`) them.
+    """Self-attention and a GELU feed-forward, each with a residual and a norm.
 
-    Adapters act where either is added to its residual. What a `pfeiffer` adapter reads there is, in a pre-norm layer,
-    the sum normed without weights: the adapter's own take their place.
+    Adapters act where each output is added to its residual. In a pre-norm layer a `pfeiffer` adapter reads the sum
+    normed without weights; the adapter's own weights take their place.
+
+    width: of the states. heads: of attention. feed_forward: the inner width. norm: `pre` or `post`, before or after
+    attention and feed-forward. eps: of the norms.
     """
 
     def __init__(
@@ -35,14 +38,18 @@ class EncoderLayer(nn.Module):
     def forward(
         self, x: Float[Tensor, "real width"], packing: Packing, index: int = 0, routing: Routing | None = None
     ) -> Float[Tensor, "real width"]:
-        """index: of this layer. routing: the adapters of the packed rows."""
+        """Runs the layer. index: of this layer. routing: the adapters of the packed rows; None for none."""
         keep = routing is not None and routing.reads_output
         return self.finish(self.begin(x, packing, "attention", keep), "attention", index, routing)
 
     def begin(
         self, x: Float[Tensor, "real width"], packing: Packing, place: Place, keep_output: bool, first: bool = False
     ) -> Sublayer:
-        """The layer up to a place, without any adapters. first: for the first token of each row alone."""
+        """Runs the layer up to a place, without adapters.
+
+        keep_output: whether an adapter reads the output without the residual. first: computes only the first token of
+        each row.
+        """
         read = self.attention_norm(x) if self.norm == "pre" else x
         attended = self.attention.first(read, packing) if first else self.attention(read, packing)
         skip, read = (packing.first(x), packing.first(read)) if first else (x, read)
@@ -54,14 +61,14 @@ class EncoderLayer(nn.Module):
     def finish(
         self, sublayer: Sublayer, place: Place, index: int, routing: Routing | None = None
     ) -> Float[Tensor, "real width"]:
-        """The layer from a place on, with the adapters."""
+        """Runs the layer from a place on, with the adapters."""
         if place == "attention":
             x = self._normed(self._adapted(sublayer, place, index, routing), self.attention_norm)
             sublayer = self._fed(x, routing is not None and routing.reads_output)
         return self._normed(self._adapted(sublayer, "feed_forward", index, routing), self.feed_forward_norm)
 
     def become_identity(self) -> None:
-        """Zeroes what the residuals add (of a pre-norm layer)."""
+        """Zeroes the last projections, so that a pre-norm layer returns its input."""
         for last in (self.attention.project_out, self.feed_forward[2]):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)

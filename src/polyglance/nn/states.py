@@ -1,4 +1,4 @@
-"""Token states: what reading returns and everything else takes."""
+"""Token states: the output of reading, and the input of everything after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ from polyglance.types import Modality, StoredStates
 
 @dataclass(frozen=True, eq=False)
 class TokenStates:
-    """Hidden states at the cut, of texts or of pictures, after compression.
+    """Hidden states of texts or pictures at the cut, after compression.
 
-    hidden: (batch, tokens, width). mask: (batch, tokens), True for a real token, False for padding. vector: what a
-    model gives that embeds below the cut, before compression; None where the states themselves are embedded.
+    hidden: (batch, tokens, width). mask: (batch, tokens), True for a real token, False for padding. modality: `text` or
+    `image`. vector: (batch, embedding_dim), the embedding of a model that embeds below the cut, before compression;
+    None if the model embeds the states themselves.
     """
 
     hidden: Float[Tensor, "batch tokens width"]
@@ -29,12 +30,12 @@ class TokenStates:
         return self.hidden.shape[0]
 
     def __getitem__(self, rows: Tensor | slice | Sequence[int]) -> "TokenStates":
-        """Some of the rows, in the order given; a row may come more than once. A tensor of rows may be anywhere."""
+        """Selects rows in the given order; a row may be repeated. A tensor of rows may be on any device."""
         if isinstance(rows, Tensor):
             rows = rows.to(self.hidden.device)
 
         def taken(x: Tensor) -> Tensor:
-            # Whose gradient is several times as fast as that of indexing
+            # The gradient of index_select is several times as fast as that of indexing
             return x.index_select(0, rows) if isinstance(rows, Tensor) else x[rows]
 
         vector = None if self.vector is None else taken(self.vector)
@@ -42,7 +43,7 @@ class TokenStates:
 
     @staticmethod
     def joined(parts: "Sequence[TokenStates]") -> "TokenStates":
-        """The rows of all parts, one below the other, padded to the longest."""
+        """Concatenates the rows of all parts, padded to the longest."""
         tokens = max(part.mask.shape[1] for part in parts)
         hidden = torch.cat([F.pad(part.hidden, (0, 0, 0, tokens - part.mask.shape[1])) for part in parts])
         mask = torch.cat([F.pad(part.mask, (0, tokens - part.mask.shape[1])) for part in parts])
@@ -50,13 +51,15 @@ class TokenStates:
         return TokenStates(hidden, mask, parts[0].modality, torch.cat(vectors) if vectors else None)
 
     def trimmed(self) -> "TokenStates":
-        """Without the columns that are padding in every row; padding stands behind the real tokens."""
+        """Drops the columns that are padding in every row; padding must follow the real tokens."""
         longest = int(self.mask.sum(dim=1).max())
         return TokenStates(self.hidden[:, :longest], self.mask[:, :longest], self.modality, self.vector)
 
     def store(self) -> list[StoredStates]:
-        """One `StoredStates` a row, without its padding: symmetric rounding to 8 bits, one scale a token; the vector as
-        it is."""
+        """Returns one `StoredStates` per row, without padding.
+
+        States are quantized symmetrically to 8 bits with one float16 scale per token; the vector is kept in float32.
+        """
         hidden = self.hidden.detach().float().cpu()
         scales = (hidden.abs().amax(dim=-1) / 127).clamp_min(1e-8).to(torch.float16).clamp_min(2**-24)
         values = (hidden / scales.float().unsqueeze(-1)).round().clamp(-127, 127).to(torch.int8)
@@ -73,7 +76,10 @@ class TokenStates:
         device: torch.device | str,
         dtype: torch.dtype = torch.float32,
     ) -> "TokenStates":
-        """The batch of these rows, padded to the longest, where the model that is given them has its weights."""
+        """Makes a batch of stored rows, padded to the longest.
+
+        device: of all tensors, that of the model that reads them. dtype: of the states; vectors stay float32.
+        """
         tokens = max(len(row.scales) for row in stored)
         hidden = np.zeros((len(stored), tokens, stored[0].values.shape[1]), np.float32)
         mask = np.zeros((len(stored), tokens), bool)

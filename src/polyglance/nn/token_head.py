@@ -1,4 +1,4 @@
-"""The head of masked-language modelling, whose last product is with the token embeddings."""
+"""The masked-language-modelling head, which ends in a product with the token embeddings."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,10 @@ from torch.nn import functional as F
 
 
 class TokenHead(nn.Module):
-    """What stands between the last states and the product with the token embeddings, which gives the logits."""
+    """Maps the last states to logits by a projection, a GELU, a norm and a product with the token embeddings.
+
+    width: of the states. vocabulary: the number of tokens. eps: of the norm.
+    """
 
     def __init__(self, width: int, vocabulary: int, eps: float = 1e-5) -> None:
         super().__init__()
@@ -23,10 +26,11 @@ class TokenHead(nn.Module):
         embeddings: Float[Tensor, "vocabulary width"],
         inverse: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "*places vocabulary"]:
-        """Logits of the token in each place. states: the last layer's.
+        """Returns the logits of the token in each place.
 
-        inverse: of the invertible adapters that the embeddings went through, `Adaptation.uncouple`; it stands before
-        the last product (MAD-X, arXiv:2005.00052, section 2.2.3).
+        states: of the last layer. embeddings: of the tokens. inverse: `Adaptation.uncouple`, the inverse of the
+        invertible adapters that acted on the embeddings, applied before the last product (MAD-X, arXiv:2005.00052,
+        section 2.2.3); None if there are none.
         """
         out = self.norm(F.gelu(self.dense(states)))
         return F.linear(out if inverse is None else inverse(out), embeddings, self.bias)

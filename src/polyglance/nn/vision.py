@@ -1,6 +1,6 @@
-"""From pixels to image tokens, and from image tokens to the few that are stored.
+"""Stems, which turn pixels into image tokens, and compressors, which turn image tokens into the few that are stored.
 
-Where pictures of a batch have different numbers of tokens, padding stands behind them and is zero throughout.
+If the pictures of a batch have different numbers of tokens, zero padding follows them.
 """
 
 from itertools import pairwise
@@ -23,15 +23,18 @@ Compression = Literal["merge", "mean", "queries", "none"]
 
 
 def is_real(tokens: Float[Tensor, "batch tokens width"]) -> Bool[Tensor, "batch tokens"]:
-    """Where there is a token, and no padding."""
+    """Returns True for each token that is not padding, which is zero."""
     return tokens.detach().any(dim=-1)
 
 
 class ConvStem(nn.Module):
-    """Pixels to a grid of tokens by strided convolutions, which learn from far fewer pictures than one patch projection
-    (Xiao et al., "Early convolutions help transformers see better", arXiv:2106.14881).
+    """Turns pixels into a grid of tokens by strided convolutions, which need far fewer training pictures than a patch
+    projection (Xiao et al., "Early convolutions help transformers see better", arXiv:2106.14881).
 
-    The first convolution has stride 4, each further one stride 2: four of them make 8 x 8 tokens of 256 x 256 pixels.
+    The first convolution has stride 4 and each further one stride 2: four of them turn 256 x 256 pixels into 8 x 8
+    tokens.
+
+    channels: the output channels of each convolution.
     """
 
     def __init__(self, channels: tuple[int, ...]) -> None:
@@ -47,8 +50,13 @@ class ConvStem(nn.Module):
 
 
 class PatchStem(nn.Module):
-    """Pixels to tokens by one projection of each patch, as ViLT reads them (arXiv:2102.03334): a picture keeps its
-    shape, positions are those of a square grid, scaled to it, and a token for the whole picture stands in front."""
+    """Projects each patch of pixels to a token, as ViLT does (arXiv:2102.03334).
+
+    A picture keeps its shape: the positions of a square grid are scaled to it. A token for the whole picture comes
+    first.
+
+    patch: the side of a patch in pixels. width: of the tokens.
+    """
 
     def __init__(self, patch: int, width: int) -> None:
         super().__init__()
@@ -59,7 +67,8 @@ class PatchStem(nn.Module):
     def forward(
         self, canvas: UInt8[Tensor, "batch 3 height width"], position: Float[Tensor, "grid_squared channels"]
     ) -> Float[Tensor, "batch tokens channels"]:
-        """canvas: what `on_canvas` made. position: of the square grid."""
+        """Returns the tokens, padded with zeros. canvas: made by `on_canvas`. position: the embeddings of a square
+        grid."""
         sizes = canvas[:, :2, -1, 0].long()
         high, wide = (self.patch * side for side in sizes.amax(dim=0).tolist())
         x = self.project(canvas[:, :, :high, :wide].to(self.whole.dtype) / 127.5 - 1)
@@ -73,11 +82,13 @@ class PatchStem(nn.Module):
 
 
 def on_canvas(image: Image.Image, shorter: int, patch: int) -> NDArray[np.uint8]:
-    """A picture in the upper left of a square that any picture fits on: (3, side + 1, side).
+    """Places a picture in the upper left of a square canvas that any picture fits on: (3, side + 1, side).
 
-    Its shorter side is scaled to `shorter` pixels, unless the longer one would come to more than 5/3 of that, and both
-    are then cut down to multiples of `patch`. The last row says how many patches high (first channel) and wide (second)
-    the picture is: padding could be part of a picture as well, whatever its colour.
+    The last row stores the picture's height (first channel) and width (second channel) in patches, because padding of
+    any colour could be part of a picture.
+
+    image: the picture. shorter: its shorter side is scaled to this many pixels, or to fewer if the longer side would
+    exceed 1333 / 800 of it. patch: both sides are rounded down to multiples of this.
     """
     longest = int(1333 / 800 * shorter)
     scale = min(shorter / min(image.size), longest / max(image.size))
@@ -92,13 +103,14 @@ def on_canvas(image: Image.Image, shorter: int, patch: int) -> NDArray[np.uint8]
 
 
 def compressor(kind: Compression, grid: int, kept_grid: int, width: int, state_width: int, heads: int) -> nn.Module:
-    """What makes `kept_grid`² states of `state_width` values of `grid`² image tokens of `width` values.
+    """Makes a module that compresses grid x grid image tokens of `width` values to kept_grid x kept_grid states of
+    `state_width` values.
 
-    merge: each square of neighbouring tokens, side by side, is projected. mean: so is the mean of each part of the
-    grid. queries: so is what a learned query for each state finds in all tokens. heads: of the queries. none: all
-    tokens are kept as they are.
+    kind: the input of the projection. `merge`: the concatenation of each square of neighbouring tokens; `mean`: the
+    mean of each part of the grid; `queries`: the output of one learned query per state, which attends to all tokens.
+    `none` keeps all tokens unchanged. heads: of the queries' attention.
 
-    Raises ConfigurationError for squares that do not fill the grid.
+    Raises ConfigurationError if `kind` is `merge` and `kept_grid` does not divide `grid`.
     """
     match kind:
         case "merge":
@@ -134,7 +146,7 @@ class MergeCompressor(nn.Module):
 
 
 class MeanCompressor(nn.Module):
-    """Takes the mean of each part of the grid, parts overlapping where they must, and projects it."""
+    """Projects the mean of each part of the grid; parts overlap if `kept_grid` does not divide the grid."""
 
     def __init__(self, kept_grid: int, width: int, state_width: int) -> None:
         super().__init__()
@@ -150,8 +162,8 @@ class MeanCompressor(nn.Module):
 
 
 class QueryCompressor(nn.Module):
-    """Learned queries attend to all image tokens once (the resampler of Flamingo, arXiv:2204.14198, of one layer), and
-    what they found is projected."""
+    """Projects the output of learned queries that attend once to all image tokens (a one-layer version of the resampler
+    of Flamingo, arXiv:2204.14198)."""
 
     def __init__(self, kept_grid: int, width: int, state_width: int, heads: int) -> None:
         super().__init__()

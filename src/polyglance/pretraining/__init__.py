@@ -1,1 +1,1 @@
-"""The recipe of the bundled model: from nothing to `scenes-mini`, in five stages."""
+"""The recipe that trains the bundled model `scenes-mini` from scratch, in five stages."""

@@ -1,4 +1,4 @@
-"""The pictures that training reads, drawn once into one file on disk that any number of runs may map."""
+"""Draws the training pictures once into a file, which any number of runs may map into memory."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +24,10 @@ CHUNK = 250
 def draw_scenes(
     seeds: range, path: Path, progress: Callable[[int, int], None] | None = None
 ) -> UInt8[Tensor, "n 3 h w"]:
-    """The pictures of these seeds, (n, 3, 256, 256) uint8, mapped from `path`; drawn there first if it is missing."""
+    """Maps the pictures of these seeds from a file and draws them there first if the file is missing.
+
+    seeds: of the scenes. path: the file. progress: called with the number of pictures drawn and of all pictures.
+    """
     if not path.exists():
         chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
         with atomic.whole(path) as draft, ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
@@ -47,5 +50,5 @@ def gallery_pixels(
     preprocess: Callable[[Image.Image], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]],
     entries: Sequence[GalleryEntry],
 ) -> Tensor:
-    """Pictures of the emoji gallery as a model sees them: (entries, 3, height, width) uint8."""
+    """Returns pictures of the emoji gallery, preprocessed for a model: (entries, 3, height, width), uint8."""
     return torch.from_numpy(np.stack([preprocess(decode(entry.path)) for entry in entries]))

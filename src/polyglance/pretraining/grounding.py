@@ -1,9 +1,9 @@
-"""What a right match or answer says too little about: which cells of a picture a text speaks of, and which of its
-fragments are true. The scene graph knows both for every pair of text and picture.
+"""Grounding losses: the joint layers learn which cells of a picture a text refers to and which fragments are true.
 
-The joint layers tell the cells half-way up, from the image tokens (dense supervision, as in referring expression
-comprehension), so that the layers above can build on what was found; the fragments they tell at the end, beside the
-verdict on the whole. Without them a caption and its foil, which differ in one detail, are long taken for the same.
+The scene graph provides both targets for every pair of text and picture. Cells are predicted half-way up the joint
+layers from the image tokens (dense supervision, as in referring expression comprehension), so that the layers above can
+use them; fragments are predicted at the end, beside the match. Without these losses, a model takes long to tell a
+caption from its foil, which differs in one detail.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from polyglance.scenes.truth import fitting, holds, related
 from polyglance.scenes.world import CATEGORIES, KINDS
 
 ROLES: Final = {"thing": 0, "noun": 0, "category": 0, "plate": 0, "other": 1, "first": 1, "second": 2}
-"""Field of a template -> which of three parts its things play."""
+"""Field of a template -> the role of its things, one of three."""
 FRAGMENTS: Final = 3
-"""Fragments a caption has at most."""
+"""The most fragments that a caption has."""
 PARTS: Final = 3 * FRAGMENTS
-"""Each fragment's three parts; a question's are those of the first."""
+"""The three roles of each fragment; a question uses those of the first."""
 
 
 def spoken_of(
     scenes: Sequence[Scene], meanings: Sequence[m.Caption | m.Question]
 ) -> Float[Tensor, "texts cells parts"]:
-    """1 where a thing stands that plays that part in what the text says, true or not."""
+    """Returns 1 for each cell and role if a thing there has that role in the text, whether the text is true or not."""
     cells = torch.zeros(len(scenes), CELLS, PARTS)
     spoken = [
         (row, cell_of(thing), 3 * number + role)
@@ -46,7 +46,8 @@ def spoken_of(
 
 
 def fragments_hold(scenes: Sequence[Scene], captions: Sequence[m.Caption]) -> Float[Tensor, "texts fragments"]:
-    """1 where a fragment is true of the scene, 0 where it is false, -1 where one could argue or there is none."""
+    """Returns 1 for a fragment that is true of the scene, 0 for a false one, -1 if viewers could disagree or there is
+    none."""
     value = {True: 1.0, False: 0.0, None: -1.0}
     rows = (
         [value[holds(scene, fragment)] for fragment in caption] for scene, caption in zip(scenes, captions, strict=True)
@@ -55,8 +56,10 @@ def fragments_hold(scenes: Sequence[Scene], captions: Sequence[m.Caption]) -> Fl
 
 
 class GroundingHead(nn.Module):
-    """Tells cells from the image tokens half-way up the joint layers, and fragments from the result: thrown away after
-    training."""
+    """Predicts cells from the image tokens half-way up the joint layers, and fragments from the result.
+
+    The head is discarded after training. width: of the joint layers.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -66,20 +69,21 @@ class GroundingHead(nn.Module):
     def cell_loss(
         self, halfway: Float[Tensor, "texts tokens width"], spoken_of: Float[Tensor, "texts cells parts"]
     ) -> Tensor:
-        """Binary cross-entropy, summed over the cells of a picture, whose tokens are the last ones."""
+        """Binary cross-entropy, summed over cells and roles and averaged over texts; the image tokens are the last
+        ones."""
         logits = self.cells(halfway[:, -CELLS:]).float()
         targets = spoken_of.to(logits.device)
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=(1, 2)).mean()
 
     def fragment_loss(self, results: Float[Tensor, "texts width"], hold: Float[Tensor, "texts fragments"]) -> Tensor:
-        """Binary cross-entropy of every fragment that is true or false beyond argument."""
+        """Binary cross-entropy, averaged over the fragments that are clearly true or false."""
         hold = hold.to(results.device)
         known = hold >= 0
         return F.binary_cross_entropy_with_logits(self.fragments(results).float()[known], hold[known])
 
 
 def _played(scene: Scene, template: m.Fragment | m.Question) -> list[tuple[int, Thing]]:
-    """(part, thing) of everything that a template speaks of."""
+    """Returns (role, thing) for everything that a template refers to."""
     played = [
         (ROLES[field.name], thing)
         for field in fields(template)

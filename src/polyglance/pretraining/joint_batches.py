@@ -1,4 +1,4 @@
-"""What the last two stages read: true and false captions, near misses, names and questions, drawn from a step."""
+"""Batches of the last two stages: true and false captions, near misses, names and questions, drawn for each step."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -24,11 +24,13 @@ from polyglance.scenes.world import EMOJI_OF
 
 @dataclass(frozen=True)
 class WordBatch:
-    """One step's texts. Pictures are rows of the scenes or, behind them, of the gallery.
+    """The texts of one step. Pictures are given by row: the scenes first, then the gallery.
 
-    texts: the captions, the names, and last a foil for each caption. rows: what captions and names belong to.
-    also_true[i, j]: text i may be true of text j's picture. near_rows: for each caption a scene that shows most of what
-    it names and of which it is false, or -1.
+    texts: the captions, then the names, then a foil for each caption. rows: the pictures of the captions and names.
+    also_true[i, j]: whether text i may be true of the picture of text j. captions, false_captions: the meanings of the
+    captions and of their foils. near_rows: for each caption, a scene that it is false of and that shows most of what it
+    names, or -1. questions, question_rows, answers: the questions, their pictures and the indices of their answers.
+    question_cells: the cells that a question refers to.
     """
 
     texts: TextBatch
@@ -47,8 +49,10 @@ class WordBatch:
 class WordSource:
     """Draws the texts of a step from the step's number.
 
-    index: the training scenes. gallery: the emoji; of its names only those not held out are used. encode: the
-    tokenizer. The captions of one step have the same number of fragments, so that little is padding.
+    The captions of one step have the same number of fragments, which keeps padding short.
+
+    index: the training scenes. gallery: the emoji; held-out names are not used. languages: the codes to draw from.
+    encode: the tokenizer. seed: of all draws. captions, names, questions: the number of each per step.
     """
 
     index: SceneIndex
@@ -93,16 +97,16 @@ class WordSource:
         )
 
     def scene(self, row: int) -> Scene | None:
-        """The scene in this row of the states, None for a picture of the gallery."""
+        """Returns the scene in this row of the states, or None for a picture of the gallery."""
         return self.scenes[row] if row < len(self.scenes) else None
 
     def say(self, meaning: m.Caption | m.Question, rng: random.Random) -> str:
-        """The meaning in a language drawn at random."""
+        """Puts a meaning into words in a random language."""
         speaker = grammar(rng.choice(self.languages))
         return speaker.caption(meaning) if isinstance(meaning, tuple) else speaker.say(meaning)
 
     def name(self, row: int, rng: random.Random) -> str:
-        """The name of an emoji in one of the languages in which it is not held out."""
+        """Returns the name of an emoji in a random language in which it is not held out."""
         entry = self.gallery[row]
         seen = [language for language in self.languages if not entry.name_is_held_out(language)]
         return entry.names[rng.choice(seen)]
@@ -117,7 +121,7 @@ class WordSource:
     def _also_true(
         self, captions: Sequence[m.Caption], rows: Sequence[int], names: Sequence[str], emoji: Sequence[int]
     ) -> Bool[Tensor, "texts texts"]:
-        """A caption may be true of an emoji if it only names a thing; a name of a scene in which its emoji stands."""
+        """A caption may be true of an emoji if it only names a thing; a name may be true of a scene with its emoji."""
         count = len(rows)
         may = torch.zeros(count + len(names), count + len(names), dtype=torch.bool)
         scenes = [self.scenes[row] for row in rows]
@@ -127,7 +131,7 @@ class WordSource:
             may[i, count:] = _names_a_thing(caption)
         shown = [{EMOJI_OF.get(thing.kind) for thing in scene.things} for scene in scenes]
         for i, (name, row) in enumerate(zip(names, emoji, strict=True), count):
-            may[i, :count] = torch.tensor([self.gallery[row].id in there for there in shown])
+            may[i, :count] = torch.tensor([self.gallery[row].id in emoji_ids for emoji_ids in shown])
             may[i, count:] = torch.tensor([name == other for other in names])
         return may
 
@@ -140,5 +144,5 @@ def _names_a_thing(caption: m.Caption) -> bool:
 
 
 def _loosely(caption: str, rng: random.Random) -> str:
-    """People leave the full stop out of a query."""
+    """Drops the full stop of every other caption, as people do in queries."""
     return caption[:-1] if rng.random() < 0.5 else caption

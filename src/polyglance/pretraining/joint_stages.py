@@ -1,4 +1,4 @@
-"""The last two stages: texts and pictures grounded in each other, and the tasks, from frozen states of pictures."""
+"""The last two stages, which train texts with frozen states of pictures: first the joint layers, then the tasks."""
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +22,7 @@ TASK_PARTS = ("task_adapters", "embed_head", "match_head", "answer_head")
 
 
 class WordLosses:
-    """The losses of a step: twin encoder, cross-encoder, answers and grounding, over scenes and gallery at once."""
+    """The losses of a step: twin encoder, cross-encoder, answers and grounding, on scenes and gallery together."""
 
     def __init__(
         self,
@@ -32,7 +32,10 @@ class WordLosses:
         gallery: TokenStates,
         tasks_alone: bool = False,
     ) -> None:
-        """tasks_alone: train what the tasks have to themselves, in a body that is frozen and grounded."""
+        """scenes, gallery: the states of all pictures. source: of the texts.
+
+        tasks_alone: whether to train only the adapters and heads of the tasks, without grounding, in a frozen body.
+        """
         self.model, self.source, self.tasks_alone = model, source, tasks_alone
         self.states = TokenStates(
             torch.cat([scenes.hidden, gallery.hidden]), torch.cat([scenes.mask, gallery.mask]), "image"
@@ -44,7 +47,7 @@ class WordLosses:
 
     @property
     def trained(self) -> nn.Module:
-        """What this stage trains: all but the picture layers, or the tasks' adapters and heads; and the temperature."""
+        """The trained modules: all except the picture layers, or the tasks' adapters and heads; and the temperature."""
         for name, parameter in self.model.named_parameters():
             of_tasks, of_pictures = name.startswith(TASK_PARTS), name.startswith(self.model.of_pictures)
             parameter.requires_grad_(of_tasks if self.tasks_alone else not of_pictures)
@@ -53,7 +56,7 @@ class WordLosses:
         return trained
 
     def keep_temperature(self) -> None:
-        """The model's next stage of training begins with the temperature that this one ended with."""
+        """Stores the trained temperature in the model, as the start of the next stage."""
         self.model.config = replace(self.model.config, temperature=1 / self.scale.exp().item())
 
     def __call__(self, step: int) -> Losses:
@@ -93,7 +96,7 @@ class WordLosses:
         matched: Float[Tensor, "all_pairs width"],
         halfway: Float[Tensor, "all_pairs tokens width"],
     ) -> Losses:
-        """Fragments and cells of the pairs of a caption, true or false, and a scene."""
+        """The losses of fragments and cells for all pairs of a caption, true or false, and a scene."""
         meant = (*batch.captions, *(None for _ in batch.rows[len(batch.captions) :]), *batch.false_captions)
         known = [
             (pair, scene, caption)
@@ -111,7 +114,7 @@ class WordLosses:
         return self.states[rows.to(self.states.hidden.device)]
 
     def _batch(self, step: int) -> WordBatch:
-        """This step's texts; the next step's are drawn meanwhile in a thread."""
+        """Returns the texts of this step and starts drawing those of the next one in a thread."""
         batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
         self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
         return batch
@@ -120,12 +123,11 @@ class WordLosses:
 def _pairs(
     batch: WordBatch, likeness: Float[Tensor, "pairs pairs"], generator: torch.Generator
 ) -> Int[Tensor, "2 all_pairs"]:
-    """(text, row of the states) of the right pairs, as many wrong ones, and the foils with the pictures they are false
-    of.
+    """Returns (text, row of the states) for the right pairs, as many wrong ones, and the foils with their scenes.
 
-    A wrong pair shares its text or its picture with the right one. For a third of the captions it is a text that the
-    twin encoder takes for the right one, for a third a scene with nearly the same things; for all else a picture that
-    the twin encoder takes for the right one.
+    A wrong pair shares its text or its picture with the right one. A third of the captions get a wrong text that the
+    twin encoder ranks high, a third get a scene with nearly the same things; all other texts get a wrong picture that
+    the twin encoder ranks high.
     """
     pairs, third = len(batch.rows), len(batch.captions) // 3
     own = torch.arange(pairs)
@@ -139,7 +141,7 @@ def _pairs(
 
 
 def _match_terms(scores: Float[Tensor, " all_pairs"], pairs: int) -> Losses:
-    """Each pair judged by itself, and against the right pair with the same text or picture."""
+    """Scores each pair alone, and relative to the right pair with the same text or picture."""
     right, wrong, foils = scores[:pairs], scores[pairs : 2 * pairs], scores[2 * pairs :]
     return {
         "match": F.softplus(-right).mean() + F.softplus(wrong).mean(),

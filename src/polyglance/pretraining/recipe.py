@@ -1,11 +1,11 @@
-"""Makes the bundled model `scenes-mini` from nothing, in five stages.
+"""Trains the bundled model `scenes-mini` from scratch, in five stages.
 
-1. `pictures`: the picture layers learn the scene graph of 30,000 scenes and to tell the gallery's pictures apart.
-2. `shapes`: the same once more with shapes counting fourfold; in eight colours each they are learned slowest.
-3. `texts`: the text layers learn what a text says, in all languages: the facts of its meaning, the emoji of its name.
-4. `words`: the pictures' kept states are computed once and frozen; text and joint layers learn on them to embed, match,
-   and answer.
-5. `tasks`: all that is frozen; an adapter and a head for each task learn on.
+1. `pictures`: the picture layers learn the scene graphs of 30,000 scenes, and to tell the gallery's pictures apart.
+2. `shapes`: the same with shapes weighted fourfold; with eight colours each, they are learned slowest.
+3. `texts`: the text layers learn the meaning of texts in all languages: the facts of a text, the emoji of a name.
+4. `words`: the states of all pictures are computed once and frozen; the text and joint layers learn to embed, match and
+   answer from them.
+5. `tasks`: all of this is frozen; an adapter and a head for each task are trained further.
 
 Each stage resumes from its own checkpoint in the output folder.
 """
@@ -47,13 +47,20 @@ from polyglance.training.loop import Losses, Report, Schedule, fit
 from polyglance.training.seeds import check_seed, generator_of
 
 TASK_ADAPTERS = AdapterConfig(reduction_factor=4)
-"""A bottleneck of 48 in each joint layer: 0.1 million weights a task."""
+"""A bottleneck of 48 in each joint layer: 0.1 million weights per task."""
 
 
 @dataclass(frozen=True)
 class ScenesMiniSettings:
-    """How much is done; the defaults make the bundled model. scenes: training pictures. gallery: how many pictures of
-    the gallery are used, None for all. The steps and batches are a stage's each."""
+    """The size of a training; the defaults make the bundled model.
+
+    seed: of all draws. scenes: the number of training pictures. gallery: the number of
+    gallery pictures that are used; None for all. vocabulary: the number of subwords. Each stage has its
+    steps (`*_steps`) and its batch: picture_batch, gallery_batch: pictures per step of the first two stages; texts,
+    text_names: of the third; captions, names, questions: of the last two. device: where to train.
+
+    Raises ConfigurationError if the seed is out of range.
+    """
 
     seed: int = 0
     scenes: int = 30_000
@@ -84,14 +91,15 @@ def train_scenes_mini(
     start: SingleStreamModel | None = None,
     tasks_alone: bool = False,
 ) -> SingleStreamModel:
-    """Trains in `folder`, resuming what is there, and leaves the model in `folder/model`, its losses in
-    `STAGE.jsonl` and `losses.png`.
+    """Trains the model, resuming any run in the folder.
 
-    start: a model to go on from instead of from nothing; only the last two stages are run, or with `tasks_alone` the
-    last. Joint layers that it lacks are put on top of its own and begin as the identity (Net2Net, arXiv:1511.05641).
+    The model is written to `folder/model`, the losses to `STAGE.jsonl` and `losses.png`.
 
-    Raises ConfigurationError for a folder that holds a run from another beginning, and for `tasks_alone` without a
-    model to start from.
+    folder: of the run. report: called with the progress of each stage. start: a model to continue from; only the last
+    two stages are run then. Missing joint layers are added above its own, as the identity (Net2Net, arXiv:1511.05641).
+    tasks_alone: runs only the last stage.
+
+    Raises ConfigurationError if the folder holds a run with another start, or `tasks_alone` is given without a `start`.
     """
     if tasks_alone and not start:
         raise ConfigurationError("expected a model to train the tasks' adapters in: name one with --from")
@@ -145,7 +153,8 @@ def train_scenes_mini(
 
 
 def with_task_adapters(model: SingleStreamModel) -> SingleStreamModel:
-    """The model with adapters that do nearly nothing yet, for each of its tasks; itself, if it has them."""
+    """Returns the model with new adapters for its tasks, which hardly change it; the model itself if it has
+    adapters."""
     if model.task_adapters is not None:
         return model
     config = replace(model.config, task_adapters=TASK_ADAPTERS)
@@ -155,7 +164,7 @@ def with_task_adapters(model: SingleStreamModel) -> SingleStreamModel:
 
 
 def _check_beginning(path: Path, beginning: str) -> None:
-    """States and checkpoints of a folder belong to one beginning: another would take them up unseen."""
+    """Raises ConfigurationError if a folder holds states and checkpoints of a run with another start."""
     if path.exists() and (before := path.read_text()) != beginning:
         raise ConfigurationError(
             f"expected a run from {beginning} or none in {path.parent}, but it holds one from {before}: "
@@ -165,14 +174,15 @@ def _check_beginning(path: Path, beginning: str) -> None:
 
 
 def go_on_from(start: SingleStreamModel, model: SingleStreamModel) -> None:
-    """Puts the weights of `start` into `model`; joint layers that `start` lacks add nothing at first."""
+    """Copies the weights of `start` into `model`; joint layers that `start` lacks become the identity."""
     model.load_state_dict(start.float().state_dict(), strict=False)
     for layer in model.joint_layers.layers[len(start.joint_layers.layers) :]:
         cast("EncoderLayer", layer).become_identity()
 
 
 def _tokenizer(settings: ScenesMiniSettings, path: Path) -> Tokenizer:
-    """Trained on captions and questions of 10,000 training scenes in each language, and on the names to be seen."""
+    """Loads the tokenizer, or trains it on captions and questions of 10,000 scenes per language and the names not held
+    out."""
     if not path.exists():
         rng = random.Random(f"tokenizer {settings.seed}")
         texts = []
@@ -194,7 +204,7 @@ def _tokenizer(settings: ScenesMiniSettings, path: Path) -> Tokenizer:
 def _kept_states(
     model: SingleStreamModel, pictures: Tensor, faces: Tensor, path: Path
 ) -> tuple[TokenStates, TokenStates]:
-    """The kept states of (training scenes, gallery), from the file if it is there."""
+    """Returns the kept states of the training scenes and of the gallery, from the file if it exists."""
     if not path.exists():
         hidden = {"scenes": _read(model, pictures), "gallery": _read(model, faces)}
         with atomic.whole(path) as draft:
@@ -204,7 +214,7 @@ def _kept_states(
 
 
 def _read(model: SingleStreamModel, pixels: Tensor) -> Tensor:
-    """Kept states of many pictures, bfloat16: rounding coarser than the 8 bits with scales that a library keeps."""
+    """Computes the kept states in bfloat16, which rounds more coarsely than a library's 8 bits with scales."""
     model.eval()
     parts = pixels.split(250)
     with native_autocast(model.device):
@@ -225,7 +235,7 @@ def _train_pictures(
     folder: Path,
     report: Report | None,
 ) -> None:
-    """The first two stages, in place."""
+    """Runs the first two stages, in place."""
     classes, places = scene_targets([sample_scene(seed) for seed in range(settings.scenes)])
     head = SceneGraphHead(model.config.state_width, len(faces)).to(model.device)
     trained = nn.ModuleDict(
@@ -257,7 +267,7 @@ def _train_pictures(
 def train_texts(
     model: SingleStreamModel, source: WordSource, settings: ScenesMiniSettings, folder: Path, report: Report | None
 ) -> None:
-    """The third stage, in place."""
+    """Runs the third stage, in place."""
     head = MeaningHead(model.config.width, known_facts(source.scenes, settings.seed), len(source.gallery))
     head.to(model.device)
     trained = nn.ModuleDict(
@@ -283,7 +293,7 @@ def train_texts(
 
 
 def _jitter(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Half of the pictures scaled down and moved, on white."""
+    """Scales down and moves half of the pictures, on white."""
     count = len(pixels)
     scale = 1 + torch.rand(count, generator=generator) * (torch.rand(count, generator=generator) < 0.5)
     room = 1 - 1 / scale

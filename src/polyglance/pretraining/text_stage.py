@@ -1,7 +1,7 @@
-"""The text layers learn to tell what a text says, in every language at once: the facts of its meaning.
+"""The third stage: the text layers learn to predict the facts that a text states, in all languages at once.
 
-It is to texts what the scene graph is to pictures, and as quickly learned: one head for all languages lays `dog`,
-`Hund` and `собака` in the same place before the first picture is seen.
+Facts are for texts what the scene graph is for pictures, and are learned as quickly: one head for all languages maps
+`dog`, `Hund` and `собака` to the same place before the first picture is seen.
 """
 
 import random
@@ -21,7 +21,7 @@ from polyglance.scenes.sampling import Scene
 
 
 def facts(meaning: m.Caption | m.Question) -> set[str]:
-    """What a text says, as `role=value` strings: `ShowsRelated`, `thing.noun=dog`, `relation=left` ..."""
+    """Returns the facts that a text states, as strings: `ShowsRelated`, `thing.noun=dog`, `relation=left`, ..."""
     parts = meaning if isinstance(meaning, tuple) else (meaning,)
     return {fact for part in parts for fact in (type(part).__name__, *_facts(part, ""))}
 
@@ -35,18 +35,21 @@ def _facts(value: object, role: str) -> Iterator[str]:
 
 
 def sample_meaning(scene: Scene, rng: random.Random) -> m.Caption | m.Question:
-    """A caption or a question of the scene."""
+    """Samples a caption or a question of a scene."""
     return sample_caption(scene, rng) if rng.random() < 0.5 else sample_question(scene, rng)[0]
 
 
 def known_facts(scenes: Sequence[Scene], seed: int) -> list[str]:
-    """Every fact that occurs in a meaning of each of the scenes, in one order."""
+    """Returns all facts that occur in one sampled meaning per scene, sorted."""
     rng = random.Random(f"facts {seed}")
     return sorted({fact for scene in scenes for fact in facts(sample_meaning(scene, rng))})
 
 
 class MeaningHead(nn.Module):
-    """Reads facts and emoji off the mean state of a text: thrown away after training."""
+    """Predicts facts and emoji from the mean state of a text; it is discarded after training.
+
+    width: of the states. known: all facts. emoji: the number of emoji.
+    """
 
     def __init__(self, width: int, known: Sequence[str], emoji: int) -> None:
         super().__init__()
@@ -55,19 +58,19 @@ class MeaningHead(nn.Module):
         self.emoji = nn.Linear(width, emoji)
 
     def targets(self, meanings: Sequence[m.Caption | m.Question]) -> Float[Tensor, "texts facts"]:
-        """1 for each fact that a text states."""
+        """Returns 1 for each fact that a text states, else 0."""
         rows = torch.zeros(len(meanings), len(self.index))
         for row, meaning in zip(rows, meanings, strict=True):
             row[[self.index[fact] for fact in facts(meaning) if fact in self.index]] = 1
         return rows
 
     def fact_loss(self, texts: TokenStates, targets: Float[Tensor, "texts facts"]) -> Tensor:
-        """Binary cross-entropy of every fact, summed over the facts of a text."""
+        """Binary cross-entropy, summed over facts and averaged over texts."""
         logits = self.facts(_mean(texts))
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=1).mean()
 
     def emoji_loss(self, names: TokenStates, emoji: Int[Tensor, " names"]) -> Tensor:
-        """Telling which emoji a name names."""
+        """Cross-entropy of telling which emoji a name belongs to."""
         return F.cross_entropy(self.emoji(_mean(names)), emoji)
 
 

@@ -1,4 +1,4 @@
-"""Captions that are true of a scene, drawn at random."""
+"""Samples captions that are true of a scene."""
 
 import random
 from collections.abc import Callable
@@ -11,7 +11,10 @@ from polyglance.scenes.world import RELATIONS
 
 
 def sample_caption(scene: Scene, rng: random.Random, fragments: int | None = None) -> m.Caption:
-    """A caption of one to three different fragments, each unmistakably true of the scene."""
+    """Samples a caption of different fragments that are all clearly true of the scene.
+
+    fragments: their number, if the scene has enough; 1 to 3 at random by default.
+    """
     count = fragments or rng.choice((1, 1, 2, 2, 3))
     chosen: list[m.Fragment] = []
     for _ in range(8 * count):
@@ -24,7 +27,10 @@ def sample_caption(scene: Scene, rng: random.Random, fragments: int | None = Non
 
 
 def sample_unique_caption(index: SceneIndex, row: int, rng: random.Random, tries: int = 80) -> m.Caption | None:
-    """A caption that, of all scenes of the index, only this one satisfies, beyond argument; None if none was found."""
+    """Samples a caption that is true of one scene of the index and clearly false of all others; None if none was found.
+
+    row: the scene's row in the index. tries: the number of captions to try.
+    """
     for attempt in range(tries):
         caption = sample_caption(index.scenes[row], rng, fragments=min(3, 1 + attempt // 10))
         if index.find(caption) == ([row], []):
@@ -33,7 +39,10 @@ def sample_unique_caption(index: SceneIndex, row: int, rng: random.Random, tries
 
 
 def describe(thing: Thing, rng: random.Random, category: float = 0.08) -> m.Phrase:
-    """A phrase that fits the thing, with some of its attributes; `category` is the chance to name no kind."""
+    """Samples a phrase that describes the thing by some of its attributes.
+
+    category: the probability of naming the category instead of the kind.
+    """
     return m.Phrase(
         noun=thing.category if rng.random() < category else thing.kind,
         size=thing.size if rng.random() < 0.4 else None,
@@ -62,10 +71,10 @@ def _shows_related(scene: Scene, rng: random.Random) -> m.ShowsRelated | None:
 
 
 def _shows_between(scene: Scene, rng: random.Random) -> m.ShowsBetween | None:
-    found = [three for three in permutations(scene.things, 3) if between(*three)]
-    if not found:
+    triples = [triple for triple in permutations(scene.things, 3) if between(*triple)]
+    if not triples:
         return None
-    thing, first, second = rng.choice(found)
+    thing, first, second = rng.choice(triples)
     return m.ShowsBetween(describe(thing, rng), describe(first, rng), describe(second, rng))
 
 

@@ -1,4 +1,4 @@
-"""Foils: captions that differ from a true one in one detail and are false of the scene (FOIL: arXiv:1705.01359)."""
+"""Foils: captions that are false of a scene and differ from a true one in one detail (FOIL, arXiv:1705.01359)."""
 
 import random
 from dataclasses import replace
@@ -10,7 +10,10 @@ from polyglance.scenes.world import BACKGROUNDS, CATEGORY_OF, COLOURS, KINDS, KI
 
 
 def sample_foil(scene: Scene, caption: m.Caption, rng: random.Random, tries: int = 20) -> m.Caption | None:
-    """The caption with one detail changed so that it is false beyond argument; None where no try gave one."""
+    """Changes one detail of a caption so that it is clearly false of the scene; None if no try succeeded.
+
+    tries: the number of changes to try.
+    """
     for _ in range(tries):
         at = rng.randrange(len(caption))
         foil = (*caption[:at], _changed(caption[at], scene, rng), *caption[at + 1 :])
@@ -45,17 +48,17 @@ def _changed(fragment: m.Fragment, scene: Scene, rng: random.Random) -> m.Fragme
 
 
 def _changed_phrase(phrase: m.Phrase, scene: Scene, rng: random.Random) -> m.Phrase:
-    """With another noun, size, colour or plate; half of the time one that stands elsewhere in the scene."""
-    there = [name for name in ("size", "colour", "plate") if getattr(phrase, name)]
-    name = rng.choice(["noun", *there, *there])
+    """Changes the noun, size, colour or plate, often to a value that occurs elsewhere in the scene."""
+    attributes = [name for name in ("size", "colour", "plate") if getattr(phrase, name)]
+    name = rng.choice(["noun", *attributes, *attributes])
     if name == "noun":
         noun = _changed_noun(phrase.noun, scene, rng)
         is_shape = SHAPE in (noun, CATEGORY_OF.get(noun))
         return replace(phrase, noun=noun, colour=phrase.colour if is_shape else None)
     if name == "size":
         return replace(phrase, size=SIZES[1 - SIZES.index(phrase.size or SIZES[0])])
-    here = [colour for thing in scene.things for colour in (thing.colour, thing.plate) if colour]
-    colour = rng.choice(here if rng.random() < 0.5 else COLOURS)
+    in_scene = [colour for thing in scene.things for colour in (thing.colour, thing.plate) if colour]
+    colour = rng.choice(in_scene if rng.random() < 0.5 else COLOURS)
     return replace(phrase, colour=colour) if name == "colour" else replace(phrase, plate=colour)
 
 

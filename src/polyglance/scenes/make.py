@@ -1,4 +1,4 @@
-"""Writing a part of the scene world to disk: pictures, captions, questions and scene graphs."""
+"""Writes pictures of the scene world with captions, questions and scene graphs to a folder."""
 
 import json
 import os
@@ -34,11 +34,12 @@ def make_scenes(
     unique: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, int]:
-    """Writes `count` pictures (PNG, 256 x 256), `captions.jsonl`, `questions.jsonl`, `scene_graphs.json` (GQA's form).
+    """Writes pictures (PNG, 256 x 256), `captions.jsonl`, `questions.jsonl` and `scene_graphs.json` (in GQA's format).
 
-    seed: picture i is the scene of seed + i; the split follows from it (train from 0, val from 1,000,000, test from
-    2,000,000), so a run stays within one. languages: codes, the demo's by default. unique: only captions that exactly
-    one of the pictures satisfies, one each; otherwise one each of one, two and three fragments.
+    folder: where to write; it is made if it does not exist. count: the number of pictures. seed: picture i is the scene
+    of seed + i; the split follows from it (train from 0, val from 1,000,000, test from 2,000,000), so a run stays
+    within one. languages: codes, the demo's by default. unique: only captions that exactly one of the pictures
+    satisfies, one each; otherwise one each of one, two and three fragments.
 
     Returns: how many pictures, captions and questions were written.
 
@@ -66,7 +67,7 @@ def make_scenes(
 
 
 def scene_captions(index: SceneIndex, row: int, unique: bool) -> list[m.Caption]:
-    """The captions of one scene, the same for the same scenes: see `make_scenes`."""
+    """Returns the captions of one scene, always the same for the same scenes. unique: as in `make_scenes`."""
     rng = random.Random(f"captions {index.scenes[row].seed}")
     if unique:
         caption = sample_unique_caption(index, row, rng)
@@ -75,7 +76,7 @@ def scene_captions(index: SceneIndex, row: int, unique: bool) -> list[m.Caption]
 
 
 def scene_questions(scene: Scene) -> list[tuple[m.Question, str]]:
-    """Five different questions about one scene with their answers, the same for the same scene."""
+    """Returns five different questions about a scene with their answers, always the same for the same scene."""
     rng = random.Random(f"questions {scene.seed}")
     asked: dict[m.Question, str] = {}
     while len(asked) < QUESTIONS_A_SCENE:
@@ -85,7 +86,7 @@ def scene_questions(scene: Scene) -> list[tuple[m.Question, str]]:
 
 
 def names_unseen_pair(scene: Scene, caption: m.Caption) -> bool:
-    """Whether the caption names a (kind, colour) pair that training never showed."""
+    """Whether the caption names a (kind, colour) pair that does not occur in the training split."""
     phrases = [value for fragment in caption for value in vars(fragment).values() if isinstance(value, m.Phrase)]
     return any(
         thing.pair in unseen_pairs() and (phrase.colour or phrase.plate) == (thing.colour or thing.plate)
@@ -95,7 +96,10 @@ def names_unseen_pair(scene: Scene, caption: m.Caption) -> bool:
 
 
 def scene_graph(scene: Scene) -> Row:
-    """GQA's form: objects by id with name, box, attributes and relations; plates are objects of their own."""
+    """Returns the scene graph in GQA's format: objects by id with name, box, attributes and relations.
+
+    A plate is an object of its own.
+    """
     objects: dict[str, Row] = {}
     for number, thing in enumerate(scene.things):
         side = DIAMETERS[thing.size]

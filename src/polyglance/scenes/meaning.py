@@ -1,7 +1,7 @@
-"""What a caption or a question says, free of any language.
+"""Language-independent meanings of captions and questions.
 
-Every class is one template: a small hashable value that a grammar can put into words (`polyglance.scenes.grammar`)
-and that can be held against a scene (`polyglance.scenes.truth`). A caption is one to three fragments.
+Every class is one template: a small hashable value that a grammar puts into words (`polyglance.scenes.grammar`) and
+that can be evaluated on a scene (`polyglance.scenes.truth`). A caption is one to three fragments.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Phrase:
-    """A noun with what narrows it down: `a small red star on a blue plate`, or `the animal on the white plate`.
+    """A noun with its modifiers: `a small red star on a blue plate`, or `the animal on the white plate`.
 
-    noun: a kind or a category of `polyglance.scenes.world`. colour: of shapes alone. plate: the plate's colour.
+    noun: a kind or a category of `polyglance.scenes.world`. size: `small` or `large`. colour: the thing's own colour,
+    for shapes only. plate: the plate's colour. None leaves a modifier out.
     """
 
     noun: str
@@ -26,14 +27,14 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Shows:
-    """`a small dog on a red plate`: at least one."""
+    """`a small dog on a red plate`: there is at least one."""
 
     thing: Phrase
 
 
 @dataclass(frozen=True)
 class ShowsCount:
-    """`two dogs`, `three animals`: exactly `count`, 2 to 6, of a bare kind or category."""
+    """`two dogs`, `three animals`: there are exactly `count`, 2 to 6, of a kind or category."""
 
     count: int
     noun: str
@@ -68,11 +69,13 @@ Fragment = Shows | ShowsCount | ShowsRelated | ShowsBetween | ShowsBackground
 Caption = tuple[Fragment, ...]
 
 
-# -- questions: structural and semantic types are GQA's; `count` is ours ---------------------------------------------
+# -- questions -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Question:
+    """A question. structural, semantic: its types, as in GQA; `count` is our own structural type."""
+
     structural: ClassVar[str]
     semantic: ClassVar[str]
 
@@ -97,7 +100,7 @@ class IsThereCategory(Question):
 
 @dataclass(frozen=True)
 class IsColour(Question):
-    """`Is the star red?` Of a shape."""
+    """`Is the star red?` The thing is a shape."""
 
     structural = "verify"
     semantic = "attr"
@@ -158,7 +161,7 @@ class IsBackground(Question):
 
 @dataclass(frozen=True)
 class WhatColour(Question):
-    """`What colour is the star?` Of a shape; the answer is a colour."""
+    """`What colour is the star?` The thing is a shape; the answer is a colour."""
 
     structural = "query"
     semantic = "attr"
@@ -195,7 +198,7 @@ class WhatIsOnPlate(Question):
 
 @dataclass(frozen=True)
 class WhichOfCategory(Question):
-    """`Which animal is in the picture?` There is one of the category; the answer is its kind."""
+    """`Which animal is in the picture?` There is exactly one thing of the category; the answer is its kind."""
 
     structural = "query"
     semantic = "obj"
@@ -213,7 +216,7 @@ class WhatCategoryOnPlate(Question):
 
 @dataclass(frozen=True)
 class WhatBackground(Question):
-    """`What is in the background of the picture?` meadow, sea, night or desert."""
+    """`What is in the background of the picture?` The answer is meadow, sea, night or desert."""
 
     structural = "query"
     semantic = "global"
@@ -252,7 +255,7 @@ class ChooseSize(Question):
 
 @dataclass(frozen=True)
 class ChooseRelation(Question):
-    """`Is the dog to the left or to the right of the cat?` `vertical`: above or below instead."""
+    """`Is the dog to the left or to the right of the cat?` vertical: asks for above or below instead."""
 
     structural = "choose"
     semantic = "rel"
@@ -304,7 +307,7 @@ class AreBoth(Question):
 
 @dataclass(frozen=True)
 class IsEither(Question):
-    """`Is there a dog or a cat in the picture?` yes or no, inclusive; phrases are bare or narrowed, indefinite."""
+    """`Is there a dog or a cat in the picture?` (indefinite, inclusive or) The answer is yes or no."""
 
     structural = "logical"
     semantic = "obj"

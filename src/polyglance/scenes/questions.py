@@ -1,7 +1,7 @@
-"""Questions about a scene with their answers, drawn at random and balanced within each type.
+"""Samples questions about a scene with their answers, balanced within each type.
 
-For yes-no questions the answer is drawn first and a question is looked for that has it, so that the words of a question
-tell little about its answer.
+The answer to a yes-no question is drawn first, then a question with this answer, so that the words of a question say
+little about its answer.
 """
 
 import random
@@ -15,7 +15,7 @@ from polyglance.scenes.truth import Truth, anyone, between, everyone, fitting, r
 from polyglance.scenes.world import BACKGROUNDS, CATEGORIES, COLOURS, KINDS, RELATIONS, SHAPE, SIZES
 
 ANSWERS: Final = ("yes", "no", *KINDS, *CATEGORIES, *COLOURS, *SIZES, *BACKGROUNDS, *RELATIONS, *"0123456")
-"""Every answer there is, in the order of the answer head."""
+"""All answers, in the order of the answer head."""
 
 STRUCTURAL_TYPES: Final = ("verify", "query", "choose", "logical", "compare", "count")
 
@@ -24,7 +24,7 @@ STRUCTURAL_TYPES: Final = ("verify", "query", "choose", "logical", "compare", "c
 
 
 def answer(scene: Scene, q: m.Question) -> str | None:
-    """The answer in English, or None where the question does not apply to the scene or a viewer could argue."""
+    """Returns the answer in English, or None if the question does not apply or viewers could disagree."""
     match q:
         case m.IsThere(thing) | m.IsThereCategory(thing):
             return _yes_no(bool(fitting(scene, thing)))
@@ -67,8 +67,8 @@ def answer(scene: Scene, q: m.Question) -> str | None:
             pair = RELATIONS[2:] if vertical else RELATIONS[:2]
             return next((r for r in pair if related(a, r, b)), None) if a and b and a is not b else None
         case m.ChooseKind(first, second):
-            there = [kind for kind in (first, second) if fitting(scene, m.Phrase(kind))]
-            return there[0] if len(there) == 1 else None
+            shown = [kind for kind in (first, second) if fitting(scene, m.Phrase(kind))]
+            return shown[0] if len(shown) == 1 else None
         case m.ChooseCategoryOnPlate(plate, first, second):
             return _among(one.category, first, second) if (one := _on_plate(scene, plate)) else None
         case m.ChooseBackground(first, second):
@@ -112,7 +112,7 @@ def _among(value: str | None, *choices: str) -> str | None:
 
 
 def _the(scene: Scene, phrase: m.Phrase) -> Thing | None:
-    """The one thing that a definite phrase names, or None where it names none or several."""
+    """Returns the only thing that a phrase describes, or None if it describes none or several."""
     found = fitting(scene, phrase)
     return found[0] if len(found) == 1 else None
 
@@ -132,7 +132,7 @@ def _only_related(scene: Scene, relation: str, other: Thing) -> str | None:
 
 
 def sample_question(scene: Scene, rng: random.Random, structural: str | None = None) -> tuple[m.Question, str]:
-    """A question and its answer. structural: one of `STRUCTURAL_TYPES`, or None to draw one."""
+    """Samples a question and its answer. structural: one of `STRUCTURAL_TYPES`; None draws one."""
     while True:
         propose = rng.choice(_PROPOSERS[structural or rng.choice(STRUCTURAL_TYPES)])
         wanted = rng.choice(("yes", "no"))
@@ -149,7 +149,7 @@ def sample_question(scene: Scene, rng: random.Random, structural: str | None = N
 
 
 def _refer(scene: Scene, thing: Thing, rng: random.Random, hide: str = "") -> m.Phrase | None:
-    """A phrase that names this thing alone, by as little as needed; `hide` is the attribute it must not give away."""
+    """Returns a shortest phrase that describes this thing alone, or None. hide: an attribute it must not mention."""
     steps: list[dict[str, str]] = [{}]
     for name in rng.sample(("size", "colour", "plate"), 3):
         value = getattr(thing, name)
@@ -163,7 +163,7 @@ def _refer(scene: Scene, thing: Thing, rng: random.Random, hide: str = "") -> m.
 
 
 def _something(scene: Scene, rng: random.Random) -> m.Phrase:
-    """A phrase that may or may not fit: of a thing there, of one with an attribute changed, or of any kind at all."""
+    """Samples a phrase that may or may not fit: it describes a thing of the scene, a changed one, or another kind."""
     thing = rng.choice(scene.things)
     phrase = describe(thing, rng, category=0)
     draw = rng.random()
@@ -182,9 +182,9 @@ def _something(scene: Scene, rng: random.Random) -> m.Phrase:
 
 
 def _colour_near(thing_colour: str, scene: Scene, rng: random.Random) -> str:
-    """This colour, or one that another thing or plate of the scene has, or any."""
-    here = [colour for thing in scene.things for colour in (thing.colour, thing.plate) if colour]
-    return rng.choice((thing_colour, rng.choice(here), rng.choice(COLOURS)))
+    """Draws this colour, one of the scene, or any."""
+    in_scene = [colour for thing in scene.things for colour in (thing.colour, thing.plate) if colour]
+    return rng.choice((thing_colour, rng.choice(in_scene), rng.choice(COLOURS)))
 
 
 def _two(scene: Scene, rng: random.Random, hide: str = "") -> tuple[Thing, m.Phrase, Thing, m.Phrase] | None:
@@ -221,7 +221,7 @@ _KEPT_NO: Final[dict[type[m.Question], float]] = {
     m.AreSameColour: 0.14,
     m.ArePlatesSameColour: 0.28,
 }
-"""Questions that few scenes answer with yes: the share of their `no` that is kept."""
+"""For questions that rarely have the answer yes, the share of their `no` that is kept."""
 
 Proposer = Callable[[Scene, random.Random], m.Question | None]
 

@@ -1,4 +1,4 @@
-"""Drawing a scene: 256 x 256 pixels, the same to the last bit for the same seed."""
+"""Draws scenes as pictures of 256 x 256 pixels, bit-identical for the same seed."""
 
 import math
 import random
@@ -16,15 +16,15 @@ RGB: Final = {
     "blue": (45, 90, 215), "purple": (145, 65, 180), "white": (248, 248, 248), "black": (35, 35, 40),
 }  # fmt: skip
 VARIANTS: Final = 6
-"""Drawings of each background."""
+"""The number of drawings of each background."""
 FINE: Final = 4
-"""Shapes and backgrounds are drawn this many times larger and scaled down, for smooth edges."""
+"""Shapes and plates are drawn this many times larger and scaled down, for smooth edges."""
 
 Colour = tuple[int, int, int]
 
 
 def render(scene: Scene, emoji_folder: Path) -> Image.Image:
-    """The picture of a scene, RGB. emoji_folder: where the PNG files of the emoji are (`data.gallery_folder()`)."""
+    """Draws a scene in RGB. emoji_folder: the folder with the PNG files of the emoji (`data.gallery_folder()`)."""
     picture = _background(scene.background, scene.seed % VARIANTS).copy()
     if scene.seed // VARIANTS % 2:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -36,7 +36,7 @@ def render(scene: Scene, emoji_folder: Path) -> Image.Image:
 
 @cache
 def _sprite(kind: str, size: str, colour: str | None, plate: str | None, emoji_folder: Path) -> Image.Image:
-    """The thing with its shadow and plate, on a transparent square twice its size, centred."""
+    """Draws a thing with its shadow and plate, centred on a transparent square twice its size."""
     diameter = DIAMETERS[size]
     thing = (
         _emoji(emoji_folder / f"{EMOJI_OF[kind]}.png", diameter) if kind in EMOJI_OF else _shape(kind, colour, diameter)
@@ -60,7 +60,7 @@ def _emoji(path: Path, diameter: int) -> Image.Image:
 
 
 def _plate(colour: str, diameter: int) -> Image.Image:
-    """A dish seen from a little above, under the lower part of the thing."""
+    """Draws a plate under the lower part of the thing, seen slightly from above."""
     side = 2 * diameter * FINE
     image = Image.new("RGBA", (side, side))
     draw = ImageDraw.Draw(image)
@@ -79,15 +79,15 @@ def _plate(colour: str, diameter: int) -> Image.Image:
 
 
 def _shade(colour: str, factor: float) -> Colour:
-    """Darker (below 1) or towards white (above 1)."""
+    """Returns the colour darkened (factor below 1) or lightened (factor above 1)."""
     r, g, b = (round(v * factor) if factor <= 1 else round(v + (255 - v) * (factor - 1)) for v in RGB[colour])
     return r, g, b
 
 
 def _shape(kind: str, colour: str | None, diameter: int) -> Image.Image:
-    """A drawn shape with a dark or, for black, a light outline."""
+    """Draws a shape with a dark outline, or a light one if it is black."""
     if colour is None:
-        raise ValueError(f"a {kind} has a colour")
+        raise ValueError(f"expected a colour for a {kind}, got None")
     side = diameter * FINE
     mask = Image.new("L", (side, side))
     draw = ImageDraw.Draw(mask)
@@ -113,7 +113,7 @@ def _box(side: int, inset: float) -> tuple[float, float, float, float]:
 
 
 def _outline(kind: str) -> list[tuple[float, float]]:
-    """The corners of a shape in the unit square."""
+    """Returns the corners of a shape in the unit square."""
     if kind == "square":
         return [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)]
     if kind == "triangle":

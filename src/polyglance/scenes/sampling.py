@@ -1,7 +1,7 @@
-"""Scenes: what stands where in one picture, drawn at random from a seed. The same seed gives the same scene everywhere.
+"""Scenes: the things in one picture and their positions, sampled from a seed. A seed gives the same scene everywhere.
 
-Seeds are split by range: a seed tells which split its picture belongs to. A tenth of all (kind, colour) pairs never
-occur in the training range.
+The range that a seed lies in decides the split of its picture. A tenth of all (kind, colour) pairs never occur in the
+training range.
 """
 
 import math
@@ -26,15 +26,19 @@ Split = Literal["train", "val", "test"]
 IMAGE_SIZE: Final = 256
 """Width and height of a picture in pixels."""
 GRID: Final = 4
-"""No two things have their centres in the same cell of a GRID x GRID grid."""
+"""The picture is divided into GRID x GRID cells; no two things have their centres in the same cell."""
 DIAMETERS: Final = {"small": 44, "large": 72}
-"""Pixels across, by size."""
+"""Diameters of things in pixels, by size."""
 FIRST_SEED: Final[dict[Split, int]] = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing of a scene. x, y: its centre in pixels from the top left. colour: of shapes alone."""
+    """One thing of a scene.
+
+    kind, size: from `scenes.world`. colour: its own colour, None unless it is a shape. plate: the colour of its plate;
+    None for no plate. x, y: its centre in pixels from the top left.
+    """
 
     kind: str
     size: str
@@ -49,14 +53,17 @@ class Thing:
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """(kind, colour): a shape's own colour, any other thing's plate."""
+        """(kind, colour), with the plate's colour for a thing without its own; None if there is no colour."""
         colour = self.colour or self.plate
         return (self.kind, colour) if colour else None
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What one picture shows; `seed` names it."""
+    """The content of one picture.
+
+    seed: identifies the scene. background: one of `BACKGROUNDS`. things: in the order in which they were sampled.
+    """
 
     seed: int
     background: str
@@ -64,12 +71,12 @@ class Scene:
 
     @property
     def image(self) -> str:
-        """The file name of its picture."""
+        """The file name of the scene's picture."""
         return f"scene_{self.seed:07d}.png"
 
 
 def split_of(seed: int) -> Split:
-    """The split whose seed range holds this seed."""
+    """Returns the split that a seed belongs to."""
     if seed < FIRST_SEED["val"]:
         return "train"
     return "val" if seed < FIRST_SEED["test"] else "test"
@@ -77,13 +84,13 @@ def split_of(seed: int) -> Split:
 
 @cache
 def unseen_pairs() -> frozenset[tuple[str, str]]:
-    """The tenth of all (kind, colour) pairs that never occur in the training split."""
+    """Returns the tenth of all (kind, colour) pairs that never occur in the training split."""
     pairs = [(kind, colour) for kind in KINDS for colour in COLOURS]
     return frozenset(random.Random("unseen pairs").sample(pairs, len(pairs) // 10))
 
 
 def sample_scene(seed: int) -> Scene:
-    """The scene of a seed: 2 to 6 things on free places of one of the four backgrounds."""
+    """Samples the scene of a seed: up to 6 things, apart from each other, on one of the four backgrounds."""
     rng = random.Random(f"scene {seed}")
     forbidden = unseen_pairs() if split_of(seed) == "train" else frozenset()
     background = rng.choice(BACKGROUNDS)
@@ -96,7 +103,7 @@ def sample_scene(seed: int) -> Scene:
 
 
 def _draw_thing(rng: random.Random, others: list[Thing], forbidden: frozenset[tuple[str, str]]) -> Thing:
-    """A thing without a place. A quarter repeats the kind or the category of another one, so that counting matters."""
+    """Samples a thing without a position. Many repeat the kind or category of another one, so that counting matters."""
     while True:
         if others and rng.random() < 0.15:
             kind = rng.choice(others).kind
@@ -112,7 +119,7 @@ def _draw_thing(rng: random.Random, others: list[Thing], forbidden: frozenset[tu
 
 
 def _place(thing: Thing, others: list[Thing], rng: random.Random) -> Thing | None:
-    """The thing at a free place with little overlap, or None where 60 tries found none (small picture, many things)."""
+    """Returns the thing at a free position with little overlap, or None if 60 tries found none."""
     cell, taken = IMAGE_SIZE // GRID, {cell_of(other) for other in others}
     margin = math.ceil(DIAMETERS[thing.size] * (0.66 if thing.plate else 0.52))
     for _ in range(60):
@@ -125,7 +132,7 @@ def _place(thing: Thing, others: list[Thing], rng: random.Random) -> Thing | Non
 
 
 def cell_of(thing: Thing) -> int:
-    """The grid cell of a thing's centre, row by row: 0 to GRID * GRID - 1."""
+    """Returns the grid cell of a thing's centre, numbered row by row from 0 to GRID * GRID - 1."""
     cell = IMAGE_SIZE // GRID
     return thing.y // cell * GRID + thing.x // cell
 

@@ -1,7 +1,7 @@
-"""Holding a meaning against a scene: true, false, or None where a viewer could argue.
+"""Evaluates a meaning on a scene: True, False, or None if viewers could disagree.
 
-A relation is true only where it is unmistakable and false only where nobody would claim it; in between lies None, and
-whatever rests on it is neither stated nor denied.
+A relation is True only if it is unmistakable and False only if nobody would claim it. Anything that depends on a None
+is neither stated nor denied.
 """
 
 import math
@@ -27,12 +27,15 @@ def fits(thing: Thing, phrase: m.Phrase) -> bool:
 
 
 def fitting(scene: Scene, phrase: m.Phrase) -> list[Thing]:
-    """The things of the scene that the phrase describes."""
+    """Returns the things of the scene that the phrase describes."""
     return [thing for thing in scene.things if fits(thing, phrase)]
 
 
 def related(a: Thing, relation: str, b: Thing) -> Truth:
-    """Whether `a` is left of, right of, above or below `b`: true within 27 degrees of the axis and 40 pixels away."""
+    """Whether `a` is left of, right of, above or below `b`.
+
+    True at a distance of 40 pixels or more, within 27 degrees of the axis; None up to 63 degrees; False beyond.
+    """
     if relation in ("right", "below"):
         a, b, relation = b, a, OPPOSITE[relation]
     along, across = (b.x - a.x, b.y - a.y) if relation == "left" else (b.y - a.y, b.x - a.x)
@@ -42,7 +45,10 @@ def related(a: Thing, relation: str, b: Thing) -> Truth:
 
 
 def between(thing: Thing, first: Thing, second: Thing) -> Truth:
-    """Whether `thing` is in the middle half of the line between the two, off it by at most a fifth of its length."""
+    """Whether `thing` lies between two others.
+
+    True in the middle half of their connecting line and at most a fifth of its length off it; None nearby; else False.
+    """
     ux, uy = second.x - first.x, second.y - first.y
     length = math.hypot(ux, uy)
     vx, vy = thing.x - first.x, thing.y - first.y
@@ -100,7 +106,7 @@ def caption_holds(scene: Scene, caption: m.Caption) -> Truth:
 
 
 class SceneIndex:
-    """Finds, among many scenes, those a caption is true of, without holding it against each of them."""
+    """An inverted index that finds the scenes a caption is true of without evaluating it on every scene."""
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
         self.scenes = scenes
@@ -114,7 +120,7 @@ class SceneIndex:
         self._everywhere = set(range(len(scenes)))
 
     def find(self, caption: m.Caption) -> tuple[list[int], list[int]]:
-        """(rows the caption is true of, rows where one could argue), both ascending."""
+        """Returns the rows that the caption is true of and the rows where viewers could disagree, both ascending."""
         words = {word for fragment in caption for word in _words(fragment)}
         sets = sorted((self._postings.get(word, set()) for word in words), key=len)
         rows = sorted(set.intersection(*sets))
@@ -122,8 +128,10 @@ class SceneIndex:
         return [row for row, truth in truths if truth], [row for row, truth in truths if truth is None]
 
     def near_miss(self, caption: m.Caption, rng: random.Random) -> int | None:
-        """A row of which the caption is false beyond argument, where there is one with most of what the caption names;
-        None if none was found."""
+        """Returns a row that the caption is clearly false of, preferably one with most of what it names.
+
+        Returns None if none was found.
+        """
         words = [word for fragment in caption for word in _words(fragment)]
         rng.shuffle(words)
         near: set[int] = set()

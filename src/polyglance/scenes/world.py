@@ -1,6 +1,6 @@
-"""The vocabulary of the scene world: what may stand in a picture, in which colours, sizes and places.
+"""The vocabulary of the scene world: the kinds of things in pictures, with their colours, sizes and relations.
 
-Nothing here draws, samples or speaks; those rooms all read these tables.
+Drawing, sampling and the grammars all read these tables.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ RELATIONS: Final = ("left", "right", "above", "below")
 OPPOSITE: Final = {"left": "right", "right": "left", "above": "below", "below": "above"}
 
 SHAPE: Final = "shape"
-"""The one category whose things have a colour of their own; every other thing gets a colour from its plate."""
+"""The only category of things with their own colour; any other thing gets a colour from its plate."""
 
 KINDS_BY_CATEGORY: Final[dict[str, dict[str, str | None]]] = {
     "animal": {
@@ -50,7 +50,7 @@ KINDS_BY_CATEGORY: Final[dict[str, dict[str, str | None]]] = {
         "cross": None, "crescent": None,
     },
 }  # fmt: skip
-"""Category -> kind -> the emoji that draws it (its code points, a file name of the gallery); None for a drawn shape."""
+"""Category -> kind -> its emoji (code points, which name a file of the gallery); None for a drawn shape."""
 
 CATEGORIES: Final = tuple(KINDS_BY_CATEGORY)
 CATEGORY_OF: Final = {kind: category for category, kinds in KINDS_BY_CATEGORY.items() for kind in kinds}

@@ -1,4 +1,4 @@
-"""Loss curves of a training run, from its logs."""
+"""Plots the losses of a training from its logs."""
 
 import math
 from itertools import groupby
@@ -11,7 +11,7 @@ BINS = 200
 
 
 def try_plot_losses(folder: Path, stages: tuple[str, ...]) -> str | None:
-    """Draws as `plot_losses` does; a figure must not cost what was trained. Returns why it could not, else None."""
+    """Calls `plot_losses` and returns the reason if it failed, else None, so that a figure never costs a training."""
     try:
         plot_losses(folder, stages)
     except ConfigurationError as error:
@@ -22,8 +22,9 @@ def try_plot_losses(folder: Path, stages: tuple[str, ...]) -> str | None:
 
 
 def plot_losses(folder: Path, stages: tuple[str, ...]) -> Path:
-    """Draws `folder/losses.png` from each `STAGE.jsonl`, one panel a stage. Each loss is averaged over a two-hundredth
-    of the steps.
+    """Draws `folder/losses.png` from each `STAGE.jsonl`, one panel per stage, and returns its path.
+
+    Each loss is averaged over a two-hundredth of the steps.
 
     Raises:
         ConfigurationError: matplotlib is not installed.

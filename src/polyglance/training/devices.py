@@ -1,8 +1,8 @@
-"""Where a training runs, by accelerate: on which device, in which precision, in how many processes, in how many parts.
+"""The device, precision and processes of a training, managed by accelerate.
 
 `accelerate launch -m polyglance train ...` starts several processes. Each reads, embeds and matches its share of a
-batch; what comes out is gathered, so that every process has the losses of the whole batch, and the gradients are those
-of one process that has it all, to rounding.
+batch. The results are gathered, so that every process computes the losses of the whole batch and the gradients equal
+those of a single process up to rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,18 +20,20 @@ from polyglance.kernels.processor import native_dtype
 Precision = Literal["bf16", "fp16", "no"]
 _DTYPES: Final[dict[Precision, torch.dtype]] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PATIENCE: Final = timedelta(days=1)
-"""How long processes wait for the first one, which alone validates and reads pictures that are kept."""
+"""The time that processes wait for the first one, which alone validates and reads the pictures that are kept."""
 
 
 def native_precision() -> Precision:
-    """bf16 where the device that trainings run on multiplies it in hardware, else no: emulated, a step takes ten times
-    as long."""
+    """Returns bf16 if the device that trainings run on multiplies it in hardware, else no.
+
+    With emulated bfloat16 a step takes ten times as long.
+    """
     device = torch.accelerator.current_accelerator(check_available=True)
     return "bf16" if native_dtype(device) == torch.bfloat16 else "no"
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Products on the device in the precision; for "no", in the dtype of the weights."""
+    """A context in which products are computed in a precision; "no" is the dtype of the weights."""
     return torch.autocast(device.type, _DTYPES.get(precision), enabled=precision in _DTYPES)
 
 
@@ -43,12 +45,12 @@ def is_first_process() -> bool:
 
 
 class Devices:
-    """An engine of `fit` and of the losses of a batch that processes share.
+    """The engine of `fit`, which also shares batches among processes.
 
-    precision: of products; bf16 and fp16 keep weights in float32. Defaults to `native_precision()`. parts: batches that
-    a step is made of, one after the other; gradients are means over them.
+    precision: of products; bf16 and fp16 keep weights in float32. Defaults to `native_precision()`. parts: the number
+    of consecutive batches per step, over which gradients are averaged.
 
-    Raises ConfigurationError for a precision that the device lacks, or another than before in the same process.
+    Raises ConfigurationError if the device lacks the precision, or the process has already used another one.
     """
 
     def __init__(self, precision: Precision | None = None, parts: int = 1) -> None:
@@ -59,7 +61,7 @@ class Devices:
         waiting = InitProcessGroupKwargs(timeout=PATIENCE)
         try:
             self._accelerator: Any = Accelerator(
-                cpu=not torch.accelerator.is_available(),  # or processes on processors take themselves for alone
+                cpu=not torch.accelerator.is_available(),  # else several processes on CPUs do not find each other
                 mixed_precision=precision,
                 gradient_accumulation_steps=parts,
                 kwargs_handlers=[waiting],
@@ -79,26 +81,26 @@ class Devices:
         return cast("AbstractContextManager[None]", self._accelerator.autocast())
 
     def share(self, rows: int) -> Int[Tensor, " share"]:
-        """The rows of this process: as many for each, the last ones more than once if they must."""
+        """Returns the rows of this process; all have equally many, so the last row may be repeated."""
         each = -(-rows // self.processes)
         start = each * int(self._accelerator.process_index)
         return torch.arange(start, start + each).clamp(max=rows - 1)
 
     def together(self, share: Shaped[Tensor, "share *rest"], rows: int) -> Shaped[Tensor, "rows *rest"]:
-        """The shares of all processes one below the other, with gradients."""
+        """Concatenates the shares of all processes, with gradients, and keeps the first `rows` rows."""
         if self.processes == 1:
             return share
         gather = cast("Callable[..., Tensor]", _Gather.apply)
         return gather(share, self._accelerator)[:rows]
 
     def same(self, value: Tensor) -> Tensor:
-        """The first process's value, everywhere."""
+        """Returns the first process's value in all processes."""
         from accelerate.utils import broadcast
 
         return cast("Tensor", broadcast(value.to(self.device))).to(value.device)
 
     def first_alone(self) -> AbstractContextManager[None]:
-        """The first process goes through it before the others."""
+        """A context that the first process runs through before the others enter it."""
         return cast("AbstractContextManager[None]", self._accelerator.main_process_first())
 
     # -- the engine of `fit` ---------------------------------------------------------------------------------------
@@ -110,16 +112,16 @@ class Devices:
         self._accelerator.backward(loss)
 
     def clip(self, parameters: Sequence[nn.Parameter], norm: float) -> None:
-        """Gradients of all processes become their mean, and are clipped."""
+        """Averages the gradients over all processes and clips them to the norm."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if self.processes > 1:
             mean = self._accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
-            for gradient, part in zip(gradients, mean.split([one.numel() for one in gradients]), strict=True):
+            for gradient, part in zip(gradients, mean.split([gradient.numel() for gradient in gradients]), strict=True):
                 gradient.copy_(part.view_as(gradient))
         self._accelerator.clip_grad_norm_(parameters, norm)
 
     def asked(self, question: Callable[[], bool]) -> bool:
-        """The first process answers for all."""
+        """Asks in the first process only and returns its answer in all."""
         return bool(self.same(torch.tensor(int(question() if self.first else False))))
 
     def wait(self) -> None:
@@ -127,8 +129,8 @@ class Devices:
 
 
 class _Gather(torch.autograd.Function):
-    """Every process computes the losses of the whole batch, so the gradient of a share is the sum of what comes from
-    all; the mean over processes in `Devices.clip` makes that the gradient of one loss."""
+    """Gathers shares. The backward pass sums the gradients of all processes, since each computes the loss of the whole
+    batch; the mean over processes in `Devices.clip` turns this sum into the gradient of one loss."""
 
     @staticmethod
     def forward(ctx: Any, share: Tensor, accelerator: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the frozen layers of a model make of picture files: computed once, and kept."""
+"""The output of a model's frozen layers for picture files, computed once and kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,32 +22,36 @@ from polyglance.training.state_cache import KeptStates, hash_of
 
 
 def fingerprint_below(model: CutModel, compressed: bool = False) -> str:
-    """Of the weights below the cut; of the compressor's as well if `compressed`."""
+    """Returns a hash of the weights below the cut, including the compressor's if `compressed`."""
     below = (*model.below, "compressor") if compressed else model.below
     weights = hash_of({name: value for name, value in model.state_dict().items() if name.startswith(below)}).hex()[:16]
     return f"{weights}{model.fingerprint_outside}"
 
 
 def is_frozen(model: CutModel, *parts: str) -> bool:
-    """Whether nothing is trained of the weights whose names begin so."""
+    """Whether no weight with a name that starts with one of `parts` is trained."""
     return not any(weight.requires_grad for name, weight in model.named_parameters() if name.startswith(parts))
 
 
 def reads_once(model: CutModel) -> bool:
-    """Whether nothing is trained of what sees pictures, but for the compressor."""
+    """Whether no weight that reads pictures is trained, except for the compressor's."""
     return is_frozen(model, *(part for part in model.of_pictures if part != "compressor"))
 
 
 def kept_pictures(model: CutModel, kept: KeptStates, rows: Int[Tensor, " rows"], compressed: bool) -> TokenStates:
-    """What was kept of some pictures, compressed now if it was not before."""
+    """Returns the states of some pictures. compressed: whether they were kept compressed; else they are
+    compressed now."""
     hidden, mask = kept.before(0, rows)
     return TokenStates(hidden, mask, "image") if compressed else model.compress(hidden)
 
 
 @dataclass(frozen=True, eq=False)
 class PictureInputs:
-    """`Inputs` of picture files, read in the precision of a training: what `see` gives, or what is stored if they are
-    compressed as well."""
+    """`Inputs` for picture files, read in the precision of a training.
+
+    model: reads the pictures. images: their paths. compressed: whether to keep the compressed states instead of the
+    output of `see`. precision: of products.
+    """
 
     model: CutModel
     images: tuple[Path, ...]
@@ -64,7 +68,7 @@ class PictureInputs:
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """Files are known by their place, size and time."""
+        """A hash of the files' paths, sizes and times."""
         facts = [(str(path), *self._stamp(path)) for path in self.images]
         return {"files": torch.tensor(list(sha256(repr(facts).encode(errors="surrogateescape")).digest()))}
 

@@ -1,4 +1,4 @@
-"""The training loop that every stage runs in: seeded by step, logged, and resumed to the bit after a kill."""
+"""The training loop of every stage: seeded by step, logged, and resumed bit-identically after a kill."""
 
 import json
 import math
@@ -26,7 +26,11 @@ Report = Callable[[str, int, int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Schedule:
-    """AdamW (arXiv:1711.05101) under a linear warm-up and a cosine to a hundredth of the rate."""
+    """AdamW (arXiv:1711.05101) with a linear warm-up, then a cosine decay to a hundredth of the rate.
+
+    steps: their number. learning_rate: the highest rate. warmup: the steps of the warm-up. weight_decay: of matrices;
+    vectors do not decay. clip: the largest norm of the gradients.
+    """
 
     steps: int
     learning_rate: float
@@ -35,6 +39,8 @@ class Schedule:
     clip: float = 1.0
 
     def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        """The learning rate of a step."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -42,8 +48,11 @@ class Schedule:
 
 
 class Engine(Protocol):
-    """How the steps of a loop are run: in how many processes, of which the first reports and saves; in how many parts,
-    each with losses of its own."""
+    """Runs the steps of a loop.
+
+    first: whether this is the first process, which reports and saves. parts: the number of parts of a step, each with
+    its own losses.
+    """
 
     @property
     def first(self) -> bool: ...
@@ -53,14 +62,14 @@ class Engine(Protocol):
     def backward(self, loss: Float[Tensor, ""]) -> None: ...
     def clip(self, parameters: Sequence[nn.Parameter], norm: float) -> None: ...
     def asked(self, question: Callable[[], bool]) -> bool:
-        """The first process's answer, in all."""
+        """Returns the first process's answer in all processes."""
         ...
 
     def wait(self) -> None: ...
 
 
 class _Alone:
-    """One process, a step in one part."""
+    """The engine for one process, with steps in one part."""
 
     first, parts = True, 1
 
@@ -95,17 +104,19 @@ def fit(
     check_every: int = 0,
     engine: Engine = ALONE,
 ) -> None:
-    """Trains `module` in place for `schedule.steps` steps and leaves `STAGE.safetensors` and `STAGE.jsonl` in
-    the folder.
+    """Trains a module in place, resuming from the folder's checkpoint if there is one.
 
-    losses: the losses of one step, summed to be minimised; it must draw whatever is random from the step's number, so
-    that a run that was killed and one that was not are the same. Where the folder holds a checkpoint, training goes on
-    behind it. save_every: seconds between checkpoints. check: called after every `check_every` steps, with how often
-    that makes, the module not in training; then there is a checkpoint too, and True ends the stage. engine:
-    `training.devices.Devices`, for other devices and several processes; where it makes a step of several parts,
-    `losses` is called with the number of the part, and gradients are means.
+    The checkpoint is written to `STAGE.safetensors`, the log to `STAGE.jsonl`.
 
-    Raises TrainingError where a loss, or a weight that is to be saved, is no finite number; the last checkpoint stays.
+    stage: the name of the stage. module: the module to train. losses: returns the losses of a step, the sum of which is
+    minimised; all random draws must depend on the step's number alone, so that a resumed run gives the same result. If
+    the engine splits a step into parts, it is called with the number of the part, and gradients are averaged over the
+    parts. schedule: the steps and the learning rate. folder: where to write. report: called after every step.
+    save_every: seconds between checkpoints. check: called after every `check_every` steps with the number of calls
+    including this one, and with the module in evaluation mode; a checkpoint follows, and True ends the stage. engine:
+    `training.devices.Devices` for other devices and several processes.
+
+    Raises TrainingError if a loss, or a weight to be saved, is not finite; the last checkpoint is kept.
     """
     trained = [p for p in module.parameters() if p.requires_grad]
     groups = _groups(trained, schedule.weight_decay)
@@ -176,20 +187,20 @@ def _kept(checkpoint: Path) -> str:
 
 
 def hold_statistics(module: nn.Module) -> None:
-    """Batch norms keep the statistics that they have: those of small batches differ from what will be read later."""
+    """Freezes the statistics of batch norms: those of small batches differ from those of later inputs."""
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.eval()
 
 
 def read_log(path: Path) -> Iterator[dict[str, float]]:
-    """The rows of a stage's log, one a step."""
+    """Yields the rows of a stage's log, one per step."""
     with path.open() as lines:
         yield from map(json.loads, lines)
 
 
 def _groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay; vectors (biases, norms) do not."""
+    """Applies weight decay to matrices, but not to vectors (biases, norms)."""
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -219,6 +230,6 @@ def _resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> 
 
 
 def _forget_after(log: Path, steps: int) -> None:
-    """Drops the log's rows from `steps` on, which the checkpoint knows nothing of."""
+    """Drops the rows of the log from `steps` on, which are later than the checkpoint."""
     rows = [row for row in read_log(log) if row["step"] < steps] if log.exists() else []
     atomic.write_text(log, "".join(json.dumps(row) + "\n" for row in rows))

@@ -1,4 +1,4 @@
-"""Losses of the twin encoder and of the cross-encoder, over one batch of pairs."""
+"""Losses of the twin encoder and of the cross-encoder over one batch of pairs."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,11 +13,11 @@ def info_nce(
     also_true: Bool[Tensor, "rows rows"],
     foils: Float[Tensor, "foils dim"],
 ) -> Tensor:
-    """Symmetric InfoNCE (CLIP: arXiv:2103.00020, figure 3) in which what is also true is no negative.
+    """Symmetric InfoNCE (CLIP, arXiv:2103.00020, figure 3) without false negatives.
 
-    texts, images: unit vectors, row i of one belongs to row i of the other. scale: the learned inverse temperature.
-    also_true[i, j]: text i is, or may be, true of image j too (the diagonal is ignored). foils: a false text for each
-    of the first images, a further negative in the image-to-text direction.
+    texts, images: unit vectors; row i of one belongs to row i of the other. scale: the learned inverse temperature.
+    also_true[i, j]: whether text i is or may be true of image j, which is then no negative (the diagonal is ignored).
+    foils: one false text for each of the first images, an additional negative in the image-to-text direction.
     """
     logits = scale * texts @ images.T
     others = also_true & ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
@@ -34,10 +34,12 @@ def hard_negatives(
     sharpness: float,
     generator: torch.Generator,
 ) -> Int[Tensor, " rows"]:
-    """One column a row, drawn with probability exp(sharpness * similarity) from those not excluded.
+    """Draws one column per row, with probability proportional to exp(sharpness * similarity).
 
-    Drawing softens "the hardest": while the twin encoder still knows nothing its similarities are level and negatives
-    are random; they turn hard as it learns, which spares the match loss a late start.
+    The negatives are random while the similarities of an untrained twin encoder are equal and become harder as it
+    learns, so that the match loss can be used from the first step.
+
+    excluded: columns that are never drawn, unless a row excludes all. generator: of the draws.
     """
     logits = (sharpness * similarities.detach()).masked_fill(excluded.to(similarities.device), float("-inf"))
     probabilities = logits.softmax(dim=-1).nan_to_num(1 / logits.shape[1]).cpu()
@@ -51,9 +53,11 @@ def pairwise_sigmoid(
     bias: Float[Tensor, ""],
     also_true: Bool[Tensor, "rows rows"],
 ) -> Tensor:
-    """The sigmoid loss of SigLIP (arXiv:2303.15343, algorithm 1): every pair of the batch is a question by itself.
+    """The sigmoid loss of SigLIP (arXiv:2303.15343, algorithm 1): a binary loss of every pair, summed and divided by
+    rows.
 
-    scale, bias: learned, its t and b. What is also true is left out. The sum over pairs, for each row.
+    texts, images: unit vectors. scale, bias: learned, t and b in the paper. also_true[i, j]: whether the pair of text i
+    and image j is left out (the diagonal is ignored).
     """
     logits = scale * texts @ images.T + bias
     own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
@@ -67,9 +71,10 @@ def hardest_triplet(
     margin: float,
     also_true: Bool[Tensor, "rows rows"],
 ) -> Tensor:
-    """The triplet loss with the hardest negative of the batch, both ways (VSE++, arXiv:1707.05612, equation 6).
+    """The triplet loss with the hardest negative of the batch in both directions (VSE++, arXiv:1707.05612, equation 6).
 
-    The authors of arXiv:2103.11920 train their twin encoder by it, with a margin of 0.1.
+    The authors of arXiv:2103.11920 train their twin encoder with it, at a margin of 0.1. texts, images: unit vectors.
+    also_true[i, j]: whether text i is true of image j, which is then no negative.
     """
     cosines = texts @ images.T
     own = cosines.diagonal()
@@ -80,17 +85,22 @@ def hardest_triplet(
 
 
 def binary_match(right: Float[Tensor, " rows"], wrong: Float[Tensor, " rows"]) -> Tensor:
-    """Binary cross-entropy of matched pairs and as many wrong ones, as arXiv:2103.11920 trains its cross-encoder."""
+    """Binary cross-entropy of right and wrong pairs, which arXiv:2103.11920 trains its cross-encoder with.
+
+    right, wrong: logits.
+    """
     return (F.softplus(-right).mean() + F.softplus(wrong).mean()) / 2
 
 
 def ranked_match(right: Float[Tensor, " rows"], wrong: Float[Tensor, "rows negatives"]) -> Tensor:
-    """Cross-entropy of the right one among its negatives: which of them it is, not whether it is."""
+    """Cross-entropy of the right pair among its negatives. right, wrong: logits."""
     logits = torch.cat([right[:, None], wrong], dim=1)
     return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
 
 
 def taught_order(student: Float[Tensor, "rows candidates"], teacher: Float[Tensor, "rows candidates"]) -> Tensor:
-    """How far the student's softmax over each row's candidates is from the teacher's (Kullback-Leibler), as a retriever
-    learns the order of a reranker over lists of candidates in RocketQAv2 (arXiv:2110.07367)."""
+    """The Kullback-Leibler divergence of the student's softmax over each row's candidates from the teacher's.
+
+    A retriever learns the order of a reranker in this way in RocketQAv2 (arXiv:2110.07367). student, teacher: logits.
+    """
     return F.kl_div(student.log_softmax(dim=1), teacher.log_softmax(dim=1), reduction="batchmean", log_target=True)

@@ -1,4 +1,4 @@
-"""Which pictures of a training can be opened: known before the first step, so that no bad file ends it hours later."""
+"""Checks before a training which pictures can be opened, so that no bad file ends it hours later."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ _THREADS: Final = 4
 
 
 def unreadable_pictures(model: Reader, paths: Iterable[Path], report: Report | None = None) -> dict[str, str]:
-    """The pictures among `paths` that `model` cannot take, each with the reason. Every file is opened once.
+    """Returns the pictures that a model cannot open, with the reasons. Every file is opened once.
 
     Raises DataError, which names them, if none can be read.
     """

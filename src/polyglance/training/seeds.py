@@ -1,4 +1,4 @@
-"""Random numbers of a training: each step has its own generator, so that a resumed run draws what it would have."""
+"""Random numbers of a training: each step has its own generator, so that a resumed run draws the same numbers."""
 
 from typing import Final
 
@@ -8,18 +8,19 @@ from polyglance.errors import ConfigurationError
 
 LARGEST_SEED: Final = 2**32 - 1
 _GOLDEN: Final = 0x9E3779B1
-"""2**32 over the golden ratio: its multiples lie far apart modulo 2**32, so that the steps of two seeds do not meet."""
+"""2**32 over the golden ratio: its multiples lie far apart modulo 2**32, so that the steps of two seeds do not
+overlap."""
 
 
 def check_seed(seed: int) -> None:
-    """Raises ConfigurationError for a seed that is not from 0 to `LARGEST_SEED`."""
+    """Raises ConfigurationError unless the seed is from 0 to `LARGEST_SEED`."""
     if not 0 <= seed <= LARGEST_SEED:
         raise ConfigurationError(f"expected a seed from 0 to {LARGEST_SEED:,}, got {seed}")
 
 
 def generator_of(seed: int, step: int) -> torch.Generator:
-    """The generator of a step or an epoch.
+    """Returns the generator of a step or an epoch.
 
-    Seed and step are mixed into 32 bits, because torch's generator on a CPU passes over all bits above these.
+    Seed and step are mixed into 32 bits, because torch's CPU generator ignores higher bits.
     """
     return torch.Generator().manual_seed((seed * _GOLDEN + step) % 2**32)

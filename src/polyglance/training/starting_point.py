@@ -1,4 +1,4 @@
-"""Where a training begins: the model that it starts from, and the folder that belongs to one beginning alone."""
+"""The start of a training: the model it starts from, and the check that a folder belongs to this training."""
 
 import json
 from collections.abc import Mapping
@@ -15,8 +15,10 @@ AnyCutModel = TypeVar("AnyCutModel", bound=CutModel)
 
 
 def remade(model: AnyCutModel, seed: int, **changed: Any) -> AnyCutModel:
-    """The model in another shape, float32: what it had it keeps, what is new is drawn by the seed; its fingerprint
-    stays that of what it was made from. changed: fields of its configuration; other answers have a head of their own.
+    """Returns the model in another shape, in float32, with the fingerprint of the original.
+
+    Existing weights are kept. seed: draws the new ones. changed: fields of the configuration; if `answers` is among
+    them, the answer head is new.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -30,7 +32,7 @@ def remade(model: AnyCutModel, seed: int, **changed: Any) -> AnyCutModel:
 
 
 def require_trainable(model: CutModel) -> None:
-    """Raises ConfigurationError for a model to which a language was added, and for an export in 8-bit integers."""
+    """Raises ConfigurationError for a model with an added language, or one exported to 8-bit integers."""
     require_no_added_language(model)
     if model.is_export:
         raise ConfigurationError(
@@ -40,7 +42,7 @@ def require_trainable(model: CutModel) -> None:
 
 
 def require_no_added_language(model: CutModel) -> None:
-    """A language belongs to the very weights that it was added to. Raises ConfigurationError where there is one."""
+    """Raises ConfigurationError if a language was added: it only fits the weights that it was added to."""
     if added := [code for code in model.languages if code not in model.config.languages]:
         raise ConfigurationError(
             f"expected a model to which no language was added, got {model.name} with {', '.join(added)}: "
@@ -49,9 +51,12 @@ def require_no_added_language(model: CutModel) -> None:
 
 
 def check_beginning(path: Path, beginning: Mapping[str, object], defaults: Mapping[str, object] | None = None) -> None:
-    """A checkpoint belongs to one beginning, which stands in `path`: another would take it up unseen.
+    """Checks that a folder's checkpoint belongs to this training; without this, another training would resume it.
 
-    defaults: of options that the file may be older than. Raises ConfigurationError for another beginning.
+    path: a file with the settings of the folder's training, written if it does not exist. beginning: the settings of
+    this training. defaults: values of options that the file may predate.
+
+    Raises ConfigurationError if the settings differ.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     now = json.loads(json.dumps(beginning))

@@ -1,7 +1,7 @@
-"""What the lower layers of a frozen encoder make of an example: computed once, and kept.
+"""States of examples in the lower layers of a frozen encoder, computed once and kept.
 
-Below its drop depth an adapter trains nothing (AdapterDrop, arXiv:2010.11918): in every epoch the states there are the
-same, and an epoch costs the layers above alone.
+No adapter is trained below its drop depth (AdapterDrop, arXiv:2010.11918): the states there are the same in every
+epoch, so that an epoch runs only the layers above.
 """
 
 import json
@@ -23,29 +23,29 @@ from polyglance.nn.encoder import Encoder
 from polyglance.training.loop import Report
 
 BATCH: Final = 64
-"""Examples that go through the lower layers at once."""
+"""The number of examples that go through the lower layers at once."""
 
 
 class Inputs(Protocol):
-    """Fixed examples before a frozen encoder."""
+    """Fixed examples and the frozen encoder that reads them."""
 
     @property
     def encoder(self) -> Encoder: ...
     @property
     def fingerprint(self) -> str:
-        """Of all weights that the states depend on."""
+        """A hash of all weights that the states depend on."""
         ...
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
-        """All that `embed` reads beside those weights: token ids, masks, states of pictures."""
+        """Everything else that `embed` reads: token ids, masks, states of pictures."""
         ...
 
     def __len__(self) -> int: ...
     def embed(
         self, rows: Int[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
-        """(what the first layer reads of some examples, where it is no padding)."""
+        """Returns the input of the first layer for some examples, and its mask, which is False for padding."""
         ...
 
 
@@ -53,9 +53,9 @@ class Inputs(Protocol):
 class KeptStates:
     """The states of examples before some layers, without padding.
 
-    tokens: all real tokens, one example's below the other's, in memory or mapped from a file. lengths: tokens of each
-    example. depths: the layers, ascending. key: a hash of all that the states depend on. seconds: what computing them
-    took.
+    encoder: the frozen encoder. tokens: the real tokens of all examples, concatenated, in memory or mapped from a file.
+    lengths: the number of tokens of each example. depths: the layers, ascending. key: a hash of everything that the
+    states depend on. seconds: the time that computing them took.
     """
 
     encoder: Encoder
@@ -79,10 +79,10 @@ class KeptStates:
     def before(
         self, layer: int, rows: Int[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
-        """(the states of some examples before a layer, where they are no padding), for the encoder.
+        """Returns the states of some examples before a layer and their mask, on the encoder's device and in its dtype.
 
-        From the nearest depth below that was kept the layers run without gradients. Raises ConfigurationError where
-        there is none.
+        The layers above the nearest kept depth are run without gradients. Raises ConfigurationError if no depth up to
+        `layer` was kept.
         """
         below = [depth for depth in self.depths if depth <= layer]
         if not below:
@@ -113,13 +113,13 @@ def keep_states(
     dtype: torch.dtype = torch.bfloat16,
     report: Report | None = None,
 ) -> KeptStates:
-    """Runs every example through the layers below the deepest of `depths`, and keeps its states before each of them.
+    """Runs all examples through the layers below the deepest of `depths` and keeps their states before each depth.
 
-    folder: where the states are kept, to be mapped; None keeps them in memory. States that the folder holds already are
-    not computed again; those of another body, other examples, depths or dtype, and those whose writing was cut short,
-    are never taken for them.
+    inputs: the examples. depths: layers of the encoder. folder: where to keep the states in files that are mapped; None
+    keeps them in memory. States that the folder already holds are not computed again, unless they are incomplete or for
+    another body, other examples, depths or another dtype. dtype: of the kept states. report: called with the progress.
 
-    Raises ConfigurationError for no examples, and for depths that are no layers of the encoder.
+    Raises ConfigurationError if there are no examples, or a depth is not a layer of the encoder.
     """
     depths = tuple(sorted(set(depths)))
     layers = len(inputs.encoder.layers)
@@ -131,37 +131,37 @@ def keep_states(
     if folder is None:
         return _in_memory(inputs, depths, dtype, key, report)
     folder.mkdir(parents=True, exist_ok=True)
-    if (found := _mapped(inputs.encoder, folder, depths, dtype, key)) is None:
+    if (states := _mapped(inputs.encoder, folder, depths, dtype, key)) is None:
         _write(inputs, folder, depths, dtype, key, report)
-        found = _mapped(inputs.encoder, folder, depths, dtype, key)
-    assert found is not None
-    return found
+        states = _mapped(inputs.encoder, folder, depths, dtype, key)
+    assert states is not None
+    return states
 
 
 def states_key(inputs: Inputs, depths: Sequence[int], dtype: torch.dtype) -> str:
-    """A hash of all that kept states depend on: the body, the examples, the depths, how they are rounded."""
+    """Returns a hash of everything that kept states depend on: the body, the examples, the depths and the dtype."""
     facts = json.dumps([inputs.fingerprint, list(depths), str(dtype)])
     return sha256(facts.encode() + hash_of(inputs.tensors)).hexdigest()[:32]
 
 
 def hash_of(tensors: Mapping[str, Tensor]) -> bytes:
-    """Of names, types, shapes and values."""
-    found = sha256()
+    """Returns a hash of the tensors' names, dtypes, shapes and values."""
+    digest = sha256()
     for name, value in sorted(tensors.items()):
-        found.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
-        found.update(_bytes_of(value))
-    return found.digest()
+        digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
+        digest.update(_bytes_of(value))
+    return digest.digest()
 
 
 def weights_fingerprint(module: nn.Module) -> str:
-    """A hash of a module's weights, for bodies that have no fingerprint of their own."""
+    """Returns a hash of a module's weights, for bodies without a fingerprint of their own."""
     return hash_of(module.state_dict()).hex()[:16]
 
 
 def _computed(
     inputs: Inputs, depths: Sequence[int], dtype: torch.dtype, report: Report | None
 ) -> Iterator[tuple[Float[Tensor, "real depths width"], Int[Tensor, " rows"]]]:
-    """(real tokens, tokens of each example) of batch after batch."""
+    """Yields, for each batch, the real tokens and the number of tokens of each example."""
     total = len(inputs)
     if report:
         report("reading", 0, total, {})
@@ -187,7 +187,7 @@ def _in_memory(
     return KeptStates(inputs.encoder, torch.cat(tokens), torch.cat(lengths), depths, key, seconds)
 
 
-# -- on disk: KEY.states, the tokens' bytes; KEY.json, what they are, which is written last --------------------------
+# -- on disk: KEY.states, the tokens' bytes; KEY.json, their description, which is written last ----------------------
 
 
 def _write(
@@ -206,7 +206,7 @@ def _write(
 
 
 def _mapped(encoder: Encoder, folder: Path, depths: tuple[int, ...], dtype: torch.dtype, key: str) -> KeptStates | None:
-    """None where the folder has no such states, or not all of their bytes."""
+    """Maps kept states from the folder; returns None if they are missing or incomplete."""
     path = folder / f"{key}.states"
     try:
         facts: dict[str, Any] = json.loads((folder / f"{key}.json").read_bytes())

@@ -1,4 +1,4 @@
-"""A measure on what is held out, taken again and again while a model is trained, and the weights of its best."""
+"""Repeated validation during a training, which keeps the weights with the best value."""
 
 import json
 import math
@@ -24,10 +24,12 @@ def beats_chance(reached: float, chance: float, asked: int) -> bool | None:
 
 
 class Validations:
-    """Called by the loop after each part of a training. Keeps the values in `validation.json` and the weights of the
-    best in `best.safetensors`.
+    """Validates a model after each part of a training and keeps its best weights.
 
-    patience: the training ends after so many validations without a gain; 0 for never.
+    The values are written to `validation.json`, the weights with the best value to `best.safetensors`.
+
+    folder: where to write. module: the module with the weights. validate: returns the value; higher is better.
+    patience: the number of validations without improvement after which the training ends; 0 for never.
     """
 
     def __init__(self, folder: Path, module: nn.Module, validate: Callable[[], float], patience: int) -> None:
@@ -40,7 +42,7 @@ class Validations:
 
     @property
     def best(self) -> int:
-        """Which one it was, from 1."""
+        """The number of the best validation, from 1."""
         return 1 + self.values.index(max(self.values))
 
     @property
@@ -48,7 +50,7 @@ class Validations:
         return bool(self.patience and self.values) and len(self.values) - self.best >= self.patience
 
     def __call__(self, number: int) -> bool:
-        """number: of the part, from 1. A run that goes on forgets what its checkpoint knows nothing of."""
+        """Validates and returns whether the training ends. number: of the part, from 1; later values are dropped."""
         values = [*self.values[: number - 1], self.validate()]
         if values.index(max(values)) == number - 1:
             with atomic.whole(self.weights) as draft:

@@ -1,6 +1,6 @@
-"""A joint model trained to answer a user's own questions about their own pictures, resumable, the best validation kept.
+"""Trains a joint model on a user's own questions about their own pictures; resumable, keeps the best validated weights.
 
-The answers are those of the user's questions; what the model knew of them, it keeps.
+The answers are those of the user's questions. The head's weights for answers that the model knew are kept.
 """
 
 from collections import Counter
@@ -40,29 +40,35 @@ from polyglance.training.validation import Validations, beats_chance
 
 STAGE: Final = "vqa"
 VALIDATIONS: Final = 20
-"""How often a training is validated at most."""
+"""The most validations of a training."""
 VALIDATED_SHARE: Final = 0.25
-"""All validations together ask at most this share of the questions that are trained on, one for each row of each step.
-They take no gradients, so that this is less than a tenth of a training's time."""
+"""The most questions of all validations together, relative to the rows of all steps. Validation takes no gradients, so
+that this is less than a tenth of a training's time."""
 LEAST_VALIDATED: Final = 200
-"""A short training is validated less often rather than on fewer questions: of 200, one is half a percent."""
+"""The fewest questions of a validation: a short training is validated less often instead. One of 200 is half a
+percent."""
 EPOCHS: Final = 10
 LEAST_STEPS: Final = 300
-"""A training has so many steps, or what makes so many epochs if that is more, where nobody says otherwise."""
+"""The default number of steps is that of EPOCHS epochs, but at least LEAST_STEPS."""
 
 OF_OTHER_TASKS: Final = ("embed_head", "match_head")
 
 
 @dataclass(frozen=True)
 class VqaSettings:
-    """How a model is trained.
+    """The settings of a training on questions.
 
-    Either what reads a picture stays as it is, the compressor included, so that its states stay the same and searches
-    go on; or all_weights are trained, which answers better and searches no more (docs/vqa.md); or adapters: those of
-    answering and its head alone, in a frozen body. steps: None for ten epochs, and no fewer
-    than 300. learning_rate: None for 5e-4, with adapters 1e-3; after a linear warm-up over a twentieth of the steps it
-    falls along a cosine. patience: the training ends after so many validations without a gain; 0 for never. precision:
-    of products, bf16, fp16 or no (float32); defaults to bf16 where the device multiplies it in hardware, else to no.
+    By default the layers that read pictures and the compressor are frozen, so that the states of pictures do not change
+    and searches still work.
+
+    adapters: whether to train only the adapter of answering and its head, in a frozen body. all_weights: whether to
+    train all weights, which answers better, but the model no longer searches (docs/vqa.md). steps: their number; None
+    for ten epochs, but at least 300. batch: questions per step. learning_rate: reached after a linear warm-up over a
+    twentieth of the steps, then decayed along a cosine; None for 5e-4, or 1e-3 with adapters. precision: of products,
+    bf16, fp16 or no (float32); defaults to bf16 if the device multiplies it in hardware, else to no. patience: the
+    number of validations without improvement after which the training ends; 0 for never. seed: of all draws.
+
+    Raises ConfigurationError for values out of range, and for both `adapters` and `all_weights`.
     """
 
     adapters: bool = False
@@ -88,6 +94,7 @@ class VqaSettings:
             )
 
     def schedule(self, questions: int) -> Schedule:
+        """Returns the schedule for a number of training questions."""
         steps = max(LEAST_STEPS, EPOCHS * -(-questions // self.batch)) if self.steps is None else self.steps
         usual = 1e-3 if self.adapters else 5e-4
         rate = usual if self.learning_rate is None else self.learning_rate
@@ -96,17 +103,18 @@ class VqaSettings:
 
 @dataclass(frozen=True)
 class VqaReport:
-    """What a training came to.
+    """The result of a training on questions.
 
-    model: what it began with. questions, pictures: that it was trained on. answers: that it can give; known: of which
-    it knew so many. loss: the mean over the steps since the last validation but one. held_out: questions that were not
-    trained on, those of the split val or else of a tenth of the training's pictures (`own_split` is False). validated:
-    how many of them, drawn by the seed, each validation asked. validation: percent of these that were right, evenly
-    spaced over the steps; best: which validation had the weights that were kept, from 1. accuracy: percent of all
-    questions held out that the kept weights get right; commonest: percent that the commonest answer of the training
-    gets right; learned: whether the one is above the other (`beats_chance`). cut: questions that are longer than the
-    model reads. skipped: pictures that cannot be read, with the reason; their questions were left out.
-    precision: of products, bf16, fp16 or no (float32).
+    model: the model that was trained. questions, pictures: the numbers of those trained on. answers: the number of
+    possible answers. known: the number of these that the model knew before. steps: their number. loss: the mean over
+    the steps since the last validation but one. held_out: the number of questions not trained on. own_split: whether
+    these are the split val; else they are those of a tenth of the training pictures. validated: the number of held-out
+    questions per validation, drawn by the seed. validation: the accuracy of each validation in percent. best: the
+    number of the validation with the kept weights, from 1. accuracy: of the kept weights on all held-out questions, in
+    percent. commonest: the accuracy of always giving the most frequent training answer, in percent. learned: whether
+    the accuracy is above that (`beats_chance`). cut: the number of questions longer than the model reads. precision: of
+    products, bf16, fp16 or no (float32). skipped: pictures that cannot be read, with the reasons; their questions were
+    left out.
     """
 
     model: str
@@ -137,21 +145,24 @@ def train_vqa(
     settings: VqaSettings | None = None,
     report: Report | None = None,
 ) -> VqaReport:
-    """Trains on the questions of the split train and leaves the model in `output`, with the log and the checkpoint of
-    its training in `output/training`, from where a killed run goes on to the same end. What is validated on has the
-    best answers; questions of the split test are left aside.
+    """Trains a model on the questions of the split train and writes it to `output`, with the best validated weights.
 
-    source: what loads the model again.
+    The log and the checkpoint are written to `output/training`; a killed run resumes from there with the same result.
+    Questions of the split test are not used.
+
+    model: the model to train, which is changed. source: the name or path that loads the model. questions: of all
+    splits. output: the folder to write. settings: of the training; defaults to `VqaSettings()`. report: called with the
+    progress.
 
     Raises:
-        DataError: there is nothing to train on, two answers to tell apart included, in letters that the tokenizer
-            knows; or none of the pictures can be read.
-        TrainingError: a loss is no number any more; the last checkpoint stays.
-        ConfigurationError: the folder holds another training, or the model has languages that were added to it.
+        DataError: there are no training questions or fewer than two answers, a question has letters that the tokenizer
+            does not know, or no picture can be read.
+        TrainingError: a loss is not finite; the last checkpoint is kept.
+        ConfigurationError: the folder holds another training, or a language was added to the model.
     """
     settings = settings or VqaSettings()
     require_trainable(model)
-    # What is wrong with the questions is said before a picture is opened
+    # Faults of the questions are reported before any picture is opened
     used = [question for part in parted(questions, settings.seed) for question in part]
     vocabulary(questions)
     skipped = unreadable_pictures(model, [question.image for question in used], report)
@@ -224,9 +235,9 @@ def train_vqa(
 
 
 def validations_of(trained: int, held_out: int) -> tuple[int, int]:
-    """(how often to validate, on how many questions each time).
+    """Returns the number of validations and the number of questions per validation.
 
-    trained: rows of all steps together. held_out: questions that there are.
+    trained: the rows of all steps together. held_out: the number of held-out questions.
     """
     allowed = int(VALIDATED_SHARE * trained)
     each = min(held_out, max(LEAST_VALIDATED, allowed // VALIDATIONS))
@@ -234,29 +245,32 @@ def validations_of(trained: int, held_out: int) -> tuple[int, int]:
 
 
 def parted(questions: Sequence[Question], seed: int) -> tuple[list[Question], list[Question]]:
-    """(what is trained on, what is validated on): the splits train and val; without a split val, all questions of a
-    tenth of the pictures of the split train, drawn by the seed, are validated on instead.
+    """Returns the questions to train on and those to validate on.
 
-    Raises DataError without questions of the split train, and where their only picture would be held out.
+    These are the splits train and val. Without a split val, all questions about a tenth of the training pictures, drawn
+    by the seed, are held out instead.
+
+    Raises DataError if there are no questions of the split train, or their only picture would be held out.
     """
-    train, val = ([one for one in questions if one.split == split] for split in ("train", "val"))
+    train, val = ([question for question in questions if question.split == split] for split in ("train", "val"))
     if not train:
-        there = sorted({one.split for one in questions})
-        raise DataError(f"expected questions of the split train, but there are only those of {', '.join(there)}")
+        splits = sorted({question.split for question in questions})
+        raise DataError(f"expected questions of the split train, but there are only those of {', '.join(splits)}")
     if val:
         return train, val
-    images = list(dict.fromkeys(one.image for one in train))
+    images = list(dict.fromkeys(question.image for question in train))
     if len(images) < 2:
         raise DataError("expected questions of the split val, or two pictures or more to hold one out, got one picture")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).tolist()
     aside = {images[row] for row in order[: max(1, len(images) // 10)]}
-    return [one for one in train if one.image not in aside], [one for one in train if one.image in aside]
+    kept = [question for question in train if question.image not in aside]
+    return kept, [question for question in train if question.image in aside]
 
 
 def vocabulary(questions: Sequence[Question]) -> tuple[str, ...]:
-    """The answers of the split train, the most frequent first, and of those as frequent by name.
+    """Returns the answers of the split train, the most frequent first, equally frequent ones in alphabetical order.
 
-    Raises DataError for fewer than two.
+    Raises DataError if there are fewer than two.
     """
     counts = Counter(question.answer for question in questions if question.split == "train")
     if len(counts) < 2:
@@ -265,8 +279,11 @@ def vocabulary(questions: Sequence[Question]) -> tuple[str, ...]:
 
 
 def answering(model: CutModel, answers: Sequence[str], settings: VqaSettings) -> CutModel:
-    """The model with these answers in float32: the head's rows of those that it knew are taken over, the others drawn.
-    With adapters where these are to be trained and there are none."""
+    """Returns the model with other answers, in float32, with new adapters if these are to be trained and there are
+    none.
+
+    The head's weights of answers that the model knew are kept; the others are drawn.
+    """
     shape = getattr(model.config, model.adapter_field) or (AdapterConfig() if settings.adapters else None)
     made = remade(model, settings.seed, answers=tuple(answers), **{model.adapter_field: shape})
     rows = {answer: row for row, answer in enumerate(model.answers)}
@@ -279,9 +296,10 @@ def answering(model: CutModel, answers: Sequence[str], settings: VqaSettings) ->
 
 
 class VqaLosses(nn.Module):
-    """The loss of a step, and the accuracy on what is held out.
+    """The loss of a step, and the accuracy on held-out questions.
 
-    folder: where what frozen layers make of the pictures is kept, to be mapped; None keeps it in memory.
+    model: the model to train. trained_on, held_out: questions. settings: of the training. folder: where to keep the
+    frozen layers' states of the pictures; None keeps them in memory. report: called with the progress.
     """
 
     def __init__(
@@ -323,26 +341,27 @@ class VqaLosses(nn.Module):
         return self
 
     def step(self, number: int) -> Losses:
-        """Processes share the questions of a batch, and each has the loss of the whole."""
+        """Returns the loss of a batch. Processes share its questions, and each gets the loss of the whole batch."""
         rows = self._rows(number)
         with self.devices.autocast():
             logits = self.devices.together(self._logits(rows[self.devices.share(len(rows))]), len(rows))
         return {"loss": F.cross_entropy(logits, self.labels[rows].to(logits.device))}
 
     def drawn(self, count: int, seed: int) -> Int[Tensor, " drawn"]:
-        """Rows of `count` questions held out, drawn by the seed."""
+        """Draws the rows of `count` held-out questions by the seed."""
         generator = torch.Generator().manual_seed(seed)
         return self.trained_on + torch.randperm(len(self.labels) - self.trained_on, generator=generator)[:count]
 
     @torch.no_grad()
     def accuracy(self, rows: Int[Tensor, " rows"] | None = None) -> float:
-        """Percent of the questions in `rows`, or of all that are held out, answered right.
+        """Returns the percentage of questions answered correctly.
 
-        An answer that the model does not have is never given.
+        A question with an answer that the model does not have counts as wrong. rows: of the questions; None for all
+        that are held out.
         """
         if rows is None:
             rows = torch.arange(self.trained_on, len(self.labels))
-        rows = rows[self.picture_of[rows].argsort(stable=True)]  # a picture that is read anew is read once a batch
+        rows = rows[self.picture_of[rows].argsort(stable=True)]  # each picture is then read once per batch
         right = done = 0
         self._tell_validating(0, len(rows))
         for part in rows.split(PICTURES):
@@ -363,7 +382,8 @@ class VqaLosses(nn.Module):
         return self.model.answer_logits(self.model.read_text(texts), self._pictures(self.picture_of[rows]))
 
     def _pictures(self, rows: Int[Tensor, " rows"]) -> TokenStates:
-        """Where pictures are read anew, each is once, however many of the questions are about it."""
+        """Returns the states of the pictures of some questions; a picture that is not kept is read once for all of
+        them."""
         if self._kept is not None:
             return kept_pictures(self.model, self._kept, rows, self._compressed)
         different, place = rows.unique(return_inverse=True)

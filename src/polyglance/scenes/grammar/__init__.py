@@ -1,6 +1,7 @@
-"""The languages of the scene world, one module each, found by looking into this folder: a tenth is one new file.
+"""The languages of the scene world, one module each in this folder: one new file adds a language.
 
-Eight of them are those of the demo and of the bundled model; the others are there by asking (`grammar("fr")`).
+Eight of them are the languages of the demo and of the bundled model; the others are available by code
+(`grammar("fr")`).
 """
 
 import importlib
@@ -16,20 +17,20 @@ __all__ = ["Grammar", "codes", "grammar", "grammars"]
 
 @cache
 def codes() -> tuple[str, ...]:
-    """Every language that has a grammar. A language module is named by its two-letter code and defines `GRAMMAR`."""
+    """Returns the codes of all languages with a grammar: the modules with two-letter names, which define `GRAMMAR`."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if len(module.name) == 2))
 
 
 def grammars() -> dict[str, Grammar]:
-    """The languages of the demo by their codes, in the codes' order."""
+    """Returns the grammars of the demo's languages by code, sorted."""
     return {code: grammar(code) for code in sorted(DEMO_LANGUAGES)}
 
 
 def grammar(code: str) -> Grammar:
-    """The grammar of one language.
+    """Returns the grammar of one language.
 
     Raises:
-        ConfigurationError: the scene world has no grammar of that language.
+        ConfigurationError: there is no grammar for this language.
     """
     if code not in codes():
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""What a grammar must be able to say: one method for each template of `polyglance.scenes.meaning`."""
+"""The interface of a grammar: one method for each template of `polyglance.scenes.meaning`."""
 
 import re
 from abc import ABC, abstractmethod
@@ -9,36 +9,37 @@ from polyglance.scenes import meaning as m
 
 
 class Grammar(ABC):
-    """A language: puts meanings into sentences that a native reader finds nothing wrong with.
+    """Puts meanings into correct sentences of one language.
 
-    Fragments come without capital letter or full stop; `caption` joins and finishes them. Questions come finished.
+    The methods for fragments return text without a capital letter or full stop, which `caption` joins into a sentence.
+    The methods for questions return whole sentences.
     """
 
     code: ClassVar[str]
-    """ISO 639-1."""
+    """The language's ISO 639-1 code."""
     comma: ClassVar[str] = ", "
     full_stop: ClassVar[str] = "."
     comma_after_background: ClassVar[bool] = True
     answers: ClassVar[Mapping[str, str]] = {}
-    """The words for `scenes.questions.ANSWERS` as they stand alone, adjectives in the masculine; empty for English, the
+    """The words for `scenes.questions.ANSWERS` on their own, with adjectives in the masculine; empty for English, the
     language of the answers themselves."""
 
     def caption(self, caption: m.Caption) -> str:
-        """`At night, a dog to the left of a cat, two apples.` The background comes first."""
+        """Puts a caption into words, background first: `At night, a dog to the left of a cat, two apples.`"""
         place = [self.say(part) for part in caption if isinstance(part, m.ShowsBackground)]
         things = self.comma.join(self.say(part) for part in caption if not isinstance(part, m.ShowsBackground))
         text = (self.comma if self.comma_after_background else " ").join([*place, *([things] if things else [])])
         return text[0].upper() + text[1:] + self.full_stop
 
     def answer(self, answer: str, question: str = "") -> str:
-        """The word for one of `scenes.questions.ANSWERS`; an unknown answer stays as it is.
+        """Returns the word for one of `scenes.questions.ANSWERS`; an unknown answer is returned unchanged.
 
-        question: in this language. Where adjectives agree with their noun, they agree with the noun it asks about.
+        question: in this language. Adjectives agree with the noun it asks about, in languages with agreement.
         """
         return self.answers.get(answer, answer)
 
     def say(self, meaning: m.Fragment | m.Question) -> str:
-        """The words for one fragment or question, by the method of the template's name."""
+        """Puts one fragment or question into words, by the method named after its template."""
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(meaning).__name__).lower()
         text: str = getattr(self, name)(meaning)
         return text
@@ -123,7 +124,7 @@ class Grammar(ABC):
 class GenderFinder:
     """Finds the gender of the first noun in a text.
 
-    genders: every form of every noun, in lower case, and its gender.
+    genders: the gender of every form of every noun; forms are in lower case.
     """
 
     def __init__(self, genders: Mapping[str, str]) -> None:
@@ -132,6 +133,6 @@ class GenderFinder:
         self._pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)")
 
     def find(self, text: str) -> str | None:
-        """None for a text without a known noun."""
-        found = self._pattern.search(text.lower())
-        return self._genders[found[0]] if found else None
+        """Returns the gender of the first known noun, or None if there is none."""
+        match = self._pattern.search(text.lower())
+        return self._genders[match[0]] if match else None

@@ -1,4 +1,4 @@
-"""Bengali: the classifier টি (একটি before the noun, -টি behind a known one) and genitives before postpositions."""
+"""Bengali: the classifier টি (একটি before the noun, -টি after a definite one) and genitives before postpositions."""
 
 from typing import Final
 
@@ -48,7 +48,7 @@ def on_plate(colour: str) -> str:
 
 
 def bare(phrase: m.Phrase) -> str:
-    """Everything but the classifier: `নীল প্লেটের উপর থাকা ছোট লাল তারা`."""
+    """All words without the classifier: `নীল প্লেটের উপর থাকা ছোট লাল তারা`."""
     plate = f"{on_plate(phrase.plate)} থাকা" if phrase.plate else ""
     size = SIZES[phrase.size] if phrase.size else ""
     colour = COLOURS[phrase.colour] if phrase.colour else ""
@@ -72,7 +72,7 @@ def of_the(phrase: m.Phrase) -> str:
 
 
 def plate_of(phrase: m.Phrase) -> str:
-    """`নিচে` would also be said of another plate further down in the picture."""
+    """Names the plate that a thing is on; `নিচে` could also mean a plate lower in the picture."""
     return f"যে প্লেটে {the(phrase)} আছে"
 
 

@@ -1,4 +1,4 @@
-"""German: three genders, three cases, articles that decide the adjective's ending, `von dem` drawn into `vom`."""
+"""German: three genders, three cases, articles that decide the endings of adjectives, `von dem` contracted to `vom`."""
 
 from typing import Final
 
@@ -59,7 +59,7 @@ DEFINITE: Final = {
     "nom": {"m": ("der", "e"), "f": ("die", "e"), "n": ("das", "e")},
     "dat": {"m": ("dem", "en"), "f": ("der", "en"), "n": ("dem", "en")},
 }
-"""Case -> gender -> the article and the ending that it gives to adjectives."""
+"""Case -> gender -> the article and the ending of adjectives after it."""
 
 COLOURS: Final = {
     "red": "rot", "orange": "orange", "yellow": "gelb", "green": "grün",
@@ -72,12 +72,12 @@ BACKGROUND_PLACES: Final = {
     "meadow": "auf einer Wiese", "sea": "auf dem Meer", "night": "nachts", "desert": "in der Wüste",
 }  # fmt: skip
 BACKGROUNDS: Final = {"meadow": "eine Wiese", "sea": "das Meer", "night": "den Nachthimmel", "desert": "eine Wüste"}
-"""In the accusative."""
+"""In the accusative case."""
 WHICH: Final = {"m": "Welcher", "f": "Welche", "n": "Welches"}
 
 
 def inflected(adjective: str, ending: str) -> str:
-    """`roter`; `lila` never changes, and `orange` does so as `orangefarbener`."""
+    """An adjective with its ending: `roter`. `lila` never changes; `orange` becomes `orangefarbener`."""
     if adjective == "lila":
         return adjective
     return ("orangefarben" if adjective == "orange" else adjective) + ending
@@ -108,7 +108,7 @@ def a(phrase: m.Phrase, case: str = "nom") -> str:
 
 
 def no(phrase: m.Phrase) -> str:
-    """In the accusative: `keinen Hund`"""
+    """`keinen Hund`, in the accusative."""
     return "k" + a(phrase, "acc")
 
 
@@ -117,7 +117,7 @@ def the(phrase: m.Phrase, case: str = "nom") -> str:
 
 
 def plate_of(phrase: m.Phrase) -> str:
-    """`mit`, since the plate `unter` a thing could also be another one further down in the picture."""
+    """Names the plate that a thing is on, with `mit`; `unter` could also mean a plate lower in the picture."""
     return f"der Teller mit {the(phrase, 'dat')}"
 
 

@@ -32,7 +32,7 @@ def with_article(words: str) -> str:
 
 
 def bare(phrase: m.Phrase) -> str:
-    """Adjectives and noun, without article and plate: `small red star`."""
+    """Adjectives and noun, without an article or a plate: `small red star`."""
     return " ".join(word for word in (phrase.size, phrase.colour, noun(phrase.noun)) if word)
 
 

@@ -1,4 +1,4 @@
-"""French: two genders, size before and colour behind the noun, vowels elided, `de` drawn together with le."""
+"""French: two genders, size before and colour after the noun, elision of vowels, `de` contracted with le."""
 
 from typing import Final
 
@@ -66,7 +66,7 @@ BACKGROUND_PLACES: Final = {
 }  # fmt: skip
 BACKGROUNDS: Final = {"meadow": "une prairie", "sea": "la mer", "night": "le ciel nocturne", "desert": "un désert"}
 ASPIRATED: Final = ("hache", "haut")
-"""Beginnings of the words whose h keeps a vowel before it."""
+"""Beginnings of words with an aspirated h, before which no vowel is elided."""
 
 
 def gender(name: str) -> str:
@@ -78,17 +78,17 @@ def plural(name: str) -> str:
 
 
 def elides(words: str) -> bool:
-    """Whether a vowel is dropped before these words: `l'étoile`, `l'hélicoptère`, `la hache`."""
+    """Whether a vowel is elided before these words: `l'étoile`, `l'hélicoptère`, `la hache`."""
     return words[0] in "aeéhio" and not words.startswith(ASPIRATED)
 
 
 def of(words: str) -> str:
-    """Before a noun without article: `(pas) de chat`, `(plus) d'animaux`."""
+    """`de` before a noun without an article: `(pas) de chat`, `(plus) d'animaux`."""
     return f"d'{words}" if elides(words) else f"de {words}"
 
 
 def bare(phrase: m.Phrase) -> str:
-    """Adjectives and noun, without article and plate: `petite étoile rouge`."""
+    """Adjectives and noun, without an article or a plate: `petite étoile rouge`."""
     noun_gender, noun, _ = LEXICON[phrase.noun]
     size, colour = (ADJECTIVES[name][noun_gender] if name else "" for name in (phrase.size, phrase.colour))
     return " ".join(word for word in (size, noun, colour) if word)
@@ -128,7 +128,7 @@ def agreeing(name: str, phrase: m.Phrase) -> str:
 
 
 def shared_gender(first: m.Phrase, second: m.Phrase) -> str:
-    """Feminine where both are."""
+    """The gender of two nouns together: feminine if both are."""
     return "m" if "m" in (gender(first.noun), gender(second.noun)) else "f"
 
 

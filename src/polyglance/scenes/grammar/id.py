@@ -1,4 +1,4 @@
-"""Indonesian: a counter between number and noun, adjectives behind the noun, `itu` for what is known."""
+"""Indonesian: a counter between number and noun, adjectives after the noun, `itu` for definite nouns."""
 
 from typing import Final
 
@@ -83,7 +83,7 @@ def the(phrase: m.Phrase) -> str:
 
 
 def plate_of(phrase: m.Phrase) -> str:
-    """`di bawah` would also be said of another plate further down in the picture."""
+    """Names the plate that a thing is on; `di bawah` could also mean a plate lower in the picture."""
     return f"piring tempat {the(phrase)} berada"
 
 

@@ -32,7 +32,7 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "star": ("별", "개"), "heart": ("하트", "개"), "diamond": ("마름모", "개"), "cross": ("십자 모양", "개"),
     "crescent": ("초승달", "개"),
 }  # fmt: skip
-"""Kind or category -> its word and counter."""
+"""Kind or category -> word and counter."""
 
 SIZES: Final = {"small": "작은", "large": "큰"}
 SIZE_QUESTIONS: Final = {"small": "작습니까", "large": "큽니까"}
@@ -40,7 +40,7 @@ COLOURS: Final = {
     "red": "빨간", "orange": "주황색", "yellow": "노란", "green": "초록색", "blue": "파란", "purple": "보라색",
     "white": "하얀", "black": "검은",
 }  # fmt: skip
-"""Before a noun."""
+"""The forms before a noun."""
 COLOUR_NOUNS: Final = {colour: word.removesuffix("색") + "색" for colour, word in COLOURS.items()}
 NUMERALS: Final = {1: "한", 2: "두", 3: "세", 4: "네", 5: "다섯", 6: "여섯"}
 RELATIONS: Final = {"left": "왼쪽", "right": "오른쪽", "above": "위쪽", "below": "아래쪽"}
@@ -54,7 +54,7 @@ def has_batchim(words: str) -> bool:
 
 
 def marked(words: str, particle: str) -> str:
-    """With a particle written `은/는`: the form after a consonant, then the form after a vowel."""
+    """Appends a particle, written as in `은/는`: the form after a consonant, then the form after a vowel."""
     after_consonant, after_vowel = particle.split("/")
     return words + (after_consonant if has_batchim(words) else after_vowel)
 
@@ -64,7 +64,7 @@ def noun(name: str) -> str:
 
 
 def np(phrase: m.Phrase) -> str:
-    """`파란 접시 위의 작은 빨간 별`: Korean says a, the and any of it alike."""
+    """`파란 접시 위의 작은 빨간 별`: Korean has no articles."""
     plate = f"{COLOURS[phrase.plate]} 접시 위의" if phrase.plate else ""
     size = SIZES[phrase.size] if phrase.size else ""
     colour = COLOURS[phrase.colour] if phrase.colour else ""
@@ -76,12 +76,12 @@ def counted(words: str, name: str, count: int) -> str:
 
 
 def one(phrase: m.Phrase) -> str:
-    """`작은 개 한 마리`: the counter keeps modifiers from reaching over to a second noun."""
+    """`작은 개 한 마리`: the counter keeps modifiers from applying to a second noun as well."""
     return counted(np(phrase), phrase.noun, 1)
 
 
 def is_narrowed(phrase: m.Phrase) -> bool:
-    """Whether modifiers stand before the noun, which could be read as those of a second noun as well."""
+    """Whether there are modifiers before the noun, which could be read as applying to a second noun as well."""
     return phrase != m.Phrase(phrase.noun)
 
 

@@ -1,4 +1,4 @@
-"""Brazilian Portuguese: two genders, adjectives behind the noun, `de` and `em` drawn together with o/a."""
+"""Brazilian Portuguese: two genders, adjectives after the noun, `de` and `em` contracted with o/a."""
 
 from typing import Final
 

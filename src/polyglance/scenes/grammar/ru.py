@@ -10,7 +10,10 @@ NOMINATIVE, GENITIVE, INSTRUMENTAL = range(3)
 
 
 class Noun(NamedTuple):
-    """many: after 5, 6 and `сколько`. few: after 2 to 4, where that is not the genitive singular."""
+    """The forms of a noun.
+
+    many: the form after 5, 6 and `сколько`. few: the form after 2 to 4, if it is not the genitive singular.
+    """
 
     gender: str
     singular: tuple[str, str, str]
@@ -175,7 +178,7 @@ def between(first: m.Phrase, second: m.Phrase) -> str:
 
 
 def plate_with(p: m.Phrase) -> str:
-    """`тарелка с собакой`; `под` would also be said of another plate further down in the picture."""
+    """`тарелка с собакой`; `под` could also mean a plate lower in the picture."""
     words = phrase(p, INSTRUMENTAL)
     return f"тарелка {'со' if words.startswith(HARD_TO_SAY_AFTER_S) else 'с'} {words}"
 
@@ -185,7 +188,7 @@ def of_colour(first: str, second: str) -> str:
 
 
 def are_animals(*names: str) -> bool:
-    """Whether one asks for them by `кто` rather than `что`."""
+    """Whether questions about them use `кто` rather than `что`."""
     return all(CATEGORY_OF.get(name, name) == "animal" for name in names)
 
 

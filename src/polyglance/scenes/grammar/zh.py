@@ -32,12 +32,12 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "star": ("五角星", "个"), "heart": ("爱心", "颗"), "diamond": ("菱形", "个"), "cross": ("十字形", "个"),
     "crescent": ("月牙形", "个"),
 }  # fmt: skip
-"""Kind or category -> its word and measure word."""
+"""Kind or category -> word and measure word."""
 
 SIZED_WITH_DE: Final = {
     "elephant", "seedling", "vehicle", "car", "garment", "dress", "top hat", "trumpet", "violin", "drum", "tool",
 }  # fmt: skip
-"""Nouns that a bare 小 or 大 does not fit, or makes into another word: 小汽车 is any car, 大鼓 a bass drum, 大连 a
+"""Nouns that 小 or 大 alone does not fit or turns into another word: 小汽车 is any car, 大鼓 a bass drum, 大连 a
 city."""
 
 SIZES: Final = {"small": "小", "large": "大"}
@@ -60,7 +60,7 @@ def measure(name: str) -> str:
 
 
 def bare(phrase: m.Phrase) -> str:
-    """Everything but the measure word: `在蓝色盘子上的红色小五角星`."""
+    """All words without the measure word: `在蓝色盘子上的红色小五角星`."""
     plate = f"在{COLOURS[phrase.plate]}盘子上的" if phrase.plate else ""
     colour = COLOURS[phrase.colour] if phrase.colour else ""
     size = SIZES[phrase.size] + "的" * (phrase.noun in SIZED_WITH_DE) if phrase.size else ""
@@ -76,7 +76,7 @@ def the(phrase: m.Phrase) -> str:
 
 
 def some(phrase: m.Phrase) -> str:
-    """What 有 takes in a question: 一 only where a plate would follow 有 directly."""
+    """The object of 有 in a question, with 一 only if a plate would follow 有 directly."""
     return a(phrase) if phrase.plate else bare(phrase)
 
 

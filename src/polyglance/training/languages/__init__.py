@@ -1,1 +1,1 @@
-"""Languages added to a finished model."""
+"""Adding languages to a trained model."""

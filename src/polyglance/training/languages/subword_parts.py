@@ -1,8 +1,9 @@
-"""Embeddings that learn through the parts of their subwords: what is learned of a part holds wherever it stands.
+"""Embeddings of subwords that are trained through shared parts.
 
-A few hundred translations hold few of a language's subwords, and say nothing of the others, whose stems and endings
-they share. As a sum over its parts, as of fastText's n-grams (Bojanowski et al., arXiv:1607.04606), an embedding moves
-with every sentence that has one of them. The parts are the subwords of a coarser tokenizer of the same sentences.
+A few hundred translations contain few of a language's subwords and say nothing about the others, although these share
+stems and endings with them. An embedding that is a sum over parts, as over the n-grams of fastText (Bojanowski et al.,
+arXiv:1607.04606), changes with every sentence that contains one of its parts. The parts are the subwords of a coarser
+tokenizer trained on the same sentences.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +19,12 @@ from polyglance.models.added_language import Language
 
 @contextmanager
 def through_parts(language: Language, coarser: Tokenizer) -> Iterator[None]:
-    """Inside, what is learned of the language's embeddings is learned of the parts of its subwords; then they are a
-    table as before. Nothing differs where the language has no subwords of its own."""
+    """A context in which a language's embeddings are trained through the parts of its subwords.
+
+    They are an ordinary table again afterwards. Nothing changes if the language has no subwords of its own.
+
+    coarser: the tokenizer with the parts.
+    """
     embedding, tokenizer = language.embedding, language.tokenizer
     if embedding is None or tokenizer is None:
         yield
@@ -35,8 +40,10 @@ def through_parts(language: Language, coarser: Tokenizer) -> Iterator[None]:
 
 
 class _Sum(nn.Module):
-    """The embeddings as they were, and for each the sum of its parts, less the more it has: divided by their root, so
-    that it moves as far as others."""
+    """Adds the sum of a subword's parts to its embedding.
+
+    The sum is divided by the square root of the number of parts, so that all embeddings change equally fast.
+    """
 
     spelling: Tensor
 

@@ -1,13 +1,13 @@
-"""A language that a finished model learns: from its sentences, and from a few of them beside their translations.
+"""Adds a language to a trained model, from sentences and a few translations.
 
-Two stages, in which nothing of the model changes:
+There are two stages, and the model itself does not change:
 
 1. `tokens`: masked-language modelling on sentences of the language (embeddings alone: Artetxe et al., arXiv:1910.11856;
    with adapters: MAD-X, arXiv:2005.00052).
-2. `meanings`: what the model makes of a sentence in the new language comes to be what it makes of its translation in
-   one that it knows: the vector, the states that the joint layers read, and what they answer about any picture
-   (distillation as of Reimers and Gurevych, arXiv:2004.09813, of more than the vector). Subwords learn it through the
-   parts that they share.
+2. `meanings`: distillation from the translations, as by Reimers and Gurevych (arXiv:2004.09813): for a sentence in the
+   new language the model learns to give the vector, the states for the joint layers, and the results of the joint
+   layers on any picture that it gives for the translation into a language it knows. Subwords are trained through shared
+   parts.
 """
 
 import math
@@ -46,17 +46,19 @@ ADAPTER: Final = AdapterConfig(reduction_factor=2, invertible=True)
 TOKENS, MEANINGS = "tokens", "meanings"
 MASKED: Final = 0.15
 HELD_OUT: Final = 500
-"""Sentences, or a tenth of them if that is fewer, on which perplexity is measured."""
+"""The number of sentences on which perplexity is measured; at most a tenth of all."""
 
 
 @dataclass(frozen=True)
 class LanguageSettings:
-    """How a language is learned.
+    """The settings of learning a language.
 
-    vocabulary: subwords of its own, at most; 0: the model's serve. adapter: its shape; None: embeddings alone. epochs:
-    over the sentences. steps: over the translations. parts: of its subwords, through which they learn from translations
-    (`through_parts`); 0: each by itself. batch: sentences, or translations, a step. token_rate, meaning_rate: the
-    learning rates of the two stages.
+    vocabulary: the most subwords of its own; 0 uses the model's. adapter: its configuration; None trains embeddings
+    alone. epochs: over the sentences, in the first stage. steps: of the second stage. parts: the number of parts that
+    subwords are trained through in the second stage (`through_parts`); 0 trains each subword alone. batch: sentences or
+    translations per step. token_rate, meaning_rate: the learning rates of the two stages. seed: of all draws.
+
+    Raises ConfigurationError if there is nothing to train.
     """
 
     vocabulary: int = 2000
@@ -79,8 +81,12 @@ class LanguageSettings:
 
 @dataclass(frozen=True)
 class LanguageReport:
-    """What learning a language came to. perplexity: of a masked subword of held-out sentences, before and after the
-    first stage. stages: that were trained. bytes: of the files that stay."""
+    """The result of learning a language.
+
+    code: of the language. sentences, translations: their numbers. subwords: the language's own. perplexity: of masked
+    subwords in held-out sentences, before and after the first stage. stages: the stages that were trained. minutes: the
+    duration. bytes: the size of the language's files.
+    """
 
     code: str
     sentences: int
@@ -103,15 +109,19 @@ def train_language(
     pictures: TokenStates | None = None,
     report: Report | None = None,
 ) -> LanguageReport:
-    """Leaves the language in `output`, with logs and checkpoints in `output/training`, from where a killed run goes on.
+    """Trains a language, adds it to the model and writes it to `output`.
 
-    source: what loads the model again. corpus: different sentences. translations: into languages of the model.
-    pictures: states of any pictures, of which the joint layers are asked; without any, texts are all that they read.
+    Logs and checkpoints are written to `output/training`; a killed run resumes from there.
+
+    model: the model, which does not change otherwise. source: the name or path that loads the model. code: of the
+    language. corpus: different sentences. output: the folder to write. translations: into languages of the model; the
+    second stage is skipped if there are none. pictures: states of any pictures for the joint layers; without them these
+    read texts alone. report: called with the progress.
 
     Raises:
-        ConfigurationError: the model began with this language, has no layers that read texts alone, the folder holds
-            another training, or the model's own subwords are to serve and it has no head that predicts them.
-        TrainingError: a loss is no number any more; the last checkpoint stays.
+        ConfigurationError: the model was built with this language, has no layers that read texts alone, the folder
+            holds another training, or the model's own subwords are to be used and it has no head that predicts them.
+        TrainingError: a loss is not finite; the last checkpoint is kept.
     """
     if code in model.config.languages:
         raise ConfigurationError(f"{model.name} began with the language {code!r}: there is nothing to add")
@@ -156,17 +166,19 @@ def train_language(
 
 
 def sharing(language: Language, corpus: Sequence[str], parts: int) -> AbstractContextManager[None]:
-    """Inside, subwords learn through so many parts of their own, if that is any."""
+    """A context in which subwords are trained through a number of parts; 0 changes nothing."""
     return through_parts(language, Tokenizer.train(corpus, parts)) if parts else nullcontext()
 
 
 def new_language(
     model: SingleStreamModel, code: str, corpus: Sequence[str], tokenizer: Path, settings: LanguageSettings
 ) -> Language:
-    """Untrained, and added to the model. tokenizer: the file of its subwords, written where there is none.
+    """Makes an untrained language and adds it to the model.
 
-    Its embeddings begin as the mean of the model's own subwords that spell theirs, which is the same embedding where
-    both have a subword; the head is the model's where it has one.
+    An embedding is initialised with the mean of the model's subwords that spell the same text, so that a shared subword
+    keeps its embedding. The head is copied from the model's if it has one.
+
+    tokenizer: the file with the language's subwords, trained on the corpus and written if it does not exist.
     """
     own = None
     if settings.vocabulary:
@@ -192,18 +204,20 @@ def new_language(
 
 def _spelled(model: SingleStreamModel, own: Tokenizer) -> Float[Tensor, "vocabulary width"]:
     known = model.token_embedding.weight.float()
-    found = torch.randn(own.vocabulary, known.shape[1], device=known.device) * known.std(dim=0) + known.mean(dim=0)
+    spelled = torch.randn(own.vocabulary, known.shape[1], device=known.device) * known.std(dim=0) + known.mean(dim=0)
     texts = own.subwords()
     for index, ids in enumerate(model.tokenizer.spell(texts)):
         if ids and "\N{REPLACEMENT CHARACTER}" not in texts[index]:
-            found[index] = known[ids].mean(dim=0)
-    return found
+            spelled[index] = known[ids].mean(dim=0)
+    return spelled
 
 
 @contextmanager
 def frozen(model: SingleStreamModel) -> Iterator[None]:
-    """Gradients go through the model, in float32, and to nothing of it; then it is as before. A language that is to be
-    trained is added inside."""
+    """A context in which gradients pass through the model, in float32, without training it; it is restored afterwards.
+
+    A language to be trained must be added inside.
+    """
     dtype = model.kept_position.dtype
     wanted = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     model.float().train().requires_grad_(False)
@@ -216,8 +230,8 @@ def frozen(model: SingleStreamModel) -> Iterator[None]:
 
 
 class TokenLosses:
-    """Masked-language modelling (BERT, arXiv:1810.04805): of the tokens that are to be told, 8 of 10 are masked, one is
-    another and one is as it was."""
+    """Masked-language modelling (BERT, arXiv:1810.04805): 8 of 10 predicted tokens are masked, one is replaced by a
+    random token and one is unchanged."""
 
     def __init__(
         self, model: SingleStreamModel, language: Language, corpus: Sequence[str], settings: LanguageSettings
@@ -230,11 +244,11 @@ class TokenLosses:
         fit(TOKENS, self.language, self, schedule, folder, report)
 
     def __call__(self, step: int) -> Losses:
-        some = _drawn(self.corpus, self.settings, f"tokens {step}")
-        return {"tokens": self._loss(some, generator_of(self.settings.seed, step))}
+        sentences = _drawn(self.corpus, self.settings, f"tokens {step}")
+        return {"tokens": self._loss(sentences, generator_of(self.settings.seed, step))}
 
     def perplexity(self, sentences: Sequence[str]) -> float:
-        """Of a masked subword, always the same ones of the same sentences."""
+        """Returns the perplexity of masked subwords; the same sentences are always masked in the same places."""
         with torch.no_grad():
             parts = [sentences[i : i + 100] for i in range(0, len(sentences), 100)]
             losses = [self._loss(part, torch.Generator().manual_seed(number)) for number, part in enumerate(parts)]
@@ -253,7 +267,7 @@ class TokenLosses:
 def mask_tokens(
     batch: TextBatch, tokenizer: Tokenizer, generator: torch.Generator
 ) -> tuple[TextBatch, Bool[Tensor, "batch tokens"]]:
-    """(the batch as it is shown, the places of the tokens to be told): at least one token is to be told."""
+    """Returns the masked batch and the places of the tokens to predict; there is at least one."""
     drawn = torch.rand(batch.ids.shape, generator=generator).to(batch.ids.device)
     drawn = drawn.masked_fill(~batch.mask, 1.0)
     places = drawn < max(MASKED, drawn.min().item() + 1e-6)
@@ -264,7 +278,7 @@ def mask_tokens(
 
 
 class MeaningLosses:
-    """What the model makes of a sentence shall be what it makes of its translation."""
+    """The losses of distillation: the model's outputs for a sentence should equal those for its translation."""
 
     def __init__(
         self,
@@ -282,12 +296,13 @@ class MeaningLosses:
         fit(MEANINGS, self.language, self, schedule, folder, report)
 
     def __call__(self, step: int) -> Losses:
-        some = _drawn(self.translations, self.settings, f"meanings {step}")
-        model, codes = self.model, [self.language.code] * len(some)
+        pairs = _drawn(self.translations, self.settings, f"meanings {step}")
+        model, codes = self.model, [self.language.code] * len(pairs)
         with native_autocast(model.device):
             with torch.no_grad():
-                known = model.read_text(model.tokenize([one.known for one in some], [one.language for one in some]))
-            read = model.read_text(model.tokenize([one.sentence for one in some], codes))
+                languages = [pair.language for pair in pairs]
+                known = model.read_text(model.tokenize([pair.known for pair in pairs], languages))
+            read = model.read_text(model.tokenize([pair.sentence for pair in pairs], codes))
             with torch.no_grad():
                 vectors = model.embed(known)
             return {
@@ -297,8 +312,8 @@ class MeaningLosses:
             }
 
     def _asked(self, read: TokenStates, known: TokenStates, step: int) -> Losses:
-        """What the joint layers find of the sentences in random pictures, and the answers that follow from it."""
-        model, found = self.model, {}
+        """The losses of the joint layers' results on random pictures, and of the answers."""
+        model, terms = self.model, {}
         about: tuple[TokenStates, ...] = ()
         if self.pictures is not None:
             generator = generator_of(self.settings.seed, step)
@@ -307,23 +322,23 @@ class MeaningLosses:
             result, _ = model.joint(task, read, *about)
             with torch.no_grad():
                 wanted, _ = model.joint(task, known, *about)
-            found[task] = F.mse_loss(result.float(), wanted.float())
+            terms[task] = F.mse_loss(result.float(), wanted.float())
             if task == "answer" and about:
                 head = model.answer_head.float()
                 wanted_answers = head(wanted.float()).float().softmax(dim=1)
-                found["answers"] = F.kl_div(
+                terms["answers"] = F.kl_div(
                     head(result.float()).float().log_softmax(dim=1), wanted_answers, reduction="batchmean"
                 )
-        return found
+        return terms
 
 
 def _apart(states: TokenStates, others: TokenStates) -> Float[Tensor, ""]:
-    """How far, as a cosine from 1, each state is from what it finds by attention in the states of the other text."""
+    """Returns the mean cosine distance of each state from what it attends to in the states of the other text."""
     own, theirs = F.normalize(states.hidden.float(), dim=-1), F.normalize(others.hidden.float(), dim=-1)
     likeness = 20 * own @ theirs.transpose(1, 2)
     attention = likeness.masked_fill(~others.mask[:, None], -torch.inf).softmax(dim=-1)
-    found = F.normalize(attention @ others.hidden.float(), dim=-1)
-    return 1 - ((found * own).sum(dim=-1) * states.mask).sum() / states.mask.sum()
+    attended = F.normalize(attention @ others.hidden.float(), dim=-1)
+    return 1 - ((attended * own).sum(dim=-1) * states.mask).sum() / states.mask.sum()
 
 
 def _drawn(items: Sequence[_Item], settings: LanguageSettings, name: str) -> list[_Item]:

@@ -1,1 +1,1 @@
-"""Retrieval trained on captions: twin encoder, cross-encoder, or both (arXiv:2103.11920)."""
+"""Training of the twin encoder, the cross-encoder or both on captions (arXiv:2103.11920)."""

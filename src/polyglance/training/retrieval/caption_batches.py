@@ -1,4 +1,4 @@
-"""Batches of captions with the pictures they belong to, drawn by the step's number."""
+"""Batches of captions with their pictures, drawn by number."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,13 +18,17 @@ from polyglance.models.families.cut_model import Spelling
 from polyglance.training.seeds import generator_of
 
 SPELLED_IN_BYTES: Final = 1.75
-"""Tokens a character. A language that the tokenizer learned takes 0.4 to 1.5; letters it never saw take their bytes,
-two or more."""
+"""Tokens per character above which a text counts as spelled in bytes: languages that the tokenizer has learned take 0.4
+to 1.5, unknown letters take one token per byte, 2 or more."""
 
 
 @dataclass(frozen=True, eq=False)
 class CaptionBatch:
-    """rows: of each text its picture in `CaptionSource.images`. also_true[i, j]: text i is true of the picture of j."""
+    """The captions of a batch.
+
+    texts: the captions. rows: each text's picture, as an index into `CaptionSource.images`. also_true[i, j]: whether
+    text i is true of the picture of text j.
+    """
 
     texts: tuple[str, ...]
     rows: Int[Tensor, " texts"]
@@ -32,16 +36,17 @@ class CaptionBatch:
 
 
 class CaptionSource:
-    """Every epoch all captions, in an order of its own; those that fill no whole batch wait for the next epoch.
+    """Draws batches of captions; each epoch has its own order and drops the captions that do not fill a batch.
 
-    Where wrong pictures were mined, a caption stands beside one of a picture that was taken for its own, so that both
-    are negatives of each other in any loss over a batch (grouped batches: GRIT-VLP, arXiv:2208.04060).
+    If wrong pictures were mined, a caption is followed by a caption of one of its wrong pictures, so that they are
+    negatives of each other in any loss over a batch (grouped batches of GRIT-VLP, arXiv:2208.04060).
 
-    Raises DataError for captions of fewer than two pictures, among which there is nothing to tell apart.
+    Raises DataError if the captions are of fewer than two pictures, or too few for a step.
     """
 
     def __init__(self, captions: Sequence[Caption], batch: int, seed: int, parts: int = 1) -> None:
-        """parts: an epoch has a multiple of so many batches."""
+        """batch: captions per batch. seed: of the order. parts: the number of batches in an epoch is a multiple of
+        this."""
         self.captions, self.seed = captions, seed
         self.images: tuple[Path, ...] = tuple(dict.fromkeys(caption.image for caption in captions))
         if len(self.images) < 2:
@@ -64,8 +69,11 @@ class CaptionSource:
         return len(self.captions) // (self.batch * self.parts) * self.parts
 
     def __call__(self, number: int, mined: Int[Tensor, "captions nearest"] | None = None) -> CaptionBatch:
-        """number: of the batch. mined: for each caption rows of wrong pictures, -1 for none; the same in all of an
-        epoch."""
+        """Draws a batch.
+
+        number: of the batch. mined: for each caption, the rows of wrong pictures, -1 for none; it must not change
+        within an epoch.
+        """
         epoch, number = divmod(number, self.batches_an_epoch)
         if epoch != self._epoch:
             generator = generator_of(self.seed, epoch)
@@ -73,14 +81,14 @@ class CaptionSource:
             self._epoch, self._order = epoch, order if mined is None else self._grouped(order, mined, generator)
         chosen = self._order[number * self.batch : (number + 1) * self.batch].tolist()
         rows = self._rows[chosen]
-        there = rows.tolist()
-        also_true = torch.tensor([[row in self.fits[text] for row in there] for text in chosen])
+        pictures = rows.tolist()
+        also_true = torch.tensor([[row in self.fits[text] for row in pictures] for text in chosen])
         return CaptionBatch(tuple(self.captions[text].caption for text in chosen), rows, also_true)
 
     def _grouped(
         self, order: Int[Tensor, " captions"], mined: Int[Tensor, "captions nearest"], generator: torch.Generator
     ) -> Int[Tensor, " captions"]:
-        """Behind each caption one, if there is one left, of a mined picture: of the same language, if there is one."""
+        """Puts an unused caption of a mined picture, preferably in the same language, after each caption."""
         shuffled = mined.gather(1, torch.rand(mined.shape, generator=generator).argsort(dim=1)).tolist()
         grouped: dict[int, None] = {}
         for text in order.tolist():
@@ -89,16 +97,18 @@ class CaptionSource:
             grouped[text] = None
             language = self.captions[text].language
             for row in shuffled[text]:
-                if left := [one for one in self._texts_of.get(row, ()) if one not in grouped]:
-                    grouped[min(left, key=lambda one: self.captions[one].language != language)] = None
+                if unused := [other for other in self._texts_of.get(row, ()) if other not in grouped]:
+                    grouped[min(unused, key=lambda other: self.captions[other].language != language)] = None
                     break
         return torch.tensor(list(grouped))
 
 
 def texts_too_long(captions: Sequence[Caption], tokenizer: Spelling, max_tokens: int, what: str = "captions") -> int:
-    """How many captions have more tokens than a model reads; it reads their beginning. what: they are called.
+    """Counts the captions with more tokens than a model reads; it reads only their beginning.
 
-    Raises DataError that names the languages whose letters the tokenizer does not know, with a caption of each.
+    max_tokens: the most tokens that it reads. what: the word for captions in the error.
+
+    Raises DataError if the tokenizer does not know a language's letters; it names these languages with an example each.
     """
     lengths: list[int] = []
     for start in range(0, len(captions), 1000):
@@ -106,9 +116,9 @@ def texts_too_long(captions: Sequence[Caption], tokenizer: Spelling, max_tokens:
     rates = defaultdict[str, list[float]](list)
     for caption, length in zip(captions, lengths, strict=True):
         rates[caption.language].append(length / max(1, sum(not letter.isspace() for letter in caption.caption)))
-    unknown = [language for language, found in rates.items() if fmean(found) > SPELLED_IN_BYTES]
+    unknown = [language for language, of_captions in rates.items() if fmean(of_captions) > SPELLED_IN_BYTES]
     if unknown:
-        shown = [next(one.caption for one in captions if one.language == language) for language in unknown]
+        shown = [next(text.caption for text in captions if text.language == language) for language in unknown]
         examples = named([f"{language} ({short(text)})" for language, text in zip(unknown, shown, strict=True)])
         raise DataError(
             f"the model's tokenizer cannot spell {what} in {examples}: leave them out, or take a model that knows "

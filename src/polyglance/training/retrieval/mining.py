@@ -1,4 +1,4 @@
-"""Negatives mined from the index: the wrong pictures that the twin encoder finds for a caption (arXiv:2007.00808)."""
+"""Mining of negatives: the wrong pictures that the twin encoder retrieves for a caption (ANCE, arXiv:2007.00808)."""
 
 from collections.abc import Sequence, Set
 from typing import Final
@@ -8,20 +8,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 NEAREST: Final = 20
-"""Wrong pictures that are kept of each caption."""
+"""The number of wrong pictures kept for each caption."""
 
 
 def nearest_wrong(
     texts: Float[Tensor, "texts dim"], images: Float[Tensor, "images dim"], fits: Sequence[Set[int]]
 ) -> Int[Tensor, "texts nearest"]:
-    """For each text its nearest images that it does not fit, the nearest first; -1 where there are no more.
+    """Returns the nearest images that each text is not true of, the nearest first, filled up with -1.
 
-    texts, images: unit vectors. fits: for each text the rows of the images that it is true of.
+    texts, images: unit vectors. fits: for each text, the rows of the images that it is true of.
     """
-    found = torch.full((len(texts), NEAREST), -1, dtype=torch.int32)
+    nearest = torch.full((len(texts), NEAREST), -1, dtype=torch.int32)
     likeness = texts @ images.T
     for text, rows in enumerate(fits):
         likeness[text, list(rows)] = -torch.inf
     best = likeness.topk(min(NEAREST, len(images)))
-    found[:, : best.indices.shape[1]] = best.indices.masked_fill(best.values.isinf(), -1).to("cpu", torch.int32)
-    return found
+    nearest[:, : best.indices.shape[1]] = best.indices.masked_fill(best.values.isinf(), -1).to("cpu", torch.int32)
+    return nearest

@@ -1,4 +1,4 @@
-"""The losses of a retrieval training: of the twin encoder, of the cross-encoder, or of both (arXiv:2103.11920)."""
+"""The losses of a retrieval training: of the twin encoder, the cross-encoder or both (arXiv:2103.11920)."""
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,7 +35,7 @@ from polyglance.training.state_cache import KeptStates, keep_states
 
 MARGIN: Final = 0.1
 SHARPNESS: Final = 15.0
-"""How far hard negatives are drawn by the twin encoder's similarity."""
+"""The factor of the twin encoder's similarity in the drawing of hard negatives (`hard_negatives`)."""
 
 Mode = Literal["twin", "cross", "joint"]
 TwinLoss = Literal["info_nce", "sigmoid", "triplet"]
@@ -44,17 +44,21 @@ MatchLoss = Literal["hard", "binary"]
 
 @dataclass(frozen=True)
 class RetrievalSettings:
-    """How a model is trained.
+    """The settings of a retrieval training.
 
-    twin_loss: info_nce (arXiv:2103.00020), sigmoid (arXiv:2303.15343), or triplet with the hardest negative, as the
-    paper's authors took it. match_loss: hard, cross-entropy among negatives that the twin encoder takes for right; or
-    binary, with one random negative a pair, as the authors took it. adapters: train an adapter for each task and its
-    head in a frozen body, from joint layer `depth` on; over towers, an adapter in each of them and all that stands
-    above, from their layer `depth` on. freeze_lower: the layers below the cut stay as they are, but for
-    the compressor. mine: epochs after which wrong pictures are mined anew for each caption, by the twin encoder; 0
-    never. distil: the cross-encoder teaches the twin encoder its order. accumulate: batches a step, of which each has
-    its own losses. precision: of products, bf16, fp16 or no (float32); defaults to bf16 where the device multiplies it
-    in hardware, else to no. patience: validations without a gain, then it ends.
+    mode: trains the `twin` encoder, the `cross`-encoder, or both (`joint`). twin_loss: `info_nce` (arXiv:2103.00020),
+    `sigmoid` (arXiv:2303.15343), or `triplet` with the hardest negative, which the authors of arXiv:2103.11920 use.
+    match_loss: `hard`, cross-entropy with negatives that the twin encoder ranks high; or `binary`, with one random
+    negative per pair, which the authors use. adapters: whether to train only one adapter and head per task in a frozen
+    body, or, for a model with towers, one adapter in each tower and everything above them. depth: the first layer with
+    adapters, of the joint layers or of the towers. freeze_lower: whether the layers below the cut are frozen, except
+    for the compressor. mine: the number of epochs after which the twin encoder mines new wrong pictures for each
+    caption; 0 for never. distil: whether the twin encoder learns the order of the cross-encoder. epochs: over the
+    captions. batch: captions per batch. learning_rate: the highest one. accumulate: batches per step, each with its own
+    losses. precision: of products, bf16, fp16 or no (float32); defaults to bf16 if the device multiplies it in
+    hardware, else to no. patience: validations without improvement after which the training ends. seed: of all draws.
+
+    Raises ConfigurationError for values out of range and for settings that exclude each other.
     """
 
     mode: Mode = "joint"
@@ -105,10 +109,13 @@ class RetrievalSettings:
 
 
 class RetrievalLosses(nn.Module):
-    """The losses of a step: of the twin encoder, of the cross-encoder, or their sum.
+    """The losses of a step: of the twin encoder, of the cross-encoder, or of both.
 
-    folder: where what frozen layers make of the pictures is kept, to be mapped; None keeps it in memory. kept: that
-    itself, where the caller has it; the pictures are not opened then. teacher: the model whose cross-encoder teaches.
+    model: the model to train. source: of the batches. folder: where to keep the frozen layers' states of the pictures;
+    None keeps them in memory. report: called with the progress. kept: these states, if they exist already; pictures are
+    not opened then. teacher: a model with a cross-encoder to learn the order of pairs from.
+
+    Raises ConfigurationError if the settings leave nothing to train.
     """
 
     def __init__(
@@ -157,7 +164,7 @@ class RetrievalLosses(nn.Module):
         return self
 
     def step(self, number: int) -> Losses:
-        """Of a batch. Processes share what is read, embedded and matched, and each has the losses of the whole."""
+        """Returns the losses of a batch. Processes share its work, and each gets the losses of the whole batch."""
         if self._mines_at(number):
             self._mine()
         batch, pictures = self._batch(number)
@@ -186,7 +193,7 @@ class RetrievalLosses(nn.Module):
 
     @property
     def _scale(self) -> Float[Tensor, ""]:
-        """The inverse temperature."""
+        """The inverse temperature, at most 100."""
         return self.scale.exp().clamp(max=100)
 
     def _twin(
@@ -209,8 +216,10 @@ class RetrievalLosses(nn.Module):
         cosines: Float[Tensor, "rows rows"],
         generator: torch.Generator,
     ) -> Losses:
-        """Of each right pair and two wrong ones, with another image and with another text; a caption that is true of
-        all images of the batch, or an image that all captions are true of, is left out."""
+        """The losses of each right pair and two wrong ones, one with another image and one with another text.
+
+        A caption that is true of all images of the batch, or an image that all captions are true of, is left out.
+        """
         also_true, settings = batch.also_true, self.settings
         apart = (~also_true).any(dim=1) & (~also_true).any(dim=0)
         own = apart.nonzero().squeeze(1) if apart.any() else torch.zeros(1, dtype=torch.long)
@@ -237,7 +246,7 @@ class RetrievalLosses(nn.Module):
         return terms if apart.any() else {name: self.scale.sum() * 0 for name in terms}
 
     def _whole(self, share: TokenStates, rows: int) -> TokenStates:
-        """The states of the whole batch."""
+        """Gathers the states of the whole batch from the shares of all processes."""
         mask = self.devices.together(share.mask.byte(), rows).bool()
         return TokenStates(self.devices.together(share.hidden, rows), mask, share.modality)
 
@@ -245,7 +254,7 @@ class RetrievalLosses(nn.Module):
         return self.devices.together(share.float(), 3 * rows).view(3, rows).T
 
     def _match(self, scores: Float[Tensor, "rows 3"], generator: torch.Generator) -> Losses:
-        """scores: of the right pair, of that with a wrong image, of that with a wrong text."""
+        """The match losses. scores: of the right pair, the pair with a wrong image and the pair with a wrong text."""
         right, wrong = scores[:, 0], scores[:, 1:]
         if self.settings.match_loss == "hard":
             return {"match": binary_match(right, wrong.mean(dim=1)), "rank": ranked_match(right, wrong)}
@@ -253,7 +262,7 @@ class RetrievalLosses(nn.Module):
         return {"match": binary_match(right, torch.where(coin, wrong[:, 0], wrong[:, 1]))}
 
     def _batch(self, number: int) -> tuple[CaptionBatch, ImageBatch | None]:
-        """A batch and the pictures of this process's share; the next are drawn and opened meanwhile in a thread."""
+        """Returns a batch and the pictures of this process's share; a thread prepares the next ones meanwhile."""
         batch = self._ahead[1].result() if self._ahead and self._ahead[0] == number else self._drawn(number)
         following = number + 1
         self._ahead = None if self._mines_at(following) else (following, self._thread.submit(self._drawn, following))
@@ -269,12 +278,13 @@ class RetrievalLosses(nn.Module):
         return open_pictures(self.model, [self.source.images[row] for row in rows.tolist()])
 
     def _mines_at(self, number: int) -> bool:
-        """Before the first epoch and every few epochs; a run that goes on there mines the same again."""
+        """Whether negatives are mined before this batch: at the start and every `mine` epochs, also in a
+        resumed run."""
         return bool(self.settings.mine) and number % (self.settings.mine * self.source.batches_an_epoch) == 0
 
     @torch.no_grad()
     def _mine(self) -> None:
-        """All pictures by all captions, with the twin encoder as it is."""
+        """Mines wrong pictures for all captions with the current twin encoder."""
         self.eval()
         texts, images = [caption.caption for caption in self.source.captions], len(self.source.images)
         self._tell_mining(0)

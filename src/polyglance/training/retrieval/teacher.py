@@ -1,4 +1,4 @@
-"""The cross-encoder of another model, from whose order a model in training learns."""
+"""A teacher: the cross-encoder of another model, which ranks pairs for a model in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,10 @@ from polyglance.training.state_cache import KeptStates, keep_states
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """It reads texts and pictures by itself, pictures once."""
+    """A model with its own kept states of the training pictures.
+
+    model: a frozen model. pictures: its states of all pictures.
+    """
 
     model: CutModel
     pictures: KeptStates
@@ -33,7 +36,7 @@ class Teacher:
         folder: Path | None,
         report: Report | None,
     ) -> Self:
-        """folder: where what it makes of the pictures is kept, to be mapped; None keeps it in memory."""
+        """Freezes a model and reads the pictures. folder: where to keep their states; None keeps them in memory."""
         model = model.float().eval().requires_grad_(False)
         inputs = PictureInputs(model, images, compressed=True, precision=precision)
         return cls(model, keep_states(inputs, folder=folder, report=report))
@@ -42,7 +45,10 @@ class Teacher:
     def scores(
         self, texts: Sequence[str], rows: Int[Tensor, " texts"], pairs: tuple[Tensor, Tensor]
     ) -> Float[Tensor, " pairs"]:
-        """The logits of pairs of a text and a picture of a batch. rows: of the pictures, as they were read."""
+        """Returns the match logits of pairs from a batch.
+
+        texts: of the batch. rows: the row of each text's picture. pairs: indices of texts and of pictures in the batch.
+        """
         device = self.model.device
         images = TokenStates(*self.pictures.before(0, rows), "image")
         of_texts = self.model.read_text(self.model.tokenize(texts))

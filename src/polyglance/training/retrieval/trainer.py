@@ -1,4 +1,4 @@
-"""A joint model trained for retrieval on captions (arXiv:2103.11920), resumable, the best validation kept."""
+"""Trains a joint model for retrieval on captions (arXiv:2103.11920); resumable, keeps the best validated weights."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -63,21 +63,22 @@ def train_retrieval(
     kept: KeptStates | None = None,
     teacher: CutModel | None = None,
 ) -> tuple[CutModel, RetrievalReport]:
-    """The trained model, in float32 on the CPU, with the weights of the best validation. In several processes
-    (`training.devices`) each gets it. Its matches are not calibrated.
+    """Trains a model and returns it in float32 on the CPU, with the weights of the best validation, and a report.
 
-    captions: of the split train; those that are known to be true of another picture of a batch are no negatives there.
-    folder: of the log, of the checkpoint from which a killed run goes on to the same end, of the best weights, and of
-    what frozen layers make of the pictures.
-    validate: gives R@1 in percent, after each epoch. kept: what the frozen layers make of the pictures, in the order in
-    which the captions name them first, where the caller has it. teacher: a model whose cross-encoder teaches its order
-    to what is trained.
+    All processes (`training.devices`) return the same model. Its matches are not calibrated.
+
+    model: the model to train, which is changed. captions: of the split train; a caption known to be true of another
+    picture in a batch is no negative there. folder: for the log, the checkpoint that a killed run resumes from, the
+    best weights, and the frozen layers' states of the pictures. settings: of the training. validate: returns R@1 in
+    percent; it is called after each epoch. report: called with the progress. kept: the frozen layers' states of the
+    pictures, in the order in which the captions first name them, if they exist already. teacher: a model with a cross-
+    encoder to learn the order of pairs from.
 
     Raises:
         DataError: captions of fewer than two readable pictures or in letters that the tokenizer does not know.
-        TrainingError: a loss is no number any more; the last checkpoint stays.
-        ConfigurationError: the folder holds another training, there is a depth for adapters that are there already, or
-            a language was added to the model.
+        TrainingError: a loss is not finite; the last checkpoint is kept.
+        ConfigurationError: the folder holds another training, a depth is given for existing adapters, or a language was
+            added to the model.
     """
     require_trainable(model)
     model = _prepared(model, settings)
@@ -137,14 +138,14 @@ def train_retrieval(
 
 
 def _prepared(model: CutModel, settings: RetrievalSettings) -> CutModel:
-    """In float32; with adapters where these are to be trained and there are none."""
-    there = getattr(model.config, model.adapter_field)
-    if settings.depth and there:
+    """Returns the model in float32, with new adapters if these are to be trained and there are none."""
+    existing = getattr(model.config, model.adapter_field)
+    if settings.depth and existing:
         raise ConfigurationError(
             f"expected a model without adapters to give new ones a depth of {settings.depth}; {model.name} has some, "
             "which are trained on as they are: leave the depth out"
         )
-    if not settings.adapters or there:
+    if not settings.adapters or existing:
         return model.float()
     return remade(model, settings.seed, **{model.adapter_field: AdapterConfig(depth=settings.depth)})
 

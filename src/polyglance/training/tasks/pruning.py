@@ -1,6 +1,6 @@
-"""How much a fusion takes of each of its adapters over a data set, and which of them it can do without.
+"""Measures how much weight a fusion gives to each adapter on a data set, and prunes adapters with little weight.
 
-Pruning of adapters from a trained fusion by their mean weights is arXiv:2010.11918, section 4.2.
+Adapters are pruned by their mean weight, as in arXiv:2010.11918, section 4.2.
 """
 
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ from polyglance.training.tasks.trainer import TEST_BATCH, first_layer
 
 
 class Observed:
-    """An `AdapterSource`: a bank, and how much its fusion of `names` takes of each adapter in each layer.
+    """An `AdapterSource` that records the weights which a bank's fusion gives to its adapters.
 
-    mean: the weights' mean over all tokens and places that the fusion has acted on, 0 where an adapter did not act.
+    bank: the source. names: of the fusion.
     """
 
     def __init__(self, bank: AdapterBank, names: Sequence[str]) -> None:
@@ -36,6 +36,8 @@ class Observed:
 
     @property
     def mean(self) -> Float[Tensor, "layers adapters"]:
+        """The mean weight over all tokens and places that the fusion acted on; 0 if an adapter did not act."""
+        """The mean weight over all tokens and places that the fusion acted on; 0 if an adapter did not act."""
         return (self._sums / self._tokens.clamp_min(1)).float()
 
     def config(self, name: str) -> AdapterConfig:
@@ -69,10 +71,12 @@ class Observed:
 def fusion_use(
     states: KeptStates, bank: AdapterBank, names: Sequence[str], depth: int = 0, examples: int | None = None
 ) -> Float[Tensor, "layers adapters"]:
-    """The mean weight of each adapter of a fusion in each layer, over examples; 0 where it does not act.
+    """Returns the mean weight of each adapter of a fusion in each layer; 0 if it does not act.
 
-    bank: of the encoder's dtype. depth: of the fusion. examples: the first so many, all if None. Of the last layer the
-    first token counts alone, since no other is read.
+    In the last layer only the first token counts, since no other is read.
+
+    states: of the examples. bank: in the encoder's dtype. names: of the fusion. depth: the fusion's drop depth.
+    examples: the number of examples to run, from the first on; None runs all.
     """
     observed = Observed(bank, names)
     composition = Drop(Fuse(*names), depth)
@@ -86,10 +90,13 @@ def fusion_use(
 
 @dataclass(frozen=True)
 class Keep:
-    """Which adapters stay: so many, or those of at least a mean weight (the most used in any case); one of the two.
+    """A rule for the adapters to keep; either `count` or `threshold` must be given.
 
-    everywhere: the same in all layers, by their mean over those in which the fusion acts; else in each layer its own.
-    Raises ConfigurationError for a choice that means nothing.
+    count: the number of adapters to keep. threshold: the least mean weight, from 0 to 1; the adapter with the most
+    weight is always kept. everywhere: whether to keep the same adapters in all layers, by the mean over the layers
+    where the fusion acts; otherwise each layer keeps its own.
+
+    Raises ConfigurationError unless exactly one of the two is given, within its range.
     """
 
     count: int | None = None
@@ -106,9 +113,11 @@ class Keep:
 
 
 def most_used(names: Sequence[str], use: Float[Tensor, "layers adapters"], keep: Keep) -> tuple[tuple[str, ...], ...]:
-    """For each layer the adapters to keep, of those that act there; for `FusionWeights.keep`.
+    """Returns the adapters to keep in each layer, for `FusionWeights.keep`; a layer where none acts keeps all.
 
-    A layer in which nothing acts keeps all. Raises ConfigurationError for more to keep than there are.
+    names: of the fusion. use: the mean weights. keep: the rule.
+
+    Raises ConfigurationError if the rule keeps more adapters than there are.
     """
     if keep.count is not None and keep.count > len(names):
         raise ConfigurationError(f"expected 1 to {len(names)} adapters to keep, as many as are fused, got {keep.count}")
@@ -116,7 +125,7 @@ def most_used(names: Sequence[str], use: Float[Tensor, "layers adapters"], keep:
     if keep.everywhere:
         return (_most_used(names, use[acts].mean(dim=0), keep),) * len(use)
     return tuple(
-        _most_used(names, row, keep) if there else tuple(names) for row, there in zip(use, acts.tolist(), strict=True)
+        _most_used(names, row, keep) if acting else tuple(names) for row, acting in zip(use, acts.tolist(), strict=True)
     )
 
 
@@ -128,9 +137,9 @@ def _most_used(names: Sequence[str], use: Float[Tensor, " adapters"], keep: Keep
 
 
 def plot_use(names: Sequence[str], use: Sequence[Sequence[float]], path: Path) -> None:
-    """Draws the mean weights as a picture, a row a layer and a column an adapter.
+    """Draws the mean weights as an image with one row per layer and one column per adapter.
 
-    Raises ConfigurationError where matplotlib is not installed.
+    Raises ConfigurationError if matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Tasks of a user's own questions, in the joint layers of a frozen model: trained, fused, pruned, scored, kept."""
+"""Trains, fuses, prunes, scores and saves tasks for a user's own questions, in the joint layers of a frozen model."""
 
 import shutil
 from collections import Counter
@@ -47,7 +47,7 @@ from polyglance.training.tasks.trainer import (
 HELD_OUT: Final[tuple[Split, ...]] = ("val", "test")
 
 Scores = dict[str, dict[str, float]]
-"""By split: its number of questions, the accuracy, and that of the commonest answer in training, in percent."""
+"""For each split: the number of questions, the accuracy, and that of the most frequent training answer, in percent."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,11 @@ class QuestionReport:
 
 @dataclass(frozen=True)
 class PruningReport:
-    """What pruning a fusion came to.
+    """The result of pruning a fusion.
 
-    use: the mean weight of each adapter in each layer. kept: for each layer those that stay. bytes_before: of the
-    fusion with its adapters; bytes: of what stays.
+    names: of the adapters. use: the mean weight of each adapter in each layer. kept: the adapters kept in each layer.
+    bytes_before: the size of the fusion with its adapters. bytes: the size of the pruned fusion. scores_before, scores:
+    before and after pruning.
     """
 
     names: tuple[str, ...]
@@ -83,8 +84,10 @@ class PruningReport:
 
 @dataclass(frozen=True, eq=False)
 class QuestionInputs:
-    """`Inputs` of questions about pictures that were read: what a model's joint layers read, with the task's token in
-    front. picture_of: for each question its row of `pictures`."""
+    """`Inputs` for questions about pictures: the input of a model's joint layers, with the task's token first.
+
+    texts: the questions. pictures: the states of the pictures. picture_of: the row of `pictures` for each question.
+    """
 
     model: SingleStreamModel
     texts: TextBatch
@@ -114,10 +117,10 @@ class QuestionInputs:
     def embed(
         self, rows: Int[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
-        there = rows.to(self.model.device)
-        longest = int(self.texts.mask[there].sum(dim=1).max())
-        texts = TextBatch(self.texts.ids[there, :longest], self.texts.mask[there, :longest])
-        return self.model.join(TOKEN, self.model.read_text(texts), self.pictures[self.picture_of[there]])
+        rows = rows.to(self.model.device)
+        longest = int(self.texts.mask[rows].sum(dim=1).max())
+        texts = TextBatch(self.texts.ids[rows, :longest], self.texts.mask[rows, :longest])
+        return self.model.join(TOKEN, self.model.read_text(texts), self.pictures[self.picture_of[rows]])
 
 
 def train_question_task(
@@ -129,16 +132,18 @@ def train_question_task(
     settings: TaskSettings,
     report: Report | None = None,
 ) -> QuestionReport:
-    """Trains an adapter and a head on the questions of the split train, scores them on the others, and leaves the task
-    in `output`, with the log of its training in `output/training`, from where a killed run goes on. Beside a robust
-    task stands what each depth costs and is worth.
+    """Trains an adapter and a head on the questions of the split train and scores them on the other splits.
 
-    source: what loads the model again.
+    The task is written to `output`, together with the table of depths if it is robust. The log is written to
+    `output/training`; a killed run resumes from there.
+
+    model: the frozen model. source: the name or path that loads the model. questions: of all splits. output: the folder
+    to write. name: of the task. settings: of the training. report: called with the progress.
 
     Raises:
         DataError: there is nothing to train on, or no picture can be read.
-        ConfigurationError: a depth that is no joint layer, a folder that holds another training, or a model to which
-            a language was added.
+        ConfigurationError: the depth is not a joint layer, the folder holds another training, or a language was added
+            to the model.
     """
     folder = output / "training"
     depths = settings.depths(len(model.joint_layers.layers))
@@ -167,9 +172,11 @@ def train_question_fusion(
     settings: TaskSettings,
     report: Report | None = None,
 ) -> QuestionReport:
-    """Trains a fusion of the tasks' adapters with a head of its own; otherwise as `train_question_task`.
+    """Trains a fusion of the tasks' adapters with its own head.
 
-    Raises CheckpointError for a task of another model, and ConfigurationError for one that is no single adapter.
+    tasks: of this model. The other arguments and errors are those of `train_question_task`.
+
+    Raises also CheckpointError if a task is of another model, and ConfigurationError if one is not a single adapter.
     """
     adapters = _adapters(model, tasks)
     folder = output / "training"
@@ -193,10 +200,14 @@ def prune_question_fusion(
     keep: Keep,
     report: Report | None = None,
 ) -> PruningReport:
-    """Leaves out of a fusion the adapters that it uses least over the questions of the split train, and puts what
-    stays, folded, as a task into `output`.
+    """Prunes the adapters with the least weight on the questions of the split train from a fusion.
 
-    Raises CheckpointError for a task of another model, and ConfigurationError for one that is no fusion or was pruned.
+    The pruned fusion is folded and written to `output` as a task.
+
+    model: the frozen model. task: a fusion. questions: of all splits. output: the folder to write. name: of the new
+    task. keep: the rule for the adapters to keep. report: called with the progress.
+
+    Raises CheckpointError if the task is of another model, and ConfigurationError if it is not a fusion or was pruned.
     """
     require_model(task, model)
     if not isinstance(task.weights, FusedAdapters):
@@ -240,7 +251,7 @@ def _report_pictures(report: Report | None, done: int, total: int) -> None:
 
 
 def _adapters(model: SingleStreamModel, tasks: Sequence[Task]) -> dict[str, Adapter]:
-    """The tasks' adapters by their names."""
+    """Returns the tasks' adapters by name."""
     found: dict[str, Adapter] = {}
     for task in tasks:
         require_model(task, model)
@@ -273,7 +284,7 @@ class _Data:
         report: Report | None = None,
         labels: tuple[str, ...] | None = None,
     ) -> "_Data":
-        """labels: None for the answers of the split train."""
+        """Reads the pictures of the questions. labels: the answers to predict; None for those of the split train."""
         require_no_added_language(model)
         _require_answers(questions)
         paths = list(dict.fromkeys(question.image for question in questions))
@@ -325,7 +336,7 @@ class _Data:
         return measure_depths(adapter.layers, forward, quality)
 
     def forget(self) -> None:
-        """Removes what was kept for training alone."""
+        """Removes the states that were kept for the training."""
         if self.states is not None:
             shutil.rmtree(self.states)
 

@@ -1,4 +1,4 @@
-"""Texts before the layers of a text encoder, to train adapters on."""
+"""Texts as inputs for training adapters in a text encoder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,12 @@ from polyglance.training.state_cache import weights_fingerprint
 
 @dataclass(frozen=True, eq=False)
 class TextInputs:
-    """`Inputs` of tokenised texts. `embed` raises ConfigurationError for more tokens than there are positions."""
+    """`Inputs` for tokenized texts.
+
+    body: the text encoder. ids: of the tokens. mask: False for padding.
+
+    `embed` raises ConfigurationError if a text has more tokens than the body has positions.
+    """
 
     body: TextEncoder
     ids: Int[Tensor, "texts tokens"]

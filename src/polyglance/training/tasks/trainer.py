@@ -1,6 +1,6 @@
-"""Training of one task's adapter with its head, and of a fusion of several, in a frozen encoder.
+"""Trains an adapter with a head, or a fusion of adapters with a head, in a frozen encoder.
 
-Both read the first token of the last layer, and start at the first layer where an adapter acts, from kept states.
+Both read the first token of the last layer and start from kept states at the first layer where an adapter acts.
 """
 
 import statistics
@@ -31,15 +31,20 @@ from polyglance.training.starting_point import check_beginning
 from polyglance.training.state_cache import KeptStates, hash_of
 
 TASK: Final = "task"
-"""The adapter's name while it is trained."""
+"""The adapter's name during training."""
 IDENTITY_WEIGHT: Final = 0.01
-"""Of the fusion's distance from the identity, as in the authors' code of AdapterFusion (arXiv:2005.00247)."""
+"""The weight of a fusion's distance from the identity, as in the authors' code of AdapterFusion (arXiv:2005.00247)."""
 TEST_BATCH: Final = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Examples of a task. labels: what the head is to say, from 0 on."""
+    """Examples of a task.
+
+    states: kept states. labels: the class of each example, from 0.
+
+    Raises ConfigurationError unless there is one label per example.
+    """
 
     states: KeptStates
     labels: Int[Tensor, " examples"]
@@ -53,11 +58,14 @@ class Examples:
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """How a task, or a fusion of tasks, is trained.
+    """The settings of training a task or a fusion of tasks.
 
-    depth: the layers below it have no adapter (specialised AdapterDrop, arXiv:2010.11918; 0 is the adapter as it ever
-    was); None draws one each step (robust AdapterDrop). learning_rate: after a linear warm-up over a tenth of the
-    steps, falling along a cosine.
+    depth: the drop depth, below which layers have no adapter (specialised AdapterDrop, arXiv:2010.11918; 0 drops none);
+    None draws a depth at each step (robust AdapterDrop). epochs: over the examples. batch: examples per step.
+    learning_rate: reached after a linear warm-up over a tenth of the steps, then decayed along a cosine. seed: of all
+    draws.
+
+    Raises ConfigurationError for values out of range.
     """
 
     depth: int | None = 0
@@ -74,8 +82,12 @@ class TaskSettings:
             )
 
     def depths(self, layers: int, lowest: int = 0) -> tuple[int, ...]:
-        """The depths that are trained for, and before which states are worth keeping. lowest: the first layer for which
-        there are adapters. Raises ConfigurationError for a depth that is no layer."""
+        """Returns the depths to train for, before which states should be kept.
+
+        layers: their number. lowest: the first layer with adapters.
+
+        Raises ConfigurationError if the depth is not a layer.
+        """
         if self.depth is None:
             return tuple(range(lowest, layers))
         if not 0 <= self.depth < layers:
@@ -85,11 +97,12 @@ class TaskSettings:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What a training came to.
+    """The result of a training.
 
-    losses: each epoch's mean. accuracy: percent of the held-out examples, None without any. layers_spared: layers that
-    no epoch ran, since their states were kept (the mean, for robust training). kept_bytes: of these states.
-    keep_seconds: computing them once. epoch_seconds: an epoch on them; without them it would take keep_seconds more.
+    losses: the mean of each epoch. accuracy: percent of the held-out examples; None if there are none. layers_spared:
+    the number of layers that no epoch ran because their states were kept (the mean, for robust training). kept_bytes:
+    the size of these states. keep_seconds: the time to compute them once. epoch_seconds: the time of an epoch with kept
+    states; without them, it would take keep_seconds more.
     """
 
     losses: tuple[float, ...]
@@ -102,7 +115,10 @@ class TrainingReport:
 
 @dataclass(frozen=True, eq=False)
 class TrainedTask:
-    """head: from the first token of the last layer to the labels' logits."""
+    """A trained adapter with its head.
+
+    head: maps the first token of the last layer to the logits of the labels.
+    """
 
     adapter: Adapter
     head: nn.Linear
@@ -111,7 +127,7 @@ class TrainedTask:
 
 @dataclass(frozen=True, eq=False)
 class TrainedFusion:
-    """head: as of `TrainedTask`."""
+    """A trained fusion with its head, as in `TrainedTask`."""
 
     fusion: FusionWeights
     head: nn.Linear
@@ -127,13 +143,14 @@ def train_task(
     held_out: Examples | None = None,
     report: Report | None = None,
 ) -> TrainedTask:
-    """Trains an adapter and a head; the encoder, which is frozen by it, is left as it was.
+    """Trains an adapter and a head; the encoder's weights do not change, and it is left frozen.
 
-    classes: how many labels there are. folder: of the log `task.jsonl` and of a checkpoint, from which a killed run
-    goes on. config: the adapter's shape; its depth is that of the settings.
+    examples: to train on. classes: the number of labels. folder: for the log `task.jsonl` and the checkpoint that a
+    killed run resumes from. settings: of the training; defaults to `TaskSettings()`. config: of the adapter; its depth
+    is taken from the settings. held_out: examples for the report's accuracy. report: called with the progress.
 
-    Raises ConfigurationError for a folder that holds another run, for a depth below which no states were kept, and for
-    an adapter of one modality or with an invertible part, of which kept states know nothing.
+    Raises ConfigurationError if the folder holds another run, no states were kept at or below a depth, or the adapter
+    has a modality or an invertible part, which kept states do not support.
     """
     settings = settings or TaskSettings()
     encoder = examples.states.encoder
@@ -160,11 +177,12 @@ def train_fusion(
     held_out: Examples | None = None,
     report: Report | None = None,
 ) -> TrainedFusion:
-    """Trains a fusion of adapters (AdapterFusion, arXiv:2005.00247) and a head; the adapters are left as they were.
+    """Trains a fusion of adapters (AdapterFusion, arXiv:2005.00247) and a head; the adapters do not change.
 
-    The loss is the task's + 0.01 times the fusion's distance from the identity, in place of a weight decay. The
-    settings' depth is that of the fusion; it acts no lower than its adapters. Otherwise as `train_task`, with the log
-    `fusion.jsonl`.
+    The loss is that of the task plus 0.01 times the fusion's distance from the identity; there is no weight decay.
+
+    adapters: by name. settings: the depth is the fusion's; it acts only in layers where an adapter has weights. The
+    other arguments and errors are those of `train_task`, with the log `fusion.jsonl`.
     """
     settings = settings or TaskSettings()
     encoder = examples.states.encoder
@@ -193,7 +211,7 @@ def train_fusion(
 def predict(
     states: KeptStates, source: AdapterSource, composition: Composition, head: nn.Linear
 ) -> Float[Tensor, "examples classes"]:
-    """Logits of all examples, float32, on the CPU. composition: with one result a row."""
+    """Returns the logits of all examples, in float32 on the CPU. composition: must give one result per row."""
     start = first_layer(source, composition)
     batches = torch.arange(len(states)).split(TEST_BATCH)
     with torch.no_grad():
@@ -201,14 +219,14 @@ def predict(
 
 
 def accuracy(examples: Examples, source: AdapterSource, composition: Composition, head: nn.Linear) -> float:
-    """Percent of the examples of which the head says the label."""
+    """Returns the percentage of examples with a correctly predicted label."""
     right = predict(examples.states, source, composition, head).argmax(dim=-1) == examples.labels
     return 100 * right.float().mean().item()
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """composition: of every row, less the layers below the step's depth."""
+    """A training of adapters. composition: of every row; the layers below a step's depth are dropped."""
 
     examples: Examples
     source: TrainableAdapters
@@ -230,7 +248,7 @@ class _Run:
         more: Callable[[], Losses] = dict,
         weight_decay: float = Schedule.weight_decay,
     ) -> list[dict[str, float]]:
-        """The log's rows. more: losses beside the task's."""
+        """Trains and returns the rows of the log. more: returns additional losses."""
         steps = self.settings.epochs * self.steps_an_epoch
         states, labels = self.examples.states, self.examples.labels
         states.encoder.requires_grad_(False).eval()
@@ -256,7 +274,7 @@ class _Run:
         return self.settings.depths(self.source.layers, first_layer(self.source, self.composition))
 
     def report(self, rows: list[dict[str, float]], held_out: Examples | None) -> TrainingReport:
-        """held_out: answered without the layers below the lowest of the depths."""
+        """Makes the report. held_out: predicted at the lowest of the depths."""
         losses = [row["loss"] for row in rows]
         epochs = [losses[i : i + self.steps_an_epoch] for i in range(0, len(losses), self.steps_an_epoch)]
         kept = self.examples.states.depths
@@ -272,7 +290,8 @@ class _Run:
 
 
 class Shuffled:
-    """The examples of each step; each epoch in an order of its own. group_of: those of one group stand together."""
+    """Returns the examples of each step, in a new order every epoch. group_of: the group of each example; groups stay
+    together."""
 
     def __init__(self, examples: int, batch: int, seed: int, group_of: Int[Tensor, " examples"] | None = None) -> None:
         self.examples, self.batch, self.seed, self.group_of = examples, batch, seed, group_of
@@ -297,7 +316,7 @@ def _logits(
     start: int,
     rows: Int[Tensor, " rows"],
 ) -> Float[Tensor, "rows classes"]:
-    """From the layer `start` on; products in bfloat16 where the device has them, the head in float32."""
+    """Runs the layers from `start` on, in bfloat16 if the device multiplies it in hardware; the head is in float32."""
     x, mask = states.before(start, rows)
     with native_autocast(x.device):
         first, _ = states.encoder.first(x, mask, Adaptation(source, [composition] * len(rows)), start)
@@ -305,7 +324,7 @@ def _logits(
 
 
 def first_layer(source: AdapterSource, composition: Composition) -> int:
-    """The lowest layer in which an adapter acts; the last if none does."""
+    """Returns the lowest layer in which an adapter acts, or the last layer if none does."""
     acting = [leaf for path in paths(composition) for leaf in leaves(path)]
     return min((max(leaf.depth, source.config(leaf.name).depth) for leaf in acting), default=source.layers - 1)
 
