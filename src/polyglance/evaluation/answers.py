@@ -1,6 +1,6 @@
-"""Answers to questions, made by a model or elsewhere, judged as xGQA judges them: by exact equality (arXiv:2109.06082).
+"""Scores answers to questions by exact match, as xGQA does (arXiv:2109.06082).
 
-A question without an answer counts as wrong, so that a denominator never shrinks.
+A question without an answer counts as wrong, so that every question counts.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +20,7 @@ from polyglance.errors import DataError
 from polyglance.evaluation.measures import Difference, Interval, difference, interval
 
 SOURCE: Final = "en"
-"""The language that a transfer starts from, which the mean over languages leaves out."""
+"""The source language of a transfer, which is excluded from the mean over languages."""
 KINDS: Final = ("structural", "semantic")
 NEEDS_TYPES: Final = "questions with \"types\", as GQA's and xGQA's files have them"
 
@@ -29,9 +29,9 @@ Kind = Literal["structural", "semantic"]
 
 @dataclass(frozen=True, eq=False)
 class AnswerScores:
-    """Answers to the questions of one language, judged.
+    """Scored answers to the questions of one language.
 
-    questions: those that count. asked: all, by their ids. given: answers by the ids of questions.
+    questions: those that count. asked: all questions by id. given: the answers by question id.
     """
 
     language: str
@@ -41,12 +41,12 @@ class AnswerScores:
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:
-        """Of each question."""
+        """Whether the answer to each question is right."""
         return np.array([question.answer == self.given.get(question.id) for question in self.questions])
 
     @property
     def missing(self) -> list[str]:
-        """The ids of questions without an answer."""
+        """The ids of the questions without an answer."""
         return [question.id for question in self.questions if question.id not in self.given]
 
     @property
@@ -59,20 +59,23 @@ class AnswerScores:
 
     @cached_property
     def interval(self) -> Interval:
-        """Of the accuracy. Questions about one picture are no independent trials: pictures are drawn."""
+        """The interval of the accuracy, by resampling pictures: questions about the same picture are not
+        independent."""
         return interval(self.right.tolist(), self.pictures)
 
     def by(self, kind: Kind) -> dict[str, float]:
-        """The accuracy of each type of question; of those that have none nothing is said."""
+        """The accuracy of each type of question; questions without a type are left out."""
         return _by(kind, [self])
 
 
 def score_answers(
     language: str, questions: Sequence[Question], answers: Mapping[str, str], left_out: Collection[str] = ()
 ) -> AnswerScores:
-    """answers: by the ids of the questions. left_out: ids of questions that may be answered, and do not count.
+    """Scores the answers to the questions of one language.
 
-    Questions that are not balanced do not count either. Raises DataError for answers to other questions.
+    answers: by question id. left_out: ids of questions that do not count; neither do unbalanced questions.
+
+    Raises DataError if there are answers to other questions.
     """
     asked = {question.id: question for question in questions}
     counted = tuple(one for one in questions if one.balanced and one.id not in left_out)
@@ -87,10 +90,12 @@ def score_answers(
 
 
 def score_files(name: str, gold: Sequence[Question], left_out: Collection[str] = ()) -> list[AnswerScores]:
-    """Predictions in files, a file a language: see `find_predictions`.
+    """Scores predictions in files, one per language.
 
-    gold: questions of one language serve all, as the answers of xGQA do; those of several serve each its own. Raises
-    DataError for a language without questions, and as `score_answers`.
+    name: as in `find_predictions`. gold: the questions; those of a single language are used for all languages, as in
+    xGQA, otherwise each language has its own. left_out: as in `score_answers`.
+
+    Raises DataError if a language has no questions, or there are answers to other questions.
     """
     asked = by_language(gold)
     scores = []
@@ -112,7 +117,10 @@ def score_files(name: str, gold: Sequence[Question], left_out: Collection[str] =
 
 
 def compare_answers(a: Sequence[AnswerScores], b: Sequence[AnswerScores]) -> dict[str, dict[str, Difference]]:
-    """By language the accuracy of B less that of A. Raises DataError where they are not in the same languages."""
+    """Returns the accuracy of B minus that of A for each language.
+
+    Raises DataError if A and B are in different languages.
+    """
     first, second = ({one.language: one for one in scores} for scores in (a, b))
     if first.keys() != second.keys():
         raise DataError(f"expected A and B in the same languages, got {', '.join(first)} and {', '.join(second)}")
@@ -123,9 +131,10 @@ def compare_answers(a: Sequence[AnswerScores], b: Sequence[AnswerScores]) -> dic
 
 
 def agreement(scores: Sequence[AnswerScores]) -> dict[str, float]:
-    """For each language, in how many of 100 pairs of a question in it and the same in another the answers are one.
+    """Returns for each language the percentage of questions with the same answer in another language.
 
-    It needs no right answer. Over the ids that all of the languages have; none without two such languages.
+    It is the mean over the other languages and needs no right answers. Only ids that all languages have are compared;
+    the result is empty if there are fewer than two languages.
     """
     shared = set.intersection(*({one.id for one in language.questions} for language in scores))
     if len(scores) < 2 or not shared:
@@ -140,10 +149,11 @@ def agreement(scores: Sequence[AnswerScores]) -> dict[str, float]:
 
 
 def answer_report(scores: Sequence[AnswerScores]) -> dict[str, Any]:
-    """Percent, over all questions and for each language, with intervals of 95 %.
+    """Returns the accuracy in percent over all questions and for each language, with 95 % intervals.
 
-    missing: questions without an answer; missing_questions: which. mean_without_source: over the languages but English,
-    None without another. needs: what is None because the questions do not say enough, and what they would have to say.
+    missing: the number of questions without an answer. missing_questions: their ids. mean_without_source: the mean over
+    all languages except English; None if there is no other. needs: for each figure that is None because the questions
+    lack information, the information it needs.
     """
     others = [one.accuracy for one in scores if one.language != SOURCE]
     alike = agreement(scores)
@@ -172,7 +182,7 @@ def answer_report(scores: Sequence[AnswerScores]) -> dict[str, Any]:
 
 
 def overall_accuracy(scores: Sequence[AnswerScores]) -> float:
-    """Over the questions of all languages."""
+    """Returns the accuracy over the questions of all languages."""
     return _accuracy(np.concatenate([one.right for one in scores]))
 
 

@@ -1,4 +1,4 @@
-"""How probable a match is: a model's logits held against what is true, and the line that makes log-odds of them."""
+"""Calibration of matches: a linear map from a model's logits to log-odds, and how reliable probabilities are."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,10 +17,14 @@ _ENOUGH: Final = 1e-10
 
 
 def fit_calibration(logits: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, " pairs"]) -> tuple[float, float]:
-    """The slope a and offset b with which sigmoid(a logit + b) is likeliest (Platt 1999, with his targets, which keep
-    both finite where the logits part true from false; by the damped Newton method of Lin, Lin and Weng 2007).
+    """Fits slope a and offset b of sigmoid(a logit + b) by maximum likelihood (Platt 1999).
 
-    logits, true: of the candidates of searches as users make them. Raises DataError where all are true or none is.
+    Platt's targets keep both finite if the logits separate true from false. The solver is the damped Newton method of
+    Lin, Lin and Weng (2007).
+
+    logits, true: of the candidates of realistic searches.
+
+    Raises DataError if all candidates are true or none is.
     """
     positive = int(true.sum())
     if not 0 < positive < len(true):
@@ -44,9 +48,11 @@ def fit_calibration(logits: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, 
 
 
 def calibrated(evaluation: Evaluation) -> tuple[float, float] | None:
-    """The line for the cross-encoder of a system, fitted to the candidates of the texts of its pools; of every second
-    text without those that are right, as half of the searches are taken to be in vain. None where its logits say
-    nothing of what is true."""
+    """Fits the calibration of a system's cross-encoder to the candidates of the texts in its pools.
+
+    The right candidates of every second text are left out, as half of the searches are assumed to be in vain. Returns
+    (slope, offset), or None if the logits carry no information.
+    """
     parts = [evaluation.logits(pool) for pool in evaluation.pools]
     asked = [true.logical_not() | (torch.arange(len(true)) % 2 == 0)[:, None] for _, true in parts]
     logits = torch.cat([one[there] for (one, _), there in zip(parts, asked, strict=True)])
@@ -59,7 +65,7 @@ def calibrated(evaluation: Evaluation) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Bin:
-    """Matches of about one probability. probability: their mean. true: the share of them that is true."""
+    """Matches of similar probability. probability: their mean. true: the share that is true."""
 
     count: int
     probability: float
@@ -67,7 +73,7 @@ class Bin:
 
 
 def reliability(probabilities: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, " pairs"]) -> list[Bin]:
-    """In `BINS` bins of equal width, less those that are empty."""
+    """Groups matches into `BINS` bins of equal width and returns the bins that are not empty."""
     place = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     there = [place == number for number in range(BINS)]
     return [
@@ -78,7 +84,8 @@ def reliability(probabilities: Float[np.ndarray, " pairs"], true: Bool[np.ndarra
 
 
 def calibration_error(probabilities: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, " pairs"]) -> float:
-    """The mean distance of probability and truth over the bins, by their size (Naeini et al. 2015), from 0 to 1."""
+    """Returns the expected calibration error (Naeini et al. 2015), from 0 to 1: the mean distance of probability and
+    truth over the bins, weighted by size."""
     bins = reliability(probabilities, true)
     return sum(one.count * abs(one.probability - one.true) for one in bins) / len(true)
 
@@ -88,5 +95,5 @@ def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _loss(x: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    """The negative log-likelihood."""
+    """Returns the negative log-likelihood."""
     return float((np.logaddexp(0, x) - target * x).sum())

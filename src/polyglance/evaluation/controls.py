@@ -1,5 +1,8 @@
-"""A model's answers to questions about pictures, and what they must be held against: the same model with the picture
-blanked, and with another picture of the questions', and the commonest answer to each type of question."""
+"""A model's answers to questions about pictures, and the controls to compare them with.
+
+The controls are the same model with a blank picture and with another picture, and the most frequent answer to each type
+of question.
+"""
 
 import random
 from collections import Counter, defaultdict
@@ -20,18 +23,18 @@ from polyglance.nn.states import TokenStates
 from polyglance.types import Text
 
 QUESTIONS: Final = 256
-"""A batch."""
+"""The number of questions per batch."""
 
 Report = Callable[[str, int, int, dict[str, float]], None]
-"""Called with a stage's name, how many of its steps are done, of how many, and figures, of which there are none."""
+"""A progress callback, called with (stage, steps done, total steps, an empty dictionary)."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What a model answers to each of many questions.
+    """A model's answers to questions.
 
-    questions: those whose picture can be read. skipped: the other pictures, each with the reason. shuffled: None if
-    there is only one picture.
+    questions: those with a readable picture. skipped: the other pictures, with the reasons. shuffled: the answers with
+    another picture; None if there is only one.
     """
 
     questions: tuple[Question, ...]
@@ -44,9 +47,9 @@ class Answered:
 def answer_questions(
     model: Answerer, questions: Sequence[Question], report: Report | None = None, seed: int = 0
 ) -> Answered:
-    """Each picture is read once, and kept in 8 bits as a library keeps it; each question is read once.
+    """Answers questions, reading each picture and each question once; pictures are kept in 8 bits, as in a library.
 
-    Questions about pictures that cannot be read are skipped. Raises DataError if no picture can be read.
+    Questions about unreadable pictures are skipped. Raises DataError if no picture can be read.
     """
     paths = list(dict.fromkeys(question.image for question in questions))
     progress = partial(_tell, report, "reading pictures") if report else None
@@ -67,7 +70,7 @@ def answers_about(
     report: Report | None = None,
     seed: int = 0,
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...] | None]:
-    """(the model's answers, those with the picture blanked, those with another picture: see `Answered`).
+    """Returns the answers with the own picture, with a blank picture and with another picture, as in `Answered`.
 
     picture_of: the row of each question's picture in `pictures`.
     """
@@ -89,8 +92,10 @@ def answers_about(
 
 
 def most_frequent(questions: Sequence[Question], counted: Sequence[Question]) -> tuple[str, ...]:
-    """For each question the commonest answer of its structural type among those counted; of all of them where that
-    type is not there."""
+    """Returns the most frequent answer to each question's structural type.
+
+    counted: the questions with the answers to count. All of them count for a type that does not occur among them.
+    """
     answers: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
     for question in counted:
         answers[question.types.structural][question.answer] += 1
@@ -100,7 +105,7 @@ def most_frequent(questions: Sequence[Question], counted: Sequence[Question]) ->
 
 
 def scores_by_language(questions: Sequence[Question], answers: Sequence[str]) -> list[AnswerScores]:
-    """answers: one a question."""
+    """Scores answers for each language. answers: one per question."""
     given = {(one.language, one.id): answer for one, answer in zip(questions, answers, strict=True)}
     return [
         score_answers(language, asked, {one.id: given[language, one.id] for one in asked})
@@ -111,10 +116,10 @@ def scores_by_language(questions: Sequence[Question], answers: Sequence[str]) ->
 def controlled_report(
     scores: Sequence[AnswerScores], controls: Mapping[str, Sequence[AnswerScores] | None], known: Collection[str]
 ) -> dict[str, Any]:
-    """`answer_report` with the accuracies of the controls beside every accuracy, and with what cannot be said.
+    """Returns `answer_report` with the accuracies of the controls, and the right answers that the model cannot give.
 
-    controls: by name, of the same questions; None for one that could not be made. known: what can be answered; any
-    other right answer is outside the vocabulary, and its questions count as wrong.
+    controls: by name, for the same questions; None for a control that is not available. known: the answers that can be
+    given; questions with any other right answer count as wrong.
     """
     report = answer_report(scores)
     for one in (report, *report["by_language"].values()):
@@ -134,7 +139,7 @@ def _tell(report: Report, stage: str, done: int, total: int) -> None:
 
 
 def _others(pictures: int, seed: int) -> Int[Tensor, " pictures"]:
-    """For each picture another one, and each once: the next on a random way round."""
+    """Returns a different picture for each picture, using each once: the next one on a random cycle."""
     way = random.Random(seed).sample(range(pictures), pictures)
     other = torch.empty(pictures, dtype=torch.long)
     other[way] = torch.tensor([*way[1:], way[0]])

@@ -1,4 +1,4 @@
-"""A model with its image tower in 8-bit integers, held against the original."""
+"""Compares a model with an 8-bit image tower with the original."""
 
 import random
 import statistics
@@ -28,27 +28,29 @@ from polyglance.scenes.sampling import FIRST_SEED, sample_scene
 from polyglance.scenes.truth import SceneIndex
 
 SCENES: Final = 1000
-"""That both search in: a point of R@1 is ten captions."""
+"""The number of scenes that both models search in; one point of R@1 is ten captions."""
 CALIBRATION: Final = 64
-"""Scenes that the ranges of activations are taken from, and as many of the user's own pictures."""
+"""The number of scenes that calibrate the ranges of activations, and of the user's own pictures."""
 HELD_OUT: Final = 200
-"""Of the user's own pictures, at most, that the two are compared on."""
+"""The most of the user's own pictures that the two models are compared on."""
 LEAST_COSINE: Final = 0.95
-"""A vector turned that far by chance changes its cosine with a text by some 0.014, in 512 dimensions."""
+"""The least acceptable cosine: a random rotation this large changes the cosine with a text by about 0.014 in 512
+dimensions."""
 MOST_LOST: Final = 1.0
-"""Points of R@1 that speed may cost."""
+"""The largest acceptable loss in points of R@1."""
 
 Report = Callable[[str, int, int, dict[str, float]], None]
-"""Called with a stage's name, how many of its pictures are done, of how many, and figures, of which there are none."""
+"""A progress callback, called with (stage, pictures done, total pictures, an empty dictionary)."""
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """The export beside its original.
+    """The comparison of an export with its original.
 
-    language: of the captions. pictures: that both read. least_cosine, mean_cosine: of their vectors of one picture.
-    recall: text to image R@1 over scenes, in percent. ms: to read a picture, the median of batches. overflow_fix:
-    whether weights take half of the range of 8 bits, because the processor adds products in 16 bits (it has no VNNI).
+    language: of the captions. pictures: the number that both read. least_cosine, mean_cosine: between their vectors of
+    the same picture. recall: text-to-image R@1 over scenes in percent. ms: the time per picture in milliseconds, the
+    median over batches. overflow_fix: whether weights use only half of the 8-bit range, because the processor adds
+    products in 16 bits (it has no VNNI).
     """
 
     name: str
@@ -65,7 +67,7 @@ class ExportReport:
 
     @property
     def refusal(self) -> str:
-        """Why the export is not to be used; empty where it is."""
+        """The reason not to use the export; empty if it is good."""
         if self.least_cosine >= LEAST_COSINE and self.recall_original - self.recall_int8 <= MOST_LOST:
             return ""
         return (
@@ -82,8 +84,10 @@ def compare(
     own: Sequence[Path] = (),
     report: Report | None = None,
 ) -> ExportReport:
-    """Both before the same pictures, in turns, and before captions that are true of one scene alone. own: pictures
-    beside the scenes, which no caption is about, of which the first `HELD_OUT` are read."""
+    """Compares both models, in turns, on the same pictures and on captions that are true of one scene only.
+
+    own: additional pictures without captions; the first `HELD_OUT` are read.
+    """
     own = own[:HELD_OUT]
     first = FIRST_SEED["val"]
     index = SceneIndex([sample_scene(first + number) for number in range(scenes)])
@@ -114,7 +118,7 @@ def compare(
 def _read(
     models: Sequence[DualTowerModel], images: Iterable[Image.Image], total: int, report: Report | None
 ) -> list[tuple[Float[Tensor, "pictures dim"], float]]:
-    """Of each model the vectors of all pictures, and the milliseconds for one."""
+    """Returns, for each model, the vectors of all pictures and the milliseconds per picture."""
     vectors: list[list[Tensor]] = [[] for _ in models]
     times: list[list[float]] = [[] for _ in models]
     done = 0
@@ -131,7 +135,8 @@ def _read(
 
 
 def calibration_pictures(own: Sequence[Path]) -> Iterator[Image.Image]:
-    """What the ranges of activations are taken from: scenes that no comparison draws, and some of `own`."""
+    """Yields the pictures that calibrate the ranges of activations: scenes that no comparison uses, and some of
+    `own`."""
     return chain(_drawn(FIRST_SEED["train"], CALIBRATION), _decoded(own[:CALIBRATION]))
 
 
@@ -141,7 +146,7 @@ def _drawn(first_seed: int, count: int) -> Iterator[Image.Image]:
 
 
 def parted(folder: Path) -> tuple[list[Path], list[Path]]:
-    """(pictures of a folder to calibrate by, others to compare on): halves drawn by chance, the same each time.
+    """Splits the pictures of a folder into halves to calibrate and to compare with, always in the same random way.
 
     Raises DataError if there is no picture.
     """
@@ -153,7 +158,7 @@ def parted(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _decoded(paths: Iterable[Path]) -> Iterator[Image.Image]:
-    """Those that can be read."""
+    """Yields the pictures that can be read."""
     for path in paths:
         try:
             yield decode(path)

@@ -1,7 +1,7 @@
-"""GQA's metrics beside accuracy (arXiv:1902.09506, section 4.4), as its public scorer computes them; and what its scene
-graphs tell of answers.
+"""GQA's metrics other than accuracy (arXiv:1902.09506, section 4.4), computed as by its public scorer, and a metric
+from scene graphs.
 
-Each needs something of the question file or beside it, and is None where that is not there.
+Each needs information from the question file or another file and is None without it.
 """
 
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ NEEDS: Final = {
     "in_picture": "a file of scene graphs (--scene-graphs), as GQA's val_sceneGraphs.json, and open questions",
 }
 _COMMON: Final = ("color", "material", "shape")
-"""What may be said when it is asked what two things have in common."""
+"""The answers to questions about what two things have in common."""
 
 Metric = float | dict[str, float] | None
 
@@ -39,14 +39,17 @@ class _Choices(Form):
 
 @dataclass(frozen=True)
 class Choices:
-    """What can be said to a question at all, and what makes sense in the world."""
+    """The valid answers to a question, and the plausible ones."""
 
     valid: frozenset[str]
     plausible: frozenset[str]
 
 
 def read_choices(path: Path) -> dict[str, Choices]:
-    """By question id: {"ID": {"valid": [...], "plausible": [...]}}. Raises DataError for a file of another form."""
+    """Reads the choices by question id from {"ID": {"valid": [...], "plausible": [...]}}.
+
+    Raises DataError if the file has another form.
+    """
     document = read_json(path, "choices")
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected an object of choices by question id, got {short(document)}")
@@ -62,7 +65,7 @@ def gqa_metrics(
     choices: Mapping[str, Choices] | None = None,
     graphs: Mapping[str, SceneGraph] | None = None,
 ) -> dict[str, Metric]:
-    """Percent, but for the distribution, of which less is better; None for what cannot be told."""
+    """Returns all metrics, in percent except for the distribution (lower is better); None if one cannot be computed."""
     return {
         "consistency": _consistency(scores),
         "validity": _among(scores, choices, "valid"),
@@ -73,7 +76,7 @@ def gqa_metrics(
 
 
 def _consistency(scores: AnswerScores) -> float | None:
-    """Over the questions that are answered right and entail others: how many of those are answered right as well."""
+    """Returns the percentage of right answers to questions entailed by questions that are answered right."""
     shares = []
     for question, right in zip(scores.questions, scores.right.tolist(), strict=True):
         entailed = [key for key in question.entailed if key != question.id and key in scores.asked]
@@ -83,7 +86,7 @@ def _consistency(scores: AnswerScores) -> float | None:
 
 
 def _among(scores: AnswerScores, choices: Mapping[str, Choices] | None, kind: str) -> float | None:
-    """How many answers are among a question's choices. Raises DataError for questions without choices."""
+    """Returns the percentage of answers among a question's choices. Raises DataError for questions without choices."""
     if choices is None:
         return None
     if lost := [one.id for one in scores.questions if one.id not in choices]:
@@ -99,7 +102,7 @@ def _allowed(question: Question, choices: Choices, kind: str) -> frozenset[str] 
 
 
 def _distribution(scores: AnswerScores) -> float | None:
-    """Chi-square of the answers given against the right ones in each group; the groups' mean by size, over 100."""
+    """Returns the chi-square of given and right answers in each group, averaged by group size and divided by 100."""
     gold: defaultdict[str, Counter[str]] = defaultdict(Counter)
     given: defaultdict[str, Counter[str | None]] = defaultdict(Counter)
     for question in scores.questions:
@@ -116,10 +119,10 @@ def _distribution(scores: AnswerScores) -> float | None:
 
 
 def _in_picture(scores: AnswerScores, graphs: Mapping[str, SceneGraph] | None) -> dict[str, float] | None:
-    """How many of the answers given to open questions, and how many of the right ones, name what the picture shows.
+    """Returns the percentages of given and of right answers to open questions that name something in the picture.
 
-    A question is open where its right answer is neither yes or no nor a number. Raises DataError for pictures without a
-    scene graph.
+    A question is open if its right answer is not yes, no or a number. Raises DataError for pictures without a scene
+    graph.
     """
     asked = [one for one in scores.questions if one.answer not in ("yes", "no") and not one.answer.isdigit()]
     if graphs is None or not asked:
@@ -133,8 +136,7 @@ def _in_picture(scores: AnswerScores, graphs: Mapping[str, SceneGraph] | None) -
 
 
 def with_metrics(report: dict[str, Any], metrics: Mapping[str, Mapping[str, Metric]]) -> dict[str, Any]:
-    """The report of answers with these metrics, of each language and their means, and with what those need that are
-    None."""
+    """Adds metrics to a report of answers: those of each language, their means, and what the missing ones need."""
     for language, found in metrics.items():
         report["by_language"][language] |= found
     for name, needed in NEEDS.items():
@@ -145,7 +147,7 @@ def with_metrics(report: dict[str, Any], metrics: Mapping[str, Mapping[str, Metr
 
 
 def _mean(values: Sequence[float | dict[str, float]]) -> Metric:
-    """Of each figure where there are several by name; None of nothing."""
+    """Returns the mean, or the mean of each named figure; None without values."""
     rows = [value for value in values if isinstance(value, dict)]
     if rows:
         return {name: fmean(row[name] for row in rows) for name in rows[0]}

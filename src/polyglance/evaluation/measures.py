@@ -1,6 +1,6 @@
-"""Measures of ranked lists with any number of right items, and how far they can be trusted.
+"""Measures of ranked lists with any number of right items, and their confidence intervals.
 
-A query without a result counts as a miss, so that a denominator never shrinks.
+A query without a result counts as a miss, so that every query counts.
 """
 
 import math
@@ -17,20 +17,20 @@ _BATCH: Final = 100
 
 @dataclass(frozen=True)
 class Judged:
-    """A query's list against what is right. ranks: of its right items, from 1, ascending. right: how many there are."""
+    """A judged list. ranks: the ranks of the right items in it, from 1, ascending. right: the number of right items."""
 
     ranks: tuple[int, ...]
     right: int
 
 
 def judge(ranked: Sequence[Hashable], right: frozenset[Hashable]) -> Judged:
-    """ranked: items, best first; an item that is named twice counts where it is first."""
+    """Judges a ranked list. ranked: the items, best first; only the first occurrence of an item counts."""
     seen = dict.fromkeys(ranked)
     return Judged(tuple(rank for rank, item in enumerate(seen, 1) if item in right), len(right))
 
 
 def hit(judged: Judged, at: int) -> float:
-    """1 where a right item is among the first `at`: what image-text retrieval calls recall."""
+    """Returns 1 if a right item is among the first `at`, else 0; image-text retrieval calls this recall."""
     return float(bool(judged.ranks) and judged.ranks[0] <= at)
 
 
@@ -39,7 +39,7 @@ def reciprocal_rank(judged: Judged) -> float:
 
 
 def ndcg(judged: Judged, at: int) -> float:
-    """Normalised discounted cumulative gain of right items that are all worth 1 (Järvelin and Kekäläinen 2002)."""
+    """Normalized discounted cumulative gain with binary relevance (Järvelin and Kekäläinen 2002)."""
     gain = sum(1 / math.log2(rank + 1) for rank in judged.ranks if rank <= at)
     return gain / sum(1 / math.log2(rank + 1) for rank in range(1, min(judged.right, at) + 1))
 
@@ -51,17 +51,17 @@ MEASURES: Final[Mapping[str, Callable[[Judged], float]]] = {
     "MRR": reciprocal_rank,
     "nDCG@10": lambda judged: ndcg(judged, 10),
 }
-"""Each of one query, from 0 to 1; their means are given in percent."""
+"""Measures of one query, from 0 to 1; their means are given in percent."""
 
 
 def percent(judged: Sequence[Judged]) -> dict[str, float]:
-    """The mean of every measure over the queries."""
+    """Returns the mean of every measure over the queries, in percent."""
     return {name: 100 * float(np.mean([measure(one) for one in judged])) for name, measure in MEASURES.items()}
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean in percent, and where 95 of 100 samples of as many queries, or clusters of them, would have it."""
+    """A mean in percent with its 95 % confidence interval over samples of queries or clusters."""
 
     mean: float
     low: float
@@ -69,10 +69,10 @@ class Interval:
 
 
 def interval(values: Sequence[float], clusters: Sequence[Hashable] | None = None, seed: int = 0) -> Interval:
-    """values: of one measure, a query each. By the percentile bootstrap over queries (Efron 1979).
+    """Computes an interval by the percentile bootstrap over queries (Efron 1979).
 
-    clusters: of each query what it shares with others, such as its picture; these are drawn then, each with all of its
-    queries (Davison and Hinkley 1997, section 3.8).
+    values: a measure of each query, from 0 to 1. clusters: the cluster of each query, such as its picture; whole
+    clusters are drawn then (Davison and Hinkley 1997, section 3.8). seed: of the draws.
     """
     own = np.asarray(values, dtype=np.float64)
     low, high = np.percentile(_resampled_means(own, clusters, seed), [2.5, 97.5])
@@ -81,7 +81,7 @@ def interval(values: Sequence[float], clusters: Sequence[Hashable] | None = None
 
 @dataclass(frozen=True)
 class Difference:
-    """B less A in percent points. likely_noise: whether 0 is inside the interval."""
+    """B minus A in percentage points. likely_noise: whether the interval contains 0."""
 
     interval: Interval
 
@@ -93,7 +93,7 @@ class Difference:
 def difference(
     a: Sequence[float], b: Sequence[float], clusters: Sequence[Hashable] | None = None, seed: int = 0
 ) -> Difference:
-    """Paired: the values of one measure for the same queries in the same order."""
+    """Computes a paired difference from the values of one measure for the same queries in the same order."""
     return Difference(interval([y - x for x, y in zip(a, b, strict=True)], clusters, seed))
 
 

@@ -1,4 +1,4 @@
-"""What is searched in an evaluation: the texts and pictures of one language, and which fits which."""
+"""Pools of an evaluation: the texts and pictures of one language, and which fit each other."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,10 @@ Direction = Literal["text_to_image", "image_to_text"]
 
 @dataclass(frozen=True)
 class Pool:
-    """fits: for each text the places in `images` of the pictures that it fits, its own first."""
+    """The texts and pictures of one language.
+
+    fits: for each text, the indices in `images` of the pictures that it is true of, its own first.
+    """
 
     language: str
     texts: tuple[str, ...]
@@ -30,15 +33,15 @@ class Pool:
         return len(self.images if direction == "text_to_image" else self.texts)
 
     def right(self, direction: Direction) -> tuple[frozenset[int], ...]:
-        """For each query the places of the items that fit it."""
+        """Returns the indices of the right items for each query."""
         if direction == "text_to_image":
             return tuple(map(frozenset, self.fits))
         return self._texts_of
 
     def folds(self, count: int) -> "tuple[Pool, ...]":
-        """Parts with equally many pictures each, in their order, as COCO's 5,000 are measured in five.
+        """Splits the pool into `count` parts of equally many pictures, in order, as COCO's 5,000 are evaluated in five.
 
-        Raises DataError where they cannot be equal.
+        Raises DataError if the number of pictures is not divisible by `count`.
         """
         if count < 1 or len(self.images) % count:
             raise DataError(f"expected {len(self.images):,} pictures in {count} equal folds, which cannot be")
@@ -46,17 +49,14 @@ class Pool:
         return tuple(self._only(range(start, start + size)) for start in range(0, len(self.images), size))
 
     def without(self, images: Collection[Path]) -> "Pool":
-        """The pool less these pictures and the texts of which they are the own picture.
-
-        Raises DataError if nothing would be left.
-        """
+        """Returns the pool without these pictures and their own texts. Raises DataError if nothing would be left."""
         kept = [row for row, image in enumerate(self.images) if image not in images]
         if not kept:
             raise DataError(f"expected pictures in {self.language} to search, but none can be read")
         return self if len(kept) == len(self.images) else self._only(kept)
 
     def _only(self, images: Sequence[int]) -> "Pool":
-        """images: rows of those that stay. Each has a text of its own."""
+        """Returns the pool with only these rows of `images`, each of which has its own text."""
         place = {row: new for new, row in enumerate(images)}
         there = [
             (text, tuple(place[image] for image in fits if image in place))
@@ -76,7 +76,7 @@ class Pool:
 
 
 def chance(measured: Sequence[Pool], directions: Sequence[Direction] = get_args(Direction)) -> tuple[float, int]:
-    """(R@1 in percent of lists in random order, the mean over pools and directions; how many queries that is)."""
+    """Returns the R@1 of random lists in percent, averaged over pools and directions, and the number of queries."""
     shares = [
         fmean(len(right) / pool.items(direction) for right in pool.right(direction))
         for pool in measured
@@ -86,9 +86,9 @@ def chance(measured: Sequence[Pool], directions: Sequence[Direction] = get_args(
 
 
 def pools(captions: Sequence[Caption], split: Split, languages: Sequence[str] = ()) -> tuple[Pool, ...]:
-    """A pool a language, in the order of the captions. languages: those wanted, all if none is named.
+    """Makes one pool per language, in the order of the captions. languages: their codes; all by default.
 
-    Raises DataError for a split without captions, and for a language that has none.
+    Raises DataError if the split or a language has no captions.
     """
     wanted = of_split(captions, split)
     there = tuple(dict.fromkeys(one.language for one in wanted))

@@ -1,4 +1,4 @@
-"""What an evaluation of retrieval comes to, as the commands print it."""
+"""Reports of retrieval evaluations, as the commands print them."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -12,10 +12,10 @@ RECALLS = ("R@1", "R@5", "R@10")
 
 
 def retrieval_report(scores: Sequence[Scores], milliseconds: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """Percent, the mean over the languages with equal weight; for each language with intervals of 95 %.
+    """Returns measures in percent: the mean over languages, and those of each language with 95 % intervals.
 
-    missing: queries without a result; missing_queries: which, by language and direction. mean_recall and rsum: the mean
-    and the sum of R@1, R@5 and R@10 in both directions, where both were run.
+    missing: the number of queries without a result. missing_queries: these queries by language and direction.
+    mean_recall, rsum: the mean and the sum of R@1, R@5 and R@10 in both directions, if both were run.
     """
     directions: tuple[Direction, ...] = get_args(Direction)
     return {
@@ -40,7 +40,7 @@ def retrieval_report(scores: Sequence[Scores], milliseconds: Mapping[str, float]
 
 
 def comparison_report(languages: Mapping[str, Mapping[str, Difference]]) -> dict[str, Any]:
-    """B less A in percent points, by language and measure."""
+    """Returns B minus A in percentage points, by language and measure."""
     return {
         language: {
             name: {
@@ -74,5 +74,5 @@ def _with_intervals(one: Scores) -> dict[str, Any]:
 
 
 def _rounded(value: float) -> float:
-    """A query of a pool of 50,000 is 0.002 percent."""
+    """Rounds to a precision that still shows one query in a pool of 50,000, which is 0.002 percent."""
     return round(value, 4)

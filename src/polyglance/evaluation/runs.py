@@ -1,10 +1,10 @@
-"""Ranked lists made anywhere, judged by the captions of a data set.
+"""Scores ranked lists, made by any system, with the captions of a data set.
 
-A run is a file of one of two forms; places count from 0, in the order of the captions (queries) and of the pictures as
-the captions first name them:
+A run is a file in one of two formats; indices count from 0, in the order of the captions (queries) and of the pictures
+as the captions first name them:
 
-    JSON    of IGLUE: for each query the places of the items, best first; null or [] where there is no result
-    TREC    a line an item, QUERY Q0 ITEM RANK SCORE TAG, best score first; an item by its place or its file's name
+    JSON    as in IGLUE: for each query, the indices of the items, best first; null or [] if there is no result
+    TREC    one item per line, QUERY Q0 ITEM RANK SCORE TAG, sorted by score; an item is an index or a file name
 """
 
 import math
@@ -20,12 +20,12 @@ from polyglance.evaluation.measures import MEASURES, Difference, Interval, Judge
 from polyglance.evaluation.pools import Direction, Pool
 
 Run = list[list[int]]
-"""For each query the places of items, best first; empty where there is no result."""
+"""For each query, the indices of items, best first; empty if there is no result."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A run over a pool, judged. missing: the queries without a result, which count as misses."""
+    """A scored run over a pool. missing: the queries without a result, which count as misses."""
 
     language: str
     direction: Direction
@@ -37,7 +37,7 @@ class Scores:
         return percent(self.judged)
 
     def values(self, measure: str) -> list[float]:
-        """Of each query, from 0 to 1."""
+        """Returns a measure of each query, from 0 to 1."""
         return [MEASURES[measure](one) for one in self.judged]
 
     @property
@@ -46,13 +46,13 @@ class Scores:
 
 
 def score(run: Run, pool: Pool, direction: Direction) -> Scores:
-    """run: of every query of the pool."""
+    """Scores a run over all queries of a pool."""
     judged = tuple(judge(ranked, right) for ranked, right in zip(run, pool.right(direction), strict=True))
     return Scores(pool.language, direction, judged, tuple(query for query, ranked in enumerate(run) if not ranked))
 
 
 def merged(scores: Sequence[Scores]) -> list[Scores]:
-    """Those of one language and direction as one, as of the folds of a pool."""
+    """Merges scores of the same language and direction, such as those of the folds of a pool."""
     parts: defaultdict[tuple[str, Direction], list[Scores]] = defaultdict(list)
     for one in scores:
         parts[one.language, one.direction].append(one)
@@ -69,15 +69,15 @@ def _joined(parts: Sequence[Scores]) -> Scores:
 
 
 def compare(a: Scores, b: Scores) -> dict[str, Difference]:
-    """B less A, by measure, over the same queries."""
+    """Returns B minus A for each measure, over the same queries."""
     return {name: difference(a.values(name), b.values(name)) for name in MEASURES}
 
 
 def read_run(path: Path, pool: Pool, direction: Direction) -> Run:
-    """The lists of a file, for each query of the pool.
+    """Reads the lists of a file, one per query of the pool.
 
-    Raises DataError for a file of neither form, for another number of queries, and for queries and items that the pool
-    lacks, which it names.
+    Raises DataError if the file has neither format, the number of queries differs, or the pool lacks queries or items,
+    which the error names.
     """
     content = read_bytes(path, "ranked lists")
     if content.lstrip()[:1] == b"[":
@@ -102,7 +102,7 @@ def _iglue(path: Path, pool: Pool, direction: Direction) -> Run:
 
 
 def _strange(ranked: Any, items: int) -> str | None:
-    """What is wrong with a list."""
+    """Describes what is wrong with a list, or returns None."""
     if not isinstance(ranked, list):
         return repr(ranked)[:40]
     return next((repr(item)[:40] for item in ranked if type(item) is not int or not 0 <= item < items), None)

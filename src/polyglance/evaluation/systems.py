@@ -1,4 +1,4 @@
-"""Models as retrieval systems before pools of captions: twin encoder, cross-encoder, and both of them cooperating."""
+"""Evaluates models as retrieval systems on pools of captions: twin encoder, cross-encoder, or both cooperating."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -22,21 +22,23 @@ from polyglance.models.reading import embed_all, read_readable, read_texts
 from polyglance.nn.states import TokenStates
 
 DEPTH: Final = 100
-"""Items that are ranked for each query, if no more are candidates."""
+"""The number of items ranked for each query, unless there are more candidates."""
 TIMED: Final = 20
-"""Queries that are timed."""
+"""The number of queries that are timed."""
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
-"""Called with a stage's name, how many of its steps are done, of how many, and figures, of which there are none."""
+"""A progress callback, called with (stage, steps done, total steps, an empty dictionary)."""
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """How items are ranked (arXiv:2103.11920, section 3).
+    """The way items are ranked (arXiv:2103.11920, section 3).
 
-    retriever alone: the twin encoder; reranker alone: the cross-encoder over all pairs; both: cooperative, `joint` if
-    they are one model and `separate` if they are two. candidates: how many of a query are reranked. blend: the share of
-    the cosine in the order of these, beside the probability of the match.
+    A retriever alone is the twin encoder and a reranker alone the cross-encoder over all pairs. Both together are the
+    cooperative system: `joint` for one model, `separate` for two.
+
+    candidates: the number of items reranked per query. blend: the share of the cosine in their order, besides the
+    probability of the match.
     """
 
     retriever: Reader | None
@@ -59,12 +61,14 @@ class System:
 
 
 class Evaluation:
-    """A system before pools of captions.
+    """The evaluation of a system on pools of captions.
 
-    pools: of one language each. distractors: pictures beside them, which no text fits. Pictures are read once, in 8
-    bits as a library keeps them. Those that cannot be read leave the pools with their texts, and `skipped` says why.
+    Pictures are read once and kept in 8 bits, as in a library. Unreadable ones are removed from the pools with their
+    texts; `skipped` holds the reasons.
 
-    Raises DataError if no picture of a pool can be read, and for a pool that has fewer items than there are candidates.
+    pools: of one language each. distractors: additional pictures that no text is true of.
+
+    Raises DataError if no picture of a pool can be read, or a pool has fewer items than there are candidates.
     """
 
     def __init__(
@@ -98,11 +102,11 @@ class Evaluation:
         }
 
     def scores(self, directions: Sequence[Direction] = get_args(Direction)) -> list[Scores]:
-        """Of every pool, in each direction."""
+        """Returns the scores of every pool in each direction."""
         return [score(self.run(pool, direction), pool, direction) for pool in self.pools for direction in directions]
 
     def run(self, pool: Pool, direction: Direction) -> Run:
-        """For each query the items, best first; distractors count behind the pool's own."""
+        """Ranks the items for each query, best first; distractors are numbered after the pool's own items."""
         sides = {id(model): self._side(model, pool, direction) for model in self.system.models}
         found = self._retrieved(sides)
         if self.system.reranker is None:
@@ -114,8 +118,10 @@ class Evaluation:
         return reordered(found, scores).order.tolist()
 
     def logits(self, pool: Pool) -> tuple[Float[Tensor, "texts candidates"], Bool[Tensor, "texts candidates"]]:
-        """(what the cross-encoder says of each text's candidates, which of them are right). Without a retriever the
-        candidates are those of which it says most."""
+        """Returns the cross-encoder's logits of each text's candidates, and which candidates are right.
+
+        Without a retriever, the candidates are those with the highest logits.
+        """
         sides = {id(model): self._side(model, pool, "text_to_image") for model in self.system.models}
         chosen, scores = self._judged(sides, self._retrieved(sides))
         best = scores.topk(min(self.system.candidates, scores.shape[1]))
@@ -124,7 +130,7 @@ class Evaluation:
         return best.values, torch.tensor([[item in fits[text] for item in row] for text, row in enumerate(there)])
 
     def milliseconds(self, pool: Pool, queries: int = TIMED) -> dict[str, float]:
-        """Medians for one text at a time: reading it (`text`), `retrieve`, `rerank`, and the `total`."""
+        """Returns the median times for one text at a time: reading it (`text`), `retrieve`, `rerank` and `total`."""
         taken: dict[str, list[float]] = {"text": [], "retrieve": [], "rerank": [], "total": []}
         sides = {id(model): self._side(model, pool, "text_to_image") for model in self.system.models}
         count = min(queries, len(pool.texts))
@@ -158,7 +164,7 @@ class Evaluation:
         return _Side(images[own], _Items(model, texts), queries_are_text=False)
 
     def _retrieved(self, sides: Mapping[int, "_Side"]) -> Ranking:
-        """By the retriever; without one every item is a candidate."""
+        """Retrieves the candidates; without a retriever, every item is one."""
         if self.system.retriever is None:
             (side,) = sides.values()
             return Ranking(torch.arange(len(side.items.states)).expand(len(side.queries), -1))
@@ -169,7 +175,7 @@ class Evaluation:
     def _judged(
         self, sides: Mapping[int, "_Side"], found: Ranking
     ) -> tuple[Int[Tensor, "queries candidates"], Float[Tensor, "queries candidates"]]:
-        """(the candidates, their logits)."""
+        """Returns the candidates and their logits."""
         candidates = self.system.candidates if self.system.retriever else found.order.shape[1]
         chosen = found.order[:, :candidates]
         return chosen, self._matched(sides[id(self.system.reranker)], chosen)
@@ -190,7 +196,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class _Items:
-    """What is ranked, as a model has read it."""
+    """The items to rank, as read by one model."""
 
     model: Reader
     states: TokenStates
@@ -202,7 +208,7 @@ class _Items:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Queries before items, both as one model has read them."""
+    """Queries and items, as read by one model."""
 
     queries: TokenStates
     items: _Items

@@ -1,4 +1,4 @@
-"""Attention of all heads, as the processor runs it fastest."""
+"""Multi-head attention, computed in the fastest way for the processor."""
 
 import math
 
@@ -16,8 +16,10 @@ def attention(
 ) -> Float[Tensor, "batch heads asking head_width"]:
     """softmax(q k' / sqrt(head_width) + bias) v (Vaswani et al., arXiv:1706.03762, equation 1).
 
-    In bfloat16 on a CPU two products batched over all heads take half the time of `scaled_dot_product_attention`, and a
-    fifth with gradients (`benchmarks/kernels.py`).
+    In bfloat16 on a CPU, two products batched over all heads take half the time of `scaled_dot_product_attention`, and
+    a fifth with gradients (`benchmarks/kernels.py`).
+
+    q, k, v: of one dtype. bias: added to the scores, such as a large negative value for padding; None for none.
     """
     bias = None if bias is None else bias.to(q.dtype)
     with torch.autocast(q.device.type, enabled=False):
@@ -38,7 +40,8 @@ def _two_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tenso
 
 
 def _softmax(scores: Float[Tensor, "batch asking tokens"]) -> Float[Tensor, "batch asking tokens"]:
-    """Over rows that are no multiple of 32 long torch takes up to three times as long in bfloat16 as in float32."""
+    """Softmax over the last axis, in float32 unless its length is a multiple of 32: in bfloat16, other lengths take
+    torch up to three times as long."""
     if scores.shape[-1] % 32 == 0:
         return torch.softmax(scores, dim=-1)
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(scores.dtype)

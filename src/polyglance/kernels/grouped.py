@@ -1,4 +1,4 @@
-"""Many small bottlenecks over one batch whose rows are sorted by bottleneck."""
+"""Many small bottlenecks applied to one batch with rows sorted by bottleneck."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from polyglance.kernels.linear import Activation, activate, linear, linear_onto
 
 FEW_ROWS = 64
-"""Up to so many rows a bottleneck one batched product takes less time than a product for each."""
+"""The most rows per bottleneck for which one batched product is faster than one product per bottleneck."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bottlenecks:
-    """Weights of bottlenecks of one shape, stacked by slot."""
+    """The weights of bottlenecks of one shape, stacked by slot."""
 
     down: Float[Tensor, "slots bottleneck width"]
     down_bias: Float[Tensor, "slots bottleneck"]
@@ -27,18 +27,19 @@ class Bottlenecks:
 
 @dataclass(frozen=True)
 class Groups:
-    """Which rows go through which bottleneck: rows ends[i - 1] to ends[i] - 1 through slot slots[i]."""
+    """The rows of each bottleneck: rows ends[i - 1] to ends[i] - 1 go through slot slots[i]."""
 
     slots: tuple[int, ...]
     ends: tuple[int, ...]
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
+        """The first row of each group and the row after its last one."""
         return tuple(pairwise((0, *self.ends)))
 
     @property
     def equal_rows(self) -> int:
-        """How many rows each has, 0 where they differ."""
+        """The number of rows of each group, 0 if it differs."""
         counts = {end - start for start, end in self.spans}
         return counts.pop() if len(counts) == 1 else 0
 
@@ -46,7 +47,7 @@ class Groups:
 def bottlenecks_onto(
     x: Float[Tensor, "rows width"], weights: Bottlenecks, groups: Groups, onto: Float[Tensor, "rows width"]
 ) -> Float[Tensor, "rows width"]:
-    """onto + up activation(down x + down_bias) + up_bias, each row with the weights of its group."""
+    """Returns onto + up activation(down x + down_bias) + up_bias, for each row with the weights of its group."""
     if len(groups.slots) == 1:
         return bottleneck_onto(x, weights, groups.slots[0], onto)
     if x.device.type == "cuda" and not torch.is_grad_enabled():
@@ -61,12 +62,13 @@ def bottlenecks_onto(
 
 
 def bottleneck_onto(x: Tensor, weights: Bottlenecks, slot: int, onto: Tensor) -> Tensor:
+    """Returns onto + up activation(down x + down_bias) + up_bias, with the weights of one slot."""
     hidden = linear(x, weights.down[slot], weights.down_bias[slot], weights.activation)
     return linear_onto(hidden, weights.up[slot], weights.up_bias[slot], onto)
 
 
 def _batched(x: Tensor, weights: Bottlenecks, groups: Groups, onto: Tensor) -> Tensor:
-    """All groups have equally many rows."""
+    """Computes groups with equally many rows by batched products."""
     down, down_bias, up, up_bias = _of_groups(weights, groups)
     rows = x.view(len(groups.slots), -1, x.shape[1])
     hidden = activate(torch.baddbmm(down_bias[:, None], rows, down.mT), weights.activation)
@@ -82,8 +84,8 @@ def _grouped(x: Tensor, weights: Bottlenecks, groups: Groups, onto: Tensor) -> T
 
 
 def _of_groups(weights: Bottlenecks, groups: Groups) -> tuple[Tensor, ...]:
-    """The weights in the order of the groups, without a copy where slots follow each other."""
+    """Returns the weights in the order of the groups, without a copy if the slots are consecutive."""
     first, count = groups.slots[0], len(groups.slots)
     run = groups.slots == tuple(range(first, first + count))
-    there: slice | list[int] = slice(first, first + count) if run else list(groups.slots)
-    return tuple(w[there] for w in (weights.down, weights.down_bias, weights.up, weights.up_bias))
+    selected: slice | list[int] = slice(first, first + count) if run else list(groups.slots)
+    return tuple(w[selected] for w in (weights.down, weights.down_bias, weights.up, weights.up_bias))

@@ -1,4 +1,4 @@
-"""One affine map with what follows it, as the processor runs it fastest."""
+"""Affine maps fused with an activation or a residual, computed in the fastest way for the processor."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ _FUSED_NAME: dict[Activation | None, tuple[str, str]] = {
 }
 
 _PACKED = WeakIdKeyDictionary()
-"""The `_Packed` of each weight that has one."""
+"""The `_Packed` of each weight that was ordered."""
 _PACKING = Lock()
 _address_of: Callable[[Tensor], int] = torch._C._data_address  # type: ignore[attr-defined]
-"""Unlike `data_ptr`, it does not count as a write."""
+"""The address of a tensor's memory; unlike `data_ptr`, reading it does not count as a write."""
 
 
 def activate(x: Tensor, activation: Activation | None) -> Tensor:
@@ -50,10 +50,10 @@ def linear(
     bias: Float[Tensor, " outputs"] | None,
     activation: Activation | None = None,
 ) -> Float[Tensor, "*batch outputs"]:
-    """activation(x weight' + bias).
+    """Returns activation(x weight' + bias).
 
-    On a CPU without gradients oneDNN computes it in one pass: torch's own float32 product runs at half of that speed on
-    some processors, and an activation of its own reads and writes everything once more.
+    On a CPU without gradients oneDNN computes this in one pass: torch's own float32 product has half the speed on some
+    processors, and a separate activation reads and writes all values once more.
     """
     if _fused(x, weight):
         name, algorithm = _FUSED_NAME[activation]
@@ -67,7 +67,7 @@ def linear_onto(
     bias: Float[Tensor, " outputs"] | None,
     onto: Float[Tensor, "*batch outputs"],
 ) -> Float[Tensor, "*batch outputs"]:
-    """x weight' + bias + onto."""
+    """Returns x weight' + bias + onto."""
     if _fused(x, weight) and onto.dtype == x.dtype:
         return cast("Tensor", torch.ops.mkldnn._linear_pointwise.binary(x, onto, _packed(weight), bias, "add"))
     return _differentiable(x, weight, bias) + onto
@@ -79,7 +79,7 @@ def _fused(x: Tensor, weight: Tensor) -> bool:
 
 @cache
 def _onednn_dtypes() -> tuple[torch.dtype, ...]:
-    """Those that oneDNN multiplies on this processor."""
+    """The dtypes that oneDNN multiplies natively on this processor."""
     if not torch.backends.mkldnn.is_available():
         return ()
     native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -94,10 +94,10 @@ def _on_cpu(x: Tensor, weight: Tensor) -> bool:
 class _Packed:
     """A weight in oneDNN's own order.
 
-    ordered: None where writes to the weight cannot be seen: in memory that torch did not allocate, a mapped file for
-    example. original: a lazy clone of the weight. Both share their memory until one of them is written to, through
-    whatever alias or view, and the writer moves to a copy (torch's copy-on-write). `_version` does not tell as much:
-    writes to `weight.data` leave it as it is.
+    ordered: the ordered weight; None if writes to the weight cannot be detected, as in memory that torch did not
+    allocate (a mapped file, for example). original: a lazy clone, which shares its memory with the weight until either
+    is written to, through any alias or view; the writer then moves to a copy (torch's copy-on-write). `_version` is not
+    enough, because writes to `weight.data` do not change it. address: of the original's memory.
     """
 
     ordered: Tensor | None
@@ -116,7 +116,7 @@ class _Packed:
         return _Packed(ordered, original, _address_of(original))
 
     def is_of(self, weight: Tensor) -> bool:
-        """Whether the weight is what it was when it was ordered."""
+        """Whether the weight is unchanged since it was ordered."""
         return (
             _address_of(weight) == self.address
             and weight.dtype == self.original.dtype
@@ -126,8 +126,10 @@ class _Packed:
 
 
 def _packed(weight: Tensor) -> Tensor:
-    """A parameter in oneDNN's own order, kept for as long as it is not written to: short batches spend a tenth of their
-    time on ordering weights."""
+    """Returns a parameter in oneDNN's own order, which is kept until the parameter is written to.
+
+    Short batches would otherwise spend a tenth of their time on ordering weights.
+    """
     if not isinstance(weight, nn.Parameter):
         return weight
     packed = cast("_Packed | None", _PACKED.get(weight))

@@ -1,4 +1,4 @@
-"""What the processor multiplies in hardware: the one place that decides in which dtype models and trainings compute."""
+"""Chooses the dtype of models and trainings by what the processor multiplies in hardware."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _FLAGS: Final = {
     "AVX512_BF16": "avx512_bf16",
     "AMX_BF16": "amx_bf16",
 }
-"""Instruction sets of x86-64, each newer than those before it, and the flags that `torch.cpu` names them by."""
+"""Instruction sets of x86-64, from oldest to newest, with their flags in `torch.cpu`."""
 _BASE: Final = "SSE4"
 _LIMITS: Final = {
     "ONEDNN_MAX_CPU_ISA": {
@@ -32,34 +32,39 @@ _LIMITS: Final = {
     },
     "ATEN_CPU_CAPABILITY": {"DEFAULT": _BASE, "AVX2": "AVX2"},
 }
-"""Settings that keep oneDNN (OpenVINO's as well) and torch from newer instructions. Other values limit nothing here."""
+"""Environment variables that limit the instructions of oneDNN (also OpenVINO's) and torch; other values do not limit
+them."""
 
 
 @cache
 def instruction_set() -> str:
-    """The newest instruction set that products run in: the processor's, unless `ONEDNN_MAX_CPU_ISA` or
-    `ATEN_CPU_CAPABILITY` is set to an older one. oneDNN and torch read both once, and so does this.
+    """Returns the newest instruction set that products use.
 
-    Returns AMX_BF16, AVX512_BF16, AVX512_VNNI, AVX512, AVX2_VNNI, AVX2 or SSE4; elsewhere than on x86-64, the
+    This is the processor's, unless `ONEDNN_MAX_CPU_ISA` or `ATEN_CPU_CAPABILITY` is set to an older one. They are read
+    once per process, as by oneDNN and torch.
+
+    Returns AMX_BF16, AVX512_BF16, AVX512_VNNI, AVX512, AVX2_VNNI, AVX2 or SSE4; on other processors than x86-64, the
     architecture.
     """
     return newest_allowed(torch.cpu.get_capabilities(), os.environ)
 
 
 def newest_allowed(capabilities: Mapping[str, Any], settings: Mapping[str, str]) -> str:
-    """As `instruction_set`, of a processor with the given capabilities, under the given settings."""
+    """Returns `instruction_set` for a processor with these capabilities under these settings."""
     if capabilities["architecture"] != "x86_64":
         return str(capabilities["architecture"])
     sets = [_BASE, *_FLAGS]
     limits = [values.get(settings.get(name, "").upper(), sets[-1]) for name, values in _LIMITS.items()]
     allowed = sets[: min(map(sets.index, limits)) + 1]
-    return next((one for one in reversed(allowed) if one in _FLAGS and capabilities[_FLAGS[one]]), _BASE)
+    return next((name for name in reversed(allowed) if name in _FLAGS and capabilities[_FLAGS[name]]), _BASE)
 
 
 def native_dtype(device: torch.device | None = None) -> torch.dtype:
-    """bfloat16 where the device multiplies it in hardware, else float32. device: the processor if None.
+    """Returns bfloat16 if the device multiplies it in hardware, else float32.
 
-    Products of bfloat16 also run elsewhere, emulated, and take several times as long as those of float32.
+    Emulated products of bfloat16 take several times as long as those of float32.
+
+    device: None for the processor.
     """
     if device is not None and device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -73,11 +78,13 @@ def native_dtype(device: torch.device | None = None) -> torch.dtype:
 
 
 def native_autocast(device: torch.device) -> torch.autocast:
-    """`torch.autocast` to bfloat16 where the device multiplies it in hardware; elsewhere a context without effect."""
+    """Returns `torch.autocast` to bfloat16 if the device multiplies it in hardware, else a context without effect."""
     return torch.autocast(device.type, torch.bfloat16, enabled=native_dtype(device) == torch.bfloat16)
 
 
 def adds_int8_products_in_32_bits() -> bool:
-    """Whether products of 8-bit integers are exact (VNNI). Older instructions add pairs of them in 16 bits, which
-    overflow."""
+    """Whether products of 8-bit integers are exact (VNNI).
+
+    Older instructions add pairs of products in 16 bits, which can overflow.
+    """
     return instruction_set() not in (_BASE, "AVX2", "AVX512")

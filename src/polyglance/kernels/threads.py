@@ -1,4 +1,4 @@
-"""Threads that compute side by side, each with a share of torch's."""
+"""A pool of threads that divide torch's threads among them."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +12,12 @@ _SETTING = Lock()
 
 @contextmanager
 def sharing_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of so many threads, which share torch's number of threads between them. All other threads keep that
-    number, those that begin meanwhile as well, and any number of pools may overlap."""
+    """Opens a pool of threads, each of which computes with an equal share of torch's threads.
+
+    All other threads keep torch's number, also those started meanwhile. Any number of pools may be open at once.
+
+    workers: the number of threads in the pool.
+    """
     with ThreadPoolExecutor(workers) as pool:
         try:
             with _SETTING:
@@ -21,14 +25,14 @@ def sharing_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
                 together = Barrier(workers)
                 for taken in [pool.submit(_take, threads // workers, together) for _ in range(workers)]:
                     taken.result()
-                torch.set_num_threads(threads)  # which a thread takes that begins
+                torch.set_num_threads(threads)  # a new thread takes this number
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _take(threads: int, together: Barrier) -> None:
-    """In each of the workers, which wait for each other, so that none takes the place of two."""
-    torch.get_num_threads()  # a thread's first look at its number gives it torch's
+    """Sets a worker's number of threads; workers wait for each other, so that each runs this once."""
+    torch.get_num_threads()  # the first call in a thread sets its number to torch's
     torch.set_num_threads(threads)
     together.wait()

@@ -1,5 +1,7 @@
-"""What is said when a library's folder cannot be used: the operating system's reason, and damage only where a file of
-the library was seen to be missing or cut short."""
+"""Errors for a library's folder that cannot be used.
+
+They give the operating system's reason, and report damage only if a file of the library is missing or truncated.
+"""
 
 import errno
 import os
@@ -38,9 +40,9 @@ _MAGIC: Final = b"LANC"
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Turns what goes wrong in the block into one line about the library in `folder`.
+    """A context that turns any failure of reading into an error of one line about the library.
 
-    Raises LibraryDamaged where its files are torn or missing, LibraryError for any other reason.
+    Raises LibraryDamaged if files of the library are truncated or missing, LibraryError for any other reason.
     """
     try:
         yield
@@ -61,7 +63,7 @@ def reading(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """As `reading`, for a block that writes. Raises LibraryError."""
+    """A context that turns any failure of writing into a LibraryError of one line about the library."""
     try:
         yield
     except BaseException as error:
@@ -72,7 +74,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def damaged(folder: Path, damage: str) -> LibraryDamaged:
-    """The error for a library whose files are certain to be torn or missing. damage: which, and how."""
+    """Returns the error for a library with truncated or missing files. damage: names the file and what is wrong."""
     return LibraryDamaged(
         f"the library at {folder} is damaged, {damage}; "
         f"remove it and index again: {shlex.join(['rm', '-r', str(folder)])} && "
@@ -81,14 +83,16 @@ def damaged(folder: Path, damage: str) -> LibraryDamaged:
 
 
 def damage_of(folder: Path) -> str | None:
-    """The first file of the library's tables that is missing or cut short, in words; None where there is no such file
-    and where a file cannot be looked at."""
+    """Describes the first missing or truncated file of the library's tables.
+
+    Returns None if there is no such file, or a file cannot be examined.
+    """
     try:
         return next(filter(None, map(_damage_of_table, sorted(folder.glob("*.lance")))), None)
     except BaseException as error:
         if not _is_failure(error):
             raise
-        return None  # whatever keeps us from looking is no proof of damage
+        return None  # a failed examination does not prove damage
 
 
 def _damage_of_table(table: Path) -> str | None:
@@ -97,7 +101,7 @@ def _damage_of_table(table: Path) -> str | None:
     manifests = [table / "_versions" / name for name in _names(table / "_versions") if name.endswith(".manifest")]
     if not manifests:
         return f"{table.name} has lost its versions"
-    newest = min(manifests, key=lambda path: int(path.stem))  # named by how many versions may follow
+    newest = min(manifests, key=lambda path: int(path.stem))  # the name is the number of versions that may follow
     if not _ends_whole(newest):
         return f"{newest.relative_to(table.parent)} is cut short"
     for fragment in lance.dataset(table).get_fragments():
@@ -126,20 +130,20 @@ def _ends_whole(path: Path) -> bool:
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Whether another library failed: its errors have many types, and a Rust panic is no Exception."""
+    """Whether an error comes from another library; these have many types, and a Rust panic is not an Exception."""
     return not isinstance(error, PolyglanceError) and (
         isinstance(error, Exception) or type(error).__name__ == "PanicException"
     )
 
 
 def _errno(error: BaseException) -> int:
-    """The operating system's number for what went wrong, 0 where it was not asked. Lance has it in the text alone."""
+    """Returns the operating system's error number, or 0 if there is none; Lance gives it only in the text."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    found = re.search(r"\(os error (\d+)\)", str(error))
-    return int(found[1]) if found else 0
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return int(match[1]) if match else 0
 
 
 def _short(error: BaseException) -> str:
-    """The first line, without the place in Lance's own source."""
+    """Returns the first line of the message, without the position in Lance's source."""
     return reason_of(error).split(", /")[0]

@@ -1,6 +1,6 @@
-"""The database in a folder on disk: tables of Lance.
+"""The database of a library in a folder: Lance tables.
 
-Two traps of Lance are answered by `LanceDatabase`: every write leaves a version behind (`tidy`), and nothing is ever
+`LanceDatabase` handles two properties of Lance: every write leaves an old version behind (`tidy`), and nothing is
 synced to the disk (`sync`).
 """
 
@@ -27,7 +27,7 @@ TEXTS: Final = "texts"
 STATES: Final = "states"
 _LOCK: Final = "writer.lock"
 _OF_EMPTY_FOLDERS: Final = (_LOCK, "lost+found", f"{STATES}.lance")
-"""Names in a folder that becomes a library all the same: of a new file system, and of a creation that was killed."""
+"""Names that an otherwise empty folder may contain: of a new file system, and of a creation that was killed."""
 
 
 def _pictures_schema(dim: int, reader: Reader) -> pa.Schema:
@@ -52,11 +52,17 @@ def _texts_schema(dim: int) -> pa.Schema:
 
 
 class LanceDatabase:
-    """A library's folder: tables of pictures, texts and states, and in the metadata of `pictures` the model that read
-    them. A library that was never given texts may have no table of them."""
+    """The database in a library's folder: tables of pictures, texts and states.
+
+    The metadata of `pictures` name the model that read the library. The table of texts may be missing in a library
+    without texts.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Raises LibraryMissing, LibraryDamaged, LibraryError."""
+        """Opens a library.
+
+        Raises LibraryMissing, LibraryDamaged, or LibraryError for any other reason.
+        """
         if not self.exists(folder):
             raise LibraryMissing(
                 f"expected a library at {folder}, but there is none yet; "
@@ -77,7 +83,8 @@ class LanceDatabase:
 
     @property
     def texts(self) -> VectorStore[TextFacts]:
-        """Empty, and not to be written, where there is no table of texts: `make_texts` makes it."""
+        """The texts; without a table of texts, an empty store that must not be written (`make_texts` makes the
+        table)."""
         if not _has_table(self.folder, TEXTS):
             return MemoryVectorStore(self.pictures.dim)
         if self._texts is None:
@@ -92,7 +99,7 @@ class LanceDatabase:
         return self._tables[name]
 
     def make_texts(self) -> VectorStore[TextFacts]:
-        """The table of texts, made whole or not at all where there is none; for the one `writer`."""
+        """Returns the table of texts, which is created atomically if it is missing. Only the `writer` may call this."""
         if not _has_table(self.folder, TEXTS):
             with writing(self.folder), atomic.whole(_table_folder(self.folder, TEXTS)) as draft:
                 LanceTable.create(draft, _texts_schema(self.pictures.dim))
@@ -100,7 +107,7 @@ class LanceDatabase:
 
     @staticmethod
     def exists(folder: Path) -> bool:
-        """Whether there is a library, be it a damaged one. Raises LibraryError where the folder cannot be looked at."""
+        """Whether there is a library, possibly a damaged one. Raises LibraryError if the folder cannot be read."""
         if _has_table(folder, PICTURES):
             return True
         if not _has_table(folder, STATES):
@@ -112,16 +119,18 @@ class LanceDatabase:
 
     @staticmethod
     def create(folder: Path, dim: int, reader: Reader) -> None:
-        """Makes an empty library of vectors of `dim` values where there is none: whole or not at all.
+        """Creates an empty library atomically, unless there is one already.
 
-        The folder may be there and empty, such as the top of a drive. Of several that make the same library at a time,
-        in threads or processes, one does and the others find it made.
+        The folder may exist and be empty, such as the top of a drive. If several threads or processes create the same
+        library at once, one does so and the others find it.
 
-        Raises ConfigurationError where there is anything else, LibraryError where the folder cannot be written.
+        folder: of the library. dim: the dimension of its vectors. reader: the model that reads it.
+
+        Raises ConfigurationError if the folder holds anything else, LibraryError if it cannot be written.
         """
         with writing(folder):
             is_foreign = folder.exists() and not (folder.is_dir() and all(map(_may_become_library, os.listdir(folder))))
-            if is_foreign and not LanceDatabase.exists(folder):  # that another has made by now
+            if is_foreign and not LanceDatabase.exists(folder):  # another process may have made one by now
                 raise ConfigurationError(f"expected a library or an empty folder, but {folder} holds something else")
             missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
             folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +168,8 @@ class LanceDatabase:
 
     @contextmanager
     def writer(self) -> Iterator[None]:
-        """The one process that adds to the library; another is turned away with LibraryError. A kill frees it."""
+        """A context for the one process that writes to the library. Raises LibraryError if another is in it; a killed
+        process leaves it."""
         with _locked(self.folder) as locked:
             if not locked:
                 raise LibraryError(
@@ -168,19 +178,19 @@ class LanceDatabase:
             yield
 
     def tidy(self) -> None:
-        """Join small files and drop old versions: now and then in a long run, and at its end."""
+        """Joins small files and drops old versions; called now and then in a long run, and at its end."""
         with writing(self.folder):
             for table in self._tables.values():
                 table.tidy()
 
     def sync(self) -> None:
-        """Return when all that was written is on the disk, safe from a power cut."""
+        """Returns once everything written is on the disk and safe from a power cut."""
         with writing(self.folder):
             atomic.sync(self.folder)
 
 
 def _create(folder: Path, dim: int, reader: Reader) -> None:
-    """Both tables, that of the pictures last: without it an empty table of states is no library."""
+    """Creates both tables, that of the pictures last: an empty table of states alone is not a library."""
     with writing(folder):
         for name in os.listdir(folder):
             if atomic.is_draft(name):
@@ -194,8 +204,10 @@ def _create(folder: Path, dim: int, reader: Reader) -> None:
 
 @contextmanager
 def _creator(folder: Path) -> Iterator[bool]:
-    """Waits for the lock of a folder. Gives True to the first that holds it, which is to make the library, False where
-    there is one by then. What the first made is removed again where it fails."""
+    """A context that waits for the lock of a folder and gives True to the process that must create the library.
+
+    It gives False if there is a library by then. A failed creation is removed.
+    """
     while not LanceDatabase.exists(folder):
         with _locked(folder) as locked:
             if locked and not LanceDatabase.exists(folder):
@@ -214,9 +226,9 @@ def _creator(folder: Path) -> Iterator[bool]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Whether this is the one that holds the lock of a folder, while the block runs. A kill frees it.
+    """A context that tries to lock a folder and gives whether it did. A killed process releases the lock.
 
-    Raises LibraryError where the drive has no locks.
+    Raises LibraryError if the drive does not support locks.
     """
     import fcntl
 

@@ -1,4 +1,4 @@
-"""A database in memory: for pools that are measured once, for questions without a library, and for tests."""
+"""A database in memory, for pools that are evaluated once, for questions without a library, and for tests."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +15,10 @@ from polyglance.types import StoredStates
 
 
 class MemoryVectorStore(Generic[AnyFacts]):
-    """A `VectorStore` of a dictionary, searched by one matrix product."""
+    """A `VectorStore` in a dictionary, searched by one matrix product.
+
+    dim: of the vectors.
+    """
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
@@ -58,7 +61,7 @@ class MemoryVectorStore(Generic[AnyFacts]):
 
 
 class MemoryStateStore:
-    """A `StateStore` of a dictionary."""
+    """A `StateStore` in a dictionary."""
 
     def __init__(self) -> None:
         self._states: dict[str, StoredStates] = {}
@@ -82,7 +85,10 @@ class MemoryStateStore:
 
 @dataclass(eq=False)
 class MemoryDatabase:
-    """A `Database` that ends with the process. dim: of its vectors."""
+    """A `Database` that is lost when the process ends.
+
+    dim: of its vectors. reader: the model that reads it.
+    """
 
     dim: int
     reader: Reader

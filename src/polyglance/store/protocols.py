@@ -1,6 +1,6 @@
-"""A library's database and its two kinds of stores: vectors with the facts about what they are of, and token states.
+"""The protocols of a library's database and its two kinds of stores: vectors with facts, and token states.
 
-They are apart so that a change of facts never rewrites states. Every implementation passes the same contract suite.
+They are separate so that a change of facts never rewrites states. All implementations pass the same contract tests.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,10 +30,11 @@ class Reader:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What a library knows about one picture file.
+    """The facts about one picture file.
 
-    path: absolute, the key. folder: the one that was named when it was read. content: hash of the file's bytes.
-    size: bytes. mtime_ns: nanoseconds since the epoch. width, height: upright, in pixels.
+    path: absolute, the key. folder: the folder that was indexed. content: a hash of the file's bytes. size: of the file
+    in bytes. mtime_ns: its modification time in nanoseconds since the epoch. width, height: of the upright picture in
+    pixels.
     """
 
     path: str
@@ -51,10 +52,10 @@ class PictureFacts:
 
 @dataclass(frozen=True)
 class TextFacts:
-    """What a library knows about one text of a file of texts.
+    """The facts about one text from a file of texts.
 
-    id: hash of file and text, the key. content: hash of the text. language: a code, or `auto` where nothing says it.
-    source: the file, absolute.
+    id: a hash of file and text, the key. content: a hash of the text. text: the text. language: its code, or `auto` if
+    it is unknown. source: the absolute path of the file.
     """
 
     id: str
@@ -69,12 +70,12 @@ class TextFacts:
 
 
 AnyFacts = TypeVar("AnyFacts", PictureFacts, TextFacts)
-"""Their first field is the key; things of one content have the same states and vector."""
+"""Facts. The first field is the key; entries with equal content have the same states and vector."""
 
 
 @dataclass(frozen=True)
 class Hit(Generic[AnyFacts]):
-    """What is held near a vector. score: cosine similarity, higher is nearer."""
+    """A result of a search. score: the cosine similarity; higher is nearer."""
 
     facts: AnyFacts
     score: float
@@ -82,63 +83,70 @@ class Hit(Generic[AnyFacts]):
 
 @runtime_checkable
 class VectorStore(Protocol[AnyFacts]):
-    """One row a thing: its facts and a vector of unit length."""
+    """Rows of facts with a vector of unit length."""
 
     def __len__(self) -> int: ...
     def facts(self) -> list[AnyFacts]:
-        """Of all, sorted by key."""
+        """Returns the facts of all rows, sorted by key."""
         ...
 
     def find(self, key: str) -> AnyFacts | None:
-        """Of this one, None if the store does not hold it."""
+        """Returns the facts of a row, or None if there is none with this key."""
         ...
 
     def put(self, facts: Sequence[AnyFacts], vectors: Float32[np.ndarray, "rows dim"]) -> None:
-        """Rows that replace those of the same keys; all of them or, when interrupted, none. No key twice.
+        """Adds rows and replaces those with the same keys; if interrupted, none of them.
 
-        Raises ConfigurationError for vectors of another dimension than those held.
+        facts: without repeated keys. vectors: of unit length.
+
+        Raises ConfigurationError if the vectors have another dimension than the store's.
         """
         ...
 
     def remove(self, keys: Collection[str]) -> None:
-        """Forget these; a key that is not held is no error."""
+        """Removes rows; unknown keys are ignored."""
         ...
 
     def search(self, vector: Float32[np.ndarray, " dim"], limit: int) -> list[Hit[AnyFacts]]:
-        """The `limit` nearest, best first; equal scores by key.
+        """Returns the `limit` nearest rows, best first; rows with equal scores are sorted by key.
 
-        limit: at least 1; more than there are rows gives all of them. The hits are the same to the last digit from
-            every store, and in every search of one.
+        The hits are identical to the last digit in all stores and all searches.
 
-        Raises ConfigurationError for a vector of another dimension than those held.
+        limit: at least 1; all rows are returned if there are fewer.
+
+        Raises ConfigurationError if the vector has another dimension than the store's.
         """
         ...
 
     def search_all(self, vectors: Float32[np.ndarray, "queries dim"], limit: int) -> list[list[Hit[AnyFacts]]]:
-        """What `search` finds for each of the vectors, by one matrix product."""
+        """Returns the results of `search` for each vector, computed by one matrix product."""
         ...
 
 
 @runtime_checkable
 class StateStore(Protocol):
-    """Token states by the hash of the content they were read from."""
+    """Token states by the hash of the content that they were read from."""
 
     def ids(self) -> set[str]: ...
     def put(self, states: Mapping[str, StoredStates]) -> None:
-        """Keep these; an id that is held already keeps what it has. All of them or, when interrupted, none."""
+        """Adds states; if interrupted, none of them. The states of an existing id are not replaced."""
         ...
 
     def get(self, ids: Sequence[str]) -> list[StoredStates]:
-        """In the order asked for; an id may be asked for twice. Raises LibraryDamaged when one is not held."""
+        """Returns states in the order of `ids`, which may repeat. Raises LibraryDamaged if one is missing."""
         ...
 
     def remove(self, ids: Collection[str]) -> None:
-        """Forget these; an id that is not held is no error."""
+        """Removes states; unknown ids are ignored."""
         ...
 
 
 class Database(Protocol):
-    """Where a library keeps what its model has read. folder: None where it keeps nothing on a disk."""
+    """The storage of a library.
+
+    folder: on the disk; None for a database in memory. reader: the model that reads the library. pictures, texts,
+    states: the stores.
+    """
 
     @property
     def folder(self) -> Path | None: ...
@@ -148,30 +156,30 @@ class Database(Protocol):
     def pictures(self) -> VectorStore[PictureFacts]: ...
     @property
     def texts(self) -> VectorStore[TextFacts]:
-        """Not to be written: `make_texts` gives those that can be."""
+        """The texts, for reading only; `make_texts` returns a store to write."""
         ...
 
     @property
     def states(self) -> StateStore: ...
     def make_texts(self) -> VectorStore[TextFacts]:
-        """The texts, to be written by the one `writer`."""
+        """Returns the texts as a store that the `writer` may write."""
         ...
 
     def writer(self) -> AbstractContextManager[None]:
-        """Held by the one run that adds to the library. Raises LibraryError where another holds it."""
+        """A context for the one run that writes to the library. Raises LibraryError if another run is in it."""
         ...
 
     def tidy(self) -> None:
-        """Called now and then in a long run, and at its end."""
+        """Tidies the storage; called now and then in a long run, and at its end."""
         ...
 
     def sync(self) -> None:
-        """Returns when all that was written is safe from a power cut."""
+        """Returns once everything written is safe from a power cut."""
         ...
 
 
 def check_dim(expected: int, got: int) -> None:
-    """Raises ConfigurationError where vectors of a store and those it is given differ in dimension."""
+    """Raises ConfigurationError unless new vectors have the dimension of a store's."""
     if got != expected:
         raise ConfigurationError(
             f"expected vectors of {expected} values, as the library holds, got {got}: "

@@ -1,4 +1,4 @@
-"""The rows of a table held in memory, for searches after the first."""
+"""The rows of a table in memory, for searches after the first."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,15 +13,17 @@ from torch import Tensor
 from polyglance.store.nearest import within_reach
 
 _AT_ONCE: Final = 64
-"""Queries in one product, of which each has a score for every row."""
+"""The number of queries in one product; each has a score for every row."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldRows:
-    """What a table of vectors holds. version: of the table, or an earlier one.
+    """The rows of a table of vectors.
 
-    The product is torch's: NumPy's threads go on spinning when theirs is done, and a rerank behind it takes twice as
-    long.
+    The product is computed by torch: NumPy's threads keep spinning after a product, and a rerank that follows takes
+    twice as long.
+
+    version: of the table. facts: of the rows. vectors: of the rows.
     """
 
     version: int
@@ -35,7 +37,8 @@ class HeldRows:
     def nearest(
         self, vectors: Float32[np.ndarray, "queries dim"], limit: int
     ) -> list[tuple[pa.Table, NDArray[np.float32]]]:
-        """For each vector the facts and vectors (places, dim) of all rows that may be among the `limit` nearest."""
+        """Returns, for each query, the facts and the vectors (places, dim) of all rows that may be among the `limit`
+        nearest."""
         near: list[NDArray[np.int64]] = []
         for some in torch.from_numpy(np.ascontiguousarray(vectors)).split(_AT_ONCE):
             near += [within_reach(scores, limit) for scores in (some @ self.vectors.T).numpy()]

@@ -1,5 +1,8 @@
-"""The two stores as tables of Lance. A process's first search scans all vectors on the disk; those that follow find
-them in memory, which under 100,000 rows is faster than an index, and exact."""
+"""The two stores as Lance tables.
+
+The first search of a process scans all vectors on the disk. Later searches use them in memory, which is exact and,
+below 100,000 rows, faster than an index.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from polyglance.store.rows import HeldRows
 
 ROWS_HELD: Final = 100_000
-"""A table of more is scanned on the disk by every search."""
+"""The most rows that are held in memory; every search scans a larger table on the disk."""
 STATES_SCHEMA: Final = pa.schema(
     [
         ("id", pa.string()),
@@ -35,21 +38,24 @@ STATES_SCHEMA: Final = pa.schema(
     ]
 )
 _KEPT_VERSIONS: Final = timedelta(minutes=1)
-"""How long another process may take for one look-up that began before a write."""
+"""The time that another process has to finish a look-up that began before a write."""
 _KEYS_A_FILTER: Final = 1000
 _SPARE: Final = 32
-"""Rows beyond those asked for that a scan takes along: those that tie with the last one are mostly among them."""
+"""Additional rows of a scan, which usually include all ties with the last row asked for."""
 
 
 @contextmanager
 def _only_writer(version: int) -> Iterator[None]:
-    """What Lance holds while it names a version. The library's `writer` keeps others away already; with a lock of ours
-    Lance renames files instead of linking them, which many drives refuse."""
+    """The lock that Lance holds while it names a version. It has no effect, since the library's `writer` excludes
+    others.
+
+    With such a lock Lance renames files instead of linking them, which many drives refuse.
+    """
     yield
 
 
 class LanceTable:
-    """One table on the disk, always as it was written last."""
+    """A table on the disk, always in its newest version."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,7 +66,8 @@ class LanceTable:
         lance.write_dataset(schema.empty_table(), path, commit_lock=_only_writer)
 
     def latest(self) -> lance.LanceDataset:
-        """Another object for another version: one that a thread reads from stays as it is."""
+        """Returns the newest version, as a new object if it changed: a version that a thread reads from stays
+        the same."""
         newest = self._dataset.latest_version
         if newest != self._dataset.version:
             self._dataset = self._dataset.checkout_version(newest)
@@ -78,7 +85,10 @@ class LanceTable:
 
 
 class LanceVectorStore(Generic[AnyFacts]):
-    """The `VectorStore` of a table. kind: of its facts, whose fields are its columns, the key first."""
+    """The `VectorStore` of a table.
+
+    kind: the class of its facts; the fields are the table's columns, the key first.
+    """
 
     def __init__(self, table: LanceTable, folder: Path, kind: type[AnyFacts]) -> None:
         self._table = table
@@ -136,7 +146,7 @@ class LanceVectorStore(Generic[AnyFacts]):
     def _scan(
         self, vector: Float32[np.ndarray, " dim"], limit: int
     ) -> tuple[pa.Table, Float32[np.ndarray, "places dim"]]:
-        """Facts and vectors of all rows that may be among the `limit` nearest, found on the disk."""
+        """Scans the disk for all rows that may be among the `limit` nearest and returns their facts and vectors."""
         dataset = self._table.latest()
         total = dataset.count_rows()
         asked = min(limit + _SPARE, total)
@@ -145,13 +155,17 @@ class LanceVectorStore(Generic[AnyFacts]):
             nearest = {"column": "vector", "q": vector, "k": max(1, asked), "metric": "dot", "use_index": False}
             rows = dataset.to_table(columns=columns, nearest=nearest)
             places = within_reach(1 - rows["_distance"].to_numpy(), limit)
-            if len(places) < asked or asked >= total:  # none that ties with the last of them is left out
+            if len(places) < asked or asked >= total:  # then no row that ties with the last one is missing
                 return rows.select(self._columns).take(places), _vectors_of(rows)[places]
             asked *= 4
 
     def _rows(self, searches: int) -> "HeldRows | None":
-        """The table in memory; None in the first search since it was written to, by this process or another, so that a
-        single search does not wait for it. searches: how many there are to be now."""
+        """Returns the rows in memory, or None to scan the disk.
+
+        The first search after a write by any process returns None, so that a single search does not wait for loading.
+
+        searches: the number of searches to come now.
+        """
         dataset, held = self._table.latest(), self._held
         if held and held.version == dataset.version:
             return held
@@ -214,13 +228,13 @@ def _vectors_of(table: pa.Table) -> Float32[np.ndarray, "rows dim"]:
 
 
 def chunks(keys: Collection[str]) -> Iterator[list[str]]:
-    """Each key once, as many at a time as one filter should hold."""
+    """Yields the distinct keys in chunks that fit one filter."""
     distinct = sorted(set(keys))
     return (distinct[start : start + _KEYS_A_FILTER] for start in range(0, len(distinct), _KEYS_A_FILTER))
 
 
 def _states(tokens: int, values: pa.Scalar, scales: pa.Scalar, vector: pa.Scalar) -> StoredStates:
-    """Views of the memory that Lance answered with."""
+    """Makes states that are views of Lance's memory."""
     return StoredStates(
         np.frombuffer(values.as_buffer(), np.int8).reshape(tokens, -1),
         np.frombuffer(scales.as_buffer(), np.float16),
