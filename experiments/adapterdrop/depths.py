@@ -15,8 +15,8 @@ from polyglance.adapters.composition import Drop
 from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.training.loop import Report
-from polyglance.training.tasks.trainer import TASK, TaskSettings, TrainedTask, accuracy, train_task
+from polyglance.training.tasks.trainer import TASK, TaskSettings, TrainedAdapter, accuracy, train_task
+from polyglance.types import StageProgress
 
 CONFIG = AdapterConfig(reduction_factor=4)
 """A bottleneck of 32 in layers 128 wide."""
@@ -44,7 +44,9 @@ def modes(specialised: Sequence[int]) -> tuple[Mode, ...]:
     )
 
 
-def train(task: KeptTask, mode: Mode, settings: TaskSettings, folder: Path, report: Report | None) -> TrainedTask:
+def train(
+    task: KeptTask, mode: Mode, settings: TaskSettings, folder: Path, report: StageProgress | None
+) -> TrainedAdapter:
     """Once; from `folder` if it was trained before."""
     return train_task(
         task.train,
@@ -56,7 +58,7 @@ def train(task: KeptTask, mode: Mode, settings: TaskSettings, folder: Path, repo
     )
 
 
-def depth_rows(task: KeptTask, mode: Mode, trained: TrainedTask, seed: int) -> Iterator[Row]:
+def depth_rows(task: KeptTask, mode: Mode, trained: TrainedAdapter, seed: int) -> Iterator[Row]:
     """Percent right at each depth; of a specialised adapter at its own."""
     layers = len(task.test.states.encoder.layers)
     for depth in [mode.depth] if mode.name == "specialised" else range(layers):

@@ -19,9 +19,9 @@ from polyglance.adapters.composition import Composition, Drop, Fuse
 from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
-from polyglance.training.loop import Report
 from polyglance.training.tasks.pruning import Keep, fusion_use, most_used
 from polyglance.training.tasks.trainer import TaskSettings, accuracy, train_fusion
+from polyglance.types import StageProgress
 
 KEPT = (6, 4, 2, 1)
 BATCH = 64
@@ -35,7 +35,7 @@ def fusion_rows(
     settings: TaskSettings,
     folder: Path,
     repeats: int,
-    report: Report | None,
+    report: StageProgress | None,
 ) -> Iterator[Row]:
     """Percent right and the time of a forward of `BATCH` examples, beside the task's own adapter alone."""
     trained = train_fusion(

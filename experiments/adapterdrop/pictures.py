@@ -13,7 +13,7 @@ from experiments.adapterdrop.settings import Settings
 from experiments.scenes_mini import read_scenes
 from polyglance.models import load_model
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
-from polyglance.training.loop import Report
+from polyglance.types import StageProgress
 
 CHUNK = 500
 
@@ -36,7 +36,7 @@ class Pictures:
         return range(self.trained, len(self.scenes))
 
 
-def read_pictures(settings: Settings, folder: Path, report: Report | None = None) -> Pictures:
+def read_pictures(settings: Settings, folder: Path, report: StageProgress | None = None) -> Pictures:
     """From `folder/pictures.safetensors`; drawn and read by the bundled model first if it is missing."""
     seeds = [*range(settings.scenes), *(FIRST_SEED["test"] + i for i in range(settings.test_scenes))]
     scenes = tuple(map(sample_scene, seeds))

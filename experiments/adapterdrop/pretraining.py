@@ -36,14 +36,17 @@ from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import sample_question
 from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.seeds import generator_of
+from polyglance.types import StageProgress
 
 MASKED = 0.2
 """The share of a text's tokens that is masked."""
 
 
-def pretrained_body(settings: Settings, pictures: Pictures, folder: Path, report: Report | None = None) -> SceneBody:
+def pretrained_body(
+    settings: Settings, pictures: Pictures, folder: Path, report: StageProgress | None = None
+) -> SceneBody:
     """The body of `folder/body.safetensors`, frozen; trained first if it is missing, from where a kill stopped it."""
     tokenizer = _tokenizer(settings, pictures, folder / "tokenizer.json")
     torch.manual_seed(settings.seed)
@@ -57,7 +60,9 @@ def pretrained_body(settings: Settings, pictures: Pictures, folder: Path, report
     return body.requires_grad_(False).eval()
 
 
-def _pretrain(body: SceneBody, settings: Settings, pictures: Pictures, folder: Path, report: Report | None) -> None:
+def _pretrain(
+    body: SceneBody, settings: Settings, pictures: Pictures, folder: Path, report: StageProgress | None
+) -> None:
     source = WordSource(
         index=SceneIndex([pictures.scenes[row] for row in pictures.train]),
         gallery=(),

@@ -39,7 +39,7 @@ Draw = Callable[[Scene, random.Random], tuple[str, str] | None]
 
 
 @dataclass(frozen=True)
-class Task:
+class SceneTask:
     """draw: a text and its label, or None where this draw gave none. largest_share: of the examples, for one label."""
 
     name: str
@@ -72,7 +72,7 @@ class Examples:
 class TaskData:
     """A task with its examples."""
 
-    task: Task
+    task: SceneTask
     train: Examples
     test: Examples
 
@@ -103,12 +103,12 @@ def task_data(settings: Settings, pictures: Pictures, tokenizer: Tokenizer, fold
     }
 
 
-def _part(tensors: Mapping[str, Tensor], task: Task, part: str) -> Examples:
+def _part(tensors: Mapping[str, Tensor], task: SceneTask, part: str) -> Examples:
     return Examples(*(tensors[f"{task.name}.{part}.{field.name}"] for field in fields(Examples)))
 
 
 def _draw_examples(
-    task: Task, scenes: Sequence[Scene], rows: range, count: int, tokenizer: Tokenizer, rng: random.Random
+    task: SceneTask, scenes: Sequence[Scene], rows: range, count: int, tokenizer: Tokenizer, rng: random.Random
 ) -> Examples:
     """Texts that are too long are drawn again, and so is a label that has its share."""
     drawn: list[tuple[str, int, str]] = []
@@ -164,16 +164,16 @@ def _plate(scene: Scene, rng: random.Random) -> tuple[str, str] | None:
 
 _YES_NO = ("yes", "no")
 
-TASKS: Mapping[str, Task] = {
+TASKS: Mapping[str, SceneTask] = {
     task.name: task
     for task in (
-        Task("verify", _YES_NO, _asks("verify"), largest_share=0.5),
-        Task("query", (*KINDS, *CATEGORIES, *COLOURS, *BACKGROUNDS), _asks("query")),
-        Task("choose", (*KINDS, *CATEGORIES, *COLOURS, *SIZES, *BACKGROUNDS, *RELATIONS), _asks("choose")),
-        Task("logical", _YES_NO, _asks("logical"), largest_share=0.5),
-        Task("compare", (*_YES_NO, *KINDS), _asks("compare")),
-        Task("count", tuple("0123456"), _asks("count"), largest_share=0.25),
-        Task("match", ("true", "false"), _match, largest_share=0.5),
-        Task("plate", (*COLOURS, "none"), _plate, largest_share=0.25),
+        SceneTask("verify", _YES_NO, _asks("verify"), largest_share=0.5),
+        SceneTask("query", (*KINDS, *CATEGORIES, *COLOURS, *BACKGROUNDS), _asks("query")),
+        SceneTask("choose", (*KINDS, *CATEGORIES, *COLOURS, *SIZES, *BACKGROUNDS, *RELATIONS), _asks("choose")),
+        SceneTask("logical", _YES_NO, _asks("logical"), largest_share=0.5),
+        SceneTask("compare", (*_YES_NO, *KINDS), _asks("compare")),
+        SceneTask("count", tuple("0123456"), _asks("count"), largest_share=0.25),
+        SceneTask("match", ("true", "false"), _match, largest_share=0.5),
+        SceneTask("plate", (*COLOURS, "none"), _plate, largest_share=0.25),
     )
 }

@@ -18,7 +18,7 @@ from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import read_texts
 from polyglance.nn.states import TokenStates
-from polyglance.training.loop import Report
+from polyglance.types import StageProgress
 
 CANDIDATES = 20
 BITS = (16, 8, 4)
@@ -67,7 +67,7 @@ def bytes_a_picture(tokens: int, width: int, bits: int) -> int:
     return tokens * width * bits // 8 + (0 if bits == 16 else 2 * tokens)
 
 
-def state_rows(storage: Storage, world: World, report: Report) -> Iterator[Row]:
+def state_rows(storage: Storage, world: World, report: StageProgress) -> Iterator[Row]:
     """R@1 of the first pool, both ways, with candidates of the same model's twin encoder, in each precision."""
     model = trained_to_store(world, storage.name, storage.shape, report)
     hidden = _compressed(model, storage, world, world.settings.pools[0], report).hidden.float()
@@ -91,7 +91,9 @@ def state_rows(storage: Storage, world: World, report: Report) -> Iterator[Row]:
         }
 
 
-def _compressed(model: SingleStreamModel, storage: Storage, world: World, pictures: int, report: Report) -> TokenStates:
+def _compressed(
+    model: SingleStreamModel, storage: Storage, world: World, pictures: int, report: StageProgress
+) -> TokenStates:
     """What is kept of the first test pictures, unrounded."""
     if storage in CUTS:
         parts = world.pixels("test")[:pictures].split(100)
@@ -113,7 +115,7 @@ def _recalls(reading: Reading, candidates: int) -> Row:
     return row
 
 
-def all_pairs_row(storage: Storage, world: World, report: Report) -> Row:
+def all_pairs_row(storage: Storage, world: World, report: StageProgress) -> Row:
     """The model as full cross-encoder: every text with every picture of the first pool, which is never rounded."""
     model = trained_to_store(world, storage.name, storage.shape, report)
     size = world.settings.pools[0]
@@ -137,7 +139,7 @@ def all_pairs_row(storage: Storage, world: World, report: Report) -> Row:
     }
 
 
-def state_time_rows(ways: Sequence[Storage], world: World, report: Report) -> Iterator[Row]:
+def state_time_rows(ways: Sequence[Storage], world: World, report: StageProgress) -> Iterator[Row]:
     """Milliseconds to rerank 20 candidates from stored states in 8 bits, for each number and width of tokens."""
     text = world.texts[0]
     for storage in ways:

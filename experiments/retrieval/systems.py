@@ -18,7 +18,7 @@ from polyglance.evaluation.retrieval import Ranking, blended, match, reordered, 
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
-from polyglance.training.loop import Report
+from polyglance.types import StageProgress
 
 DIRECTIONS: tuple[Direction, ...] = ("text_to_image", "image_to_text")
 CHUNK = 1000
@@ -35,7 +35,7 @@ class Reading:
     asked: Int[Tensor, " queries"]
 
     @classmethod
-    def of(cls, model: SingleStreamModel, world: World, report: Report) -> "Reading":
+    def of(cls, model: SingleStreamModel, world: World, report: StageProgress) -> "Reading":
         seen = world.seen("test", bundled(), report)
         tokens = seen.tokens.view(len(seen), -1, seen.width)
         images = stored(model, tokens)

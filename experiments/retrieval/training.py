@@ -14,9 +14,9 @@ from polyglance.data.captions import Caption
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
-from polyglance.training.loop import Report
 from polyglance.training.retrieval.objectives import Mode, RetrievalSettings
 from polyglance.training.retrieval.trainer import train_retrieval
+from polyglance.types import StageProgress
 
 HEADS = ("embed_head", "match_head")
 
@@ -97,7 +97,7 @@ def _recut(weights: dict[str, Tensor], cut: int, moved: int) -> dict[str, Tensor
     return found
 
 
-def trained(world: World, mode: Mode, seed: int, report: Report) -> SingleStreamModel:
+def trained(world: World, mode: Mode, seed: int, report: StageProgress) -> SingleStreamModel:
     """Ready to use, in the processor's own precision; from the folder of the run, where it was trained already."""
     settings = world.settings
     return _trained(world, f"{mode}-{seed}", beginning(seed), retrieval_settings(settings, mode, seed), report)
@@ -119,7 +119,7 @@ def _trained(
     name: str,
     model: SingleStreamModel,
     settings: RetrievalSettings,
-    report: Report,
+    report: StageProgress,
     captions: tuple[Caption, ...] = (),
 ) -> SingleStreamModel:
     folder = world.folder / "models" / name
@@ -132,7 +132,7 @@ def _trained(
     return load_folder(folder)
 
 
-def trained_to_store(world: World, name: str, shape: dict[str, object], report: Report) -> SingleStreamModel:
+def trained_to_store(world: World, name: str, shape: dict[str, object], report: StageProgress) -> SingleStreamModel:
     """Trained both ways, on fewer pictures; where the cut is another, in all weights and from the pixels."""
     recut = "first_joint_layer" in shape
     settings = replace(retrieval_settings(world.settings, "joint", 0), freeze_lower=not recut)

@@ -27,8 +27,8 @@ from polyglance.scenes.make import names_unseen_pair
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.frozen_pictures import fingerprint_below
-from polyglance.training.loop import Report
 from polyglance.training.state_cache import KeptStates, keep_states
+from polyglance.types import StageProgress
 
 FRAGMENTS = (2, 3)
 """Of the two captions of a training picture."""
@@ -68,7 +68,7 @@ class World:
             if caption.image in there
         )
 
-    def seen(self, split: str, model: SingleStreamModel, report: Report) -> KeptStates:
+    def seen(self, split: str, model: SingleStreamModel, report: StageProgress) -> KeptStates:
         """What the lower layers of a model make of the pictures, read once for all models that share these layers."""
         return keep_states(_Drawn(model, self.pixels(split)), folder=self.folder / split, report=report)
 

@@ -31,8 +31,9 @@ from polyglance.scenes.grammar import grammar
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.languages.trainer import mask_tokens
-from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.seeds import generator_of
+from polyglance.types import Progress, StageProgress
 
 SOURCE_LANGUAGE, NINTH = "en", "fr"
 ENGLISH, MULTILINGUAL = "english", "multilingual"
@@ -49,7 +50,7 @@ class World:
 
     settings: Settings
     folder: Path
-    report: Report
+    report: StageProgress
     seed: int
 
     @cached_property
@@ -205,5 +206,5 @@ def _tokenizer(world: World, languages: Sequence[str], vocabulary: int) -> Token
     return Tokenizer.train([*(text for code in languages for text in world.sentences(code)), *names], vocabulary)
 
 
-def _told(report: Report, stage: str) -> Callable[[int, int], None]:
+def _told(report: StageProgress, stage: str) -> Progress:
     return lambda done, total: report(stage, done, total, {})

@@ -24,7 +24,7 @@ from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.errors import ConfigurationError, LibraryError, PictureError
 from polyglance.indexing.missing import PathLike, absolute, is_away
-from polyglance.indexing.pictures import PictureRun, Progress, has_changed, remove_pictures
+from polyglance.indexing.pictures import PictureRun, has_changed, remove_pictures
 from polyglance.indexing.reading import batches
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO
@@ -52,6 +52,7 @@ from polyglance.types import (
     IndexReport,
     LibraryInfo,
     Picked,
+    Progress,
     Result,
     SearchResponse,
     SearchResult,

@@ -1,5 +1,6 @@
 """Values that several rooms hand to each other. No torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
@@ -9,6 +10,14 @@ from numpy.typing import NDArray
 Modality = Literal["text", "image"]
 Task = Literal["embed", "match", "answer"]
 """What a model can do with what it has read."""
+
+
+Progress = Callable[[int, int], None]
+"""Called with the number of items that are done and the number of all items."""
+StageProgress = Callable[[str, int, int, dict[str, float]], None]
+"""Called with a stage's name, the number of its steps that are done, the number of all its steps, and its latest
+figures, such as losses. The figures are empty in a stage that measures nothing. The first call of a training gives the
+steps that an earlier run has done."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import pytest
 
 from polyglance.cli.demo import (
     MARKER,
-    Task,
-    gallery_task,
+    DemoTarget,
+    gallery_target,
     make_pictures,
     outcome,
     questions_about,
     said_in_every_language,
-    scene_task,
+    scene_target,
 )
 from polyglance.errors import ConfigurationError
 from polyglance.languages import DEMO_LANGUAGES
@@ -54,13 +54,13 @@ def test_lines_are_gathered_by_meaning_in_the_order_of_the_languages(folder):
 
 
 def test_the_scene_searched_for_has_a_caption_of_middling_length(folder):
-    task = scene_task(folder)
+    task = scene_target(folder)
     assert task.expected == folder / "scenes" / "middling.png"
     assert task.queries["ko"].startswith("ko middling")
 
 
 def test_the_emoji_searched_for_has_a_name_in_every_language(tmp_path):
-    task = gallery_task(tmp_path)
+    task = gallery_target(tmp_path)
     assert task.queries["en"] == "butterfly"
     assert set(DEMO_LANGUAGES) <= set(task.queries)
 
@@ -79,9 +79,9 @@ def test_ranks_are_counted_before_and_after_reranking(tmp_path):
         for rank, (name, score, retrieved) in enumerate((("a", 0.9, 0.1), ("b", 0.5, 0.8), ("c", 0.2, 0.4)), start=1)
     ]
     response = SearchResponse("a dog", "en", "fake", results, {"total": 1.0})
-    found = outcome(Task("", {"en": "a dog"}, tmp_path / "a"), response)
+    found = outcome(DemoTarget("", {"en": "a dog"}, tmp_path / "a"), response)
     assert (found.retrieved_rank, found.reranked_rank) == (3, 1)
-    missed = outcome(Task("", {"en": "a dog"}, tmp_path / "d"), response)
+    missed = outcome(DemoTarget("", {"en": "a dog"}, tmp_path / "d"), response)
     assert (missed.retrieved_rank, missed.reranked_rank) == (None, None)
 
 

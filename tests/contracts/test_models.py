@@ -37,7 +37,7 @@ EXACT = {"atol": 1e-5, "rtol": 1e-5}
 
 
 @dataclass(frozen=True)
-class Kind:
+class ModelFamily:
     """write: its files into a new folder; gives the one to load. load: from there, in float32. language: of all texts,
     where one was added. prefix: of the folder's name, for `load_model`."""
 
@@ -75,20 +75,20 @@ def with_french(folder: Path) -> Model:
     return model
 
 
-KINDS = {
-    "scenes-mini": Kind(bundled, in_float32),
-    "single stream": Kind(save_tiny_model, in_float32),
-    "added language": Kind(save_tiny_model, with_french, language="fr"),
-    "imported vilt": Kind(imported, in_float32),
-    "clip": Kind(tiny_clip, in_float32),
-    "siglip": Kind(tiny_siglip, in_float32),
-    "siglip 2, naflex": Kind(tiny_naflex, in_float32),
-    "clip in 8-bit integers": Kind(exported, in_float32),
-    "blip": Kind(tiny_blip, blip),
-    "blip-2": Kind(tiny_blip2, blip),
-    "blip for questions": Kind(tiny_blip_vqa, blip),
-    "blip with answers": Kind(lambda folder: tiny_blip_vqa(folder, ANSWERS), blip),
-    "sentence-transformers": Kind(
+FAMILIES = {
+    "scenes-mini": ModelFamily(bundled, in_float32),
+    "single stream": ModelFamily(save_tiny_model, in_float32),
+    "added language": ModelFamily(save_tiny_model, with_french, language="fr"),
+    "imported vilt": ModelFamily(imported, in_float32),
+    "clip": ModelFamily(tiny_clip, in_float32),
+    "siglip": ModelFamily(tiny_siglip, in_float32),
+    "siglip 2, naflex": ModelFamily(tiny_naflex, in_float32),
+    "clip in 8-bit integers": ModelFamily(exported, in_float32),
+    "blip": ModelFamily(tiny_blip, blip),
+    "blip-2": ModelFamily(tiny_blip2, blip),
+    "blip for questions": ModelFamily(tiny_blip_vqa, blip),
+    "blip with answers": ModelFamily(lambda folder: tiny_blip_vqa(folder, ANSWERS), blip),
+    "sentence-transformers": ModelFamily(
         tiny_sentence_clip, lambda folder: load_embedder(f"st:{folder}", torch.float32), prefix="st:"
     ),
 }
@@ -111,12 +111,12 @@ OURS = ("scenes-mini", "single stream", "imported vilt", "clip", "siglip", "sigl
 @dataclass(frozen=True)
 class Loaded:
     name: str
-    kind: Kind
+    family: ModelFamily
     folder: Path
     model: Model
 
     def texts(self, *texts: str) -> TokenStates:
-        return self.model.read([Text(text, self.kind.language or "auto") for text in texts])
+        return self.model.read([Text(text, self.family.language or "auto") for text in texts])
 
     def images(self, *images: Image.Image) -> TokenStates:
         return self.model.read([*map(self.model.open, images)])
@@ -130,11 +130,11 @@ class Loaded:
         return embedded + matched + answered
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=FAMILIES)
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    kind = KINDS[request.param]
-    folder = kind.write(tmp_path_factory.mktemp("kind"))
-    return Loaded(request.param, kind, folder, kind.load(folder))
+    family = FAMILIES[request.param]
+    folder = family.write(tmp_path_factory.mktemp("family"))
+    return Loaded(request.param, family, folder, family.load(folder))
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_stored_states_come_back(loaded: Loaded, photographs: list[Image.Image])
         assert_close(near, exact, atol=0.1, rtol=0.05)
 
 
-@pytest.mark.parametrize("loaded", [kind for kind in KINDS if kind not in EMBED_OR_ANSWER], indirect=True)
+@pytest.mark.parametrize("loaded", [family for family in FAMILIES if family not in EMBED_OR_ANSWER], indirect=True)
 def test_a_depth_that_it_does_not_have_is_refused(loaded: Loaded, photographs: list[Image.Image]) -> None:
     texts, images = loaded.texts(TEXTS[0]), loaded.images(photographs[0])
     assert_close(loaded.model.match(texts, images, 0), loaded.model.match(texts, images))
@@ -267,12 +267,12 @@ def test_a_depth_that_it_does_not_have_is_refused(loaded: Loaded, photographs: l
 def test_it_is_loaded_again_by_its_source_from_any_working_directory(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if loaded.kind.language:  # added in memory: nothing loads both at once
+    if loaded.family.language:  # added in memory: nothing loads both at once
         assert loaded.model.source is None
         return
-    assert loaded.model.source == f"{loaded.kind.prefix}{loaded.folder}"
+    assert loaded.model.source == f"{loaded.family.prefix}{loaded.folder}"
     monkeypatch.chdir(loaded.folder.parent)
-    assert load_model(f"{loaded.kind.prefix}{loaded.folder.name}").source == loaded.model.source
+    assert load_model(f"{loaded.family.prefix}{loaded.folder.name}").source == loaded.model.source
     monkeypatch.chdir(tmp_path)
     found = load_model(loaded.model.source)
     assert type(found) is type(loaded.model)
@@ -282,17 +282,17 @@ def test_it_is_loaded_again_by_its_source_from_any_working_directory(
 
 def test_the_fingerprint_is_that_of_the_files(loaded: Loaded, tmp_path: Path) -> None:
     copied = copytree(loaded.folder, tmp_path / "elsewhere")
-    assert loaded.kind.load(copied).fingerprint == loaded.model.fingerprint
+    assert loaded.family.load(copied).fingerprint == loaded.model.fingerprint
     weights = load_file(copied / "model.safetensors")
     name = next(name for name, value in weights.items() if value.ndim > 1 and value.is_floating_point())
     save_file(weights | {name: weights[name] + 1}, copied / "model.safetensors", {"format": "pt"})
-    assert loaded.kind.load(copied).fingerprint != loaded.model.fingerprint
+    assert loaded.family.load(copied).fingerprint != loaded.model.fingerprint
 
 
 @pytest.mark.parametrize("loaded", OURS, indirect=True)
 def test_what_is_saved_is_loaded_again(loaded: Loaded, photographs: list[Image.Image], tmp_path: Path) -> None:
     save_model(loaded.model, tmp_path / "saved", torch.float32)
-    again = Loaded(loaded.name, loaded.kind, tmp_path / "saved", in_float32(tmp_path / "saved"))
+    again = Loaded(loaded.name, loaded.family, tmp_path / "saved", in_float32(tmp_path / "saved"))
     assert again.model.tasks == loaded.model.tasks
     for one, other in zip(
         loaded.results(loaded.texts(*TEXTS), loaded.images(*photographs)),

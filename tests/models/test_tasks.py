@@ -21,7 +21,7 @@ from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models import load_model
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
-from polyglance.models.tasks import TOKEN, FusedAdapters, Task, TaskModel, TaskWeights, load_task, save_task
+from polyglance.models.tasks import TOKEN, FusedAdapters, TaskModel, TaskWeights, TrainedTask, load_task, save_task
 from polyglance.nn.states import TokenStates
 from tests.journeys.tiny import save_tiny_model
 
@@ -64,14 +64,14 @@ def pruned() -> FoldedWeights:
     return FoldedWeights.of(whole.fusion, whole.adapters)
 
 
-def task(model: SingleStreamModel, name: str, weights: TaskWeights, depth: int | None = 0) -> Task:
+def task(model: SingleStreamModel, name: str, weights: TaskWeights, depth: int | None = 0) -> TrainedTask:
     labels = ("no", "yes", name)
     scores = {"test": {"accuracy": 71.0}}
-    return Task(name, labels, depth, weights, filled(nn.Linear(WIDTH, 3)), "tiny", model.fingerprint, scores)
+    return TrainedTask(name, labels, depth, weights, filled(nn.Linear(WIDTH, 3)), "tiny", model.fingerprint, scores)
 
 
 @pytest.fixture
-def tasks(model: SingleStreamModel) -> list[Task]:
+def tasks(model: SingleStreamModel) -> list[TrainedTask]:
     torch.manual_seed(3)
     return [
         task(model, "verify", adapter()),
@@ -83,7 +83,7 @@ def tasks(model: SingleStreamModel) -> list[Task]:
     ]
 
 
-def alone(model: SingleStreamModel, one: Task, text: TokenStates, images: TokenStates) -> Tensor:
+def alone(model: SingleStreamModel, one: TrainedTask, text: TokenStates, images: TokenStates) -> Tensor:
     """The task's logits through the adapters as they are trained, and through all tokens of the last layer."""
     assert isinstance(one.weights, Adapter)
     adaptation = Adaptation(TrainableAdapters({"it": one.weights}), ["it"] * len(text))

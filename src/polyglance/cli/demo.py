@@ -70,7 +70,7 @@ class DemoReport:
 
 
 @dataclass(frozen=True)
-class Task:
+class DemoTarget:
     """What is searched for: one picture, by the same words in every language."""
 
     title: str
@@ -85,18 +85,18 @@ def run_demo(folder: Path, model: str = BUNDLED) -> DemoReport:
     with progress("Reading pictures") as tick:
         index = library.add([folder / "gallery", folder / "scenes"], progress=tick)
 
-    tasks = [scene_task(folder), gallery_task(folder)]
-    library.search(tasks[0].queries["en"], k=1)  # warms up, so that the times below are a running program's
-    responses = [[search(library, task, language) for language in DEMO_LANGUAGES] for task in tasks]
+    targets = [scene_target(folder), gallery_target(folder)]
+    library.search(targets[0].queries["en"], k=1)  # warms up, so that the times below are a running program's
+    responses = [[search(library, target, language) for language in DEMO_LANGUAGES] for target in targets]
     best = Path(responses[0][0].results[0].path)
-    picture = best if questions_about(folder, best) else tasks[0].expected
+    picture = best if questions_about(folder, best) else targets[0].expected
     sheet = folder / "contact_sheet.png"
-    draw_contact_sheet(sheet, [block_of(task, found) for task, found in zip(tasks, responses, strict=True)])
+    draw_contact_sheet(sheet, [block_of(target, found) for target, found in zip(targets, responses, strict=True)])
     return DemoReport(
         folder=str(folder),
         pictures=len(library),
         index=index,
-        searches=[outcome(task, one) for task, found in zip(tasks, responses, strict=True) for one in found],
+        searches=[outcome(target, one) for target, found in zip(targets, responses, strict=True) for one in found],
         picture=str(picture),
         answers=[ask(library, picture, line) for line in questions_about(folder, picture)],
         contact_sheet=str(sheet),
@@ -119,17 +119,17 @@ def make_pictures(folder: Path) -> None:
             make_scenes(folder / "scenes", SCENES, SEED, DEMO_LANGUAGES, unique=True, progress=tick)
 
 
-def scene_task(folder: Path) -> Task:
+def scene_target(folder: Path) -> DemoTarget:
     """The scene whose English caption is nearest to 50 characters, said in all languages."""
     spoken = said_in_every_language(folder / "scenes" / "captions.jsonl")
     lines = min(spoken, key=lambda lines: abs(len(lines["en"]["caption"]) - 50))
     queries = {language: line["caption"] for language, line in lines.items()}
-    return Task("A scene, described", queries, folder / "scenes" / lines["en"]["image"])
+    return DemoTarget("A scene, described", queries, folder / "scenes" / lines["en"]["image"])
 
 
-def gallery_task(folder: Path) -> Task:
+def gallery_target(folder: Path) -> DemoTarget:
     entry = next(entry for entry in gallery() if entry.id == EMOJI)
-    return Task("An emoji, by its name", entry.names, folder / "gallery" / entry.path.name)
+    return DemoTarget("An emoji, by its name", entry.names, folder / "gallery" / entry.path.name)
 
 
 def said_in_every_language(file: Path) -> list[dict[str, Line]]:
@@ -141,19 +141,19 @@ def said_in_every_language(file: Path) -> list[dict[str, Line]]:
     return [{language: lines[language] for language in DEMO_LANGUAGES} for lines in meanings.values()]
 
 
-def search(library: "Library", task: Task, language: str) -> SearchResponse[SearchResult]:
-    return library.search(task.queries[language], k=CANDIDATES, candidates=CANDIDATES, language=language)
+def search(library: "Library", target: DemoTarget, language: str) -> SearchResponse[SearchResult]:
+    return library.search(target.queries[language], k=CANDIDATES, candidates=CANDIDATES, language=language)
 
 
-def outcome(task: Task, response: SearchResponse[SearchResult]) -> DemoSearch:
+def outcome(target: DemoTarget, response: SearchResponse[SearchResult]) -> DemoSearch:
     def rank(paths: Sequence[str]) -> int | None:
-        return next((rank for rank, path in enumerate(paths, start=1) if same(path, task.expected)), None)
+        return next((rank for rank, path in enumerate(paths, start=1) if same(path, target.expected)), None)
 
     retrieved = sorted(response.results, key=lambda result: (-result.retrieval_score, result.path))
     return DemoSearch(
         response.language,
         response.query,
-        str(task.expected),
+        str(target.expected),
         rank([result.path for result in retrieved]),
         rank([result.path for result in response.results]),
         response.milliseconds,
@@ -181,21 +181,21 @@ def ask(library: "Library", picture: Path, line: Line) -> DemoAnswer:
     )
 
 
-def block_of(task: Task, responses: Sequence[SearchResponse[SearchResult]]) -> SheetBlock:
+def block_of(target: DemoTarget, responses: Sequence[SearchResponse[SearchResult]]) -> SheetBlock:
     rows = [
         SheetRow(
             NAMES[response.language],
             response.query,
-            task.queries["en"],
+            target.queries["en"],
             [
-                (task.expected if same(result.path, task.expected) else Path(result.path), result.score)
+                (target.expected if same(result.path, target.expected) else Path(result.path), result.score)
                 for result in response.results[:PER_ROW]
             ],
-            task.expected,
+            target.expected,
         )
         for response in responses
     ]
-    return SheetBlock(task.title, rows)
+    return SheetBlock(target.title, rows)
 
 
 def show_demo(report: DemoReport) -> None:

@@ -10,9 +10,9 @@ from polyglance.cli.options import Json, codes
 from polyglance.cli.output import console, one_line, print_json, stages, table
 
 if TYPE_CHECKING:
-    from polyglance.cli.output import StageProgress
     from polyglance.evaluation.exported import ExportReport
     from polyglance.models.families.dual_tower import DualTowerModel
+    from polyglance.types import StageProgress
 
 app = typer.Typer(help="Look at a model, import a published checkpoint, or make one faster.", no_args_is_help=True)
 

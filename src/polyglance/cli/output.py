@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-Progress = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
-StageProgress = Callable[[str, int, int, dict[str, float]], None]
-"""Called with a stage's name, how many of its steps are done, of how many, and its latest figures."""
+    from polyglance.types import Progress, StageProgress
 
 _HARMLESS: Final = {"\u200c", "\u200d"}
 """Format characters that scripts need: the joiners of Bengali and Hindi."""
@@ -115,7 +112,7 @@ def times(milliseconds: dict[str, float]) -> str:
 
 
 @contextmanager
-def stages() -> Iterator[StageProgress | None]:
+def stages() -> Iterator["StageProgress | None"]:
     """Progress bars on standard error, one a stage with its latest figures; None where that is no terminal.
 
     A stage whose count falls back, such as a validation that comes again, begins anew.
@@ -155,7 +152,7 @@ def stages() -> Iterator[StageProgress | None]:
 
 
 @contextmanager
-def progress(description: str) -> Iterator[Progress | None]:
+def progress(description: str) -> Iterator["Progress | None"]:
     """One progress bar, or None where standard error is no terminal."""
     with stages() as report:
         yield (lambda done, total: report(description, done, total, {})) if report else None

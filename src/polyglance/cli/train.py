@@ -12,7 +12,6 @@ from polyglance.cli.train_language import language
 from polyglance.cli.train_vqa import vqa
 
 if TYPE_CHECKING:
-    from polyglance.cli.output import StageProgress
     from polyglance.data.captions import Caption
     from polyglance.evaluation.systems import Evaluation
     from polyglance.models.families.cut_model import CutModel
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from polyglance.training.retrieval.trainer import RetrievalReport
     from polyglance.training.tasks.questions import QuestionReport
     from polyglance.training.tasks.trainer import TaskSettings
+    from polyglance.types import StageProgress
 
 app = typer.Typer(
     help="Train tasks or a model on your own questions, a model on captions, or a language.", no_args_is_help=True

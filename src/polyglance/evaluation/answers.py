@@ -21,10 +21,10 @@ from polyglance.evaluation.measures import Difference, Interval, difference, int
 
 SOURCE: Final = "en"
 """The source language of a transfer, which is excluded from the mean over languages."""
-KINDS: Final = ("structural", "semantic")
+TYPINGS: Final = ("structural", "semantic")
 NEEDS_TYPES: Final = "questions with \"types\", as GQA's and xGQA's files have them"
 
-Kind = Literal["structural", "semantic"]
+QuestionTyping = Literal["structural", "semantic"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class AnswerScores:
         independent."""
         return interval(self.right.tolist(), self.pictures)
 
-    def by(self, kind: Kind) -> dict[str, float]:
+    def by(self, kind: QuestionTyping) -> dict[str, float]:
         """The accuracy of each type of question; questions without a type are left out."""
         return _by(kind, [self])
 
@@ -157,7 +157,7 @@ def answer_report(scores: Sequence[AnswerScores]) -> dict[str, Any]:
     """
     others = [one.accuracy for one in scores if one.language != SOURCE]
     alike = agreement(scores)
-    kinds: dict[str, Any] = {f"by_{kind}": _by(kind, scores) or None for kind in KINDS}
+    kinds: dict[str, Any] = {f"by_{kind}": _by(kind, scores) or None for kind in TYPINGS}
     return {
         "questions": sum(len(one.questions) for one in scores),
         "missing": sum(len(one.missing) for one in scores),
@@ -172,7 +172,7 @@ def answer_report(scores: Sequence[AnswerScores]) -> dict[str, Any]:
                 "accuracy": one.accuracy,
                 "interval": [one.interval.low, one.interval.high],
                 "agreement": alike.get(one.language),
-                **{f"by_{kind}": one.by(kind) or None for kind in KINDS},
+                **{f"by_{kind}": one.by(kind) or None for kind in TYPINGS},
             }
             for one in scores
         },
@@ -190,7 +190,7 @@ def _accuracy(right: NDArray[np.bool_]) -> float:
     return 100 * float(right.mean())
 
 
-def _by(kind: Kind, scores: Sequence[AnswerScores]) -> dict[str, float]:
+def _by(kind: QuestionTyping, scores: Sequence[AnswerScores]) -> dict[str, float]:
     found: dict[str, list[bool]] = {}
     for one in scores:
         for question, right in zip(one.questions, one.right.tolist(), strict=True):

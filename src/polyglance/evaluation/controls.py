@@ -6,7 +6,7 @@ of question.
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -20,13 +20,10 @@ from polyglance.evaluation.answers import AnswerScores, answer_report, overall_a
 from polyglance.models.protocol import Answerer
 from polyglance.models.reading import read_readable
 from polyglance.nn.states import TokenStates
-from polyglance.types import Text
+from polyglance.types import StageProgress, Text
 
 QUESTIONS: Final = 256
 """The number of questions per batch."""
-
-Report = Callable[[str, int, int, dict[str, float]], None]
-"""A progress callback, called with (stage, steps done, total steps, an empty dictionary)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Answered:
 
 
 def answer_questions(
-    model: Answerer, questions: Sequence[Question], report: Report | None = None, seed: int = 0
+    model: Answerer, questions: Sequence[Question], report: StageProgress | None = None, seed: int = 0
 ) -> Answered:
     """Answers questions, reading each picture and each question once; pictures are kept in 8 bits, as in a library.
 
@@ -67,7 +64,7 @@ def answers_about(
     questions: Sequence[Question],
     pictures: TokenStates,
     picture_of: Int[Tensor, " questions"],
-    report: Report | None = None,
+    report: StageProgress | None = None,
     seed: int = 0,
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...] | None]:
     """Returns the answers with the own picture, with a blank picture and with another picture, as in `Answered`.
@@ -134,7 +131,7 @@ def controlled_report(
     return report
 
 
-def _tell(report: Report, stage: str, done: int, total: int) -> None:
+def _tell(report: StageProgress, stage: str, done: int, total: int) -> None:
     report(stage, done, total, {})
 
 

@@ -2,7 +2,7 @@
 
 import random
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,7 @@ from polyglance.scenes.make import scene_captions
 from polyglance.scenes.render import render
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
 from polyglance.scenes.truth import SceneIndex
+from polyglance.types import StageProgress
 
 SCENES: Final = 1000
 """The number of scenes that both models search in; one point of R@1 is ten captions."""
@@ -38,9 +39,6 @@ LEAST_COSINE: Final = 0.95
 dimensions."""
 MOST_LOST: Final = 1.0
 """The largest acceptable loss in points of R@1."""
-
-Report = Callable[[str, int, int, dict[str, float]], None]
-"""A progress callback, called with (stage, pictures done, total pictures, an empty dictionary)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def compare(
     export: DualTowerModel,
     scenes: int = SCENES,
     own: Sequence[Path] = (),
-    report: Report | None = None,
+    report: StageProgress | None = None,
 ) -> ExportReport:
     """Compares both models, in turns, on the same pictures and on captions that are true of one scene only.
 
@@ -116,7 +114,7 @@ def compare(
 
 
 def _read(
-    models: Sequence[DualTowerModel], images: Iterable[Image.Image], total: int, report: Report | None
+    models: Sequence[DualTowerModel], images: Iterable[Image.Image], total: int, report: StageProgress | None
 ) -> list[tuple[Float[Tensor, "pictures dim"], float]]:
     """Returns, for each model, the vectors of all pictures and the milliseconds per picture."""
     vectors: list[list[Tensor]] = [[] for _ in models]

@@ -1,7 +1,7 @@
 """Evaluates models as retrieval systems on pools of captions: twin encoder, cross-encoder, or both cooperating."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,14 +20,12 @@ from polyglance.models.capabilities import as_embedder, as_matcher
 from polyglance.models.protocol import Reader
 from polyglance.models.reading import embed_all, read_readable, read_texts
 from polyglance.nn.states import TokenStates
+from polyglance.types import StageProgress
 
 DEPTH: Final = 100
 """The number of items ranked for each query, unless there are more candidates."""
 TIMED: Final = 20
 """The number of queries that are timed."""
-
-Progress = Callable[[str, int, int, dict[str, float]], None]
-"""A progress callback, called with (stage, steps done, total steps, an empty dictionary)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +74,7 @@ class Evaluation:
         system: System,
         pools: Sequence[Pool],
         distractors: Sequence[Path] = (),
-        progress: Progress | None = None,
+        progress: StageProgress | None = None,
     ) -> None:
         self.system, self.progress = system, progress
         if system.retriever and system.reranker:

@@ -17,14 +17,11 @@ from polyglance.indexing.missing import PathLike, absolute, find_missing, is_in,
 from polyglance.models.identity import ModelIdentity
 from polyglance.query import printable
 from polyglance.store.protocols import Database, PictureFacts
-from polyglance.types import AwayPictures, FailedPicture, IndexReport
+from polyglance.types import AwayPictures, FailedPicture, IndexReport, Progress
 
 if TYPE_CHECKING:
     from polyglance.indexing.reading import PictureReading, ReadBatch
     from polyglance.models.protocol import Embedder
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files done and of all files."""
 
 WRITES_UNTIL_TIDY: Final = 64
 SECONDS_A_WRITE: Final = 1.0

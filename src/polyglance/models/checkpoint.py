@@ -22,7 +22,7 @@ from polyglance.models.families.blip import MODEL_TYPES
 from polyglance.models.families.cut_model import CutConfig, CutModel
 from polyglance.models.families.dual_tower import TOWER, DualTowerConfig, DualTowerModel
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
-from polyglance.models.families.towers import KINDS, Towers
+from polyglance.models.families.towers import ARCHITECTURES, Towers
 from polyglance.models.huggingface.download import DESCRIPTION, checkpoint_folder, read_json
 from polyglance.models.importing.layouts import CONVERTED
 
@@ -104,11 +104,11 @@ def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> C
 
 
 def _published(folder: Path, fields: Mapping[str, Any], dtype: torch.dtype, name: str) -> CutModel:
-    if (kind := fields.get("model_type")) not in KINDS:
+    if (kind := fields.get("model_type")) not in ARCHITECTURES:
         raise CheckpointError(
             f"{folder / DESCRIPTION} describes a model of the type {kind!r}; known are "
-            f"{', '.join((*KINDS, *MODEL_TYPES))}, which are used as they are, and {', '.join(CONVERTED)}, which "
-            "`polyglance model import` converts"
+            f"{', '.join((*ARCHITECTURES, *MODEL_TYPES))}, which are used as they are, and {', '.join(CONVERTED)}, "
+            "which `polyglance model import` converts"
         )
     return DualTowerModel.from_checkpoint(checkpoint_folder(str(folder)), name, dtype)
 

@@ -21,7 +21,6 @@ from polyglance.models.protocol import ImageInput, Picture
 from polyglance.models.reading import (
     PICTURES,
     TEXTS,
-    Progress,
     best_answers,
     language_of,
     matched,
@@ -29,7 +28,7 @@ from polyglance.models.reading import (
     read_pictures,
 )
 from polyglance.nn.states import TokenStates
-from polyglance.types import Answer, Task, Text
+from polyglance.types import Answer, Progress, Task, Text
 
 PAIRS: Final = 32
 """Texts with an image each that are read at once."""

@@ -1,7 +1,7 @@
 """Many pictures and texts read by a model, in batches."""
 
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -24,14 +24,11 @@ from polyglance.models.protocol import (
     Reader,
 )
 from polyglance.nn.states import TokenStates
-from polyglance.types import Text
+from polyglance.types import Progress, Text
 
 PICTURES: Final = 32
 TEXTS: Final = 256
 VECTORS: Final = 512
-
-Progress = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
 
 
 def read_pictures(

@@ -64,7 +64,7 @@ TaskWeights = Adapter | FusedAdapters | FoldedWeights
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainedTask:
     """A trained task.
 
     labels: what its head tells apart, in order. depth: the layers below it have no adapter; None: it was trained for
@@ -81,7 +81,7 @@ class Task:
     scores: Mapping[str, Any]
 
 
-def save_task(task: Task, folder: Path) -> None:
+def save_task(task: TrainedTask, folder: Path) -> None:
     """Writes the files of a task, each whole or not at all; weights as float32.
 
     Raises CheckpointError for a weight that is no finite number.
@@ -90,7 +90,7 @@ def save_task(task: Task, folder: Path) -> None:
         _write_task(task, draft)
 
 
-def _write_task(task: Task, folder: Path) -> None:
+def _write_task(task: TrainedTask, folder: Path) -> None:
     kind: Literal["adapter", "fusion", "folded"]
     match task.weights:
         case Adapter():
@@ -120,7 +120,9 @@ def _write_task(task: Task, folder: Path) -> None:
     (folder / "task.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load_task(folder: Path, drop_depth: int | Literal["auto"] | None = None, budget_ms: float | None = None) -> Task:
+def load_task(
+    folder: Path, drop_depth: int | Literal["auto"] | None = None, budget_ms: float | None = None
+) -> TrainedTask:
     """The task that `save_task` wrote.
 
     drop_depth: how many of the lowest joint layers run without its adapters; None: as it was trained; auto: the best
@@ -159,7 +161,7 @@ def load_task(folder: Path, drop_depth: int | Literal["auto"] | None = None, bud
         )
     head = _load_head(folder / "head.safetensors", width, len(task.labels))
     acting = trained if drop_depth is None else drop_depth
-    return Task(task.name, tuple(task.labels), acting, weights, head, task.model, task.fingerprint, task.scores)
+    return TrainedTask(task.name, tuple(task.labels), acting, weights, head, task.model, task.fingerprint, task.scores)
 
 
 def _load_weights(folder: Path, kind: SavedKind) -> TaskWeights:
@@ -206,7 +208,7 @@ class TaskModel:
     Raises ConfigurationError for no tasks or two of one name, CheckpointError for one of another model.
     """
 
-    def __init__(self, model: SingleStreamModel, tasks: Sequence[Task]) -> None:
+    def __init__(self, model: SingleStreamModel, tasks: Sequence[TrainedTask]) -> None:
         self.model, self.tasks = model, tuple(tasks)
         names = [task.name for task in tasks]
         if not names or len(set(names)) < len(names):
@@ -234,7 +236,7 @@ class TaskModel:
             for result, task in zip(results, self.tasks, strict=True)
         ]
 
-    def _added(self, task: Task) -> Composition:
+    def _added(self, task: TrainedTask) -> Composition:
         """Adapters of two fusions may have one name: here each is of its task."""
         if isinstance(task.weights, Adapter):
             self._bank.add(task.name, task.weights)
@@ -244,7 +246,7 @@ class TaskModel:
         return Drop(Fuse(*fusion.names), task.depth or 0)
 
 
-def require_model(task: Task, model: SingleStreamModel) -> None:
+def require_model(task: TrainedTask, model: SingleStreamModel) -> None:
     """Raises CheckpointError unless a task was trained in this model."""
     if task.fingerprint != model.fingerprint:
         raise CheckpointError(

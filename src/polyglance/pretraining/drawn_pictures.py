@@ -16,14 +16,13 @@ from polyglance.data.gallery import GalleryEntry, gallery_folder
 from polyglance.data.images import decode
 from polyglance.scenes.render import render
 from polyglance.scenes.sampling import IMAGE_SIZE, sample_scene
+from polyglance.types import Progress
 
 SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 CHUNK = 250
 
 
-def draw_scenes(
-    seeds: range, path: Path, progress: Callable[[int, int], None] | None = None
-) -> UInt8[Tensor, "n 3 h w"]:
+def draw_scenes(seeds: range, path: Path, progress: Progress | None = None) -> UInt8[Tensor, "n 3 h w"]:
     """Maps the pictures of these seeds from a file and draws them there first if the file is missing.
 
     seeds: of the scenes. path: the file. progress: called with the number of pictures drawn and of all pictures.

@@ -43,8 +43,9 @@ from polyglance.scenes.questions import ANSWERS, sample_question
 from polyglance.scenes.sampling import sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.curves import try_plot_losses
-from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.seeds import check_seed, generator_of
+from polyglance.types import StageProgress
 
 TASK_ADAPTERS = AdapterConfig(reduction_factor=4)
 """A bottleneck of 48 in each joint layer: 0.1 million weights per task."""
@@ -87,7 +88,7 @@ class ScenesMiniSettings:
 def train_scenes_mini(
     settings: ScenesMiniSettings,
     folder: Path,
-    report: Report | None = None,
+    report: StageProgress | None = None,
     start: SingleStreamModel | None = None,
     tasks_alone: bool = False,
 ) -> SingleStreamModel:
@@ -233,7 +234,7 @@ def _train_pictures(
     faces: Tensor,
     settings: ScenesMiniSettings,
     folder: Path,
-    report: Report | None,
+    report: StageProgress | None,
 ) -> None:
     """Runs the first two stages, in place."""
     classes, places = scene_targets([sample_scene(seed) for seed in range(settings.scenes)])
@@ -265,7 +266,11 @@ def _train_pictures(
 
 
 def train_texts(
-    model: SingleStreamModel, source: WordSource, settings: ScenesMiniSettings, folder: Path, report: Report | None
+    model: SingleStreamModel,
+    source: WordSource,
+    settings: ScenesMiniSettings,
+    folder: Path,
+    report: StageProgress | None,
 ) -> None:
     """Runs the third stage, in place."""
     head = MeaningHead(model.config.width, known_facts(source.scenes, settings.seed), len(source.gallery))

@@ -3,7 +3,7 @@
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from polyglance.scenes.render import render
 from polyglance.scenes.sampling import DIAMETERS, FIRST_SEED, IMAGE_SIZE, Scene, sample_scene, split_of, unseen_pairs
 from polyglance.scenes.truth import SceneIndex, fitting, related
 from polyglance.scenes.world import RELATIONS
+from polyglance.types import Progress
 
 QUESTIONS_A_SCENE: Final = 5
 RELATION_NAMES: Final = {"left": "to the left of", "right": "to the right of", "above": "above", "below": "below"}
@@ -32,7 +33,7 @@ def make_scenes(
     seed: int,
     languages: Sequence[str] = (),
     unique: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, int]:
     """Writes pictures (PNG, 256 x 256), `captions.jsonl`, `questions.jsonl` and `scene_graphs.json` (in GQA's format).
 
@@ -158,7 +159,7 @@ def _question_rows(scenes: Sequence[Scene], codes: Sequence[str]) -> Iterator[Ro
                 }
 
 
-def _draw(scenes: Sequence[Scene], folder: Path, progress: Callable[[int, int], None] | None) -> None:
+def _draw(scenes: Sequence[Scene], folder: Path, progress: Progress | None) -> None:
     emoji = gallery_folder()
     pool = ThreadPoolExecutor(os.cpu_count())
     try:

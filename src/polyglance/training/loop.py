@@ -17,11 +17,10 @@ from torch import Tensor, nn
 
 from polyglance import atomic
 from polyglance.errors import TrainingError
+from polyglance.types import StageProgress
 
 Losses = dict[str, Tensor]
 StepFunction = Callable[[int], Losses]
-Report = Callable[[str, int, int, dict[str, float]], None]
-"""Called with (stage, steps done, steps in all, latest losses); first of all with the steps done before it began."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def fit(
     losses: StepFunction,
     schedule: Schedule,
     folder: Path,
-    report: Report | None = None,
+    report: StageProgress | None = None,
     save_every: float = 120,
     check: Callable[[int], bool] | None = None,
     check_every: int = 0,

@@ -9,13 +9,13 @@ from typing import Final
 from polyglance.data.lines import named
 from polyglance.errors import DataError, PictureError
 from polyglance.models.protocol import Reader
-from polyglance.training.loop import Report
+from polyglance.types import StageProgress
 
 STAGE: Final = "checking pictures"
 _THREADS: Final = 4
 
 
-def unreadable_pictures(model: Reader, paths: Iterable[Path], report: Report | None = None) -> dict[str, str]:
+def unreadable_pictures(model: Reader, paths: Iterable[Path], report: StageProgress | None = None) -> dict[str, str]:
     """Returns the pictures that a model cannot open, with the reasons. Every file is opened once.
 
     Raises DataError, which names them, if none can be read.

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from polyglance import atomic
 from polyglance.errors import ConfigurationError
 from polyglance.nn.encoder import Encoder
-from polyglance.training.loop import Report
+from polyglance.types import StageProgress
 
 BATCH: Final = 64
 """The number of examples that go through the lower layers at once."""
@@ -111,7 +111,7 @@ def keep_states(
     depths: Sequence[int] = (0,),
     folder: Path | None = None,
     dtype: torch.dtype = torch.bfloat16,
-    report: Report | None = None,
+    report: StageProgress | None = None,
 ) -> KeptStates:
     """Runs all examples through the layers below the deepest of `depths` and keeps their states before each depth.
 
@@ -159,7 +159,7 @@ def weights_fingerprint(module: nn.Module) -> str:
 
 
 def _computed(
-    inputs: Inputs, depths: Sequence[int], dtype: torch.dtype, report: Report | None
+    inputs: Inputs, depths: Sequence[int], dtype: torch.dtype, report: StageProgress | None
 ) -> Iterator[tuple[Float[Tensor, "real depths width"], Int[Tensor, " rows"]]]:
     """Yields, for each batch, the real tokens and the number of tokens of each example."""
     total = len(inputs)
@@ -179,7 +179,7 @@ def _computed(
 
 
 def _in_memory(
-    inputs: Inputs, depths: tuple[int, ...], dtype: torch.dtype, key: str, report: Report | None
+    inputs: Inputs, depths: tuple[int, ...], dtype: torch.dtype, key: str, report: StageProgress | None
 ) -> KeptStates:
     started = time.perf_counter()
     tokens, lengths = zip(*_computed(inputs, depths, dtype, report), strict=True)
@@ -191,7 +191,7 @@ def _in_memory(
 
 
 def _write(
-    inputs: Inputs, folder: Path, depths: tuple[int, ...], dtype: torch.dtype, key: str, report: Report | None
+    inputs: Inputs, folder: Path, depths: tuple[int, ...], dtype: torch.dtype, key: str, report: StageProgress | None
 ) -> None:
     started = time.perf_counter()
     lengths: list[int] = []

@@ -29,7 +29,7 @@ from polyglance.models.reading import PICTURES, open_pictures
 from polyglance.nn.states import TokenStates
 from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
-from polyglance.training.loop import Losses, Report, Schedule, fit, hold_statistics, read_log
+from polyglance.training.loop import Losses, Schedule, fit, hold_statistics, read_log
 from polyglance.training.readable import unreadable_pictures
 from polyglance.training.retrieval.caption_batches import texts_too_long
 from polyglance.training.seeds import check_seed
@@ -37,6 +37,7 @@ from polyglance.training.starting_point import check_beginning, remade, require_
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.training.tasks.trainer import Shuffled
 from polyglance.training.validation import Validations, beats_chance
+from polyglance.types import StageProgress
 
 STAGE: Final = "vqa"
 VALIDATIONS: Final = 20
@@ -143,7 +144,7 @@ def train_vqa(
     questions: Sequence[Question],
     output: Path,
     settings: VqaSettings | None = None,
-    report: Report | None = None,
+    report: StageProgress | None = None,
 ) -> VqaReport:
     """Trains a model on the questions of the split train and writes it to `output`, with the best validated weights.
 
@@ -309,7 +310,7 @@ class VqaLosses(nn.Module):
         held_out: Sequence[Question],
         settings: VqaSettings,
         folder: Path | None = None,
-        report: Report | None = None,
+        report: StageProgress | None = None,
     ) -> None:
         super().__init__()
         self.devices = Devices(settings.precision)

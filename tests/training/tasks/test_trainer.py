@@ -13,9 +13,10 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.errors import ConfigurationError
-from polyglance.training.loop import Report, read_log
+from polyglance.training.loop import read_log
 from polyglance.training.state_cache import keep_states, weights_fingerprint
 from polyglance.training.tasks.trainer import Examples, TaskSettings, accuracy, predict, train_fusion, train_task
+from polyglance.types import StageProgress
 from tests.training.inputs import LAYERS, WIDTH, TinyInputs
 
 SMALL = AdapterConfig(reduction_factor=4)
@@ -36,7 +37,7 @@ def examples(depths: tuple[int, ...], count: int = 128, seed: int = 0) -> Exampl
     return Examples(keep_states(inputs, depths), inputs.labels)
 
 
-def killed_at(step: int) -> Report:
+def killed_at(step: int) -> StageProgress:
     def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
         if done == step:
             raise KeyboardInterrupt

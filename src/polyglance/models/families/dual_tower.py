@@ -188,7 +188,7 @@ class DualTowerModel(CutModel):
 
 def _compression(tower: Towers) -> tuple[Compression, int]:
     """(how a new model compresses, image tokens a side that it keeps)."""
-    if tower.kind.keeps_shape:  # neighbours in a picture are others than in a square
+    if tower.architecture.keeps_shape:  # neighbours in a picture are others than in a square
         return "queries", MOST_KEPT - 1
     kept = max(side for side in range(1, MOST_KEPT + 1) if not tower.grid % side)
     if 2 * kept < min(tower.grid, MOST_KEPT):  # squares would be so large that little is left of them

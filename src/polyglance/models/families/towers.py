@@ -37,12 +37,13 @@ MANY_SUBWORDS: Final = 100_000
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What differs between pairs of towers.
+class TowerArchitecture:
+    """How one architecture of paired towers differs from the others.
 
-    network: the class in transformers. languages: that it was trained in. of_siglip: texts are small letters, padded to
-    the full length, and their vector is read at its end; that of a picture is what a query finds in its tokens, and no
-    token for the whole picture stands in front (arXiv:2303.15343). keeps_shape: see `naflex`.
+    network: the name of the class in transformers. languages: the codes of the languages that it was trained in.
+    of_siglip: a text is lower-cased and padded to the full length, and its vector is read at the last position; the
+    vector of a picture is what a learned query reads from its tokens, and no token for the whole picture stands in
+    front (arXiv:2303.15343). keeps_shape: pictures keep their aspect ratio, see `naflex`.
     """
 
     network: str
@@ -51,15 +52,21 @@ class Kind:
     keeps_shape: bool = False
 
 
-KINDS: Final = {
-    "clip": Kind("CLIPModel", ("en",)),  # arXiv:2103.00020
-    "siglip": Kind("SiglipModel", ("en",), of_siglip=True),  # arXiv:2303.15343; SigLIP 2 of one resolution as well
-    "siglip2": Kind("Siglip2Model", ("en",), of_siglip=True, keeps_shape=True),  # arXiv:2502.14786, NaFlex
-    "metaclip_2": Kind("MetaClip2Model", KNOWN),  # arXiv:2507.22062
-    "chinese_clip": Kind("ChineseCLIPModel", ("zh",)),  # arXiv:2211.01335
-    "altclip": Kind("AltCLIPModel", ("en", "zh", "es", "fr", "ru", "ar", "ja", "ko", "it")),  # arXiv:2211.06679
+ARCHITECTURES: Final = {
+    # arXiv:2103.00020
+    "clip": TowerArchitecture("CLIPModel", ("en",)),
+    # arXiv:2303.15343, and SigLIP 2 of one resolution
+    "siglip": TowerArchitecture("SiglipModel", ("en",), of_siglip=True),
+    # arXiv:2502.14786, NaFlex
+    "siglip2": TowerArchitecture("Siglip2Model", ("en",), of_siglip=True, keeps_shape=True),
+    # arXiv:2507.22062
+    "metaclip_2": TowerArchitecture("MetaClip2Model", KNOWN),
+    # arXiv:2211.01335
+    "chinese_clip": TowerArchitecture("ChineseCLIPModel", ("zh",)),
+    # arXiv:2211.06679
+    "altclip": TowerArchitecture("AltCLIPModel", ("en", "zh", "es", "fr", "ru", "ar", "ja", "ko", "it")),
 }
-"""By the model_type of config.json; SigLIP 2 of one resolution is called siglip there."""
+"""The architectures by the model_type in config.json, which calls SigLIP 2 of one resolution `siglip`."""
 
 INT8: Final = "int8"
 """Where in the towers' folder an export keeps the image tower in 8-bit integers."""
@@ -82,10 +89,12 @@ class Towers:
         ConfigurationError for an export where OpenVINO is not installed."""
         import transformers
 
-        if (kind := read_json(folder, DESCRIPTION).get("model_type")) not in KINDS:
-            raise CheckpointError(f"{folder} holds no pair of towers: expected {', '.join(KINDS)}, got {kind!r}")
-        self.kind, self.folder, self.fingerprint = KINDS[kind], folder, fingerprint(folder)
-        self.network: Any = load_network(getattr(transformers, self.kind.network), folder, dtype)
+        if (kind := read_json(folder, DESCRIPTION).get("model_type")) not in ARCHITECTURES:
+            raise CheckpointError(
+                f"{folder} holds no pair of towers: expected {', '.join(ARCHITECTURES)}, got {kind!r}"
+            )
+        self.architecture, self.folder, self.fingerprint = ARCHITECTURES[kind], folder, fingerprint(folder)
+        self.network: Any = load_network(getattr(transformers, self.architecture.network), folder, dtype)
         self.network.requires_grad_(False)
         use_kernels(self.network, self.network.vision_model)
         self.int8 = OpenVinoTower(folder / INT8) if (folder / INT8).is_dir() else None
@@ -94,8 +103,8 @@ class Towers:
         positions = text.max_position_embeddings
         if hasattr(text, "project_dim"):  # numbers positions from behind the padding's id, as RoBERTa does
             positions -= text.pad_token_id + 1
-        self.tokenizer = PublishedTokenizer(folder, text.vocab_size, positions, lowers=self.kind.of_siglip)
-        if self.kind.keeps_shape:
+        self.tokenizer = PublishedTokenizer(folder, text.vocab_size, positions, lowers=self.architecture.of_siglip)
+        if self.architecture.keeps_shape:
             self._pixels: Pixels = NaflexPixels(folder, vision.patch_size)
             self.grid = math.isqrt(vision.num_patches)
         else:
@@ -105,9 +114,9 @@ class Towers:
         self.inner_widths: dict[Modality, int] = {"text": text.hidden_size, "image": vision.hidden_size}
         self.text_width: int = getattr(text, "project_dim", text.hidden_size)
         self.image_width: int = vision.hidden_size
-        self.embedding_dim: int = text.projection_size if self.kind.of_siglip else config.projection_dim
-        many = self.kind.of_siglip and text.vocab_size > MANY_SUBWORDS
-        self.languages = KNOWN if many else self.kind.languages
+        self.embedding_dim: int = text.projection_size if self.architecture.of_siglip else config.projection_dim
+        many = self.architecture.of_siglip and text.vocab_size > MANY_SUBWORDS
+        self.languages = KNOWN if many else self.architecture.languages
         self.temperature: float = (-self.network.logit_scale.float()).exp().item()
         self.layers: dict[Modality, int] = {
             "text": self._hooked(self.network.text_model),
@@ -146,14 +155,14 @@ class Towers:
     ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
         """(the last layer's states, vectors of unit length). adapter: acts behind each layer."""
         tokens = ids.shape[1]
-        if self.kind.of_siglip:
+        if self.architecture.of_siglip:
             padding, missing = self.tokenizer.padding_id, self.tokenizer.max_tokens - tokens
             ids = functional.pad(ids.where(mask, padding), (0, missing), value=padding)
         rows = self._rows_at_once(ids.shape[1], self.network.config.text_config, len(ids))
         with acting(adapter):
             parts = [
                 self.network.get_text_features(
-                    input_ids=some, attention_mask=None if self.kind.of_siglip else real.long()
+                    input_ids=some, attention_mask=None if self.architecture.of_siglip else real.long()
                 )
                 for some, real in zip(ids.split(rows), mask.split(rows), strict=True)
             ]
@@ -190,15 +199,15 @@ class Towers:
     def image_vector(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch dim"]:
         """Of unit length, from what `see` gave."""
         vision, states = self.network.vision_model, seen.to(self.network.dtype)
-        if self.kind.keeps_shape:
+        if self.architecture.keeps_shape:
             return unit(vision.head(states, attention_bias(is_real(states))))
-        if self.kind.of_siglip:
+        if self.architecture.of_siglip:
             return unit(vision.head(states))
         return unit(self.network.visual_projection(vision.post_layernorm(states[:, 0])))
 
     def grid_of(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch tokens image_width"]:
         """Without the token of the whole picture."""
-        return seen if self.kind.of_siglip else seen[:, 1:]
+        return seen if self.architecture.of_siglip else seen[:, 1:]
 
     def save(self, folder: Path) -> None:
         """The files that it was loaded from, as they are."""

@@ -123,7 +123,7 @@ def _convert(
         original = read_original(settings, _preprocessing(folder), weights, first_joint_layer)
     except ConfigurationError as error:
         raise CheckpointError(f"{checkpoint} cannot be imported: {error}") from error
-    lost = sorted(original.sources - weights.keys())
+    lost = sorted(original.names - weights.keys())
     spare, heads = original.left_over(weights.keys())
     if (lost or spare) and not allow_mismatch:
         raise CheckpointError(
@@ -143,7 +143,7 @@ def _convert(
     found = _made(checkpoint, model, original, weights)
     model.load_state_dict(found, strict=False)
     settled = _settle(model)
-    dtypes = {weights[name].dtype for name in original.sources & weights.keys()}
+    dtypes = {weights[name].dtype for name in original.names & weights.keys()}
     save_model(model, output, dtypes.pop() if len(dtypes) == 1 else torch.float32)
     fresh = {name.split(".")[0] for name, value in model.named_parameters() if name not in found and value.numel()}
     return ImportReport(
@@ -179,16 +179,16 @@ def _config(original: Original, kept_grid: int | None, languages: tuple[str, ...
 def _made(checkpoint: str, model: nn.Module, original: Original, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights here that there are weights for. Raises CheckpointError for one of another shape."""
     shapes, found = {name: value.shape for name, value in model.state_dict().items()}, {}
-    for name, part in original.parts.items():
-        if not all(source in weights for source in part.sources):
+    for name, source in original.sources.items():
+        if not all(published in weights for published in source.names):
             continue
-        there = [weights[source].float() for source in part.sources]
+        there = [weights[published].float() for published in source.names]
         try:
-            found[name] = part.made(*there)
+            found[name] = source.combine(*there)
         except (RuntimeError, IndexError):
             found[name] = torch.empty(0)
         if found[name].shape != shapes[name]:
-            given = ", ".join(f"{source} {list(weights[source].shape)}" for source in part.sources)
+            given = ", ".join(f"{published} {list(weights[published].shape)}" for published in source.names)
             raise CheckpointError(
                 f"the weights of {checkpoint} do not fit its config.json: expected {list(shapes[name])} of {given}"
             )

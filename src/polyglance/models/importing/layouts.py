@@ -50,28 +50,37 @@ def _below_each_other(*tensors: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Part:
-    """sources: what the tensors are called there that a weight here is made of. made: how."""
+class WeightSource:
+    """Where a weight of a `SingleStreamModel` comes from in a published checkpoint.
 
-    sources: tuple[str, ...]
-    made: Callable[..., Tensor] = _below_each_other
+    names: the names of the published tensors. combine: makes the weight from these tensors, in the order of `names`;
+    by default it joins them along the first dimension.
+    """
+
+    names: tuple[str, ...]
+    combine: Callable[..., Tensor] = _below_each_other
 
 
 @dataclass(frozen=True)
 class Original:
-    """A published model. kind: of model. fields: of a `SingleStreamConfig`. parts: by the names of the weights here."""
+    """A published model.
+
+    kind: what `config.json` calls it, or `oscar`. fields: the fields of a `SingleStreamConfig`. sources: where each
+    weight here comes from, by its name here.
+    """
 
     kind: str
     fields: Mapping[str, Any]
-    parts: Mapping[str, Part]
+    sources: Mapping[str, WeightSource]
 
     @property
-    def sources(self) -> set[str]:
-        return {source for part in self.parts.values() for source in part.sources}
+    def names(self) -> set[str]:
+        """The names of all published tensors that are used here."""
+        return {name for source in self.sources.values() for name in source.names}
 
     def left_over(self, names: Collection[str]) -> tuple[list[str], list[str]]:
         """(weights of the body that have no place here, weights of heads that have none)."""
-        unused = sorted(name for name in set(names) - self.sources if not name.endswith(_BUFFERS))
+        unused = sorted(name for name in set(names) - self.names if not name.endswith(_BUFFERS))
         heads = [name for name in unused if name.startswith(_HEADS)]
         return [name for name in unused if name not in heads], heads
 
@@ -104,37 +113,37 @@ def read_original(
         "norm": "pre" if kind == "vilt" else "post",
         "pools": f"{prefix}pooler.dense.weight" in weights,
     }
-    parts = _layers(body.layers, cut, f"{prefix}encoder.layer", _VILT_LAYER if kind == "vilt" else LAYER)
+    sources = _layers(body.layers, cut, f"{prefix}encoder.layer", _VILT_LAYER if kind == "vilt" else LAYER)
     if fields["pools"]:
-        parts |= _same("pooler.0", f"{prefix}pooler.dense")
+        sources |= _same("pooler.0", f"{prefix}pooler.dense")
     inside = f"{prefix}embeddings."
     match kind:
         case "vilt":
-            parts |= _text_embeddings(f"{inside}text_embeddings.") | _same(
+            sources |= _text_embeddings(f"{inside}text_embeddings.") | _same(
                 "joint_layers.last_norm", f"{prefix}layernorm"
             )
-            parts["text_norm.bias"] = Part(
+            sources["text_norm.bias"] = WeightSource(
                 (f"{inside}text_embeddings.LayerNorm.bias", f"{inside}token_type_embeddings.weight"),
                 lambda bias, modality: bias + modality[0],
             )
             more = _patches(given, preprocessing, inside), _vilt_heads(given, weights, body.width)
         case "visual_bert":
-            parts |= _text_embeddings(inside)
+            sources |= _text_embeddings(inside)
             more = _visual_bert_regions(given, inside, body.eps), _token_head("bert", weights)
         case "oscar":
-            parts |= _text_embeddings(inside)
+            sources |= _text_embeddings(inside)
             more = _oscar_regions(given, prefix), _token_head("bert", weights)
         case _:
-            parts |= _text_embeddings(inside, body.padding + 1 if body.family == "roberta" else 0)
+            sources |= _text_embeddings(inside, body.padding + 1 if body.family == "roberta" else 0)
             more = _fresh_stem(body.width), _token_head(body.family, weights)
-    for new_fields, new_parts in more:
+    for new_fields, new_sources in more:
         fields |= new_fields
-        parts |= new_parts
-    return Original(kind, fields, parts)
+        sources |= new_sources
+    return Original(kind, fields, sources)
 
 
-Found = tuple[dict[str, Any], dict[str, Part]]
-"""Fields of a configuration, and parts."""
+Found = tuple[dict[str, Any], dict[str, WeightSource]]
+"""Fields of a configuration, and the sources of weights by the names of the weights here."""
 
 
 def _kind(settings: Mapping[str, Any]) -> str:
@@ -162,30 +171,30 @@ def _fields(body: TextEncoderConfig) -> dict[str, Any]:
     }
 
 
-def _same(ours: str, theirs: str) -> dict[str, Part]:
-    return {f"{ours}.{kind}": Part((f"{theirs}.{kind}",)) for kind in ("weight", "bias")}
+def _same(ours: str, theirs: str) -> dict[str, WeightSource]:
+    return {f"{ours}.{kind}": WeightSource((f"{theirs}.{kind}",)) for kind in ("weight", "bias")}
 
 
-def _layers(layers: int, cut: int, prefix: str, names: Mapping[str, tuple[str, ...]]) -> dict[str, Part]:
+def _layers(layers: int, cut: int, prefix: str, names: Mapping[str, tuple[str, ...]]) -> dict[str, WeightSource]:
     """Each modality begins with the same lower layers."""
     lower = range(cut)
-    parts = {}
+    sources = {}
     for stack, numbers in {"text_layers": lower, "image_layers": lower, "joint_layers": range(cut, layers)}.items():
         for ours, number in enumerate(numbers):
             for part, theirs in names.items():
                 for kind in ("weight", "bias"):
-                    sources = tuple(f"{prefix}.{number}.{one}.{kind}" for one in theirs)
-                    parts[f"{stack}.layers.{ours}.{part}.{kind}"] = Part(sources)
-    return parts
+                    published = tuple(f"{prefix}.{number}.{one}.{kind}" for one in theirs)
+                    sources[f"{stack}.layers.{ours}.{part}.{kind}"] = WeightSource(published)
+    return sources
 
 
-def _text_embeddings(prefix: str, first_position: int = 0) -> dict[str, Part]:
+def _text_embeddings(prefix: str, first_position: int = 0) -> dict[str, WeightSource]:
     def placed(positions: Tensor, types: Tensor) -> Tensor:
         return positions[first_position:] + types[0]
 
     return {
-        "token_embedding.weight": Part((f"{prefix}word_embeddings.weight",)),
-        "text_position.weight": Part(
+        "token_embedding.weight": WeightSource((f"{prefix}word_embeddings.weight",)),
+        "text_position.weight": WeightSource(
             (f"{prefix}position_embeddings.weight", f"{prefix}token_type_embeddings.weight"), placed
         ),
         **_same("text_norm", f"{prefix}LayerNorm"),
@@ -196,10 +205,10 @@ def _token_head(family: Family, weights: Collection[str]) -> Found:
     names = {ours.replace("head", "token_head", 1): theirs for ours, theirs in HEAD[family].items()}
     if f"{names['token_head.dense']}.weight" not in weights:
         return {}, {}
-    parts = {"token_head.bias": Part((f"{names.pop('token_head')}.bias",))}
+    sources = {"token_head.bias": WeightSource((f"{names.pop('token_head')}.bias",))}
     for ours, theirs in names.items():
-        parts |= _same(ours, theirs)
-    return {"predicts_tokens": True}, parts
+        sources |= _same(ours, theirs)
+    return {"predicts_tokens": True}, sources
 
 
 def _fresh_stem(width: int) -> Found:
@@ -215,8 +224,8 @@ def _visual_bert_regions(settings: Mapping[str, Any], prefix: str, eps: float) -
 
     tables = (f"{prefix}visual_position_embeddings.weight", f"{prefix}visual_token_type_embeddings.weight")
     return {"sight": "regions", "region_width": _whole(settings, "visual_embedding_dim", 512), "image_eps": eps}, {
-        "stem.weight": Part((f"{prefix}visual_projection.weight",)),
-        "stem.bias": Part((f"{prefix}visual_projection.bias", *tables), bias),
+        "stem.weight": WeightSource((f"{prefix}visual_projection.weight",)),
+        "stem.bias": WeightSource((f"{prefix}visual_projection.bias", *tables), bias),
         **_same("image_norm", f"{prefix}LayerNorm"),
     }
 
@@ -226,11 +235,11 @@ def _oscar_regions(settings: Mapping[str, Any], prefix: str) -> Found:
     if str(settings.get("img_feature_type", "")).startswith("dis_code"):
         raise ConfigurationError(f"expected regions as features, got img_feature_type {settings['img_feature_type']!r}")
     fields: dict[str, Any] = {"sight": "regions", "region_width": _whole(settings, _OF_OSCAR, 2054)}
-    parts = _same("stem", f"{prefix}img_embedding")
+    sources = _same("stem", f"{prefix}img_embedding")
     if settings.get("use_img_layernorm"):
         fields["image_eps"] = settings.get("img_layer_norm_eps", 1e-12)
-        parts |= _same("image_norm", f"{prefix}LayerNorm")
-    return fields, parts
+        sources |= _same("image_norm", f"{prefix}LayerNorm")
+    return fields, sources
 
 
 def _patches(settings: Mapping[str, Any], preprocessing: Mapping[str, Any], prefix: str) -> Found:
@@ -252,15 +261,15 @@ def _patches(settings: Mapping[str, Any], preprocessing: Mapping[str, Any], pref
     projection = f"{prefix}patch_embeddings.projection"
     positions, modality = f"{prefix}position_embeddings", f"{prefix}token_type_embeddings.weight"
     return fields, {
-        "stem.project.weight": Part((f"{projection}.weight",), lambda weight: weight * scale[:, None, None]),
-        "stem.project.bias": Part(
+        "stem.project.weight": WeightSource((f"{projection}.weight",), lambda weight: weight * scale[:, None, None]),
+        "stem.project.bias": WeightSource(
             (f"{projection}.bias", f"{projection}.weight", modality),
             lambda bias, weight, types: bias + weight.sum(dim=(2, 3)) @ shift + types[1],
         ),
-        "stem.whole": Part(
+        "stem.whole": WeightSource(
             (f"{prefix}cls_token", positions, modality), lambda own, table, types: own[0, 0] + table[0, 0] + types[1]
         ),
-        "image_position": Part((positions,), lambda table: table[0, 1:]),
+        "image_position": WeightSource((positions,), lambda table: table[0, 1:]),
     }
 
 
@@ -273,9 +282,9 @@ def _vilt_heads(settings: Mapping[str, Any], weights: Mapping[str, Tensor], widt
         return {}, {}
     names = settings.get("id2label") or {}
     answers = tuple(str(names.get(str(row), f"LABEL_{row}")) for row in range(len(weights["classifier.3.weight"])))
-    parts = _same("answer_hidden.0", "classifier.0") | _same("answer_hidden.1", "classifier.1")
+    sources = _same("answer_hidden.0", "classifier.0") | _same("answer_hidden.1", "classifier.1")
     fields = {"tasks": ("answer",), "answers": answers, "answer_width": len(hidden)}
-    return fields, parts | _same("answer_head", "classifier.3")
+    return fields, sources | _same("answer_head", "classifier.3")
 
 
 def _whole(settings: Mapping[str, Any], name: str, otherwise: int) -> int:

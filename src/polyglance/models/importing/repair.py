@@ -6,11 +6,11 @@ from shutil import copyfile
 import torch
 
 from polyglance.models.families.blip import MODEL_TYPES, network_of
-from polyglance.models.families.towers import KINDS
+from polyglance.models.families.towers import ARCHITECTURES
 from polyglance.models.huggingface.components import WHAT_COUNTS, quiet, read_network
 from polyglance.models.huggingface.download import DESCRIPTION, read_json
 
-MENDED = (*KINDS, *MODEL_TYPES)
+MENDED = (*ARCHITECTURES, *MODEL_TYPES)
 """What their config.json calls them."""
 
 
@@ -23,7 +23,7 @@ def write_what_fits(folder: Path, output: Path) -> dict[str, list[str]]:
     import transformers
 
     kind = read_json(folder, DESCRIPTION)["model_type"]
-    network_class = KINDS[kind].network if kind in KINDS else network_of(folder)
+    network_class = ARCHITECTURES[kind].network if kind in ARCHITECTURES else network_of(folder)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network, wrong = read_network(getattr(transformers, network_class), folder, "auto")

@@ -27,7 +27,7 @@ from polyglance.models.huggingface.components import quiet
 from polyglance.models.importing.conversion import require_empty
 from polyglance.models.openvino.tower import GRAPH, imported, write_description
 from polyglance.models.protocol import Reader
-from polyglance.models.reading import Progress
+from polyglance.types import Progress
 
 SMOOTHING: Final = 0.5
 """How much of the outliers of an activation its weights take over: what the paper has, where nncf has 0.95."""
@@ -40,7 +40,7 @@ def exportable(model: Reader) -> DualTowerModel:
             f"expected a model of two towers, such as CLIP or SigLIP, whose image tower is not in 8-bit integers yet, "
             f"got {model.name}"
         )
-    if model.tower.kind.keeps_shape:
+    if model.tower.architecture.keeps_shape:
         raise ConfigurationError(
             f"expected towers that read pictures of one size, got {model.name}, which reads each in its own shape: "
             "export a SigLIP 2 of one resolution, such as google/siglip2-base-patch16-256"

@@ -36,9 +36,10 @@ from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import TextBatch
 from polyglance.nn.states import TokenStates
 from polyglance.training.languages.subword_parts import through_parts
-from polyglance.training.loop import Losses, Report, Schedule, fit
+from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.seeds import check_seed, generator_of
 from polyglance.training.starting_point import check_beginning
+from polyglance.types import StageProgress
 
 _Item = TypeVar("_Item")
 
@@ -107,7 +108,7 @@ def train_language(
     settings: LanguageSettings,
     translations: Sequence[Translation] = (),
     pictures: TokenStates | None = None,
-    report: Report | None = None,
+    report: StageProgress | None = None,
 ) -> LanguageReport:
     """Trains a language, adds it to the model and writes it to `output`.
 
@@ -238,7 +239,7 @@ class TokenLosses:
     ) -> None:
         self.model, self.language, self.corpus, self.settings = model, language, corpus, settings
 
-    def fit(self, folder: Path, report: Report | None) -> None:
+    def fit(self, folder: Path, report: StageProgress | None) -> None:
         steps = self.settings.epochs * max(1, len(self.corpus) // self.settings.batch)
         schedule = Schedule(steps, self.settings.token_rate, min(100, steps // 10))
         fit(TOKENS, self.language, self, schedule, folder, report)
@@ -291,7 +292,7 @@ class MeaningLosses:
         self.model, self.language, self.translations = model, language, translations
         self.pictures, self.settings = pictures, settings
 
-    def fit(self, folder: Path, report: Report | None) -> None:
+    def fit(self, folder: Path, report: StageProgress | None) -> None:
         schedule = Schedule(self.settings.steps, self.settings.meaning_rate, min(50, self.settings.steps // 10))
         fit(MEANINGS, self.language, self, schedule, folder, report)
 

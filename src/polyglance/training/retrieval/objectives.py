@@ -17,7 +17,7 @@ from polyglance.models.reading import PICTURES, TEXTS, open_pictures
 from polyglance.nn.states import TokenStates
 from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
-from polyglance.training.loop import Losses, Report, hold_statistics
+from polyglance.training.loop import Losses, hold_statistics
 from polyglance.training.losses import (
     binary_match,
     hard_negatives,
@@ -32,6 +32,7 @@ from polyglance.training.retrieval.mining import NEAREST, nearest_wrong
 from polyglance.training.retrieval.teacher import Teacher
 from polyglance.training.seeds import check_seed, generator_of
 from polyglance.training.state_cache import KeptStates, keep_states
+from polyglance.types import StageProgress
 
 MARGIN: Final = 0.1
 SHARPNESS: Final = 15.0
@@ -124,7 +125,7 @@ class RetrievalLosses(nn.Module):
         source: CaptionSource,
         settings: RetrievalSettings,
         folder: Path | None = None,
-        report: Report | None = None,
+        report: StageProgress | None = None,
         kept: KeptStates | None = None,
         teacher: CutModel | None = None,
     ) -> None:

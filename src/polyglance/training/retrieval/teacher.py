@@ -13,8 +13,8 @@ from polyglance.models.families.cut_model import CutModel
 from polyglance.nn.states import TokenStates
 from polyglance.training.devices import Precision
 from polyglance.training.frozen_pictures import PictureInputs
-from polyglance.training.loop import Report
 from polyglance.training.state_cache import KeptStates, keep_states
+from polyglance.types import StageProgress
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Teacher:
         images: tuple[Path, ...],
         precision: Precision,
         folder: Path | None,
-        report: Report | None,
+        report: StageProgress | None,
     ) -> Self:
         """Freezes a model and reads the pictures. folder: where to keep their states; None keeps them in memory."""
         model = model.float().eval().requires_grad_(False)

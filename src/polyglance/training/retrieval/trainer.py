@@ -15,14 +15,14 @@ from polyglance.data.captions import Caption
 from polyglance.errors import ConfigurationError
 from polyglance.models.families.cut_model import CutModel, in_order
 from polyglance.training.devices import Precision
-from polyglance.training.loop import Report, Schedule, fit, read_log
+from polyglance.training.loop import Schedule, fit, read_log
 from polyglance.training.readable import unreadable_pictures
 from polyglance.training.retrieval.caption_batches import CaptionSource, texts_too_long
 from polyglance.training.retrieval.objectives import Mode, RetrievalLosses, RetrievalSettings
 from polyglance.training.starting_point import check_beginning, remade, require_trainable
 from polyglance.training.state_cache import KeptStates
 from polyglance.training.validation import Validations
-from polyglance.types import Task
+from polyglance.types import StageProgress, Task
 
 STAGE: Final = "retrieval"
 
@@ -59,7 +59,7 @@ def train_retrieval(
     folder: Path,
     settings: RetrievalSettings,
     validate: Validate | None = None,
-    report: Report | None = None,
+    report: StageProgress | None = None,
     kept: KeptStates | None = None,
     teacher: CutModel | None = None,
 ) -> tuple[CutModel, RetrievalReport]:

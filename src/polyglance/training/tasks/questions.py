@@ -27,10 +27,9 @@ from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import TextBatch
 from polyglance.models.reading import read_readable
-from polyglance.models.tasks import TOKEN, FusedAdapters, Task, folded, require_model, save_task
+from polyglance.models.tasks import TOKEN, FusedAdapters, TrainedTask, folded, require_model, save_task
 from polyglance.nn.encoder import Encoder
 from polyglance.nn.states import TokenStates
-from polyglance.training.loop import Report
 from polyglance.training.starting_point import require_no_added_language
 from polyglance.training.state_cache import keep_states
 from polyglance.training.tasks.pruning import Keep, fusion_use, most_used
@@ -43,6 +42,7 @@ from polyglance.training.tasks.trainer import (
     train_fusion,
     train_task,
 )
+from polyglance.types import StageProgress
 
 HELD_OUT: Final[tuple[Split, ...]] = ("val", "test")
 
@@ -130,7 +130,7 @@ def train_question_task(
     output: Path,
     name: str,
     settings: TaskSettings,
-    report: Report | None = None,
+    report: StageProgress | None = None,
 ) -> QuestionReport:
     """Trains an adapter and a head on the questions of the split train and scores them on the other splits.
 
@@ -152,7 +152,9 @@ def train_question_task(
     trained = TrainableAdapters({TASK: done.adapter})
     scores = data.scores(trained, TASK, done.head)
     weights = done.adapter.cpu()
-    save_task(Task(name, data.labels, settings.depth, weights, done.head, source, model.fingerprint, scores), output)
+    save_task(
+        TrainedTask(name, data.labels, settings.depth, weights, done.head, source, model.fingerprint, scores), output
+    )
     measured: tuple[DepthCost, ...] = ()
     if settings.depth is None:
         table = data.depth_table(done.adapter, trained, done.head)
@@ -166,11 +168,11 @@ def train_question_fusion(
     model: SingleStreamModel,
     source: str,
     questions: Sequence[Question],
-    tasks: Sequence[Task],
+    tasks: Sequence[TrainedTask],
     output: Path,
     name: str,
     settings: TaskSettings,
-    report: Report | None = None,
+    report: StageProgress | None = None,
 ) -> QuestionReport:
     """Trains a fusion of the tasks' adapters with its own head.
 
@@ -186,19 +188,21 @@ def train_question_fusion(
     done = train_fusion(data.train, len(data.labels), adapters, folder, settings, report=report)
     fused = FusedAdapters(done.fusion.cpu(), adapters)
     scores = data.scores(_bank(model, fused), Drop(Fuse(*adapters), settings.depth or 0), done.head)
-    save_task(Task(name, data.labels, settings.depth, fused, done.head, source, model.fingerprint, scores), output)
+    save_task(
+        TrainedTask(name, data.labels, settings.depth, fused, done.head, source, model.fingerprint, scores), output
+    )
     data.forget()
     return QuestionReport(name, data.labels, len(data.train.labels), scores, done.report, (), data.skipped)
 
 
 def prune_question_fusion(
     model: SingleStreamModel,
-    task: Task,
+    task: TrainedTask,
     questions: Sequence[Question],
     output: Path,
     name: str,
     keep: Keep,
-    report: Report | None = None,
+    report: StageProgress | None = None,
 ) -> PruningReport:
     """Prunes the adapters with the least weight on the questions of the split train from a fusion.
 
@@ -245,12 +249,12 @@ def _require_answers(questions: Sequence[Question]) -> set[str]:
     return answers
 
 
-def _report_pictures(report: Report | None, done: int, total: int) -> None:
+def _report_pictures(report: StageProgress | None, done: int, total: int) -> None:
     if report:
         report("reading pictures", done, total, {})
 
 
-def _adapters(model: SingleStreamModel, tasks: Sequence[Task]) -> dict[str, Adapter]:
+def _adapters(model: SingleStreamModel, tasks: Sequence[TrainedTask]) -> dict[str, Adapter]:
     """Returns the tasks' adapters by name."""
     found: dict[str, Adapter] = {}
     for task in tasks:
@@ -281,7 +285,7 @@ class _Data:
         questions: Sequence[Question],
         depths: tuple[int, ...],
         states: Path | None = None,
-        report: Report | None = None,
+        report: StageProgress | None = None,
         labels: tuple[str, ...] | None = None,
     ) -> "_Data":
         """Reads the pictures of the questions. labels: the answers to predict; None for those of the split train."""

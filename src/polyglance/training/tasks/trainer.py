@@ -25,10 +25,11 @@ from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.errors import ConfigurationError
 from polyglance.kernels.processor import native_autocast
 from polyglance.nn.encoder import Encoder
-from polyglance.training.loop import Losses, Report, Schedule, fit, read_log
+from polyglance.training.loop import Losses, Schedule, fit, read_log
 from polyglance.training.seeds import check_seed, generator_of
 from polyglance.training.starting_point import check_beginning
 from polyglance.training.state_cache import KeptStates, hash_of
+from polyglance.types import StageProgress
 
 TASK: Final = "task"
 """The adapter's name during training."""
@@ -114,7 +115,7 @@ class TrainingReport:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedTask:
+class TrainedAdapter:
     """A trained adapter with its head.
 
     head: maps the first token of the last layer to the logits of the labels.
@@ -127,7 +128,7 @@ class TrainedTask:
 
 @dataclass(frozen=True, eq=False)
 class TrainedFusion:
-    """A trained fusion with its head, as in `TrainedTask`."""
+    """A trained fusion with its head, as in `TrainedAdapter`."""
 
     fusion: FusionWeights
     head: nn.Linear
@@ -141,8 +142,8 @@ def train_task(
     settings: TaskSettings | None = None,
     config: AdapterConfig | None = None,
     held_out: Examples | None = None,
-    report: Report | None = None,
-) -> TrainedTask:
+    report: StageProgress | None = None,
+) -> TrainedAdapter:
     """Trains an adapter and a head; the encoder's weights do not change, and it is left frozen.
 
     examples: to train on. classes: the number of labels. folder: for the log `task.jsonl` and the checkpoint that a
@@ -165,7 +166,7 @@ def train_task(
     run = _Run(examples, TrainableAdapters({TASK: adapter}).to(_device(encoder)), TASK, head, settings)
     trained = nn.ModuleDict({"adapter": adapter, "head": head})
     figures = run.train("task", trained, folder, report, {"adapter": config.to_dict(), "classes": classes})
-    return TrainedTask(adapter, head, run.report(figures, held_out))
+    return TrainedAdapter(adapter, head, run.report(figures, held_out))
 
 
 def train_fusion(
@@ -175,7 +176,7 @@ def train_fusion(
     folder: Path,
     settings: TaskSettings | None = None,
     held_out: Examples | None = None,
-    report: Report | None = None,
+    report: StageProgress | None = None,
 ) -> TrainedFusion:
     """Trains a fusion of adapters (AdapterFusion, arXiv:2005.00247) and a head; the adapters do not change.
 
@@ -243,7 +244,7 @@ class _Run:
         stage: str,
         trained: nn.Module,
         folder: Path,
-        report: Report | None,
+        report: StageProgress | None,
         beginning: Mapping[str, object],
         more: Callable[[], Losses] = dict,
         weight_decay: float = Schedule.weight_decay,
