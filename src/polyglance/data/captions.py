@@ -1,4 +1,4 @@
-"""Captions of pictures, as users bring them and as the field publishes them.
+"""Reads captions of pictures, from users' own files and from published data sets.
 
     FILE.jsonl   of ours: {"image": "relative/path.png", "caption": "...", "language": "en", "split": "train"}
                  or of xFlickrCO: {"sentences": ["..."], "id": "...", "img_path": "..."}
@@ -8,7 +8,8 @@
     FOLDER       xFlickrCO's annotations, LANGUAGE/SPLIT.jsonl; or a task of Multi30k, raw/NAME.LANGUAGE.gz with
                  image_splits/NAME.txt
 
-Several lines may name one picture. A line of ours may say in `true_of` which other pictures its caption is true of.
+Several lines may name the same picture. A line of ours may list other pictures that its caption is true of in
+`true_of`.
 
 Where a line does not say its language and split, the caller may; else those of xFlickrCO and Multi30k are what the
 layout of their published files says, and all others are English and of the split train.
@@ -42,7 +43,7 @@ class _Own(Form):
 
 
 class _XFlickrCO(Form):
-    """Published sentences may be empty, and count."""
+    """Published sentences may be empty and still count."""
 
     img_path: Text
     sentences: Annotated[list[str], Field(min_length=1)]
@@ -53,7 +54,7 @@ def _raw(sentence: object) -> object:
 
 
 class _Karpathy(Form):
-    """COCO's pictures lie in folders of their own, which `filepath` names."""
+    """filepath: the folder of a COCO picture."""
 
     filename: Text
     filepath: str = ""
@@ -73,7 +74,7 @@ class _CocoCaption(Form):
 
 @dataclass(frozen=True)
 class Caption:
-    """One text of one picture. also: further pictures that it is known to be true of."""
+    """A caption of a picture. also: other pictures that it is known to be true of."""
 
     image: Path
     caption: str
@@ -84,7 +85,8 @@ class Caption:
 
 @dataclass(frozen=True)
 class Unsaid:
-    """What holds of captions whose lines do not say it, over any layout; None leaves it to that, or to the defaults."""
+    """The language and split of captions without their own, which override any layout; None uses the layout or the
+    defaults."""
 
     language: str | None = None
     split: Split | None = None
@@ -100,13 +102,13 @@ def read_captions(
     language: str | None = None,
     split: Split | None = None,
 ) -> list[Caption]:
-    """All captions of a file or a folder, in its order.
+    """Reads all captions of a file or folder, in order.
 
-    images: the folder of the pictures, if it is not that of the file. with_pictures: each must be there. language,
-    split: of captions whose lines do not say it; they overrule the layout of published files.
+    images: the folder of the pictures; by default that of the file. with_pictures: whether every picture must exist.
+    language, split: of captions without their own; they override the layout of published files.
 
-    Raises DataError for what is missing, empty or none of these forms; wrong lines, and pictures that are not there,
-    are named together.
+    Raises DataError if the path is missing, empty or in none of these formats, or has wrong lines or missing pictures,
+    which the error names.
     """
     captions = list(_read(path, images, Unsaid(language, split)))
     if not captions:
@@ -117,7 +119,7 @@ def read_captions(
 
 
 def of_split(captions: Sequence[Caption], split: Split) -> list[Caption]:
-    """Raises DataError for a split without captions, which names those that have some."""
+    """Returns the captions of a split. Raises DataError if there are none; it names the splits that have some."""
     found = [one for one in captions if one.split == split]
     if not found:
         there = ", ".join(sorted({one.split for one in captions}))
@@ -141,7 +143,7 @@ def _read(path: Path, images: Path | None, unsaid: Unsaid) -> Iterator[Caption]:
 
 
 def _layout(path: Path) -> re.Match[str] | None:
-    """The language and the split of a file where xFlickrCO puts it."""
+    """Matches the language and split in the path of a file of xFlickrCO."""
     return _XFLICKRCO.fullmatch(f"{path.parent.name}/{path.name}")
 
 
@@ -151,7 +153,7 @@ def _lines(path: Path, images: Path, unsaid: Unsaid) -> Iterator[Caption]:
 
 
 def captions_of(row: Row, path: Path, images: Path, unsaid: Unsaid = _NOTHING) -> list[Caption]:
-    """Of one line of the file `path`, of ours or xFlickrCO's. Raises ValueError with the reason where it is neither."""
+    """Parses a line of ours or of xFlickrCO in the file `path`. Raises ValueError with the reason if it is neither."""
     if "sentences" not in row:
         own = checked(_Own, row)
         image = picture_at(images, own.image)
@@ -212,7 +214,7 @@ def _of_picture(row: object, images: Path, unsaid: Unsaid) -> list[Caption]:
 
 
 def _multi30k(folder: Path, images: Path, unsaid: Unsaid) -> Iterator[Caption]:
-    """One text and one picture a line, the same line in each file of a NAME."""
+    """Reads a task of Multi30k: the same line in each file of a NAME has a text and its picture."""
     for file in sorted((folder / "raw").iterdir()):
         if not (match := _MULTI30K.fullmatch(file.name)):
             continue
@@ -226,7 +228,7 @@ def _multi30k(folder: Path, images: Path, unsaid: Unsaid) -> Iterator[Caption]:
 
 
 def _image_list(folder: Path, name: str) -> Path:
-    """Of task 1, NAME.txt, or of task 2, NAME_images.txt."""
+    """Returns the list of pictures: NAME.txt in task 1, NAME_images.txt in task 2."""
     found = [path for path in (folder / f"{name}.txt", folder / f"{name}_images.txt") if path.is_file()]
     if not found:
         raise DataError(

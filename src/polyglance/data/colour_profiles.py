@@ -1,4 +1,4 @@
-"""ICC profiles: colours as the profile in a picture says, as sRGB."""
+"""Converts colours from a picture's ICC profile to sRGB."""
 
 from functools import lru_cache
 from io import BytesIO
@@ -8,19 +8,19 @@ import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
 MAX_PROFILE: Final = 4 * 2**20
-"""Bytes; a larger profile is ignored. Those of printers have up to 3 million."""
+"""The most bytes of a profile; a larger one is ignored. Printer profiles have up to 3 million."""
 _LEAST_SIDE: Final = 1024
 _UNSEEN: Final = 2
 _MODES: Final = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 
 def to_srgb(image: Image.Image, profile: object) -> Image.Image | None:
-    """A picture in sRGB; None if the profile is damaged, is for other colours, or changes next to nothing.
+    """Converts a picture to sRGB; returns None if the profile is damaged, for other colours, or nearly sRGB.
 
     image: RGB or CMYK. A profile for grey is applied to RGB with equal channels.
 
-    A picture with more than 2,048 pixels on its shorter side is reduced first, by the whole number that leaves at least
-    1,024: converting a pixel takes several times as long as decoding it from a JPEG.
+    A picture with more than 2,048 pixels on its shorter side is first reduced by the largest integer that leaves at
+    least 1,024: converting a pixel takes several times as long as decoding it from a JPEG.
     """
     if not isinstance(profile, bytes) or not 128 <= len(profile) <= MAX_PROFILE:
         return None
@@ -39,7 +39,7 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image | None:
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> tuple[str, ImageCms.ImageCmsTransform] | None:
-    """(the mode that it wants, the transform); None where there is none for the mode or it is sRGB's already."""
+    """Returns the input mode and the transform; None if there is none for the mode or the profile is already sRGB."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         wanted = _MODES.get(source.profile.xcolor_space.strip())
@@ -57,6 +57,6 @@ def _transform(profile: bytes, mode: str) -> tuple[str, ImageCms.ImageCmsTransfo
 
 
 def _probe() -> Image.Image:
-    """Colours from all over the cube. What a profile calls itself does not tell whether it is sRGB."""
+    """Returns colours from all over the RGB cube; a profile's own name does not tell whether it is sRGB."""
     steps = np.linspace(0, 255, 9).astype(np.uint8)
     return Image.fromarray(np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(27, 27, 3))

@@ -1,7 +1,7 @@
-"""What a language is learned from: its sentences, and a few of them beside their translations.
+"""Reads the data to learn a language from: sentences and a few translations.
 
-sentences      a text a line, or captions in JSON Lines, of which those in the language are taken
-translations   JSON Lines, an object a line: {"en": "A red star.", "fr": "Une étoile rouge."}
+sentences      one text per line, or captions in JSON Lines (only those in the language are used)
+translations   JSON Lines, one object per line: {"en": "A red star.", "fr": "Une étoile rouge."}
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from polyglance.languages import language_code, script, script_of
 from polyglance.query import usable_text
 
 FEWEST: Final = 10
-"""Different sentences from which anything can be learned."""
+"""The fewest different sentences to learn from."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A sentence, and what it says in another language."""
+    """A sentence and its translation. known: the translation. language: the code of the translation's language."""
 
     sentence: str
     known: str
@@ -30,9 +30,9 @@ class Translation:
 
 
 def read_corpus(path: Path, code: str) -> list[str]:
-    """The different sentences of a file in the language `code`, in its order.
+    """Reads the different sentences of a file in the language `code`, in order.
 
-    Raises DataError for a file that cannot be read, holds too few of them, or is in another script.
+    Raises DataError if the file cannot be read, has too few of them, or is in another script.
     """
     found = find_texts(path, [code])
     refuse(path, {f"line {number}": reason for number, reason in found.wrong.items()})
@@ -51,9 +51,9 @@ def read_corpus(path: Path, code: str) -> list[str]:
 
 
 def read_translations(path: Path, code: str, known: Sequence[str]) -> list[Translation]:
-    """Of each line the sentence in `code` and that in the first language of `known` which it has.
+    """Reads from each line the sentence in `code` and its translation into the first language of `known` that it has.
 
-    Raises DataError for a file that is missing or holds none, and for one with wrong lines, which it names.
+    Raises DataError if the file is missing or empty or has wrong lines, which the error names.
     """
     return read_rows(path, "translations", partial(_translation, code, known))
 
@@ -61,14 +61,14 @@ def read_translations(path: Path, code: str, known: Sequence[str]) -> list[Trans
 def _translation(code: str, known: Sequence[str], row: Row) -> Translation:
     row = {language_code(key): text for key, text in row.items()}
     sentence = usable_text(_text(row, code), "sentence")
-    language = next((one for one in known if one in row and one != code), None)
+    language = next((candidate for candidate in known if candidate in row and candidate != code), None)
     if language is None:
         raise ValueError(f"expected {code!r} beside a language that the model knows, {', '.join(known)}")
     return Translation(sentence, usable_text(_text(row, language), "sentence"), language)
 
 
 def _text(row: Row, language: str) -> str:
-    """Raises ValueError where it is no text."""
+    """Returns the text in a language. Raises ValueError if there is none."""
     if language not in row:
         raise ValueError(f"{language} is missing")
     if not isinstance(text := row[language], str):

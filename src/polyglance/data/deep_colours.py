@@ -1,4 +1,4 @@
-"""Colours of 16 bits a channel. Pillow reads the upper byte alone, which leaves 12 bits in 16 nearly black."""
+"""Colours with 16 bits per channel: Pillow reads only the upper byte, so that 12 bits in 16 look nearly black."""
 
 import sys
 from collections.abc import Iterator
@@ -12,23 +12,24 @@ from polyglance.data.pixels import bands, white_of
 
 _LOWER_BYTE: Final = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 _DARK: Final = 16
-"""Upper bytes below this belong to values below 4,096."""
+"""The upper byte of 4,096; smaller upper bytes belong to smaller values."""
 
 
 def packing_of(image: ImageFile.ImageFile) -> str | None:
-    """Pillow's name for colours of 16 bits in a picture that is not loaded yet, such as RGB;16B; None for others."""
+    """Returns Pillow's name for 16-bit colours of a picture that is not loaded yet, such as RGB;16B; None for
+    others."""
     arguments = image.tile[0].args if image.tile else None
     packing = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return packing if isinstance(packing, str) and packing[:-1] in ("RGB;16", "RGBA;16") else None
 
 
 def is_dark(image: Image.Image) -> bool:
-    """Whether no red, green or blue of the upper bytes belongs to a value of 4,096 or more."""
+    """Whether all red, green and blue upper bytes belong to values below 4,096."""
     return all(int(np.max(channel.getextrema())) < _DARK for channel in image.split()[:3])
 
 
 def load_lower_bytes(image: ImageFile.ImageFile, packing: str) -> None:
-    """Loads the other byte of each channel."""
+    """Loads the lower byte of each channel."""
     lower = packing[:-1] + _LOWER_BYTE[packing[-1]]
     image.tile = [
         tile._replace(args=(lower, *tile.args[1:]) if isinstance(tile.args, tuple) else lower) for tile in image.tile
@@ -37,7 +38,7 @@ def load_lower_bytes(image: ImageFile.ImageFile, packing: str) -> None:
 
 
 def brightened(upper: Image.Image, lower: Image.Image) -> Image.Image:
-    """`upper` itself, with white at the largest number with as many bits as the brightest value has (`to_rgb`)."""
+    """Scales `upper` in place, with white at the largest number with as many bits as the brightest value (`to_rgb`)."""
     brightest = max(int(_values(*pair).max()) for pair in _pairs(upper, lower))
     top = 0
     for pair in _pairs(upper, lower):

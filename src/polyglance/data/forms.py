@@ -1,9 +1,9 @@
-"""Declared models of the files that users bring, and one short reason for what does not fit.
+"""Validation of users' files by declared models, with one short reason for each fault.
 
-Keys that a model does not declare are passed over on purpose: published files have many that are not needed here, and
-people keep notes of their own beside what is read.
+Keys that a model does not declare are ignored on purpose: published files have many that are not needed here, and
+people keep their own notes.
 
-Only modules that read such files import this one, so that a search does not pay for it.
+Only modules that read such files import this one, so that a search does not wait for it.
 """
 
 import json
@@ -25,11 +25,11 @@ _KINDS: Final = {
     "float_type": "a number",
     "greater_than_equal": "a number from 1 on",
 }
-"""What was expected, by pydantic's names of errors."""
+"""What was expected, by the type of pydantic's error."""
 
 
 class Form(BaseModel):
-    """One object of a file. Values keep the types that they have in JSON; nothing is converted but what says so."""
+    """One object of a file. Values keep their JSON types; only fields that declare a conversion are converted."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
 
@@ -74,19 +74,19 @@ def _id(value: object) -> object:
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 TextOrNumber = Annotated[str, BeforeValidator(_number_as_text), StringConstraints(strip_whitespace=True, min_length=1)]
-"""An answer: a number or a truth value counts as its text, `2` or `true`."""
+"""An answer; a number or Boolean is converted to its text, `2` or `true`."""
 MaybeEmpty = Annotated[str, BeforeValidator(_number_as_text)]
-"""As `TextOrNumber`, also with nothing in it."""
+"""Like `TextOrNumber`, but it may be empty."""
 Id = Annotated[str, BeforeValidator(_id)]
 Count = Annotated[int, Field(ge=1)]
 
 
 def checked(form: type[AnyForm], row: object) -> AnyForm:
-    """`row` as a `form`. Raises ValueError with all reasons on one line."""
+    """Validates `row` as a `form`. Raises ValueError with all reasons on one line."""
     try:
         return form.model_validate(row)
     except ValidationError as error:
-        reasons = dict.fromkeys(_reason(dict(one)) for one in error.errors(include_url=False))
+        reasons = dict.fromkeys(_reason(dict(fault)) for fault in error.errors(include_url=False))
         raise ValueError(named(list(reasons))) from None
 
 

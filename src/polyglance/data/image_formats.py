@@ -1,7 +1,7 @@
-"""The formats that are pictures: their suffixes, their first bytes, and the readers that open them.
+"""The picture formats, with their suffixes, their first bytes and their readers.
 
-A picture is told by its content. Readers are Pillow's classes, called directly: `PIL.Image.open` would register further
-formats for the whole process, and refuses a large picture without its size.
+A format is recognized by the content of a file. Readers are Pillow's classes, called directly: `PIL.Image.open` would
+register other formats for the whole process, and does not give the size of a picture that it refuses.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ Reader = Callable[[PictureFile], ImageFile.ImageFile]
 
 @dataclass(frozen=True)
 class Format:
-    """suffixes: lower case, with the dot. reader: opens a file of this format; pixels are not decoded yet."""
+    """A picture format. suffixes: in lower case, with the dot. reader: opens a file without decoding its pixels."""
 
     name: str
     suffixes: tuple[str, ...]
@@ -42,16 +42,18 @@ class Format:
 
 
 class JpegFile(JpegImagePlugin.JpegImageFile):
-    """A JPEG that may lack its end. After loading, `cut_short` tells whether it did.
+    """A JPEG that may be truncated; after loading, `cut_short` tells whether it was.
 
-    Of the several pictures in an MPO the first is read.
+    Only the first picture of an MPO is read.
     """
 
     cut_short = False
 
     def load_read(self, read_bytes: int) -> bytes:
-        """Pillow's hook for more of the file. The end marker that stands in for missing bytes lets libjpeg finish: it
-        makes what is missing a plain grey."""
+        """Reads more of the file for Pillow.
+
+        An end marker in place of missing bytes lets libjpeg finish; it fills the missing part with plain grey.
+        """
         data = super().load_read(read_bytes)
         if data or self.cut_short:
             return data
@@ -66,7 +68,7 @@ def _png(file: PictureFile) -> ImageFile.ImageFile:
 
 
 def _scale_transparency(image: ImageFile.ImageFile) -> None:
-    """Pillow widens 2 and 4 bits to 8 and narrows colours of 16 to 8, and leaves the transparent value as it was."""
+    """Scales the transparent value to 8 bits, as Pillow does with the pixels but not with this value."""
     value, packing = image.info.get("transparency"), image.tile[0].args
     if isinstance(value, int) and packing in ("L;2", "L;4"):
         image.info["transparency"] = value * (85 if packing == "L;2" else 17)
@@ -95,7 +97,7 @@ HEIC: Final = Format("HEIC", (".heic", ".heif", ".hif"), _heif)
 AVIF: Final = Format("AVIF", (".avif",), AvifImagePlugin.AvifImageFile)
 FORMATS: Final = (PNG, JPEG, WEBP, GIF, TIFF, BMP, HEIC, AVIF)
 SUFFIXES: Final = frozenset(suffix for one in FORMATS for suffix in one.suffixes)
-"""Of files that are taken for pictures where a folder is named."""
+"""The suffixes of files in a folder that are taken for pictures."""
 
 _STARTS: Final = (
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -115,7 +117,7 @@ _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 
 
 def format_of(file: PictureFile) -> Format:
-    """The format that a file's first bytes tell; its position is then the beginning. Raises PictureError."""
+    """Returns the format of a file by its first bytes and rewinds the file. Raises PictureError if it is unknown."""
     head = file.read(256)
     file.seek(0)
     found = next((one for start, one in _STARTS if head.startswith(start)), None)
@@ -139,15 +141,15 @@ class _WhileDecoding(type):
 
 
 class _DecodersWarning(Warning, metaclass=_WhileDecoding):
-    """Every warning, in a thread that is decoding a picture, and none elsewhere."""
+    """Matches every warning in a thread that is decoding a picture, and none in other threads."""
 
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Drops the warnings of this thread alone: Pillow warns of metadata that nobody asked for.
+    """A context that suppresses warnings in this thread alone: Pillow warns about metadata that is not used here.
 
-    `warnings.catch_warnings` would drop those of other threads too, since the filters belong to the process. So one
-    filter stands there for good, and asks the thread that warns.
+    `warnings.catch_warnings` would suppress those of other threads too, since filters belong to the process. Therefore
+    one filter is installed permanently and checks which thread warns.
     """
     if not warnings.filters or warnings.filters[0][2] is not _DecodersWarning:
         warnings.simplefilter("ignore", _DecodersWarning)
@@ -163,8 +165,10 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # without any handle
 
 @functools.cache
 def _silence_libtiff() -> None:
-    """Tells Pillow's copy of libtiff, where it can be reached, not to print warnings and errors to the terminal, past
-    Python. Pillow raises the errors that matter."""
+    """Stops Pillow's copy of libtiff, if it can be reached, from printing warnings and errors to the terminal.
+
+    Pillow raises the errors that matter.
+    """
     try:
         library = ctypes.CDLL(_imaging.__file__)
         library.TIFFSetWarningHandler(None)

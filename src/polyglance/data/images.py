@@ -1,6 +1,6 @@
-"""Picture files: finding them, telling them apart by content, and decoding one without harm.
+"""Finds picture files, hashes their content and decodes them safely.
 
-Whatever is wrong with a file ends in one `PictureError` whose message is the reason alone.
+Any fault of a file raises a `PictureError` with the reason as its message.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ from polyglance.data.png_chunks import PictureFile
 from polyglance.errors import DataError, PictureError, reason_of
 
 MAX_PIXELS: Final = 100_000_000
-"""A picture that declares more is refused before anything of it is decoded, unless it can be read at reduced scale."""
+"""The most pixels of a picture; a larger one is refused before decoding, unless it can be read at reduced scale."""
 MAX_REDUCED_PIXELS: Final = 256_000_000
-"""The same for JPEG and HEIC, which are read at reduced scale beyond `MAX_PIXELS`."""
+"""The most pixels of a JPEG or HEIC, which is read at reduced scale beyond `MAX_PIXELS`."""
 
 _JPEG_SCALE: Final = 4
 _LOST_ROWS: Final = 1 / 16
@@ -46,10 +46,10 @@ _SIDEWAYS: Final = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class FoundPictures:
-    """What lies under some folders.
+    """The files found under some folders.
 
-    paths: picture files, absolute, sorted, each once. unreadable: folders that could not be listed, with the reason;
-    what they hold is not known. passed_over: files without one of `SUFFIXES`, sorted; hidden ones are not among them.
+    paths: picture files, absolute, sorted, without duplicates. unreadable: folders that could not be listed, with the
+    reasons; their content is unknown. passed_over: files that are not hidden and have none of `SUFFIXES`, sorted.
     """
 
     paths: list[str]
@@ -58,7 +58,7 @@ class FoundPictures:
 
 
 def find_pictures(folders: Sequence[str | os.PathLike[str]]) -> FoundPictures:
-    """Every file under `folders` with one of `SUFFIXES`; a folder may also be one file, whatever its suffix.
+    """Finds the files under `folders` with one of `SUFFIXES`; a folder may also be a single file with any suffix.
 
     Names that begin with a dot are skipped. Links to folders are followed, each real folder is listed once.
     Raises DataError for a folder that does not exist.
@@ -78,7 +78,7 @@ def find_pictures(folders: Sequence[str | os.PathLike[str]]) -> FoundPictures:
 
 
 def is_listed(path: str, folder: str) -> bool:
-    """Whether `find_pictures` would name this file for this folder, if it were there: only by its name."""
+    """Whether `find_pictures` would list this file for this folder if it existed, judged by its name alone."""
     below = os.path.relpath(path, folder).split(os.sep)
     return has_suffix(path) and not any(name.startswith(".") for name in below)
 
@@ -89,9 +89,9 @@ def has_suffix(path: str) -> bool:
 
 
 def _walk(root: str, unreadable: dict[str, str]) -> Iterator[str]:
-    """Files below `root` that are not hidden.
+    """Yields the files below `root` that are not hidden.
 
-    Linked folders come last, so that a file reachable both ways is named by its real place.
+    Linked folders come last, so that a file that can be reached both ways is listed by its real path.
     """
     folders, links = [root], list[str]()
     seen: set[tuple[int, int]] = set()
@@ -123,7 +123,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def picture_stat(path: str | os.PathLike[str]) -> os.stat_result:
-    """Size, time and kind of a file that may be a picture. Raises PictureError when it is no file or holds nothing."""
+    """Returns the status of a file. Raises PictureError if it is not a file or empty."""
     try:
         facts = os.stat(path)
     except OSError as error:
@@ -136,7 +136,7 @@ def picture_stat(path: str | os.PathLike[str]) -> os.stat_result:
 
 
 def content_hash(path: str | os.PathLike[str]) -> str:
-    """32 hexadecimal digits that name the file's bytes (BLAKE2b, 128 bits). Raises PictureError."""
+    """Returns a hash of the file's bytes (BLAKE2b, 128 bits) as 32 hexadecimal digits. Raises PictureError."""
     picture_stat(path)
     try:
         with open(path, "rb") as file:
@@ -146,18 +146,18 @@ def content_hash(path: str | os.PathLike[str]) -> str:
 
 
 def decode(picture: str | os.PathLike[str] | bytes) -> Image.Image:
-    """The picture as sRGB, upright as its EXIF says, transparency over white, the first frame of an animation.
+    """Decodes a picture to sRGB, upright according to its EXIF data, with transparency over white.
 
-    A picture comes at reduced scale if it has a colour profile to convert and more than 2,048 pixels on its shorter
-    side, or if it is a JPEG or HEIC of more than `MAX_PIXELS`; `full_size` tells its own size. A JPEG that lacks its
-    end is read if at most a sixteenth of its rows is lost. `polyglance.data.pixels.to_rgb` says how values of more
-    than 8 bits become visible.
+    Only the first frame of an animation is read. The scale is reduced for a picture with a colour profile to convert
+    and more than 2,048 pixels on its shorter side, and for a JPEG or HEIC of more than `MAX_PIXELS`; `full_size`
+    returns the original size. A truncated JPEG is read if at most a sixteenth of its rows is missing.
+    `polyglance.data.pixels.to_rgb` describes the conversion of values of more than 8 bits.
 
-    Decoding takes 5 to 10 bytes of memory a pixel, 13 for AVIF and 18 for WebP.
+    Decoding takes 5 to 10 bytes of memory per pixel, 13 for AVIF and 18 for WebP.
 
     picture: a path, or a file's bytes.
 
-    Raises PictureError; a picture that is too large costs no more than its header.
+    Raises PictureError; only the header of a picture that is too large is read.
     """
     try:
         with BytesIO(picture) if isinstance(picture, bytes) else _file(picture) as file, without_warnings():
@@ -176,13 +176,14 @@ def decode(picture: str | os.PathLike[str] | bytes) -> Image.Image:
 
 
 def full_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) of a picture that `decode` read, upright, before any reduction."""
+    """Returns (width, height) of an upright picture that `decode` read, before any reduction."""
     width, height = image.info.get(_FULL_SIZE, image.size)
     return width, height
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """A PIL image as `decode` gives one: sRGB, upright, transparency over white. Raises OSError where it is torn."""
+    """Converts a PIL image as `decode` does: sRGB, upright, transparency over white. Raises OSError if it is
+    damaged."""
     with without_warnings():
         image.load()
         rgb = _rgb(image, image.info.get("icc_profile"))
@@ -208,7 +209,7 @@ def _decoded(file: PictureFile) -> Image.Image:
 
 
 def _upright(rgb: Image.Image, orientation: int, size: tuple[int, int]) -> Image.Image:
-    """size: of the picture as it lies in the file."""
+    """Turns a picture upright. size: of the picture in the file."""
     width, height = size
     if orientation in _TURNS:
         rgb = rgb.transpose(_TURNS[orientation])
@@ -224,7 +225,7 @@ def _rgb(image: Image.Image, profile: object) -> Image.Image:
 
 
 def _load(image: ImageFile.ImageFile, kind: Format, file: PictureFile) -> Image.Image:
-    """The picture with its pixels decoded, at reduced scale where there are too many."""
+    """Decodes the pixels of a picture, at reduced scale if there are too many."""
     width, height = image.size
     if width * height > MAX_PIXELS:
         reducible = kind is HEIC or (kind is JPEG and "progressive" not in image.info)  # which libjpeg keeps as a whole
@@ -247,9 +248,9 @@ def _load(image: ImageFile.ImageFile, kind: Format, file: PictureFile) -> Image.
 
 
 def reduced_heic(file: PictureFile, info: dict[str | tuple[int, int], object]) -> Image.Image:
-    """The first picture in a HEIC file at half its width and height, of which Pillow never holds all pixels.
+    """Decodes the first picture in a HEIC file at half its width and height; Pillow never holds the full picture.
 
-    info: what the result is to carry.
+    info: the metadata of the result.
     """
     from pillow_heif import open_heif
 
@@ -267,7 +268,7 @@ def reduced_heic(file: PictureFile, info: dict[str | tuple[int, int], object]) -
 
 
 def _require_rows(image: JpegFile) -> None:
-    """Raises PictureError for a JPEG too many rows of which are the grey that libjpeg makes of missing bytes."""
+    """Raises PictureError if too many rows of a JPEG have the grey that libjpeg substitutes for missing bytes."""
     width, height = image.size
     bottom = np.asarray(image.crop((0, height - int(height * _LOST_ROWS) - 1, width, height)))
     if _GREY_OF_LOST_ROWS[0] <= bottom.min() and bottom.max() <= _GREY_OF_LOST_ROWS[1]:

@@ -1,4 +1,4 @@
-"""Files that users bring, line by line or as one document: all that is wrong in one is said together, and shortly."""
+"""Reads users' files line by line or as one document, and reports all faults of a file in one short error."""
 
 import codecs
 import csv
@@ -16,10 +16,10 @@ Row = dict[str, Any]
 _Parsed = TypeVar("_Parsed")
 
 _NAMED: Final = 20
-"""Of the things that are named one by one, the others are counted."""
+"""The most items that an error lists; the others are counted."""
 _REASONS: Final = 10
 _PLACES: Final = 3
-"""So many reasons are given, each with so many of the places where it holds."""
+"""The most reasons that an error gives, and the most places for each of them."""
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16, so it comes before
@@ -30,12 +30,13 @@ _MARKS: Final = (
 
 
 def read_rows(path: Path, what: str, parse: Callable[[Row], _Parsed]) -> list[_Parsed]:
-    """Every row of a file parsed, in its order: of CSV with a header where the name ends in .csv, else of JSON Lines.
+    """Parses every row of a file, in order; a name that ends in .csv is CSV with a header, any other JSON Lines.
 
-    Empty lines are skipped; an empty cell of CSV is one that is not there.
+    Empty lines are skipped, and empty cells of CSV are ignored.
 
-    what: the plural of what a row is. parse: raises ValueError with the reason if a row is wrong.
-    Raises DataError for a file that is missing or holds none, and for wrong rows, all of them together.
+    what: the word for rows in errors, in the plural. parse: raises ValueError with the reason if a row is wrong.
+
+    Raises DataError if the file is missing or has no rows, or rows are wrong; the error names all of them.
     """
     if path.suffix.lower() == ".csv":
         parsed, wrong = _parsed(_csv_rows(path, what), parse)
@@ -48,9 +49,11 @@ def read_rows(path: Path, what: str, parse: Callable[[Row], _Parsed]) -> list[_P
 
 
 def try_lines(path: Path, what: str, parse: Callable[[bytes], _Parsed]) -> tuple[dict[int, _Parsed], dict[int, str]]:
-    """(what was parsed, the reasons of lines that are wrong), both by the numbers of lines; empty lines are skipped.
+    """Parses every line; returns the results and the reasons for wrong lines, by line number. Empty lines are skipped.
 
-    parse: raises ValueError or QueryError with the reason. Raises DataError for a file that cannot be read.
+    parse: raises ValueError or QueryError with the reason.
+
+    Raises DataError if the file cannot be read.
     """
     lines = enumerate(read_bytes(path, what).split(b"\n"), 1)
     return _parsed(((number, line) for number, line in lines if line.strip()), parse)
@@ -73,7 +76,7 @@ def _parsed(
 
 
 def _csv_rows(path: Path, what: str) -> Iterator[tuple[int, Row]]:
-    """(the number of its last line, the cells by the names in the header) of each row."""
+    """Yields, for each row, the number of its last line and its cells by the names in the header."""
     try:
         reader = csv.DictReader(io.StringIO(decoded(read_bytes(path, f"{what}, CSV,")), newline=""), strict=True)
         for row in reader:
@@ -85,7 +88,7 @@ def _csv_rows(path: Path, what: str) -> Iterator[tuple[int, Row]]:
 
 
 def read_json(path: Path, what: str) -> Any:
-    """Raises DataError for a file that is missing or no JSON, and for an object that has a key twice."""
+    """Reads a JSON file. Raises DataError if it is missing or not JSON, or an object repeats a key."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -101,10 +104,11 @@ def read_json(path: Path, what: str) -> Any:
 
 
 def parse_all(path: Path, rows: Iterable[tuple[str, Any]], parse: Callable[[str, Any], _Parsed]) -> dict[str, _Parsed]:
-    """What is parsed of each row of a document, by its name.
+    """Parses every row of a document and returns the results by name.
 
-    rows: (name, row). parse: of both; raises ValueError with the reason if a row is wrong.
-    Raises DataError for wrong rows, all of them together.
+    rows: (name, row). parse: called with both; raises ValueError with the reason if a row is wrong.
+
+    Raises DataError if rows are wrong; the error names all of them.
     """
     found: dict[str, _Parsed] = {}
     wrong: dict[str, str] = {}
@@ -118,8 +122,10 @@ def parse_all(path: Path, rows: Iterable[tuple[str, Any]], parse: Callable[[str,
 
 
 def read_bytes(path: Path, what: str) -> bytes:
-    """The content of a file. One that begins with the byte-order mark of UTF-8, UTF-16 or UTF-32 comes as UTF-8 without
-    it. Raises DataError where it cannot be read."""
+    """Reads a file; one with a byte-order mark of UTF-8, UTF-16 or UTF-32 is converted to UTF-8 without it.
+
+    Raises DataError if it cannot be read.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -135,7 +141,7 @@ def read_bytes(path: Path, what: str) -> bytes:
 
 
 def refuse(path: Path, wrong: Mapping[str, str]) -> None:
-    """wrong: reasons by the place in the file. Raises DataError with each reason once, where there are any."""
+    """Raises DataError with each reason once if there are any. wrong: the reasons by their places in the file."""
     if not wrong:
         return
     places = defaultdict[str, list[str]](list)
@@ -146,19 +152,19 @@ def refuse(path: Path, wrong: Mapping[str, str]) -> None:
 
 
 def named(things: Sequence[str], most: int = _NAMED, between: str = "; ") -> str:
-    """All of them on one line; of many the first, and how many more."""
+    """Lists items on one line; of more than `most`, only the first ones and the number of the others."""
     more = len(things) - most
     return between.join([*things[:most], f"and {more:,} more"] if more > 0 else things)
 
 
 def require_pictures(path: Path, images: Iterable[Path]) -> None:
-    """Raises DataError that names the pictures that are not there, each once."""
+    """Raises DataError if pictures are missing; the error names each once."""
     if missing := [str(image) for image in dict.fromkeys(images) if not image.is_file()]:
         raise DataError(f"{path}: there is no picture {named(missing)}")
 
 
 def picture_at(folder: Path, name: str) -> Path:
-    """The picture of that name. Where there is none, backslashes count as separators: Windows writes paths so."""
+    """Returns the path of a picture; if there is none, backslashes count as separators, as in paths from Windows."""
     path = folder / name
     return folder / name.replace("\\", "/") if "\\" in name and not path.is_file() else path
 
@@ -169,7 +175,7 @@ def short(value: object) -> str:
 
 
 def decoded(line: bytes) -> str:
-    """Raises ValueError where it is no UTF-8, or holds NUL characters."""
+    """Decodes a line. Raises ValueError if it is not UTF-8 or has NUL characters."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -180,7 +186,7 @@ def decoded(line: bytes) -> str:
 
 
 def row_of(line: bytes) -> Row:
-    """The object that a line of JSON Lines holds. Raises ValueError with the reason where it holds none."""
+    """Parses a line of JSON Lines. Raises ValueError with the reason if it is not an object."""
     text = decoded(line)
     try:
         row: Any = json.loads(text)

@@ -1,4 +1,4 @@
-"""Decoded pixels of any kind to 8-bit RGB, a band of rows at a time, so that it takes little memory."""
+"""Converts decoded pixels of any kind to 8-bit RGB, one band of rows at a time to save memory."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -19,12 +19,12 @@ Rows = Num[np.ndarray, "rows width"]
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The picture as RGB, transparency over white; takes 4 bytes a pixel, as Pillow keeps RGB.
+    """Converts a picture to RGB with transparency over white; the result takes 4 bytes per pixel in Pillow.
 
-    16-bit grey is divided by 256 unless the file names another white (TIFF's MaxSampleValue) or no value reaches
-    4,096. The latter is taken for 12 bits or fewer in 16: white is the largest number with as many bits as the
-    brightest value. 32-bit integers and floats have no agreed white: their finite values are stretched from black to
-    white, and infinite ones are clipped. A transparent value, GDAL's nodata value and NaN are white.
+    16-bit grey is divided by 256, unless the file gives another white (TIFF's MaxSampleValue) or all values are below
+    4,096. The latter are taken for 12 bits or fewer in 16: white is the largest number with as many bits as the
+    brightest value. 32-bit integers and floats have no standard white: their finite values are stretched from black to
+    white, and infinite ones are clipped. A transparent value, GDAL's nodata value and NaN become white.
     """
     levels = _levels(image)
     if levels is None and image.mode == "RGB" and not image.has_transparency_data:
@@ -36,7 +36,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """(number of the first row, the rows of one band), top to bottom."""
+    """Yields (first row, rows) for each band, from top to bottom."""
     width, height = image.size
     step = max(1, _BAND_PIXELS // width)
     for top in range(0, height, step):
@@ -51,7 +51,7 @@ def _over_white(band: Image.Image) -> Image.Image:
 
 
 def _levels(image: Image.Image) -> Callable[[Rows], UInt8[np.ndarray, "rows width"]] | None:
-    """What makes 8-bit grey of values of more bits; None for a picture that has 8."""
+    """Returns a function that converts values to 8-bit grey; None for a picture with 8 bits."""
     if not (image.mode.startswith("I;16") or image.mode in _NUMBERS):
         return None
     absent = _absent(image)
@@ -70,8 +70,10 @@ def _levels(image: Image.Image) -> Callable[[Rows], UInt8[np.ndarray, "rows widt
 
 
 def _range(image: Image.Image, absent: float | None) -> tuple[float, float]:
-    """The least and the greatest of the values that count. The greatest float of 32 bits, of either sign, is how many
-    programs write that there is none."""
+    """Returns the least and the greatest present value.
+
+    Many programs write the largest 32-bit float, of either sign, for an absent value.
+    """
     lows, highs = [], []
     for _, band in bands(image):
         values = np.asarray(band)
@@ -96,7 +98,7 @@ def _white(image: Image.Image, absent: float | None) -> float:
 
 
 def white_of(brightest: int) -> float:
-    """White of 16-bit values, guessed from the brightest: values below 4,096 are taken for fewer bits in 16."""
+    """Guesses white of 16-bit values from the brightest one: values below 4,096 are taken for fewer bits in 16."""
     return float(2 ** max(1, brightest.bit_length()) - 1) if brightest < _DARK else 65535.0
 
 
@@ -106,7 +108,7 @@ def _absent(image: Image.Image) -> float | None:
 
 
 def _number(image: Image.Image, tag: int) -> float | None:
-    """A TIFF's tag as one number; None where there is none, in other formats too."""
+    """Returns a TIFF tag as one number; None if it is missing, as in other formats."""
     if not isinstance(image, TiffImageFile):
         return None
     value = image.tag_v2.get(tag)
@@ -117,7 +119,7 @@ def _number(image: Image.Image, tag: int) -> float | None:
 
 
 def _is_absent(values: Rows, absent: float | None) -> Bool[np.ndarray, "rows width"]:
-    """Where there is no value. `absent` is compared as the file can hold it: in 32 bits, where values are floats."""
+    """Returns True for absent values. `absent` is compared in the file's precision, 32 bits for floats."""
     if values.dtype.kind != "f":
         equal: NDArray[np.bool_] = values == (np.nan if absent is None else absent)
         return equal

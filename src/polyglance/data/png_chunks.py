@@ -1,4 +1,4 @@
-"""The chunks of a PNG that decoding needs. Pillow refuses a whole picture for metadata that is large or damaged."""
+"""Removes PNG chunks that decoding does not need: Pillow refuses a whole picture for large or damaged metadata."""
 
 import os
 import struct
@@ -9,7 +9,7 @@ from typing import Final
 PictureFile = BufferedReader | BytesIO
 
 MAX_METADATA: Final = 2**20
-"""Bytes of profile, EXIF and texts together, unpacked. Pillow's own bound for each of them."""
+"""The most bytes of profile, EXIF and texts together, unpacked; Pillow has the same bound for each of them."""
 
 _PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _METADATA: Final = frozenset({b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
@@ -17,10 +17,11 @@ _SIGNATURE: Final = 8
 
 
 def without_needless_chunks(file: PictureFile) -> PictureFile:
-    """The picture without metadata beyond `MAX_METADATA` or with a wrong checksum, and without further frames.
+    """Returns the picture without metadata that exceed `MAX_METADATA` or have a wrong checksum, and without later
+    frames.
 
-    Where nothing is to be left out, that is `file` itself; otherwise a copy in memory. What follows a chunk that is
-    none is kept as it is.
+    The result is `file` itself if nothing is removed, otherwise a copy in memory. Everything after an invalid chunk is
+    kept unchanged.
     """
     size = file.seek(0, os.SEEK_END)
     kept, budget, position = [(0, _SIGNATURE)], MAX_METADATA, _SIGNATURE
@@ -50,7 +51,8 @@ def _part(file: PictureFile, start: int, end: int) -> bytes:
 
 
 def _unpacked(kind: bytes, file: PictureFile, length: int, budget: int) -> int:
-    """Bytes of metadata in a chunk, more than `budget` where it is not to be kept. The file stands at its data."""
+    """Returns the bytes of metadata in a chunk, more than `budget` if it is not kept. The file is positioned at its
+    data."""
     if kind in _PIXELS:
         return 0
     too_many = budget + 1

@@ -1,4 +1,4 @@
-"""Answers that were given elsewhere, in GQA's form: [{"questionId": "...", "prediction": "..."}], a file a language.
+"""Reads answers of other systems in GQA's format, [{"questionId": "...", "prediction": "..."}], one file per language.
 
 A prediction that is a number is taken as its text. A file's language is the one in a name such as IGLUE gives its
 results, `test_de_0_result.json`; no other name says one.
@@ -18,7 +18,7 @@ from polyglance.data.lines import named, parse_all, read_json, short
 from polyglance.errors import DataError
 
 LANGUAGE: Final = "{language}"
-"""Stands in a file's name for the code of each language."""
+"""The placeholder for a language's code in a file name."""
 _RESULT: Final = re.compile(r"test_(?P<language>[a-z]{2})_\d+_result\.json")
 
 
@@ -28,10 +28,9 @@ class _Prediction(Form):
 
 
 def read_predictions(path: Path) -> dict[str, str]:
-    """The answers by the ids of their questions.
+    """Reads the answers by question id.
 
-    Raises DataError for a file of another form, and for questions that are answered twice; all of these are named
-    together.
+    Raises DataError if the file has another form or answers questions twice; the error names them.
     """
     document = read_json(path, "predictions")
     if not isinstance(document, list):
@@ -57,10 +56,10 @@ def write_predictions(path: Path, answers: Mapping[str, str]) -> None:
 
 
 def find_predictions(name: str) -> dict[str | None, Path]:
-    """The files by language: of a folder; of a name in which `{language}` stands for the codes; or one file.
+    """Finds the files by language in a folder, by a name with the placeholder `{language}`, or as a single file.
 
-    The key is None where a file's name says no language. Raises DataError where there is none, and for a folder that
-    has several of one language.
+    The key is None if a file's name has no language. Raises DataError if there is no file, or a folder has several for
+    one language.
     """
     path = Path(name)
     if LANGUAGE in name:

@@ -1,4 +1,4 @@
-"""Questions about pictures with their answers, as users bring them and as the field publishes them.
+"""Reads questions about pictures with their answers, from users' own files and from published data sets.
 
     FILE.jsonl   of ours: {"image": "relative/path.png", "question": "...", "answer": "...", "language": "en",
                  "split": "train", "id": "...", "types": {"structural": "query", "semantic": "attr"}}
@@ -40,14 +40,14 @@ from polyglance.errors import DataError
 from polyglance.languages import language_code
 
 _SUFFIXES: Final = (".jpg", *sorted(SUFFIXES - {".jpg"}))
-"""GQA's pictures are JPEG."""
+"""The suffixes to try, JPEG first, as GQA's pictures are JPEG."""
 _SPLITS: Final[Mapping[str, Split]] = {"train": "train", "dev": "val", "val": "val", "test": "test", "testdev": "test"}
 _XGQA: Final = "(?P<language>en|de|pt|ru|id|bn|ko|zh)"
 _LAYOUTS: Final = (
     re.compile(rf".*/(?P<split>train|val|testdev|test)_(balanced|all)_questions(_{_XGQA})?\.json"),
     re.compile(rf"{_XGQA}/(?P<split>train|dev|test)(_\d+)?\.json"),
 )
-"""Of the last folder and the file."""
+"""Matches the last folder and the file name."""
 
 
 class _Types(Form):
@@ -81,7 +81,7 @@ class _Gqa(Form):
 
 
 class _Iglue(Form):
-    """label: answers with their weights."""
+    """A question of IGLUE. label: the answers with their weights."""
 
     question_id: Id
     picture: Text = Field(alias="img_id")
@@ -91,10 +91,10 @@ class _Iglue(Form):
 
 @dataclass(frozen=True)
 class Types:
-    """What kind of question it is (GQA, arXiv:1902.09506, section 3.3); None where the file does not say.
+    """The types of a question (GQA, arXiv:1902.09506, section 3.3); None if the file does not say.
 
-    structural: what is to be done (query, verify, ...). semantic: what it is about (rel, attr, ...). detailed: GQA's
-    name of the template.
+    structural: the operation (query, verify, ...). semantic: the subject (rel, attr, ...). detailed: GQA's name of the
+    template.
     """
 
     structural: str | None = None
@@ -104,10 +104,12 @@ class Types:
 
 @dataclass(frozen=True)
 class Question:
-    """image: the picture's file. id: a file has it once a language.
+    """A question about a picture with its answer.
 
-    Of GQA alone: group, what the answer is one of (`color`, `animal`); entailed, the ids of questions whose answers
-    follow from this one's; balanced, whether it counts, or stands there for others to entail it.
+    image: the picture's file. id: unique for each language of a file.
+
+    Only in GQA: group: the class of the answer (`color`, `animal`). entailed: the ids of questions with answers that
+    follow from this one's. balanced: whether the question counts, or is only there to be entailed by others.
     """
 
     image: Path
@@ -129,13 +131,13 @@ def read_questions(
     language: str | None = None,
     split: Split | None = None,
 ) -> list[Question]:
-    """All questions of a file, in its order.
+    """Reads all questions of a file, in order.
 
-    images: the folder of the pictures, if it is not that of the file. with_pictures: each must be there. language,
-    split: of questions whose lines do not say it; they overrule the layout of published files.
+    images: the folder of the pictures; by default that of the file. with_pictures: whether every picture must exist.
+    language, split: of questions without their own; they override the layout of published files.
 
-    Raises DataError for a file that is missing, empty or none of these forms, for wrong questions, for ids that a
-    language has twice, and for pictures that are not there; all of these are named together.
+    Raises DataError if the file is missing, empty or in none of these formats, or has wrong questions, ids repeated in
+    a language or missing pictures, which the error names.
     """
     folder = images or path.parent
     if path.suffix == ".json":
@@ -150,14 +152,14 @@ def read_questions(
 
 
 def check_ids(questions: Iterable[Question], where: str) -> None:
-    """Raises DataError that names the ids that a language has twice."""
+    """Raises DataError if ids are repeated in a language; the error names them."""
     counts = Counter((one.language, one.id) for one in questions)
     if twice := [f"{code} {name}" for (code, name), count in counts.items() if count > 1]:
         raise DataError(f"{where}: expected each id once a language, but these come again: {named(twice)}")
 
 
 def check_pictures(questions: Iterable[Question]) -> None:
-    """Raises DataError that names the pictures that are not there."""
+    """Raises DataError if pictures are missing; the error names them."""
     if missing := [str(path) for path in dict.fromkeys(one.image for one in questions) if not path.is_file()]:
         raise DataError(
             f"there is no picture {named(missing)}: name their folder with --images, or ask by words alone with --blind"
@@ -165,7 +167,7 @@ def check_pictures(questions: Iterable[Question]) -> None:
 
 
 def of_split(questions: Sequence[Question], split: Split) -> list[Question]:
-    """Raises DataError for a split without questions, which names those that have some."""
+    """Returns the questions of a split. Raises DataError if there are none; it names the splits that have some."""
     found = [one for one in questions if one.split == split]
     if not found:
         there = ", ".join(sorted({one.split for one in questions}))
@@ -174,7 +176,7 @@ def of_split(questions: Sequence[Question], split: Split) -> list[Question]:
 
 
 def by_language(questions: Sequence[Question]) -> dict[str, list[Question]]:
-    """In the order in which the languages come."""
+    """Groups questions by language, in the order in which the languages first occur."""
     found: dict[str, list[Question]] = {}
     for question in questions:
         found.setdefault(question.language, []).append(question)
@@ -182,7 +184,7 @@ def by_language(questions: Sequence[Question]) -> dict[str, list[Question]]:
 
 
 def _own(row: Row, folder: Path, language: str | None, split: Split | None) -> Question:
-    """Raises ValueError with the reason where it is none."""
+    """Parses a question of ours. Raises ValueError with the reason if it is not one."""
     own = checked(_Own, row)
     return Question(
         picture_at(folder, own.image),
@@ -222,7 +224,7 @@ def _document(path: Path, folder: Path, language: str | None, split: Split | Non
 
 
 def _gqa(key: str, row: Any) -> tuple[str, Question]:
-    """(the picture's name, the question without it)."""
+    """Returns the picture's name and the question without it."""
     found = checked(_Gqa, row)
     question = Question(
         Path(),
@@ -238,13 +240,13 @@ def _gqa(key: str, row: Any) -> tuple[str, Question]:
 
 
 def _iglue(row: Any) -> tuple[str, Question]:
-    """As `_gqa`; the answer is the one of most weight."""
+    """Returns the picture's name and the question without it; the answer is the one with the most weight."""
     found = checked(_Iglue, row)
     answer = max(found.label, key=lambda one: found.label[one])
     return found.picture, Question(Path(), found.sent, answer, id=found.question_id)
 
 
 def _picture(folder: Path, name: str) -> Path:
-    """The file of a picture of that name, whatever its kind."""
+    """Returns the file of a picture by its name without a suffix."""
     paths = [folder / f"{name}{suffix}" for suffix in _SUFFIXES]
     return next((path for path in paths if path.is_file()), paths[0])

@@ -1,9 +1,8 @@
-"""Region features: what a detector saw in a picture, as bottom-up attention (arXiv:1707.07998) and VinVL
-(arXiv:2101.00529) keep it.
+"""Region features of a detector, as stored by bottom-up attention (arXiv:1707.07998) and VinVL (arXiv:2101.00529).
 
-A picture has one npz file beside it, with the same name except for the suffix: `features` (regions, width), `boxes`
-(regions, 4), each x1, y1, x2, y2 in pixels, and `image_size` (width, height). Pickle in it is never read, nor is an
-array of more than `MAX_BYTES`.
+Each picture has an npz file beside it with the same name except for the suffix: `features` (regions, width), `boxes`
+(regions, 4), each x1, y1, x2, y2 in pixels, and `image_size` (width, height). Pickle is never read, and an array of
+more than `MAX_BYTES` is refused.
 """
 
 import math
@@ -22,7 +21,7 @@ from polyglance.errors import DataError, reason_of
 
 PLACES: Final = 6
 MAX_BYTES: Final = 16 * 2**20
-"""Of one unpacked array: 1,000 regions of 2,048 features in float64. Detectors keep 10 to 100 regions."""
+"""The most bytes of an unpacked array: 1,000 regions of 2,048 features in float64. Detectors keep 10 to 100 regions."""
 
 SUFFIX: Final = ".npz"
 _SHAPES: Final = {"features": "(regions, width)", "boxes": "(regions, 4)", "image_size": "(2,)"}
@@ -30,7 +29,8 @@ _SHAPES: Final = {"features": "(regions, width)", "boxes": "(regions, 4)", "imag
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """features: of each region. boxes: x1, y1, x2, y2 in pixels. image_size: (width, height) in pixels."""
+    """The regions of a picture. features: of each region. boxes: x1, y1, x2, y2 in pixels. image_size: (width, height)
+    in pixels."""
 
     features: Float[np.ndarray, "regions width"]
     boxes: Float[np.ndarray, "regions 4"]
@@ -46,19 +46,19 @@ class Regions:
         return round(self.image_size[0]), round(self.image_size[1])
 
     def with_places(self) -> Float[np.ndarray, "regions width_and_6"]:
-        """With six values behind the features of each: x1, y1, x2, y2, width and height, as shares of the picture's
-        (OSCAR, arXiv:2004.06165, section 3)."""
+        """Returns the features of each region followed by x1, y1, x2, y2, width and height relative to the picture's
+        size (OSCAR, arXiv:2004.06165, section 3)."""
         corners = self.boxes / np.array([*self.image_size, *self.image_size], np.float32)
         return np.concatenate([self.features, corners, corners[:, 2:] - corners[:, :2]], axis=1)
 
 
 def regions_beside(picture: str | os.PathLike[str]) -> Path:
-    """The file of what a detector saw in a picture."""
+    """Returns the path of a picture's file of regions."""
     return Path(picture).with_suffix(SUFFIX)
 
 
 def read_regions(path: str | os.PathLike[str]) -> Regions:
-    """What a detector saw in one picture.
+    """Reads the regions of one picture.
 
     Raises DataError if an array is missing, is larger than `MAX_BYTES`, or is not what it should be.
     """
@@ -86,7 +86,7 @@ def read_regions(path: str | os.PathLike[str]) -> Regions:
 
 
 def _member(path: str | os.PathLike[str], archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """Where an array lies in the archive. No more is ever unpacked than the size that stands there."""
+    """Finds an array in the archive; at most its declared size is ever unpacked."""
     try:
         member = archive.getinfo(f"{name}.npy")
     except KeyError as error:
@@ -100,7 +100,8 @@ def _member(path: str | os.PathLike[str], archive: zipfile.ZipFile, name: str) -
 
 
 def _array(content: bytes) -> NDArray[np.generic]:
-    """Raises ValueError where a header declares more than follows it, before numpy makes room for that."""
+    """Parses an array. Raises ValueError, before numpy allocates memory, if the header declares more than
+    follows it."""
     stream = BytesIO(content)
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -1,9 +1,9 @@
-"""What pictures show, in GQA's form (arXiv:1902.09506, section 3.1), which `polyglance scenes make` writes as well.
+"""Reads scene graphs in GQA's format (arXiv:1902.09506, section 3.1), which `polyglance scenes make` also writes.
 
     {"PICTURE": {"objects": {"ID": {"name", "attributes": [...], "relations": [{"name", "object": "ID"}]}}, "location"}}
 
-A picture's `location` and `weather` may be left out, and so may an object's `attributes`, `relations` and `category`,
-which GQA's lack. Where an object stands (`x`, `y`, `w`, `h`) is not read.
+A picture's `location` and `weather` are optional, and so are an object's `attributes`, `relations` and `category` (GQA
+has no categories). The position of an object (`x`, `y`, `w`, `h`) is not read.
 """
 
 from dataclasses import dataclass
@@ -37,22 +37,24 @@ class _Graph(Form):
 
 @dataclass(frozen=True)
 class SceneGraph:
-    """words: the names, categories and attributes of a picture's objects, its place and its weather. relations: the
-    names of those between its objects, such as `to the left of`."""
+    """The content of a picture.
+
+    words: the names, categories and attributes of its objects, its location and its weather. relations: the names of
+    relations between objects, such as `to the left of`.
+    """
 
     words: frozenset[str]
     relations: frozenset[str]
 
     def shows(self, answer: str) -> bool:
-        """Whether the answer is one of the words, or stands in a relation's name: `left`."""
+        """Whether the answer is one of the words, or part of a relation's name, such as `left`."""
         return answer in self.words or any(f" {answer} " in f" {relation} " for relation in self.relations)
 
 
 def read_scene_graphs(path: Path) -> dict[str, SceneGraph]:
-    """By the names of the pictures, without a suffix.
+    """Reads the scene graphs by picture name without a suffix.
 
-    Raises DataError for a file that is missing, empty or of another form, and for wrong objects; all of these are named
-    together.
+    Raises DataError if the file is missing, empty or in another format, or has wrong objects, which the error names.
     """
     document = read_json(path, "scene graphs")
     if not isinstance(document, dict):
@@ -65,7 +67,7 @@ def read_scene_graphs(path: Path) -> dict[str, SceneGraph]:
 
 
 def _graph(row: Any) -> SceneGraph:
-    """Raises ValueError with the reason where it is none."""
+    """Parses a scene graph. Raises ValueError with the reason if it is not one."""
     graph = checked(_Graph, row)
     words = {graph.location, graph.weather}
     relations = set[str]()

@@ -1,7 +1,7 @@
-"""Texts that a library is to hold, as users bring them.
+"""Reads files of texts to be added to a library.
 
 FILE.jsonl   captions as `data/captions.py` reads them, without their pictures
-any other    one text a line, in UTF-8, or in UTF-16 or UTF-32 with its byte-order mark
+any other    one text per line, in UTF-8, or in UTF-16 or UTF-32 with its byte-order mark
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,26 @@ from polyglance.query import usable_text
 from polyglance.text import collapse_white_space
 
 OF_TEXT: Final = "text:"
-"""How the keys of texts begin; those of pictures do not."""
+"""The prefix of the keys of texts."""
 
 
 @dataclass(frozen=True)
 class FoundTexts:
-    """The texts of a file. languages: each text once, with the code of its language or `auto`. wrong: of lines that
-    cannot be used, by their number, the reason."""
+    """The texts of a file.
+
+    languages: the code of the language of each distinct text, or `auto`. wrong: the reasons for lines that cannot be
+    used, by line number.
+    """
 
     languages: dict[str, str]
     wrong: dict[int, str]
 
 
 def find_texts(path: Path, among: Sequence[str] = DEMO_LANGUAGES) -> FoundTexts:
-    """The texts of a file, in its order; empty lines are skipped, and a text that comes again counts once.
+    """Reads the texts of a file in order; empty lines and repeated texts are skipped.
 
-    among: the languages that a text may be in where the file does not say it.
+    among: the languages that a text may be in if the file does not say.
+
     Raises DataError for a file that cannot be read.
     """
     parse = partial(_captions, path) if path.suffix == ".jsonl" else partial(_text, among)
@@ -45,12 +49,12 @@ def find_texts(path: Path, among: Sequence[str] = DEMO_LANGUAGES) -> FoundTexts:
 
 
 def text_hash(*parts: str) -> str:
-    """32 hexadecimal digits that name these parts (BLAKE2b, 128 bits)."""
+    """Returns a hash of the parts (BLAKE2b, 128 bits) as 32 hexadecimal digits."""
     return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def is_of_text(key: str) -> bool:
-    """Whether a key (`Reader.key`) is that of a text."""
+    """Whether a key (`Reader.key`) belongs to a text."""
     return key.startswith(OF_TEXT)
 
 

@@ -1,4 +1,4 @@
-"""Subword tokenizers: one of our own for all languages, byte-level BPE within words, and those of published models."""
+"""Subword tokenizers: our own for all languages, a byte-level BPE within words, and those of published models."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 PADDING: Final = "[PAD]"
 MASK: Final = "[MASK]"
 SPECIAL_TOKENS: Final = (PADDING, MASK)
-"""The second is there for masked-language modelling on top of a finished model."""
+"""The second serves masked-language modelling with a trained model."""
 _PADDINGS: Final = (PADDING, "<pad>")
 _MASKS: Final = (MASK, "<mask>")
-"""As they are called in published models as well."""
+"""Names of the mask token, also in published models."""
 _WORD: Final = r" ?[^\s\p{P}\p{S}\p{Han}]+| ?[\p{P}\p{S}]|\p{Han}"
 
 
 class Framed:
-    """Texts to token ids, with the tokens that a model wants around a text, such as [CLS] and [SEP].
+    """Encodes texts as token ids with a model's special tokens around them, such as [CLS] and [SEP].
 
-    White space is collapsed first: no model was taught a line break, and each of them would read a text with one as
-    another text.
+    White space is collapsed first: models are not trained with line breaks and would read them as part of the text.
     """
 
     def __init__(self, fast: "FastTokenizer", padding_id: int) -> None:
@@ -38,14 +37,14 @@ class Framed:
         self._behind = next((count for count, special in enumerate(reversed(around)) if not special), len(around))
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, uncut, with those around it."""
+        """Returns the number of tokens of each text before truncation, including special tokens."""
         return [len(ids) for ids in self._framed(texts)]
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(ids, mask), each (texts, tokens): padded to the longest, cut at `max_tokens`; no text is one padding.
+        """Returns ids and mask, each (texts, tokens), padded to the longest text and truncated to `max_tokens`.
 
-        What is cut keeps the tokens behind it. Several texts are padded to a multiple of 8 tokens, so that the model
-        meets few different lengths.
+        A truncated text keeps the special tokens after it; no texts give one padding token. Several texts are padded to
+        a multiple of 8 tokens, so that the model gets few different lengths.
         """
         rows = [self._cut(ids, max_tokens) or [self.padding_id] for ids in self._framed(texts)]
         longest = max(map(len, rows))
@@ -70,10 +69,10 @@ class Framed:
 
 
 class Tokenizer(Framed):
-    """One that masked-language modelling can be done with, and that is kept with a model."""
+    """A tokenizer with padding and mask tokens, which is stored with a model."""
 
     def __init__(self, fast: "FastTokenizer") -> None:
-        """Raises CheckpointError for one without tokens for padding and masks."""
+        """Raises CheckpointError if `fast` has no padding or mask token."""
         padding, self.mask_id = (_id(fast, names) for names in (_PADDINGS, _MASKS))
         super().__init__(fast, padding)
 
@@ -81,7 +80,7 @@ class Tokenizer(Framed):
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
         """Learns at most `vocabulary` subwords from the texts (BPE: Sennrich et al., arXiv:1508.07909).
 
-        Text is NFKC-normalised and lower-cased; no script is unknown, bytes are the last resort.
+        Text is NFKC-normalized and lower-cased. Unknown letters are spelled in bytes, so that no script is unknown.
         """
         from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
         from tokenizers import Tokenizer as FastTokenizer
@@ -105,10 +104,10 @@ class Tokenizer(Framed):
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Reads what `save` wrote, or the `tokenizer.json` of a published model.
+        """Reads a file that `save` wrote, or the `tokenizer.json` of a published model.
 
         Raises:
-            CheckpointError: there is no such file or it is no tokenizer.
+            CheckpointError: there is no such file, or it is not a tokenizer.
         """
         from tokenizers import Tokenizer as FastTokenizer
 
@@ -125,34 +124,35 @@ class Tokenizer(Framed):
         self._fast.save(str(path))
 
     def to_json(self) -> str:
-        """What `save` writes."""
+        """Returns the text that `save` writes."""
         return str(self._fast.to_str())
 
     @property
     def vocabulary(self) -> int:
-        """How many rows a table of embeddings needs."""
+        """The number of rows that a table of embeddings needs."""
         return int(max(self._fast.get_vocab().values(), default=-1)) + 1
 
     def subwords(self) -> list[str]:
-        """What each id stands for, as it stands in a text; bytes that are no letter alone are lost."""
+        """Returns the text of each id; bytes that are not a whole letter are lost."""
         from tokenizers import decoders
 
         decoder = decoders.ByteLevel()
         return ["" if name in SPECIAL_TOKENS else decoder.decode([name]) for name in self._names()]
 
     def spell(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without tokens around it."""
+        """Returns the ids of each text without special tokens."""
         return self._ids(texts, add_special_tokens=False)
 
     def spell_subwords(self, other: "Tokenizer") -> list[list[int]]:
-        """The ids that spell each subword of another one, byte by byte where need be; none for a special token."""
+        """Returns the ids that spell each subword of another tokenizer, in bytes if necessary; none for special
+        tokens."""
         model = self._fast.model
         return [
             [] if name in SPECIAL_TOKENS else [token.id for token in model.tokenize(name)] for name in other._names()
         ]
 
     def _names(self) -> list[str]:
-        """Of the ids in their order."""
+        """Returns the tokens in the order of their ids."""
         names = {index: name for name, index in self._fast.get_vocab().items()}
         return [names[index] for index in range(len(names))]
 

@@ -20,7 +20,8 @@ from polyglance.types import StoredStates
 class Reader:
     """The model that reads a library.
 
-    source: what loads it again, empty for a model in memory. fingerprint: of its weights.
+    name: of the model. source: the name or folder that loads it, empty for a model in memory. fingerprint: a hash of
+    its weights.
     """
 
     name: str
