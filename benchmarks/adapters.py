@@ -101,7 +101,7 @@ def require_one_state(settings: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row of the table. peers: cases of the other side, the fastest of which counts. required: the ratio to reach, by
+    """A row of the table. peers: cases of the other side; the fastest one counts. required: the ratio to reach, by
     dtype, and in float32 where AVX2 is all there is ("AVX2"); nothing is asked for where it names none. equal: whether
     both sides compute the same, which is then checked."""
 
@@ -309,7 +309,7 @@ def difference(comparison: Comparison, folder: Path, ours: Tensor, most: float) 
 
 
 def milliseconds(work: Callable[[], object], device: torch.device, times: int) -> float:
-    """A run, over some runs."""
+    """Returns the time per run over some runs."""
     started = time.perf_counter()
     for _ in range(times):
         work()
@@ -319,14 +319,14 @@ def milliseconds(work: Callable[[], object], device: torch.device, times: int) -
 
 
 def kernels(work: Callable[[], object]) -> int:
-    """How many kernels it launches."""
+    """Returns the number of kernels that it launches."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         work()
     return sum(event.count for event in profile.key_averages())
 
 
 def loading(ours: Ours, repeats: int) -> Row:
-    """One adapter from its folder into a model that is in use, ready to act."""
+    """Loads one adapter from its folder into a model in use."""
     folder = ours.folder / "saved"
     save_adapter(read_adapter(ours.folder / NAMES[0])[1], folder, "new")
     bank, times = ours.banks[0], []

@@ -44,7 +44,7 @@ from tests.checkpoints import tiny_clip, tiny_siglip
 SEED: Final = 0
 WIDTH, HEIGHT = 640, 480
 PART: Final = 100
-"""Pictures in a turn."""
+"""The number of pictures in a turn."""
 FLOAT32_PARTS, FLOAT32_PART = 3, 50
 """In float32, which takes several times as long."""
 BATCHES: Final = (8, 16, 32)
@@ -147,7 +147,7 @@ def files(parts: Sequence[Path]) -> list[str]:
 
 
 class Memory:
-    """The most that this process has resident at a time."""
+    """Returns the peak of this process's resident memory."""
 
     @staticmethod
     def forget() -> None:
@@ -169,12 +169,12 @@ class Comparison:
         peer(make=str(written), dtype=dtype, threads=torch.get_num_threads())
 
     def other(self, side: str, paths: Sequence[str], batch: int, keep: Path | None = None) -> float:
-        """Milliseconds a picture."""
+        """Returns the milliseconds per picture."""
         seconds: float = self.peer(read=paths, side=side, batch=batch, keep=keep and str(keep))
         return 1000 * seconds / len(paths)
 
     def tower_alone(self, paths: Sequence[str]) -> float:
-        """Milliseconds a picture of our own tower over pixels that are ready."""
+        """Returns the milliseconds per picture of our own tower over preprocessed pixels."""
         images = [self.model.preprocess(Image.open(path).convert("RGB")) for path in paths]
         ready, tower = torch.from_numpy(np.stack(images)), self.model.tower
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Each way of computing that the encoder takes on a CPU, against the one that it is taken instead of.
+"""Compares each way of computing that the encoder uses on a CPU with its alternative.
 
     make bench-kernels
     python -m benchmarks.kernels [--repeats 9]

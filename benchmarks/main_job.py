@@ -1,4 +1,4 @@
-"""How long the main job takes: indexing 2,000 pictures, searching them, asking about one, and a command's cold start.
+"""Times the main job: indexing 2,000 pictures, searching them, asking about one, and the cold start of a command.
 
     make bench-main_job
 

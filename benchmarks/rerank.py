@@ -3,7 +3,7 @@
     make bench-rerank
     python -m benchmarks.rerank [--repeats 7] [--only TEXT] [--small]
 
-All weights but those of scenes-mini are random: this is a test of speed. Every side scores the same 20 pictures for
+All weights except those of scenes-mini are random: this is a test of speed. Every side scores the same 20 pictures for
 one text, of 16 tokens (a caption where scenes-mini reads it), in one batch; pictures are decoded and scaled before the
 clock runs. Ours reads the text, takes the pictures' states out of a library of 2,000 pictures on disk, unpacks them and
 runs the joint layers. Both sides are timed in turns, with the same dtype and threads. ratio: theirs / ours, of medians.
@@ -55,7 +55,7 @@ CORRELATION = {"float32": 0.999, "bfloat16": 0.95}
 """Least, of scores from stored states with those from states that were never rounded."""
 
 BLOCK_MS = 300
-"""Short sides are run so long at a time."""
+"""The seconds that a short side is run at a time."""
 
 BF16, BOTH = ("bfloat16",), ("bfloat16", "float32")
 
@@ -153,7 +153,7 @@ class JointEncoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, text: Int[Tensor, "1 tokens"], pictures: Tensor) -> Float[Tensor, " pictures"]:
-        """The logit that the text is true, for each picture."""
+        """Returns, for each picture, the logit that the text is true."""
         images = self.images(pictures)
         words = torch.cat([self.front, self.token_embedding(text[0])])
         x = torch.cat([words.expand(len(images), -1, -1), images], dim=1) + self.position
@@ -260,7 +260,7 @@ class World:
 
 @contextmanager
 def other_side(case: Case, world: World, ours: FromStates) -> Iterator[Callable[[int], float]]:
-    """Milliseconds a run, over some runs."""
+    """Returns the milliseconds per run over some runs."""
     dtype = ours.unrounded.hidden.dtype
     if case.peer == EDJE:
         yield partial(milliseconds, world.edje(dtype), CPU)

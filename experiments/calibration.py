@@ -1,5 +1,4 @@
-"""Whether a search's scores are probabilities, and the line that makes them so; and what each drop depth of the matches
-is worth.
+"""Measures how well calibrated the scores of a search are, fits their calibration, and compares drop depths of matches.
 
     python -m experiments.calibration [--model NAME_OR_FOLDER] [--pictures 2000] [--queries 500] [--output FOLDER]
 
@@ -35,7 +34,7 @@ from polyglance.scenes.truth import SceneIndex
 
 IMAGES = RESULTS.parent / "images"
 APART = 100_000
-"""Between the seeds of the two pools."""
+"""The distance between the seeds of the two pools."""
 LEAST = 0.5
 ROUNDS = 50
 TEXT = "a red star to the left of a small dog on a white plate"
@@ -52,12 +51,13 @@ class Searches:
 
     @property
     def logits(self) -> NDArray[np.float64]:
-        """(queries, candidates), as they are where nothing is dropped."""
+        """The logits with nothing dropped: (queries, candidates)."""
         return self.by_depth[0]
 
 
 def search_scenes(model: SingleStreamModel, seed: int, pictures: int, queries: int) -> Searches:
-    """Of a pool of `pictures` scenes from `seed` on; `queries` for scenes in it, as many for the scenes behind it."""
+    """Searches a pool of `pictures` scenes from `seed` on, with `queries` for scenes in it and as many for later
+    scenes."""
     scenes = [sample_scene(seed + number) for number in range(pictures + queries + queries // 4)]
     index = SceneIndex(scenes)
     captions = {row: found[0] for row in range(len(scenes)) if (found := scene_captions(index, row, unique=True))}
@@ -75,7 +75,7 @@ def search_scenes(model: SingleStreamModel, seed: int, pictures: int, queries: i
 
 
 def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
-    """What the probabilities of a line are worth, and what a least score leaves."""
+    """Judges the probabilities of a calibration, and the effect of a least score."""
     probabilities = 1 / (1 + np.exp(-(line[0] * searches.logits + line[1])))
     left = probabilities >= LEAST
     return {
@@ -95,7 +95,7 @@ def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
 
 
 def depth_rows(pools: Sequence[Searches], line: tuple[float, float], shares: Sequence[float]) -> list[Row]:
-    """What a search loses and gains at each depth. line: fitted at depth 0. shares: of the time that depth 0 takes."""
+    """Returns the loss and gain of a search at each depth. line: fitted at depth 0. shares: of the time at depth 0."""
     logits = np.concatenate([one.by_depth for one in pools], axis=1)
     true = np.concatenate([one.true for one in pools])
     present = np.concatenate([one.present for one in pools])
@@ -115,7 +115,7 @@ def depth_rows(pools: Sequence[Searches], line: tuple[float, float], shares: Seq
 
 
 def time_shares(model: SingleStreamModel, depths: int) -> list[float]:
-    """Of a match of 20 candidates at each depth, of the time at depth 0: medians of the shares of `ROUNDS` turns."""
+    """Returns the time of matching 20 candidates at each depth relative to depth 0, the median over `ROUNDS` rounds."""
     text = model.read_text(model.tokenize([TEXT]))[[0] * CANDIDATES]
     states = read_scenes(model, [sample_scene(FIRST_SEED["val"] + number) for number in range(CANDIDATES)])
     taken = np.empty((ROUNDS, depths))
@@ -128,7 +128,7 @@ def time_shares(model: SingleStreamModel, depths: int) -> list[float]:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """The share of true matches over the probability, before and after."""
+    """Draws the share of true matches over the probability, before and after calibration."""
     figure = Figure(figsize=(5, 4.2), layout="constrained")
     axis = figure.add_subplot()
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)

@@ -1,4 +1,4 @@
-"""Text to image over the emoji gallery: words and pictures that nobody here made.
+"""Text-to-image retrieval over the emoji gallery, with words and pictures made by others.
 
     python -m experiments.emoji [--model NAME_OR_FOLDER] [--output FOLDER]
 
@@ -27,7 +27,7 @@ CANDIDATES = 20
 
 
 def read_gallery(model: CutModel, batch: int = 50) -> TokenStates:
-    """The gallery's states as they come back from a library."""
+    """Returns the gallery's states as a library returns them."""
     stored = []
     entries = gallery()
     for start in range(0, len(entries), batch):
@@ -37,7 +37,7 @@ def read_gallery(model: CutModel, batch: int = 50) -> TokenStates:
 
 
 def queries(kind: str, language: str) -> list[tuple[int, str]]:
-    """(row of the gallery, text) of one kind: `seen names`, `held-out names` or `keywords`."""
+    """Returns (row of the gallery, text) for one kind of query: `seen names`, `held-out names` or `keywords`."""
     found = []
     for row, entry in enumerate(gallery()):
         name = entry.names[language]

@@ -1,4 +1,4 @@
-"""A model trained on questions about pictures of another look than the scene world's: collages of emoji.
+"""Trains a model on questions about pictures that look different from the scene world: collages of emoji.
 
     python -m experiments.emoji_questions [--folder runs/emoji-questions] [--systems NAME...] [--small]
 
@@ -48,7 +48,7 @@ GROUNDS: Final = {
     "green": (95, 150, 80), "blue": (90, 120, 200),
 }  # fmt: skip
 OF_A_GROUP: Final = 10
-"""So many emoji of each group, evenly spaced over it, are the things that there are."""
+"""The number of emoji of each group that are used, evenly spaced over the group."""
 WIDTH, HEIGHT = 256, 192
 PLACES: Final = tuple((x, y) for y in (48, 144) for x in (42, 128, 214))
 WAYS: Final = {
@@ -64,7 +64,8 @@ FREQUENT: Final = "most frequent answer of its kind"
 
 @dataclass(frozen=True)
 class Settings:
-    """train, val, test: pictures of each split. scenes: pictures to search among. steps: of each training."""
+    """The size of the experiment. train, val, test: pictures of each split. scenes: pictures to search. steps: of each
+    training."""
 
     train: int = 1000
     val: int = 150
@@ -133,7 +134,7 @@ def asked(ground: str, placed: list[Placed], rng: random.Random) -> Iterator[tup
 
 
 def draw(ground: str, placed: list[Placed], rng: random.Random) -> Image.Image:
-    """Emoji over patches of light and shade of one colour."""
+    """Draws emoji over light and dark patches of one colour."""
     noise = np.random.default_rng(rng.getrandbits(32))
     shade = np.zeros((HEIGHT, WIDTH))
     for grain in (6, 24, 96):
@@ -173,7 +174,7 @@ def _of_group(group: str) -> list[GalleryEntry]:
 
 
 def random_model(like: SingleStreamModel, paths: list[Path], seed: int) -> SingleStreamModel:
-    """Of the same shape with weights drawn anew; its batch norms have the statistics of some of the pictures."""
+    """Returns a model of the same shape with random weights; its batch norms have the statistics of some pictures."""
     torch.manual_seed(seed)
     model = SingleStreamModel(like.config, like.tokenizer, "random")
     with torch.no_grad():
@@ -183,7 +184,7 @@ def random_model(like: SingleStreamModel, paths: list[Path], seed: int) -> Singl
 
 
 def measured(model: SingleStreamModel, test: Sequence[Question]) -> Row:
-    """The accuracy in percent, with its interval and by the kind of question, and that with wrong pictures."""
+    """Returns the accuracy in percent, with its interval, by kind of question, and with wrong pictures."""
     said = answer_questions(model, test)
     assert said.shuffled is not None
     own, blank, shuffled = (scores(test, answers) for answers in (said.own, said.blank, said.shuffled))

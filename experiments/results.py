@@ -1,4 +1,4 @@
-"""The form in which every experiment and benchmark leaves its figures, and how a long one goes on after a stop."""
+"""Writes the figures of experiments and benchmarks, and resumes long experiments."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def write_results(name: str, rows: list[Row], seed: int, started: float, folder:
 
 
 class Measurements:
-    """The rows of a benchmark, on disk after each addition.
+    """The rows of a benchmark, written to disk after each addition.
 
     Each row says in which instruction set it ran (`instruction_set`). It takes the place of an earlier row of the same
     case and dtype in the same instruction set, or in one that it does not name. Rows of other instruction sets stay, so
@@ -77,7 +77,7 @@ def _read_rows(path: Path) -> list[Row]:
 
 
 class Results:
-    """The rows of an experiment so far, on disk after each addition."""
+    """The rows of an experiment so far, written to disk after each addition."""
 
     def __init__(self, name: str, folder: Path, seed: int) -> None:
         self.name, self.folder, self.seed, self.started = name, folder, seed, time.time()
@@ -100,7 +100,7 @@ class Results:
 def open_folder(folder: Path, settings: "DataclassInstance") -> None:
     """Makes the folder of a run.
 
-    Raises ConfigurationError for one that holds a run of other settings: what it keeps would be taken up unseen.
+    Raises ConfigurationError if it holds a run with other settings, which would be resumed otherwise.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.json"
@@ -114,13 +114,13 @@ def open_folder(folder: Path, settings: "DataclassInstance") -> None:
 
 
 def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
-    """Tells now and then how far a training is."""
+    """Prints the progress of a training now and then."""
     if done % 100 == 0 or done == total:
         print(stage, f"{done}/{total}", *(f"{name}={value:.3f}" for name, value in losses.items()), file=sys.stderr)
 
 
 def machine() -> Row:
-    """What the figures were measured on."""
+    """Describes the machine that the figures were measured on."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"cpu": _processor(), "instruction_set": instruction_set(), "cores": os.cpu_count(), "gpu": gpu}
 

@@ -1,4 +1,4 @@
-"""The figures of a model on the scene world: retrieval, reranking and answers in every language.
+"""Measures a model on the scene world: retrieval, reranking and answers in every language.
 
     python -m experiments.scenes_mini [--model NAME_OR_FOLDER] [--pictures 1000] [--languages en,de] [--output FOLDER]
 
@@ -39,7 +39,7 @@ CANDIDATES = 20
 
 
 def read_scenes(model: CutModel, scenes: Sequence[Scene], batch: int = 50) -> TokenStates:
-    """The scenes' states as they come back from a library."""
+    """Returns the scenes' states as a library returns them."""
     stored = []
     for start in range(0, len(scenes), batch):
         pictures = [model.preprocess(render(scene, gallery_folder())) for scene in scenes[start : start + batch]]

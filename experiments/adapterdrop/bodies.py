@@ -1,4 +1,4 @@
-"""The pre-trained body before the examples of a task, in the form that training and its cache take."""
+"""The inputs of the pre-trained body for the examples of a task, in the form that training and its cache take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class KeptTask:
-    """A task with the states of its examples before every layer."""
+    """A task with kept states of its examples before every layer."""
 
     name: str
     classes: int

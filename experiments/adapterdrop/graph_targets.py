@@ -20,7 +20,7 @@ from polyglance.scenes.sampling import Scene, Thing, cell_of
 from polyglance.scenes.truth import Truth, anyone, between, fitting, related
 
 WORDS: Final = ("noun", "size", "colour", "plate")
-"""The fields of a phrase, each of which fits some things or none."""
+"""The fields of a phrase; each fits some things or none."""
 
 Facts = list[tuple[int, int, int, Truth]]
 """(text, cell, part, whether it is so); what is not there is not asked."""

@@ -1,4 +1,4 @@
-"""The experiment's pictures, from its results."""
+"""Draws the experiment's figures from its results."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ MODES = (("standard", "o"), ("robust", "s"), ("specialised", "^"), ("shared", "x
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Writes `adapterdrop-*.png` for all parts of which there are rows."""
+    """Writes `adapterdrop-*.png` for all parts that have rows."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {"depths": _draw_depths, "training": _draw_times, "inference": _draw_tasks, "fusion": _draw_fusions}
     drawn = []

@@ -3,7 +3,7 @@
 1. `places`: the lower half of the layers learns which cells a caption, true or a foil, speaks of.
 2. `words`: all layers learn to tell
    - the masked words of a true caption, or of a question, beside its picture (masked language);
-   - a true caption from its foil, and its picture from one of which it is false (matching);
+   - a true caption from its foil, and its picture from one that it is false of (matching);
    - which fragments of a caption are true, and half-way up still the cells (the scene graph).
 
 The first stage is there because all else rests on the cells, and the second alone learns them slowly.
@@ -41,7 +41,7 @@ from polyglance.training.seeds import generator_of
 from polyglance.types import StageProgress
 
 MASKED = 0.2
-"""The share of a text's tokens that is masked."""
+"""The share of a text's tokens that are masked."""
 
 
 def pretrained_body(
@@ -114,7 +114,8 @@ class PretrainingLosses(nn.Module):
             return {**self._caption_terms(batch), **self._word_terms(batch, generator)}
 
     def _caption_terms(self, batch: WordBatch) -> Losses:
-        """Of each caption three pairs: right, with a picture of which it is false, and its foil with the right one."""
+        """Returns three pairs for each caption: the right one, one with a picture that it is false of, and its foil
+        with the right picture."""
         captions = len(batch.captions)
         own = torch.arange(captions)
         text = torch.cat([own, own, own + captions])
@@ -160,14 +161,14 @@ class PretrainingLosses(nn.Module):
         return [self.source.scenes[row] for row in rows.tolist()]
 
     def _batch(self, step: int) -> WordBatch:
-        """This step's texts; the next step's are drawn meanwhile in a thread."""
+        """Returns the texts of this step and starts drawing those of the next one in a thread."""
         batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
         self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
         return batch
 
 
 def _below(first: TextBatch, second: TextBatch) -> TextBatch:
-    """The texts of both, one below the other."""
+    """Concatenates the texts of both."""
     tokens = max(first.ids.shape[1], second.ids.shape[1])
     ids, mask = (
         torch.cat([F.pad(part, (0, tokens - part.shape[1])) for part in parts])

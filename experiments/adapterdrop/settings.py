@@ -1,11 +1,11 @@
-"""How much is trained and tested."""
+"""The size of the experiment."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The defaults make the figures of the documentation.
+    """The size of a run; the defaults give the figures of the documentation.
 
     scenes, test_scenes: pictures of the training and of the test range. layers, width, heads: of the body. place_steps,
     word_steps: steps of its two stages. captions, questions: texts a step. examples, test_examples: of each task.
@@ -39,4 +39,4 @@ SMALL = Settings(
     examples=20,
     test_examples=10,
 )
-"""Enough to run through everything in seconds."""
+"""Settings that run through everything in seconds."""

@@ -1,4 +1,4 @@
-"""What depth saves: a training step, a forward, and many tasks over one input, against full fine-tuning.
+"""The time that a drop depth saves in a training step, a forward pass, and many tasks over one input.
 
 Figure 2 and tables 3 and 4 of arXiv:2010.11918. Medians, and the fastest and slowest of the repeats.
 """
@@ -108,7 +108,7 @@ def _forward(encoder: Encoder, x: Tensor, mask: Tensor, adaptation: Adaptation |
 
 
 def _times(work: Callable[[], object], repeats: int) -> dict[str, float]:
-    """Milliseconds: the median, the fastest, the slowest; the first two runs do not count."""
+    """Returns milliseconds: the median, the fastest and the slowest run, without the first two."""
     taken = []
     for _ in range(repeats + 2):
         started = time.perf_counter()

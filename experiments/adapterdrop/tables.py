@@ -1,4 +1,4 @@
-"""The experiment's tables in Markdown, from its rows."""
+"""Makes the experiment's tables in Markdown from its rows."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ Rows = Sequence[dict[str, Any]]
 
 
 def tables(rows: Rows) -> str:
-    """All tables for which there are rows."""
+    """Returns all tables for which there are rows."""
     return "\n\n".join(text for draw in TABLES.values() if (text := draw(rows)))
 
 
@@ -153,4 +153,4 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "adapterdrop_at_once": at_once,
     "adapterdrop_fusions": fusions,
 }
-"""By the names under which the documentation has them."""
+"""Returns the tables by their names in the documentation."""

@@ -1,4 +1,4 @@
-"""What a search takes in libraries on disk of growing size."""
+"""The time of a search in libraries of growing size on disk."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The experiment's pictures, from its results."""
+"""Draws the experiment's figures from its results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ MARKERS = {"merge": "o", "mean": "s", "queries": "^"}
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Writes `retrieval-*.png` for all parts of which there are rows."""
+    """Writes `retrieval-*.png` for all parts that have rows."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     for part, make in {"systems": _draw_systems, "states": _draw_states}.items():

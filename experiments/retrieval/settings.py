@@ -1,11 +1,11 @@
-"""How much is trained and tested."""
+"""The size of the experiment."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The defaults make the figures of the documentation.
+    """The size of a run; the defaults give the figures of the documentation.
 
     scenes: pictures of the training range, each with two captions. pools: pictures of the test range, each pool the
     first of the next larger. queries: of the test pictures, which all pools hold. sampled: queries for which the
@@ -36,4 +36,4 @@ SMALL = Settings(
     batch=8,
     sweep_scenes=12,
 )
-"""Enough to run through everything in seconds."""
+"""Settings that run through everything in seconds."""

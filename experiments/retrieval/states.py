@@ -1,4 +1,4 @@
-"""What is kept of a picture: how many tokens, made how, how wide, and in how many bits; what that costs and loses."""
+"""Ways to store the states of a picture, by number, origin, width and bits of its tokens, with their cost and loss."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -94,7 +94,7 @@ def state_rows(storage: Storage, world: World, report: StageProgress) -> Iterato
 def _compressed(
     model: SingleStreamModel, storage: Storage, world: World, pictures: int, report: StageProgress
 ) -> TokenStates:
-    """What is kept of the first test pictures, unrounded."""
+    """Returns the states of the first test pictures, unrounded."""
     if storage in CUTS:
         parts = world.pixels("test")[:pictures].split(100)
         return TokenStates.joined([model.read_images(ImageBatch(pixels)) for pixels in parts])

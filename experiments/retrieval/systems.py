@@ -1,4 +1,4 @@
-"""Twin encoder, cross-encoder, and both together: how often each finds what is right, in pools of growing size."""
+"""The recall of the twin encoder, the cross-encoder and both together, in pools of growing size."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -181,7 +181,7 @@ def _read(reading: Reading, world: World, direction: Direction, number: int) -> 
 
 
 Spread = tuple[float, float, float]
-"""Median, fastest, slowest, in milliseconds."""
+"""Returns the median, fastest and slowest time in milliseconds."""
 NO_TIME: Spread = (0.0, 0.0, 0.0)
 
 

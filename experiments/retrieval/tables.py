@@ -1,4 +1,4 @@
-"""The experiment's tables in Markdown, from its rows."""
+"""Makes the experiment's tables in Markdown from its rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
@@ -11,7 +11,7 @@ CANDIDATES = 20
 
 
 def tables(rows: Rows) -> str:
-    """All tables for which there are rows."""
+    """Returns all tables for which there are rows."""
     return "\n\n".join(text for draw in TABLES.values() if (text := draw(rows)))
 
 
@@ -176,4 +176,4 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "retrieval_states": states,
     "retrieval_cuts": cuts,
 }
-"""By the names under which the documentation has them."""
+"""Returns the tables by their names in the documentation."""

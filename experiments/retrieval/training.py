@@ -1,4 +1,4 @@
-"""The models of the experiment: all begin with the body of the bundled model, its lower layers frozen."""
+"""The models of the experiment, which all start from the bundled model's body with frozen lower layers."""
 
 from collections.abc import Mapping
 from dataclasses import replace

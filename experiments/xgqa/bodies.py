@@ -1,4 +1,4 @@
-"""The two bodies: one that learned pictures and English, and one that read eight languages and no picture."""
+"""The two bodies: one trained on pictures and English, and one trained on eight languages without pictures."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -75,7 +75,7 @@ class World:
 
     @cached_property
     def test_states(self) -> TokenStates:
-        """As they come back from a library."""
+        """Returns the states as a library returns them."""
         return read_scenes(bundled(), self.test_scenes)
 
     def sentences(self, code: str) -> list[str]:
@@ -102,7 +102,7 @@ def bundled() -> SingleStreamModel:
 
 
 def english_body(world: World) -> SingleStreamModel:
-    """Text layers and joint layers that learned English alone: its facts, pictures beside it, and its hidden words."""
+    """Trains text and joint layers on English alone: its facts, its pictures and its masked words."""
     folder = world.folder / f"{ENGLISH}-{world.seed}"
     if not (folder / "config.json").exists():
         settings = world.settings

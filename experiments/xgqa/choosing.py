@@ -1,4 +1,4 @@
-"""Which sentences are worth a translation."""
+"""Chooses sentences to translate."""
 
 import heapq
 import re
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 
 def spread(sentences: Sequence[str], count: int) -> list[int]:
-    """The rows of `count` sentences whose words come up most evenly, in the order in which they were taken.
+    """Returns the rows of `count` sentences with evenly distributed words, in the order in which they are chosen.
 
-    The next one is always that of which the words were there least: a word that was there n times counts 1 / (1 + n),
-    and long sentences count less, by the root of their length. What a sentence is worth only falls, so that few need to
-    be looked at anew (lazy greedy: Minoux, 1978).
+    The next sentence is always the one with the rarest words so far: a word that occurred n times counts 1 / (1 + n),
+    and the sum is divided by the square root of the length. Values only decrease, so that few must be computed again
+    (lazy greedy, Minoux 1978).
     """
     words = [sorted(set(re.findall(r"\w+", sentence.lower()))) for sentence in sentences]
     seen = Counter[str]()

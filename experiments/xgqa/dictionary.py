@@ -1,4 +1,4 @@
-"""A dictionary from a few hundred translated sentences, and English with some of its words replaced by it."""
+"""Makes a dictionary from a few hundred translated sentences, and replaces words of English sentences by it."""
 
 import random
 import re
@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from polyglance.data.corpora import Translation
 
 Dictionary = Mapping[str, Mapping[str, float]]
-"""By English word, in small letters, those that stand for it, each with how much speaks for it."""
+"""For each English word in lower case, its translations with their weights."""
 
 ROUNDS, SURE = 10, 0.1
 _WORD = re.compile(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff.,;:!?।。，、？！]+")
-"""In Chinese each character: what makes up a word there, no space says."""
+"""Splits a text into words; in Chinese, which has no spaces, into characters."""
 
 
 def dictionary(translations: Sequence[Translation]) -> Dictionary:
@@ -47,7 +47,7 @@ def _words(text: str) -> list[str]:
 
 
 def _aligned(pairs: Sequence[tuple[list[str], list[str]]]) -> dict[str, dict[str, float]]:
-    """p(word of the second | word of the first), by expectation maximisation from equal chances."""
+    """Returns p(word of the second | word of the first) by expectation maximization from a uniform start."""
     chances: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for first, second in pairs:
         for one in first:

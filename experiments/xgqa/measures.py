@@ -1,4 +1,4 @@
-"""What a model answers and finds in one language, on pictures of the test range."""
+"""Measures the answers and searches of a model in one language, on pictures of the test range."""
 
 import torch
 
@@ -14,7 +14,7 @@ from polyglance.scenes.truth import SceneIndex
 
 
 def answers(model: CutModel, world: World, code: str) -> Row:
-    """Accuracy, by type, and three controls."""
+    """Returns the accuracy, by type, and three controls."""
     (row,) = answer_rows(model, world.test_scenes, world.test_states, [code])
     return {name: row[name] for name in ("questions", "accuracy", "controls", "by_structural", "by_semantic")}
 

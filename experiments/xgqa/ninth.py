@@ -1,4 +1,4 @@
-"""A ninth language for the bundled model, by the command that users have."""
+"""Adds a ninth language to the bundled model with the command for users."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The experiment's picture, from its results."""
+"""Draws the experiment's figures from its results."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

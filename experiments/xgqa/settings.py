@@ -1,11 +1,11 @@
-"""How much is trained and tested."""
+"""The size of the experiment."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The defaults make the figures of the documentation.
+    """The size of a run; the defaults give the figures of the documentation.
 
     scenes: pictures of the training range that bodies and tasks learn from, in English. pictures: of the test range,
     five questions each. fact_steps, word_steps: of the English body. token_steps: masked-language modelling of the
@@ -56,4 +56,4 @@ SMALL = Settings(
     shot_questions=5,
     shot_steps=2,
 )
-"""Enough to run through everything in seconds."""
+"""Settings that run through everything in seconds."""

@@ -1,7 +1,7 @@
-"""The experiment's tables in Markdown, from its rows. A mean stands only where every language of it was measured.
+"""Makes the experiment's tables in Markdown from its rows. A mean is given only if all its languages were measured.
 
-All are of the first seed, but that of the seeds: bodies of different seeds lie apart, and not every way was measured at
-each.
+All tables except that of the seeds are for the first seed: bodies of different seeds differ, and not every way was
+measured for each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ LANGUAGES = (SOURCE_LANGUAGE, *TARGETS)
 
 
 def tables(rows: Rows) -> str:
-    """All tables for which there are rows."""
+    """Returns all tables for which there are rows."""
     return "\n\n".join(text for draw in TABLES.values() if (text := draw(rows)))
 
 
@@ -82,7 +82,7 @@ def few_shot(rows: Rows) -> str:
 
 
 def _mean_of(codes: Sequence[str], rows: Rows) -> str:
-    """The mean accuracy over these languages; empty where one has none."""
+    """Returns the mean accuracy over these languages; empty if one was not measured."""
     found = [[row["accuracy"] for row in rows if row["language"] == code] for code in codes]
     return f"{fmean(map(fmean, found)):.1f}" if all(found) else ""
 
@@ -191,4 +191,4 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "xgqa_costs": costs,
     "xgqa_ninth": ninth,
 }
-"""By the names under which the documentation has them."""
+"""Returns the tables by their names in the documentation."""

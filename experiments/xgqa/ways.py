@@ -1,4 +1,4 @@
-"""The ways across, each of which gives a language to a body: the paper's three, and ours."""
+"""The ways to add a language to a body: the three of the paper, and ours."""
 
 import random
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from polyglance.training.languages.trainer import ADAPTER, LanguageSettings, fro
 from polyglance.training.loop import Schedule, fit
 
 TRANSLATED = 50_000
-"""Scenes of the training range from here on are those of which translated sentences are said."""
+"""The first training scene that translated sentences describe."""
 CHOSEN_FROM = 10
 """So many sentences are there for each that is translated, where these are chosen."""
 FEW_SUBWORDS = 500
@@ -169,7 +169,7 @@ def _by_answers(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
 
 
 def beside_english(world: World, way: Way, code: str) -> list[Translation]:
-    """The sentences of which a way learns what the body makes of their English.
+    """Returns the sentences from which a way learns by the body's outputs for their English.
 
     English with some of its words in the language is said of the training pictures, once of each of as many as there
     are sentences; the translations come again until half of the list is of either kind.

@@ -40,7 +40,7 @@ def spelling_row(name: str, tokenizer: Tokenizer, language: str, questions: Sequ
     """Words as they stand within a sentence; in Chinese each character is one.
 
     unknown: in percent, words with a letter that is broken into bytes, where other tokenizers say [UNK]. by_letters:
-    words of two letters or more of which no two make a subword, so that nothing is known of them but their letters.
+    words of two letters or more without a subword of two letters, so that a model knows only their letters.
     """
     words = list(chain.from_iterable(_words(question.question, language) for question in questions))
     subwords = [subword.strip() for subword in tokenizer.subwords()]

@@ -56,7 +56,7 @@ class Pool:
         return self if len(kept) == len(self.images) else self._only(kept)
 
     def _only(self, images: Sequence[int]) -> "Pool":
-        """Returns the pool with only these rows of `images`, each of which has its own text."""
+        """Returns the pool with only these rows of `images`; each must have its own text."""
         place = {row: new for new, row in enumerate(images)}
         there = [
             (text, tuple(place[image] for image in fits if image in place))

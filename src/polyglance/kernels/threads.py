@@ -12,7 +12,7 @@ _SETTING = Lock()
 
 @contextmanager
 def sharing_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Opens a pool of threads, each of which computes with an equal share of torch's threads.
+    """Opens a pool of threads that compute with an equal share of torch's threads each.
 
     All other threads keep torch's number, also those started meanwhile. Any number of pools may be open at once.
 

@@ -107,10 +107,10 @@ def fit(
 
     The checkpoint is written to `STAGE.safetensors`, the log to `STAGE.jsonl`.
 
-    stage: the name of the stage. module: the module to train. losses: returns the losses of a step, the sum of which is
-    minimised; all random draws must depend on the step's number alone, so that a resumed run gives the same result. If
-    the engine splits a step into parts, it is called with the number of the part, and gradients are averaged over the
-    parts. schedule: the steps and the learning rate. folder: where to write. report: called after every step.
+    stage: the name of the stage. module: the module to train. losses: returns the losses of a step, which are summed
+    and minimised; all random draws must depend on the step's number alone, so that a resumed run gives the same result.
+    If the engine splits a step into parts, it is called with the number of the part, and gradients are averaged over
+    the parts. schedule: the steps and the learning rate. folder: where to write. report: called after every step.
     save_every: seconds between checkpoints. check: called after every `check_every` steps with the number of calls
     including this one, and with the module in evaluation mode; a checkpoint follows, and True ends the stage. engine:
     `training.devices.Devices` for other devices and several processes.

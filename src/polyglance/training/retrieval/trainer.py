@@ -37,10 +37,13 @@ Validate = Callable[[CutModel], float]
 
 @dataclass(frozen=True)
 class RetrievalReport:
-    """losses: means over the last epoch. validation: R@1 in percent after each epoch; best_epoch: that of the weights
-    that were kept, the last one where nothing was held out. cut: captions that are longer than the model reads.
-    skipped: pictures that cannot be read, with the reason; their captions were left out. precision: of
-    products, bf16, fp16 or no (float32)."""
+    """The result of a retrieval training.
+
+    captions, pictures, steps: their numbers. losses: the means over the last epoch. validation: R@1 in percent after
+    each epoch. best_epoch: the epoch of the kept weights, the last one without validation. cut: the number of captions
+    longer than the model reads. precision: of products, bf16, fp16 or no (float32). skipped: pictures that cannot be
+    read, with the reasons; their captions were left out.
+    """
 
     captions: int
     pictures: int
@@ -82,8 +85,8 @@ def train_retrieval(
     """
     require_trainable(model)
     model = _prepared(model, settings)
-    skipped = unreadable_pictures(model, [one.image for one in captions], report) if kept is None else {}
-    captions = [one for one in captions if str(one.image) not in skipped]
+    skipped = unreadable_pictures(model, [caption.image for caption in captions], report) if kept is None else {}
+    captions = [caption for caption in captions if str(caption.image) not in skipped]
     cut = texts_too_long(captions, model.tokenizer, model.config.max_text_tokens)
     source = CaptionSource(captions, settings.batch, settings.seed, settings.accumulate)
     beginning = {

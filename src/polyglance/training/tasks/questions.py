@@ -52,8 +52,12 @@ Scores = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class QuestionReport:
-    """What training a task came to. questions: that it was trained on. depths: of a robust task, what each costs and is
-    worth. skipped: pictures that cannot be read, with the reason; their questions were left out."""
+    """The result of training a task.
+
+    labels: the answers. questions: the number of training questions. scores: on the other splits. training: its report.
+    depths: the time and quality at each drop depth of a robust task. skipped: pictures that cannot be read, with the
+    reasons; their questions were left out.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -239,7 +243,7 @@ def prune_question_fusion(
 
 
 def _require_answers(questions: Sequence[Question]) -> set[str]:
-    """The answers of the split train. Raises DataError for fewer than two."""
+    """Returns the answers of the split train. Raises DataError if there are fewer than two."""
     train = [question.answer for question in questions if question.split == "train"]
     if len(answers := set(train)) < 2:
         raise DataError(
@@ -269,8 +273,11 @@ def _adapters(model: SingleStreamModel, tasks: Sequence[TrainedTask]) -> dict[st
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """Questions with their pictures, read once each. labels: what a head tells apart; an answer that is none of them
-    is never given. states: the folder where states are kept, None for memory. skipped: pictures that cannot be read."""
+    """Questions with their pictures, each read once.
+
+    labels: the classes of the head; other answers are never given. states: the folder of kept states, None for memory.
+    skipped: pictures that cannot be read, with the reasons.
+    """
 
     labels: tuple[str, ...]
     train: Examples
