@@ -1,5 +1,4 @@
-"""A library: a folder that holds what a model read from pictures and texts, to be searched and asked without opening
-them again.
+"""A library keeps what a model read from pictures and texts, and searches and asks them without opening them again.
 
 with Library.create("my-library") as library:
     library.add(["photos"])
@@ -61,16 +60,16 @@ from polyglance.types import (
 )
 
 CANDIDATES: Final = 20
-"""Retrieved and reranked where nobody says otherwise."""
+"""The default number of candidates that are retrieved and reranked."""
 
 _Given = TypeVar("_Given")
 _Asked = TypeVar("_Asked", bound=str | Query)
 
 
 class Library:
-    """Pictures and texts that one model has read. `Library.create` makes one, `Library.open` opens one.
+    """Pictures and texts that one model has read.
 
-    It is a context manager that closes itself.
+    `Library.create` makes a library and `Library.open` opens one. A library is a context manager that closes itself.
     """
 
     def __init__(self, database: Database, model: Reader, reranker: PairScorer | None = None) -> None:
@@ -81,13 +80,15 @@ class Library:
 
     @classmethod
     def create(cls, path: PathLike, *, model: str | os.PathLike[str] | Reader | None = None) -> Self:
-        """An empty library in the folder `path`, which must be empty or missing.
+        """Creates an empty library.
 
-        model: the model that is to read the library, or the name or folder of one. None is
-            google/siglip2-base-patch16-256, which is fetched from the Hugging Face hub unless its cache has it.
+        Args:
+            path: the folder of the library, which must be empty or missing.
+            model: the model that will read the library, or its name or folder. None means
+                google/siglip2-base-patch16-256, which is fetched from the Hugging Face hub unless its cache has it.
 
         Raises:
-            LibraryError: there is a library already.
+            LibraryError: the folder already holds a library.
             ConfigurationError: there is no such model, it was not trained to embed, or the folder holds something else.
         """
         folder = _folder(path)
@@ -107,18 +108,23 @@ class Library:
         model: str | os.PathLike[str] | Reader | None = None,
         reranker: str | os.PathLike[str] | Reader | PairScorer | None = None,
     ) -> Self:
-        """The library in the folder `path`.
+        """Opens a library.
 
-        model: the model that read the library, or the name or folder of one, such as that model with a language added.
-            None is the one that made the library.
-        reranker: puts retrieved pictures in order instead of the model: a model that matches, or its name or folder; or
-            `st:NAME`, a cross-encoder of sentence-transformers. It opens the candidates' files in every search.
+        Args:
+            path: the folder of the library.
+            model: the model that read the library, that model with a language added, or the name or folder of either.
+                None means the model that made the library.
+            reranker: reranks retrieved pictures in place of the library's model. It is a model that was trained to
+                match, the name or folder of such a model, or `st:NAME` for a cross-encoder of sentence-transformers.
+                It opens the files of the candidates in every search.
 
         Raises:
-            LibraryMissing: there is none.
-            LibraryMismatch: another model made it; the message holds the command that reads the pictures anew.
-            LibraryDamaged: its files are torn.
-            ConfigurationError: there is no such model; or none is named, and the library was made by one in memory.
+            LibraryMissing: there is no library in the folder.
+            LibraryMismatch: another model made the library; the message gives the command that reads the pictures
+                again.
+            LibraryDamaged: the library's files are torn.
+            ConfigurationError: there is no such model, or `model` is None and the library was made by a model that was
+                built in memory.
         """
         database = LanceDatabase(_folder(path))
         loaded, reader = _loaded(_remembered(database) if model is None else model)
@@ -126,7 +132,10 @@ class Library:
         return cls(database, loaded, None if reranker is None else load_reranker(reranker))
 
     def close(self) -> None:
-        """Let go of the library's files. To close it again is no error, and all other use of it raises LibraryError."""
+        """Releases the library's files.
+
+        Closing a closed library does nothing. Any other use of a closed library raises LibraryError.
+        """
         self._open = None
 
     def __enter__(self) -> Self:
@@ -142,15 +151,15 @@ class Library:
         return self._open
 
     def __len__(self) -> int:
-        """Picture files in the library."""
+        """Returns the number of picture files in the library."""
         return len(self._database.pictures)
 
     def paths(self) -> list[str]:
-        """The paths of all pictures, absolute, sorted."""
+        """Returns the absolute paths of all pictures, sorted."""
         return [facts.path for facts in self._database.pictures.facts()]
 
     def info(self) -> LibraryInfo:
-        """What the library holds, and of which pictures the files are not there now."""
+        """Returns what the library holds, and how many of its picture files are not there now."""
         facts, texts = self._database.pictures.facts(), self._database.texts
         pictures = Counter(row.folder for row in facts)
         away = Counter(row.folder for row in facts if is_away(row.path))
@@ -171,21 +180,27 @@ class Library:
     def add(
         self, folders: PathLike | Sequence[PathLike], *, prune: bool = False, progress: Progress | None = None
     ) -> IndexReport:
-        """Make the library agree with these folders, and read no picture twice.
+        """Brings the library up to date with folders of pictures.
 
-        A file whose size and time are as they were is not opened; one whose content is known, because it was moved,
-        copied or only touched, is not read again. What is gone from the folders leaves the library; pictures of other
-        folders stay, unless they have moved into these. Pictures are kept, and reported as away, if a folder that held
-        them is not there or is empty, as that of a drive that is not mounted, or if more pictures of a folder that was
-        named are missing than are still there.
+        No picture is read twice. A file whose size and modification time have not changed is not opened. A file whose
+        content is known, because it was moved, copied or touched, is not read again. Pictures that are gone from the
+        folders leave the library. Pictures of other folders stay, unless they have moved into these folders.
 
-        What cannot be read is counted under `failed` and the run goes on; it keeps its old reading, unless its content
-        has changed. Interrupted at any point, the next run goes on where this one was.
+        Missing pictures are kept and reported as away if their folder is not there or is empty, which happens when a
+        drive is not mounted, or if more pictures of a named folder are missing than are still there.
 
-        prune: forget pictures that are away. progress: called with the number of files done and of all files.
+        A file that cannot be read is listed under `failed`, and the run goes on. The library keeps what it had read
+        from that file, unless the file's content has changed. A run may be interrupted at any point; the next one
+        continues from there.
 
-        Raises DataError for a folder that does not exist and below which no picture is known, LibraryError when another
-        run is adding or the disk is full.
+        Args:
+            folders: the folders, or picture files, to index.
+            prune: whether to forget pictures that are away.
+            progress: called with the number of files that are done and the number of all files.
+
+        Raises:
+            DataError: a folder does not exist, and no picture below it is known.
+            LibraryError: another run is writing to the library, or the disk is full.
         """
         model = as_embedder(self.model)
         named = [folders] if isinstance(folders, str | os.PathLike) else folders
@@ -194,12 +209,19 @@ class Library:
             return run.run(progress or (lambda done, total: None))
 
     def add_texts(self, files: PathLike | Sequence[PathLike], *, progress: Progress | None = None) -> TextReport:
-        """Make the library agree with files of texts, one a line or captions in JSON Lines, and read none twice.
+        """Brings the library up to date with files of texts.
 
-        What is gone from a file leaves the library; texts of other files stay. A line that cannot be used is named
-        under `failed` and the run goes on. Interrupted at any point, the next run goes on where this one was.
+        No text is read twice. Texts that are gone from a file leave the library, and texts of other files stay. A line
+        that cannot be used is listed under `failed`, and the run goes on. A run may be interrupted at any point; the
+        next one continues from there.
 
-        Raises DataError for a file that cannot be read, LibraryError as `add` does.
+        Args:
+            files: files with one text on each line, or with captions in JSON Lines.
+            progress: called with the number of texts that are done and the number of all texts.
+
+        Raises:
+            DataError: a file cannot be read.
+            LibraryError: another run is writing to the library, or the disk is full.
         """
         model = as_embedder(self.model)
         named = [files] if isinstance(files, str | os.PathLike) else files
@@ -207,11 +229,16 @@ class Library:
             return TextRun(model, self._database, named).run(progress or (lambda done, total: None))
 
     def remove(self, paths: PathLike | Sequence[PathLike]) -> int:
-        """Forget pictures; how many there were. Their files stay, and the next `add` of their folder reads them again.
+        """Forgets pictures and returns how many there were.
 
-        paths: of pictures, or of folders, of which all pictures are forgotten; whether the files are there or not.
+        The files stay on disk. The next `add` of their folder reads them again.
 
-        Raises DataError for a path of which the library holds no picture, and forgets none then; LibraryError as `add`.
+        Args:
+            paths: pictures, or folders whose pictures are all forgotten. The files need not exist.
+
+        Raises:
+            DataError: the library holds no picture at one of the paths; then it forgets none.
+            LibraryError: another run is writing to the library, or the disk is full.
         """
         named = [paths] if isinstance(paths, str | os.PathLike) else paths
         with self._database.writer():
@@ -252,21 +279,31 @@ class Library:
         min_score: float | None = None,
         budget_ms: float | None = None,
     ) -> SearchResponse[SearchResult] | list[SearchResponse[SearchResult]]:
-        """The k pictures that the query fits best; of those retrieved, the first `candidates` are reranked.
+        """Searches the pictures and returns the k that fit the query best.
 
-        A list of queries gives a list of responses. They are read in one batch and retrieved by one matrix product,
-        which takes less time than one search after another; `text` and `retrieve` in the milliseconds of each response
-        are those of all.
+        The first `candidates` of the retrieved pictures are reranked. If neither the model nor a reranker can match,
+        the retrieved pictures are returned in the order of their cosines.
 
-        query: a text, or a sum of texts, pictures and vectors; or a list of such. candidates: 20 if None. language: of
-        its texts, a code the model knows, or a tag such as de-DE; `auto` is told from them where they show it.
-        min_score: leaves out what was not found to fit with this probability, which may be all. budget_ms: milliseconds
-        for each search, by which candidates and the drop depth of their matches are picked from what searches take on
-        this machine; that is measured when first needed.
+        A list of queries gives a list of responses. The queries are read in one batch and retrieved by one matrix
+        product, which is faster than one search after another. The `text` and `retrieve` times of each response are
+        then those of the whole batch.
 
-        Raises QueryError for a text, a vector or a sum that cannot be used, PictureError for a picture that cannot be
-        read, ConfigurationError for a language or number that does not fit, or a model that was not trained to embed.
-        Where nothing can match, what was retrieved is given as it is.
+        Args:
+            query: a text, a weighted sum of texts, pictures and vectors, or a list of either.
+            k: the number of results, at least 1.
+            candidates: the number of retrieved pictures that are reranked; None means 20.
+            language: the language of the query's texts, as a code that the model knows or a tag such as de-DE. `auto`
+                detects it where the texts show it.
+            rerank: whether to rerank.
+            min_score: a probability from 0 to 1. Pictures that the reranker gives a lower probability, or that were
+                only retrieved, are left out, so there may be no results at all.
+            budget_ms: a time for each search, in milliseconds. The number of candidates and the drop depth of their
+                matches are picked to fit it, from measurements on this machine that are made when first needed.
+
+        Raises:
+            QueryError: a text, a vector or a sum cannot be used.
+            PictureError: a picture of the query cannot be read.
+            ConfigurationError: a language or a number does not fit, or the model was not trained to embed.
         """
         options = SearchOptions(k, candidates, language, rerank, min_score, budget_ms)
         found = self._searched(self._pictures, query if isinstance(query, list) else [query], options)
@@ -307,16 +344,22 @@ class Library:
         min_score: float | None = None,
         budget_ms: float | None = None,
     ) -> SearchResponse[TextResult] | list[SearchResponse[TextResult]]:
-        """The k texts that fit the query best, as `search` finds pictures: here its pictures are held against the
-        candidates by the joint layers, and its texts by their vectors alone."""
+        """Searches the texts and returns the k that fit the query best.
+
+        The arguments and errors are those of `search`. The joint layers match the query's pictures with the
+        candidates; the query's texts are compared with them by their vectors alone.
+        """
         options = SearchOptions(k, candidates, language, rerank, min_score, budget_ms)
         found = self._searched(self._texts, query if isinstance(query, list) else [query], options)
         return found if isinstance(query, list) else found[0]
 
     def calibrate(self, *, clock: Callable[[], float] = perf_counter) -> None:
-        """Measure anew what searches take on this machine, among pictures and among texts, and keep it.
+        """Measures how long searches of pictures and of texts take on this machine, and stores the results.
 
-        A search with a budget does this by itself where it was not done; call it when the machine was busy then.
+        The first search with a budget does this by itself. Call it again if the machine was busy at that time.
+
+        Args:
+            clock: returns the current time in seconds.
         """
         for pipeline in (self._pictures, self._texts):
             if len(pipeline.items):
@@ -324,7 +367,7 @@ class Library:
 
     @property
     def reranks(self) -> bool:
-        """Whether searches for pictures have a second stage: a model that was trained to match, or another reranker."""
+        """Whether searches of pictures rerank, by a model that was trained to match or by another reranker."""
         return self._pictures.reranks
 
     @property
@@ -388,11 +431,22 @@ class Library:
     def ask(
         self, question: str, *, image: PathLike, language: str = AUTO, top: int = 5, answer_language: str = AUTO
     ) -> AskResponse:
-        """The `top` most probable answers about one picture, from what was stored of it or else from the file.
+        """Answers a question about one picture.
 
-        answer_language: of the answers' words; `auto` is the question's where it is known and has some, else English.
+        A picture of the library is not opened again, unless its file has changed.
 
-        Raises QueryError and ConfigurationError as `search` does, and PictureError for a file that cannot be read.
+        Args:
+            question: the question.
+            image: the picture file; it need not be in the library.
+            language: the language of the question, as in `search`.
+            top: the number of answers to return, the most probable first; at least 1.
+            answer_language: the language of the answers' words. `auto` means the question's language if it is known and
+                has words for the answers, else English.
+
+        Raises:
+            QueryError: the question cannot be used.
+            ConfigurationError: a language or a number does not fit, or the model was not trained to answer.
+            PictureError: the file cannot be read.
         """
         return AskResponse(
             *self._asked(
@@ -412,12 +466,18 @@ class Library:
         budget_ms: float | None = None,
         answer_language: str = AUTO,
     ) -> AskTasksResponse:
-        """What tasks that were trained in the library's model answer, all at once.
+        """Answers a question about one picture by several trained tasks at once.
 
-        tasks: their folders. drop_depth, budget_ms: of each, as in `load_task`. answer_language: as of `ask`.
+        Args:
+            question, image, language, top, answer_language: as in `ask`.
+            tasks: the folders of tasks that were trained in the library's model.
+            drop_depth, budget_ms: how each task is loaded, as in `load_task`.
 
-        Raises CheckpointError for a folder that is no task, or one of another model, ConfigurationError for a depth
-        that it does not have; otherwise as `ask`.
+        Raises:
+            CheckpointError: a folder holds no task, or a task of another model.
+            ConfigurationError: a task does not have the depth, or as in `ask`.
+            QueryError: the question cannot be used.
+            PictureError: the file cannot be read.
         """
         model = as_single_stream(self.model)
         trained = TaskModel(model, [load_task(Path(folder), drop_depth, budget_ms) for folder in tasks])
@@ -434,7 +494,7 @@ class Library:
         answer_in: str,
         answer: Callable[[str, str, TokenStates, int, str], _Given],
     ) -> tuple[str, str, _Given, dict[str, float], str, str, str | None]:
-        """The fields of a response in their order; the third one is what `answer` gives."""
+        """Returns the fields of a response in order; the third one is what `answer` returns."""
         text = usable_text(question, "question")
         language = language_of(self.model, question, language)
         answer_in = words.answer_language(answer_in, language)
@@ -450,7 +510,7 @@ class Library:
         return text, path, answers, milliseconds, answer_in, self.model.name, note_on(self.model.name)
 
     def _read_sources(self, pictures: Sequence[PictureSource]) -> TokenStates:
-        """The states of pictures, a row each: as the library holds them, or else read in one batch."""
+        """Returns the states of pictures, one row each: stored ones if the library has them, else newly read ones."""
         known: dict[int, str] = {}
         opened: dict[int, Picture] = {}
         for row, picture in enumerate(pictures):
@@ -468,7 +528,7 @@ class Library:
         return TokenStates.joined(parts)[[places[row] for row in range(len(pictures))]]
 
     def _known(self, path: str) -> PictureFacts | None:
-        """What the library holds of a picture that has not changed since."""
+        """Returns what the library knows about a picture, or None if it is unknown or its file has changed."""
         facts = self._database.pictures.find(path) if is_utf8(path) else None
         return None if facts is None or has_changed(self.model.identity, facts) else facts
 
@@ -480,7 +540,7 @@ class Library:
 
 
 def library_without_pictures(model: Reader) -> Library:
-    """An empty library in memory, to ask questions of a model; it may be one that does not embed."""
+    """Returns an empty library in memory, for asking a model questions; the model need not embed."""
     dim = as_embedder(model).embedding_dim if "embed" in model.tasks else 1
     return Library(MemoryDatabase(dim, _loaded(model)[1]), model)
 
@@ -490,13 +550,13 @@ def _folder(path: PathLike) -> Path:
 
 
 def _loaded(model: str | os.PathLike[str] | Reader) -> tuple[Reader, ReaderFacts]:
-    """(the model, what a library knows of it)."""
+    """Returns the model and what a library stores about it."""
     loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
     return loaded, ReaderFacts(loaded.name, loaded.source or "", loaded.fingerprint)
 
 
 def _remembered(database: LanceDatabase) -> str:
-    """What loads the model that made the library."""
+    """Returns the name or folder that loads the model that made the library."""
     reader = database.reader
     if not reader.source:
         raise ConfigurationError(

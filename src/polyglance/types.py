@@ -1,4 +1,4 @@
-"""Values that several rooms hand to each other. No torch."""
+"""Values that several parts of the package exchange. Does not import torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Modality = Literal["text", "image"]
 Task = Literal["embed", "match", "answer"]
-"""What a model can do with what it has read."""
+"""What a model can be trained to do with token states: embed them, match a text and a picture, answer a question."""
 
 
 Progress = Callable[[int, int], None]
@@ -22,7 +22,10 @@ steps that an earlier run has done."""
 
 @dataclass(frozen=True)
 class Text:
-    """A text as a model reads it. language: its code, or `auto` where nobody said it and nothing shows it."""
+    """A text as a model reads it.
+
+    language: the code of its language, or `auto` if the language is unknown.
+    """
 
     text: str
     language: str = "auto"
@@ -30,10 +33,10 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class StoredStates:
-    """Token states of one picture or text as a library keeps them: 8 bits a value, one scale a token.
+    """Token states of one picture or text as a library stores them, with 8 bits for each value.
 
-    values: (tokens, width) int8. scales: (tokens,) float16; the states are `values * scales[:, None]`. vector:
-    (embedding_dim,), of a model that embeds before it compresses.
+    values: (tokens, width), int8. scales: (tokens,), float16; the states are `values * scales[:, None]`. vector:
+    (embedding_dim,), float32; the embedding, if the model embeds before it compresses, else None.
     """
 
     values: NDArray[np.int8]
@@ -47,11 +50,13 @@ class StoredStates:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """One picture found.
+    """A picture that a search found.
 
-    rank: the order of the results, from 1. score: the probability that the picture fits the query, which the reranker
-    gives; None for a picture that was only retrieved. retrieval_score: the cosine of the vectors of picture and query.
-    Pictures with a score come first, in its order; those without one follow in the order of their cosines.
+    Pictures with a score come first, ordered by it. Pictures without one follow, ordered by their cosines.
+
+    path: the absolute path of the file. score: the probability that the picture fits the query, from the reranker; None
+    for a picture that was only retrieved. retrieval_score: the cosine of the picture's and the query's vectors. rank:
+    the position among the results, from 1.
     """
 
     path: str
@@ -62,7 +67,10 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class TextResult:
-    """One text found, and the file that it stands in; otherwise as `SearchResult`."""
+    """A text that a search found.
+
+    source: the file that contains the text. score, retrieval_score, rank: as in `SearchResult`.
+    """
 
     text: str
     language: str
@@ -77,8 +85,11 @@ Result = TypeVar("Result", SearchResult, TextResult)
 
 @dataclass(frozen=True)
 class Picked:
-    """What a budget of time allows: so many candidates, matched at a drop depth, for which the search is expected to
-    take so long."""
+    """The settings that were picked to fit a time budget.
+
+    candidates: how many candidates are reranked. depth: the drop depth of their matches. expected_ms: the expected time
+    of the search in milliseconds.
+    """
 
     candidates: int
     depth: int
@@ -87,10 +98,12 @@ class Picked:
 
 @dataclass(frozen=True)
 class SearchResponse(Generic[Result]):
-    """What a search gives.
+    """The results of a search.
 
-    milliseconds: `text`, `retrieve`, `rerank`, `total`. picked: None without a budget. reranker: where it is not the
-    model. unopened: paths of candidates whose files the reranker could not open, so that they are not in `results`.
+    query: the query as text. language: the language that its texts were read in. model: the name of the model.
+    milliseconds: the times of `text`, `retrieve`, `rerank` and `total`. picked: the settings that fit the budget; None
+    without a budget. reranker: the name of the reranker; None if it is the model. unopened: the paths of candidates
+    whose files the reranker could not open; they are not in `results`.
     """
 
     query: str
@@ -105,7 +118,11 @@ class SearchResponse(Generic[Result]):
 
 @dataclass(frozen=True)
 class Answer:
-    """answer: as the model names it. word: the same in the language that was answered in."""
+    """An answer to a question.
+
+    answer: the answer as the model names it. probability: how probable the model finds it. word: the answer in the
+    language of the response.
+    """
 
     answer: str
     probability: float
@@ -114,10 +131,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class AskResponse:
-    """What a question gives.
+    """The answers to a question about a picture.
 
-    answers: the most probable first. milliseconds: `read`, `answer`, `total`. answer_language: of the answers' words.
-    model: the name of the model that answered. note: what to know before trusting this model, or None.
+    path: the absolute path of the picture. answers: the most probable first. milliseconds: the times of `read`,
+    `answer` and `total`. answer_language: the language of the answers' words. model: the name of the model that
+    answered. note: what to know before trusting this model, or None.
     """
 
     question: str
@@ -131,7 +149,10 @@ class AskResponse:
 
 @dataclass(frozen=True)
 class TaskAnswers:
-    """What a trained task answers, most probable first."""
+    """The answers of one trained task, the most probable first.
+
+    task: the name of the task.
+    """
 
     task: str
     answers: list[Answer]
@@ -139,9 +160,9 @@ class TaskAnswers:
 
 @dataclass(frozen=True)
 class AskTasksResponse:
-    """What a question to trained tasks gives, in the order in which they were named.
+    """The answers of several trained tasks to a question about a picture.
 
-    milliseconds, answer_language, model, note: as of `AskResponse`.
+    tasks: the answers of each task, in the order of the request. The other fields are those of `AskResponse`.
     """
 
     question: str
@@ -155,13 +176,18 @@ class AskTasksResponse:
 
 @dataclass(frozen=True)
 class FailedPicture:
+    """A picture file that could not be read, and the reason."""
+
     path: str
     reason: str
 
 
 @dataclass(frozen=True)
 class AwayPictures:
-    """How many pictures below a folder are kept although their files are not there: the drive may not be mounted."""
+    """The number of pictures below a folder that are kept although their files are missing.
+
+    The files may be on a drive that is not mounted.
+    """
 
     folder: str
     pictures: int
@@ -169,11 +195,12 @@ class AwayPictures:
 
 @dataclass
 class IndexReport:
-    """What an indexing run did, in files.
+    """What an indexing run did, counted in files.
 
-    failed: files that were skipped, with the reasons. away: by the folders that were named, pictures that are kept
-    until they are back or are forgotten by `prune`. passed_over: files that are no pictures by their names, counted by
-    suffix, the commonest first. seconds: of the run. pictures_per_second: of those that were added or moved.
+    failed: the files that were skipped, with the reasons. away: for each named folder, the number of missing pictures
+    that are kept until they return or `prune` forgets them. passed_over: how many files do not have the name of a
+    picture, by suffix, the most common first. seconds: the duration of the run. pictures_per_second: how many pictures
+    were added or moved per second.
     """
 
     added: int = 0
@@ -189,7 +216,7 @@ class IndexReport:
 
 @dataclass(frozen=True)
 class FailedText:
-    """A line of a file of texts that cannot be used; lines count from 1."""
+    """A line of a text file that cannot be used. Lines count from 1."""
 
     path: str
     line: int
@@ -198,7 +225,10 @@ class FailedText:
 
 @dataclass
 class TextReport:
-    """What an indexing run over a file of texts did, in texts; lines that failed are skipped and named."""
+    """What an indexing run over text files did, counted in texts.
+
+    failed: the lines that were skipped, with the reasons. seconds: the duration of the run.
+    """
 
     added: int = 0
     unchanged: int = 0
@@ -209,7 +239,10 @@ class TextReport:
 
 @dataclass(frozen=True)
 class FolderInfo:
-    """A folder, or a picture, that was named when its pictures were indexed. away: how many of them are not there."""
+    """A folder or picture file that was named in an indexing run.
+
+    pictures: the number of its pictures in the library. away: how many of their files are missing now.
+    """
 
     path: str
     pictures: int
@@ -220,9 +253,11 @@ class FolderInfo:
 class LibraryInfo:
     """What a library holds.
 
-    path: its folder, None of one in memory. pictures: files. away: how many of them are not there now, as on a drive
-    that is not mounted. size: on disk, in bytes. model, source, fingerprint: the name of the model that read it, what
-    loads that model (empty for one in memory), and a hash of its weights. languages: codes of those that it reads.
+    path: the library's folder; None for a library in memory. pictures: the number of picture files. away: how many of
+    these files are missing now, for example on an unmounted drive. texts: the number of texts. size: the size on disk
+    in bytes. model: the name of the model that read the library. source: the name or folder that loads this model;
+    empty for a model that was built in memory. fingerprint: a hash of the model's weights. languages: the codes of the
+    languages that the model reads. folders: the folders that were indexed.
     """
 
     path: str | None

@@ -1,4 +1,4 @@
-"""What tells one model from another, and the names under which a library keeps what a model read. No torch."""
+"""The identity of a model, and the keys under which a library stores what it read. Does not import torch."""
 
 import os
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from polyglance.types import Text
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """The facts about a model that decide what reading an input gives.
+    """The facts about a model that determine what it reads from an input.
 
-    name: what people call the model. source: what `load_model` takes to load it again, from any working directory: the
+    name: the name of the model. source: what `load_model` takes to load the model again from any working directory: the
     bundled model's name, an absolute folder, or a name on the hub with its revision; None for a model that was built in
-    memory. fingerprint: a hash of the weights and the configuration. added_languages: the code of each language that
-    was added to the model, with the fingerprint of that language's weights. side_files: suffixes of the files that are
-    read with a picture; they lie beside it and share its stem.
+    memory. fingerprint: a hash of the weights and the configuration. added_languages: the fingerprint of the weights of
+    each language that was added to the model, by its code. side_files: the suffixes of the files that are read with a
+    picture; they are in its folder and share its stem.
     """
 
     name: str
@@ -29,14 +29,16 @@ class ModelIdentity:
     side_files: tuple[str, ...] = ()
 
     def files(self, picture: str | os.PathLike[str]) -> tuple[Path, ...]:
-        """The picture file itself, then its side files."""
+        """Returns the picture file followed by its side files."""
         return (Path(picture), *(Path(picture).with_suffix(suffix) for suffix in self.side_files))
 
     def stamp(self, picture: str | os.PathLike[str]) -> tuple[int, int]:
-        """(size in bytes, time of the last change in nanoseconds), each summed over the picture's files.
+        """Returns the size in bytes and the modification time in nanoseconds, each summed over the picture's files.
 
-        It changes when any of the files changes, and costs no more than looking at them. Raises PictureError for a file
-        that is not there.
+        The stamp changes when any of these files changes. No file is opened.
+
+        Raises:
+            PictureError: a file is missing.
         """
         try:
             found = [path.stat() for path in self.files(picture)]
@@ -45,11 +47,14 @@ class ModelIdentity:
         return sum(one.st_size for one in found), sum(one.st_mtime_ns for one in found)
 
     def key(self, source: Text | str | os.PathLike[str]) -> str:
-        """The name under which what the model reads from a text or a picture file is kept.
+        """Returns the key under which the states of a text or a picture file are stored.
 
-        Two inputs share a key exactly when the model reads the same from both: the key is a hash of the model's
-        fingerprint and the content, and for a text of the language where the model reads that language in its own way,
-        for a picture of its side files. Raises PictureError for a file that cannot be read.
+        Two inputs share a key exactly when the model reads the same from both. The key is a hash of the model's
+        fingerprint and the content. For a text in an added language it also covers that language's weights, and for a
+        picture its side files.
+
+        Raises:
+            PictureError: a file cannot be read.
         """
         if isinstance(source, Text):
             language = self.added_languages.get(source.language, "")

@@ -1,4 +1,4 @@
-"""A model as users meet it, whatever its family: texts and images in, arrays and answers out."""
+"""The public class of all models: it takes texts and images, and returns arrays and answers."""
 
 import os
 from abc import ABC, abstractmethod
@@ -31,20 +31,23 @@ from polyglance.nn.states import TokenStates
 from polyglance.types import Answer, Progress, Task, Text
 
 PAIRS: Final = 32
-"""Texts with an image each that are read at once."""
+"""The default number of pairs of a text and an image that are read at once."""
 _BLANK: Final = Image.new("RGB", (256, 256), "white")
 
 
 class Model(ABC):
-    """What `polyglance.load_model` gives: it embeds, matches or answers, as far as it was trained for it (`tasks`).
+    """The base class of the models that `polyglance.load_model` returns.
+
+    A model embeds, matches or answers, depending on the tasks that it was trained for.
 
     Attributes:
-        name: what people call it.
-        source: what `load_model` takes to load it again; None for a model that was built in memory.
+        name: the name of the model.
+        source: the name or folder that `load_model` takes to load the model again; None for a model that was built in
+            memory.
         fingerprint: a hash of the weights and the configuration, 16 hexadecimal digits.
-        tasks: of `embed`, `match` and `answer` those that its weights were trained for.
-        languages: the codes of the languages that it reads.
-        device: where its weights are.
+        tasks: the tasks among `embed`, `match` and `answer` that the weights were trained for.
+        languages: the codes of the languages that the model reads.
+        device: the device of the weights.
     """
 
     name: str
@@ -67,7 +70,7 @@ class Model(ABC):
 
     @abstractmethod
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
-        """One RGB picture -> (3, height, width) uint8 as the model wants it; safe in worker threads."""
+        """Converts an RGB picture to the model's input, (3, height, width), uint8. Safe to call in worker threads."""
 
     @abstractmethod
     def read(self, inputs: Sequence[Text] | Sequence[Picture]) -> TokenStates: ...
@@ -76,7 +79,7 @@ class Model(ABC):
 
     @property
     def added_languages(self) -> Mapping[str, str]:
-        """The code of each language that was added to the model, with the fingerprint of that language's weights."""
+        """The languages that were added to the model: the fingerprint of each language's weights, by its code."""
         return {}
 
     @property
@@ -106,16 +109,16 @@ class Model(ABC):
         batch_size: int = TEXTS,
         progress: Progress | None = None,
     ) -> Float32[np.ndarray, "texts embedding_dim"]:
-        """The vectors of texts.
+        """Embeds texts.
 
         Args:
-            texts: one text or more; one alone is a list of one.
-            languages: a code for all texts or one for each, such as `de`; `auto` is told from the text's words.
-            batch_size: texts that are read at once.
-            progress: called with the number of texts done and of all.
+            texts: one or more texts; a single text is treated as a list of one.
+            languages: one code for all texts or one for each, such as `de`; `auto` detects it from the text.
+            batch_size: the number of texts that are read at once.
+            progress: called with the number of texts that are done and the number of all texts.
 
         Returns:
-            (texts, embedding_dim) float32 of unit length, so that a product of two is their cosine.
+            Vectors of unit length, (texts, embedding_dim), float32. The dot product of two is their cosine.
 
         Raises:
             ConfigurationError: the model was not trained to embed, or does not know a language.
@@ -132,19 +135,20 @@ class Model(ABC):
     def encode_images(
         self, images: ImageInput | Sequence[ImageInput], batch_size: int = PICTURES, progress: Progress | None = None
     ) -> Float32[np.ndarray, "images embedding_dim"]:
-        """The vectors of images.
+        """Embeds images.
 
         Args:
-            images: files, bytes of files, PIL images, or arrays (height, width, 3) uint8; one alone is a list of one.
-            batch_size: images that are held and read at once.
-            progress: called with the number of images done and of all.
+            images: files, bytes of files, PIL images, or arrays (height, width, 3), uint8; a single image is treated as
+                a list of one.
+            batch_size: the number of images that are held and read at once.
+            progress: called with the number of images that are done and the number of all images.
 
         Returns:
-            (images, embedding_dim) float32 of unit length.
+            Vectors of unit length, (images, embedding_dim), float32.
 
         Raises:
             ConfigurationError: the model was not trained to embed.
-            DataError: images that cannot be read; it names all of them.
+            DataError: some images cannot be read; the message names them.
         """
         model = as_embedder(self)
         batches = picture_batches(self, _several(images), progress, batch_size)
@@ -153,7 +157,7 @@ class Model(ABC):
     def similarity(
         self, first: Float[np.ndarray, "first embedding_dim"], second: Float[np.ndarray, "second embedding_dim"]
     ) -> Float32[np.ndarray, "first second"]:
-        """The cosine of each of the first vectors with each of the second: (first, second) float32."""
+        """Returns the cosine of each vector in `first` with each vector in `second`, (first, second), float32."""
         product: NDArray[np.float32] = _of_unit_length(first) @ _of_unit_length(second).T
         return product
 
@@ -164,21 +168,21 @@ class Model(ABC):
         languages: str | Sequence[str] = AUTO,
         batch_size: int = PAIRS,
     ) -> Float32[np.ndarray, " pairs"]:
-        """The probability that each text is true of the image beside it, by the cross-encoder.
+        """Returns the probability that text i is true of image i, from the cross-encoder.
 
         Args:
-            texts: as many as there are images, or one for all of them.
-            images: as for `encode_images`, or one for all texts.
-            languages: as for `encode_texts`.
-            batch_size: pairs that are read at once.
+            texts: one text for each image, or a single text for all images.
+            images: as in `encode_images`, one for each text, or a single image for all texts.
+            languages: as in `encode_texts`.
+            batch_size: the number of pairs that are read at once.
 
         Returns:
-            (pairs,) float32 from 0 to 1.
+            Probabilities, (pairs,), float32.
 
         Raises:
-            ConfigurationError: the model was not trained to match, does not know a language, or there are more of the
-                one than of the other.
-            DataError: images that cannot be read; it names those of a batch.
+            ConfigurationError: the model was not trained to match, it does not know a language, or the numbers of texts
+                and images differ.
+            DataError: some images cannot be read; the message names those of one batch.
         """
         model = as_matcher(self)
         asked, shown = self._pairs(texts, images, languages)
@@ -194,21 +198,22 @@ class Model(ABC):
         top: int = 5,
         batch_size: int = PAIRS,
     ) -> list[list[Answer]]:
-        """The most probable answers to each question about the image beside it.
+        """Answers question i about image i.
 
         Args:
-            questions: as many as there are images, or one about all of them.
-            images: as for `encode_images`, or one for all questions.
-            languages: of the questions, as for `encode_texts`.
-            top: answers that are given for each question.
-            batch_size: pairs that are read at once.
+            questions: one question for each image, or a single question about all images.
+            images: as in `encode_images`, one for each question, or a single image for all questions.
+            languages: the languages of the questions, as in `encode_texts`.
+            top: the number of answers to each question.
+            batch_size: the number of pairs that are read at once.
 
         Returns:
-            For each pair a list of at most `top` answers, the most probable first, in the model's own words.
+            For each pair, a list of at most `top` answers in the model's own words, the most probable first.
 
         Raises:
-            ConfigurationError: as for `score`, for a model that was not trained to answer.
-            DataError: images that cannot be read; it names those of a batch.
+            ConfigurationError: the model was not trained to answer, it does not know a language, or the numbers of
+                questions and images differ.
+            DataError: some images cannot be read; the message names those of one batch.
         """
         model = as_answerer(self)
         asked, shown = self._pairs(questions, images, languages)

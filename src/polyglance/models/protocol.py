@@ -1,8 +1,9 @@
-"""What a model can do, one protocol for each ability. Whoever needs an ability asks for that type.
+"""Protocols for what a model can do, one for each ability. Code that needs an ability asks for its protocol.
 
-A model is a `Reader`: it knows the identity of an input, opens it, and reads it to token states. Where it can, it is an
-`Embedder`, a `Matcher`, an `Answerer` or an `AnswerWriter` as well, which all start from token states. Structure alone
-does not tell which: weights may be there that nobody trained. `as_embedder` and its like ask a model for an ability.
+Every model is a `Reader`: it knows the identity of an input, opens it, and reads it to token states. A model may also
+be an `Embedder`, a `Matcher`, an `Answerer` or an `AnswerWriter`; all of these start from token states. The structure
+of a model does not tell which of these abilities it was trained for, because it may hold untrained weights. Use
+`as_embedder`, `as_matcher` and `as_answerer` to ask a model for an ability.
 """
 
 import os
@@ -23,15 +24,15 @@ from polyglance.nn.states import TokenStates
 from polyglance.types import Task, Text
 
 ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
-"""A picture: its file, the bytes of one, a PIL image, or an array (height, width) or (height, width, 3 or 4)."""
+"""A picture: a file, the bytes of a file, a PIL image, or a uint8 array (height, width) or (height, width, 3 or 4)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture, opened as a model wants it.
+    """A picture that was opened for a model.
 
-    size: (width, height) in pixels, upright. values: (3, height, width) uint8 as the model's preprocessor made it, or,
-    for a model that reads what a detector saw, (regions, width) float32.
+    size: (width, height) of the upright picture in pixels. values: the output of the model's preprocessor, (3, height,
+    width), uint8; for a model that reads the regions of a detector, (regions, width), float32.
     """
 
     size: tuple[int, int]
@@ -40,10 +41,10 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class TextBatch:
-    """Texts as ids of subwords, padded to the longest.
+    """Texts as subword ids, padded to the longest text.
 
-    ids: (batch, tokens) int64. mask: (batch, tokens), True for a real token. languages: for each text the added
-    language whose subwords and adapter it is read with; None for a text without one, and for all where no text has one.
+    ids: (batch, tokens), int64. mask: (batch, tokens), True for a real token and False for padding. languages: for each
+    text, the added language whose subwords and adapter read it, or None; the whole field is None if no text has one.
     """
 
     ids: Int[Tensor, "batch tokens"]
@@ -53,17 +54,17 @@ class TextBatch:
 
 @dataclass(frozen=True, eq=False)
 class ImageBatch:
-    """Opened pictures side by side.
+    """A batch of opened pictures.
 
-    pixels: (batch, 3, height, width) uint8, RGB. For a model that reads what a detector saw: (batch, regions, width),
-    with NaN behind the regions of a picture that has fewer than another.
+    pixels: (batch, 3, height, width), uint8, RGB. For a model that reads the regions of a detector, (batch, regions,
+    width), float32, padded with NaN after the regions of a picture that has fewer than the others.
     """
 
     pixels: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch regions width"]
 
     @classmethod
     def of(cls, pictures: Sequence[Picture]) -> "ImageBatch":
-        """One picture or more, opened by one model; regions are padded to the most."""
+        """Makes a batch of one or more pictures that the same model opened. Regions are padded to the longest list."""
         if pictures[0].values.ndim == 2:
             regions = [torch.from_numpy(picture.values) for picture in pictures]
             return cls(pad_sequence(regions, batch_first=True, padding_value=torch.nan))
@@ -72,15 +73,15 @@ class ImageBatch:
 
 @runtime_checkable
 class Reader(Protocol):
-    """A model that reads texts and pictures, each alone, to token states.
+    """A model that reads texts and pictures separately to token states.
 
-    It runs without gradients unless it is in training mode. `tasks` says which abilities its weights were trained for;
-    what it gives for another one means nothing. `languages` are the codes of the languages that it reads.
+    It runs without gradients unless it is in training mode. `tasks` are the tasks that its weights were trained for;
+    its output for any other task is meaningless. `languages` are the codes of the languages that it reads.
     """
 
     @property
     def identity(self) -> ModelIdentity:
-        """`name`, `source` and `fingerprint` in one, with what else the keys of inputs depend on."""
+        """The `name`, `source` and `fingerprint`, with everything else that the keys of inputs depend on."""
         ...
 
     @property
@@ -95,109 +96,118 @@ class Reader(Protocol):
     def languages(self) -> tuple[str, ...]: ...
     @property
     def trainable(self) -> bool:
-        """Whether the trainings of this package can train it."""
+        """Whether this package can train the model."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are; token states that the model is given have to be there as well."""
+        """The device of the weights. Token states passed to the model must be on the same device."""
         ...
 
     def key(self, source: Text | str | os.PathLike[str]) -> str:
-        """The name under which what is read from a text or a picture file is kept, see `ModelIdentity.key`."""
+        """Returns the key under which the states of a text or a picture file are stored, see `ModelIdentity.key`."""
         ...
 
     def open(self, image: ImageInput) -> Picture:
-        """A picture as the model wants it; safe in worker threads.
+        """Opens and preprocesses a picture for the model. Safe to call in worker threads.
 
-        Raises PictureError for a picture that cannot be read, also for one that is no more than odd to the model.
+        Raises:
+            PictureError: the picture cannot be decoded, or the model does not take it.
         """
         ...
 
     def empty_picture(self) -> Picture:
-        """A picture with nothing in it, as `open` gives one."""
+        """Returns a blank picture, as `open` would."""
         ...
 
     def read(self, inputs: Sequence[Text] | Sequence[Picture]) -> TokenStates:
-        """The token states of one text or more, or of one opened picture or more; a row each, on the model's device."""
+        """Reads texts or opened pictures, at least one, to token states: one row each, on the model's device."""
         ...
 
 
 @runtime_checkable
 class Embedder(Reader, Protocol):
-    """A model that makes one vector of what it read: a twin encoder, for retrieval."""
+    """A model that turns token states into one vector per input: a twin encoder, for retrieval."""
 
     @property
     def embedding_dim(self) -> int: ...
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
-        """Vectors of unit length, float32; the cosine of a text's and a picture's is the retrieval score."""
+        """Returns unit-length float32 vectors. The cosine of a text's and a picture's vector is the retrieval score."""
         ...
 
 
 @runtime_checkable
 class Matcher(Reader, Protocol):
-    """A model that looks at a text and a picture together: a cross-encoder, for reranking."""
+    """A model that reads a text and a picture together: a cross-encoder, for reranking."""
 
     @property
     def calibration(self) -> tuple[float, float]:
-        """(slope, offset): `slope * logit + offset` are the log-odds that a match is true."""
+        """(slope, offset), where `slope * logit + offset` are the log-odds that a text is true of a picture."""
         ...
 
     @property
     def recall_by_depth(self) -> tuple[float, ...]:
-        """R@1 of searches in percent, by the `depth` of their matches; empty where none was measured."""
+        """R@1 of searches in percent, indexed by the `depth` of their matches; empty if it was not measured."""
         ...
 
     def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
-        """The logit that text i is true of picture i.
+        """Returns the logit that text i is true of picture i.
 
-        depth: how many of the lowest joint layers run without an adapter for matching, which takes less time
-        (AdapterDrop, arXiv:2010.11918). Raises ConfigurationError for one that the model does not have; all have 0.
+        depth: the number of the lowest joint layers that run without the adapter for matching, which takes less time
+        (AdapterDrop, arXiv:2010.11918). Every model has depth 0.
+
+        Raises:
+            ConfigurationError: the model does not have this depth.
         """
         ...
 
 
 @runtime_checkable
 class Answerer(Reader, Protocol):
-    """A model that chooses the answer to a question about a picture from a list."""
+    """A model that chooses the answer to a question about a picture from a fixed list."""
 
     @property
     def answers(self) -> tuple[str, ...]: ...
 
     def answer_logits(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
-        """Logits over `answers` for question i about picture i."""
+        """Returns the logits over `answers` for question i about picture i."""
         ...
 
 
 @runtime_checkable
 class AnswerWriter(Reader, Protocol):
-    """A model that makes up answers word by word, and needs no list of them."""
+    """A model that generates answers word by word instead of choosing from a list."""
 
     def write(self, text: TokenStates, images: TokenStates, top: int) -> list[list[tuple[str, float]]]:
-        """For question i about picture i the `top` answers that a beam search of that width finds, best first, each
-        with its probability."""
+        """Returns the answers to question i about picture i, found by a beam search of width `top`.
+
+        Each answer comes with its probability, and the best one is first.
+        """
         ...
 
 
 @runtime_checkable
 class SubwordReader(Reader, Protocol):
-    """A model that reads texts as subwords, which it shows."""
+    """A model that reads texts as subwords and exposes its tokenizer."""
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
-        """Padded to the longest text; a text that is too long for the model is cut.
+        """Splits texts into subwords, padded to the longest text. Texts that are too long for the model are cut.
 
-        languages: the code of each text's language; without any, all texts are in languages that the model began with.
+        languages: the code of each text's language. If empty, no text is in a language that was added to the model.
         """
         ...
 
 
 class PairScorer(Protocol):
-    """A cross-encoder that reads both sides anew: it starts from pixels, and from no token states."""
+    """A cross-encoder that reads texts and pixels directly instead of token states."""
 
     @property
     def name(self) -> str: ...
 
     def log_odds(self, texts: Sequence[str], images: Sequence[Image.Image]) -> Float[Tensor, " pairs"]:
-        """The log-odds that text i is true of picture i, float32. images: decoded, RGB."""
+        """Returns the log-odds that text i is true of picture i, float32.
+
+        images: decoded RGB pictures, as many as texts.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Many pictures and texts read by a model, in batches."""
+"""Functions that read many pictures and texts with a model, in batches."""
 
 import os
 from collections.abc import Hashable, Iterator, Sequence
@@ -34,16 +34,26 @@ VECTORS: Final = 512
 def read_pictures(
     model: Reader, images: Sequence[ImageInput], progress: Progress | None = None, batch_size: int = PICTURES
 ) -> TokenStates:
-    """The token states of pictures, a row each. Raises DataError that names all that cannot be read."""
+    """Reads pictures to token states, one row each.
+
+    Raises:
+        DataError: some pictures cannot be read; the message names them.
+    """
     return TokenStates.joined(list(picture_batches(model, images, progress, batch_size)))
 
 
 def read_readable(
     model: Reader, paths: Sequence[Path], progress: Progress | None = None, as_stored: bool = False
 ) -> tuple[TokenStates, dict[Path, str]]:
-    """(the token states of those picture files that can be read, a row each; the reason for each of the others).
+    """Reads the picture files that can be read.
 
-    as_stored: round the states to 8 bits, as a library keeps them. Raises DataError if none can be read.
+    as_stored: whether to round the states to 8 bits, as a library stores them.
+
+    Returns:
+        The token states of the readable files, one row each, and the reason why each of the others cannot be read.
+
+    Raises:
+        DataError: no file can be read.
     """
     parts: list[TokenStates] = []
     failed: dict[Path, str] = {}
@@ -66,10 +76,12 @@ def read_readable(
 def picture_batches(
     model: Reader, images: Sequence[ImageInput], progress: Progress | None = None, batch_size: int = PICTURES
 ) -> Iterator[TokenStates]:
-    """The token states of pictures, batch by batch, so that no more than a batch is held.
+    """Yields the token states of pictures batch by batch, so that only one batch is in memory.
 
-    Raises DataError that names all pictures that cannot be read; behind the first of these no more are read, and the
-    others are opened alone.
+    After the first picture that cannot be read, the rest are only opened, to find all such pictures.
+
+    Raises:
+        DataError: some pictures cannot be read; the message names them.
     """
     failed: list[str] = []
     for start in range(0, len(images), batch_size):
@@ -83,7 +95,11 @@ def picture_batches(
 
 
 def open_pictures(model: Reader, images: Sequence[ImageInput]) -> ImageBatch:
-    """Pictures side by side. Raises DataError that names all that cannot be read."""
+    """Opens pictures as one batch.
+
+    Raises:
+        DataError: some pictures cannot be read; the message names them.
+    """
     pictures, failed = _try_to_open(model, images, 0)
     _require_none(failed)
     return ImageBatch.of(pictures)
@@ -92,20 +108,24 @@ def open_pictures(model: Reader, images: Sequence[ImageInput]) -> ImageBatch:
 def read_texts(
     model: Reader, texts: Sequence[str], languages: Sequence[str] = (), batch_size: int = TEXTS
 ) -> TokenStates:
-    """The token states of texts, a row each, padded to the longest. languages: of each text; if none, all `auto`."""
+    """Reads texts to token states, one row each, padded to the longest text.
+
+    languages: the code of each text's language; if empty, `auto` for all.
+    """
     read = list(map(Text, texts, languages or [AUTO] * len(texts)))
     return TokenStates.joined([model.read(read[i : i + batch_size]) for i in range(0, len(read), batch_size)])
 
 
 def embed_all(model: Embedder, states: TokenStates) -> Float[Tensor, "rows dim"]:
-    """The vectors of many states."""
+    """Embeds many states in chunks of `VECTORS` rows."""
     return torch.cat([model.embed(states[i : i + VECTORS]) for i in range(0, len(states), VECTORS)])
 
 
 def matched(model: Matcher, texts: Sequence[Text], images: Sequence[ImageInput]) -> Float[Tensor, " pairs"]:
-    """The log-odds that text i is true of picture i. A text or picture that stands in several pairs is read once.
+    """Returns the log-odds that text i is true of picture i. A text or picture in several pairs is read once.
 
-    Raises DataError that names the pictures that cannot be read.
+    Raises:
+        DataError: some pictures cannot be read; the message names them.
     """
     first_texts, text_rows = _distinct(texts)
     first_images, image_rows = _distinct([_identity(image) for image in images])
@@ -118,15 +138,17 @@ def matched(model: Matcher, texts: Sequence[Text], images: Sequence[ImageInput])
 def best_answers(
     model: Answerer | AnswerWriter, questions: TokenStates, pictures: TokenStates, top: int
 ) -> list[list[tuple[str, float]]]:
-    """For question i about picture i the `top` most probable answers, best first, each with its probability."""
+    """Returns the `top` most probable answers to question i about picture i, best first, with their probabilities."""
     if isinstance(model, AnswerWriter):
         return model.write(questions, pictures, top)
     return best(model.answers, model.answer_logits(questions, pictures), top)
 
 
 def best(answers: Sequence[str], logits: Float[Tensor, "pairs answers"], top: int) -> list[list[tuple[str, float]]]:
-    """Of each row the `top` most probable answers, best first, each with its probability; equally probable ones stay in
-    their order."""
+    """Returns the `top` most probable answers of each row, best first, with their probabilities.
+
+    Equally probable answers keep their order.
+    """
     found = torch.softmax(logits.float(), dim=-1).sort(descending=True, stable=True)
     return [
         [(answers[index], probability) for index, probability in zip(*row, strict=True)][:top]
@@ -135,9 +157,13 @@ def best(answers: Sequence[str], logits: Float[Tensor, "pairs answers"], top: in
 
 
 def language_of(model: Reader, text: str, code: str) -> str:
-    """The code itself; for `auto`, what the text shows among the model's languages, or `auto`.
+    """Returns the language code to read a text with.
 
-    Raises ConfigurationError for a language that the model does not know.
+    code: a language code or tag, or `auto` to detect one of the model's languages in `text`; the result is `auto` if
+    none can be detected.
+
+    Raises:
+        ConfigurationError: the model does not know the language.
     """
     code = language_code(code)
     if code == AUTO:
@@ -152,7 +178,7 @@ def language_of(model: Reader, text: str, code: str) -> str:
 
 
 def _try_to_open(model: Reader, images: Sequence[ImageInput], first: int) -> tuple[list[Picture], list[str]]:
-    """(those that can be read; for each of the others its name and the reason)."""
+    """Returns the pictures that can be read, and the name of each of the others with the reason."""
     opened = _opened(model, images)
     failed = [
         f"{os.fspath(image) if isinstance(image, str | os.PathLike) else f'picture {number}'}: {one}"
@@ -163,7 +189,7 @@ def _try_to_open(model: Reader, images: Sequence[ImageInput], first: int) -> tup
 
 
 def _opened(model: Reader, images: Sequence[ImageInput]) -> list[Picture | str]:
-    """Each picture, or the reason why it cannot be read. They are opened in threads."""
+    """Opens pictures in threads. Returns each picture, or the reason why it cannot be read."""
 
     def opened(image: ImageInput) -> Picture | str:
         try:
@@ -185,7 +211,7 @@ def _identity(image: ImageInput) -> str | int:
 
 
 def _distinct(items: Sequence[Hashable]) -> tuple[list[int], list[int]]:
-    """(the first row of each item, for each row the item's place among these)."""
+    """Returns the first row of each distinct item, and for each row the position of its item among these."""
     place: dict[Hashable, int] = {}
     rows = [place.setdefault(item, len(place)) for item in items]
     return [rows.index(item) for item in place.values()], rows

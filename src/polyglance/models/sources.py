@@ -1,4 +1,4 @@
-"""What a model's name stands for: where its files are, and what loads it again from any working directory. No torch."""
+"""Resolves the name of a model to its files and to a name that loads it again. Does not import torch."""
 
 import os
 import re
@@ -12,18 +12,21 @@ from polyglance.models.huggingface.download import checkpoint_folder
 
 BUNDLED: Final = "scenes-mini"
 SENTENCE_TRANSFORMERS: Final = "st:"
-"""Stands before the name of a model of sentence-transformers."""
+"""The prefix that marks the name of a model of sentence-transformers."""
 FOR_PHOTOGRAPHS: Final = "google/siglip2-base-patch16-256"
-"""What reads a new library where nobody names a model."""
+"""The default model of a new library."""
 FOR_QUESTIONS: Final = "Salesforce/blip-vqa-base"
-"""A published model that answers questions about photographs: named where no model that answers is at hand."""
+"""A published model that answers questions about photographs. Error messages recommend it."""
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """folder: where the model's files are. name: what a model is called that has no name of its own. loads_again: what
-    `load_model` takes to load the same model from any working directory."""
+    """Where a model comes from.
+
+    folder: the folder of the model's files. name: the name for a model that has no name of its own. loads_again: what
+    `load_model` takes to load the same model from any working directory.
+    """
 
     folder: Path
     name: str
@@ -31,25 +34,24 @@ class ModelSource:
 
 
 def note_on(name: str) -> str | None:
-    """What to know before trusting the answers of the model of this name; None for one of which nothing is known."""
+    """Returns what to know before trusting the answers of the model of this name, or None."""
     if name == BUNDLED or name.startswith(f"{BUNDLED}+"):  # + a language that was added to it
         return f"{BUNDLED} knows drawn scenes only: its answers about a photograph mean nothing"
     return None
 
 
 def bundled_folder() -> Path:
-    """Where the bundled model's files are."""
+    """Returns the folder of the bundled model."""
     return Path(str(files("polyglance.models"))) / BUNDLED
 
 
 def find_model(name: str | os.PathLike[str], owner: str = "sentence-transformers") -> ModelSource:
-    """What a name stands for; its files are fetched where the hub's cache has them not.
+    """Finds the files of a model by its name, and fetches them from the hub unless the cache has them.
 
-    A `Path` is a folder. A text is, in this order: `st:NAME`, a model of sentence-transformers; `scenes-mini`, the
-    bundled model, whatever folder of that name there is (`./scenes-mini` is the folder); a folder that exists; a name
-    on the hub, `owner/model` or `owner/model@revision`.
-
-    owner: on the hub, of a model `st:NAME` without one.
+    name: a `Path` is a folder. A string is, in this order: `st:NAME`, a model of sentence-transformers; `scenes-mini`,
+    the bundled model, even if there is a folder of that name (`./scenes-mini` is the folder); a folder that exists; a
+    name on the hub, `owner/model` or `owner/model@revision`. owner: the owner on the hub of an `st:NAME` that does not
+    name one.
 
     Raises:
         ConfigurationError: there is no model of that name, or the hub cannot be reached.
@@ -85,7 +87,7 @@ def _in_folder(folder: Path) -> ModelSource:
 
 
 def _on_hub(name: str, nested: bool) -> ModelSource:
-    """The snapshot's folder is named after its commit, which is recorded."""
+    """Finds a model on the hub. The commit that names the folder of its snapshot is recorded as the revision."""
     folder, repository = checkpoint_folder(name, nested), name.partition("@")[0]
     pinned = f"{repository}@{folder.name}" if _COMMIT.fullmatch(folder.name) else name
     return ModelSource(folder, repository, pinned)
