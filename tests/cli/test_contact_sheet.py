@@ -1,9 +1,21 @@
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from polyglance.cli.contact_sheet import BLOCK_WIDTH, MARGIN, RIGHT, SheetBlock, SheetRow, draw_contact_sheet, font_for
+from polyglance.cli.contact_sheet import (
+    BLOCK_WIDTH,
+    MARGIN,
+    RIGHT,
+    SIDE,
+    TITLE_HEIGHT,
+    SheetBlock,
+    SheetRow,
+    draw_contact_sheet,
+    font_for,
+)
+from tests.shared_data import shared_data
 
 
 @pytest.fixture
@@ -42,6 +54,24 @@ def test_the_picture_looked_for_gets_a_green_frame(tmp_path, pictures, expected,
 def test_any_query_is_drawn_or_replaced_by_its_meaning(tmp_path, pictures, query):
     draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("title", [row(pictures, query=query)])])
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_a_picture_that_cannot_be_read_leaves_its_place_white(tmp_path, pictures):
+    pictures[0].write_bytes(b"torn")
+    pictures[1].unlink()
+    draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("", [row(pictures)])])
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        assert drawn.getpixel((MARGIN + 50, MARGIN + TITLE_HEIGHT + 24 + 50)) == (255, 255, 255)
+
+
+def test_a_picture_is_drawn_as_it_is_read(tmp_path):
+    """Sixteen bits of grey with a transparent value are black to Pillow."""
+    path = tmp_path / "deep.png"
+    shutil.copy(shared_data() / "cases" / "gray16_trns.png", path)
+    draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("", [row([path])])])
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        place = (MARGIN, MARGIN + TITLE_HEIGHT + 24, MARGIN + SIDE, MARGIN + TITLE_HEIGHT + 24 + SIDE)
+        assert drawn.crop(place).convert("L").getextrema()[1] > 200
 
 
 def test_a_font_is_only_given_for_letters_it_has():

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models import bundled_folder, load_model
 from polyglance.models.checkpoint import load_folder, save_model
+from polyglance.models.families.single_stream import SingleStreamModel
 from tests.journeys.tiny import save_tiny_model
 
 
@@ -48,6 +50,23 @@ def test_a_missing_or_torn_file_is_named(tmp_path: Path, name: str) -> None:
     path.unlink()
     with pytest.raises(CheckpointError, match=name):
         load_folder(folder)
+
+
+@pytest.mark.parametrize("moved", [["model.safetensors"], ["model.safetensors", "config.json"]])
+def test_files_of_two_models_are_refused(tmp_path: Path, moved: list[str]) -> None:
+    """A save into the folder of another model that was killed: its files come in this order."""
+    save_tiny_model(tmp_path / "old")
+    model = load_folder(save_tiny_model(tmp_path / "new", seed=1))
+    assert isinstance(model, SingleStreamModel)
+    model.name = "newer"
+    model.tokenizer = Tokenizer.train(["a green circle below a blue plate", "ein grüner Kreis"], 300)
+    assert model.tokenizer.vocabulary <= model.config.vocabulary
+    save_model(model, tmp_path / "new")
+    for name in moved:
+        (tmp_path / "new" / name).replace(tmp_path / "old" / name)
+    with pytest.raises(CheckpointError, match="is not the file that was saved with model.safetensors") as raised:
+        load_folder(tmp_path / "old")
+    assert ("config.json", "tokenizer.json")[len(moved) - 1] in str(raised.value)
 
 
 @pytest.mark.parametrize(

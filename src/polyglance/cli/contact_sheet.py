@@ -5,12 +5,16 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps, features
+
+from polyglance.data.images import decode
+from polyglance.errors import PictureError
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -82,10 +86,11 @@ def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, x: i
 
 @cache
 def _thumbnail(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
-        fitted = ImageOps.contain(ImageOps.exif_transpose(picture).convert("RGBA"), (SIDE, SIDE))
+    """The picture on a white square; the square alone if the picture cannot be read by now."""
     square = Image.new("RGB", (SIDE, SIDE), (255, 255, 255))
-    square.paste(fitted, ((SIDE - fitted.width) // 2, (SIDE - fitted.height) // 2), fitted)
+    with suppress(PictureError):
+        fitted = ImageOps.contain(decode(path), (SIDE, SIDE))
+        square.paste(fitted, ((SIDE - fitted.width) // 2, (SIDE - fitted.height) // 2))
     return square
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from polyglance.adapters.config import AdapterConfig
@@ -32,6 +32,11 @@ _CONFIGS: Final[dict[str, type[CutConfig]]] = {
 }
 _MEASURED = {"calibration", "recall_by_depth"}
 """What is known of a model, and no part of it: what a library holds does not depend on these."""
+_WEIGHTS: Final = "model.safetensors"
+_SAVED_WITH: Final = "saved_with"
+"""In the metadata of the weights: the hash of each file that was saved with them."""
+_DESCRIBING: Final = (".json", ".txt", ".model")
+"""Suffixes of these files: descriptions and vocabularies."""
 
 
 def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -39,11 +44,14 @@ def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat1
     weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     config = {"family": model.family, "name": model.name, **asdict(model.config)}
     with whole_files(folder) as draft:
-        save_file(
-            {name: value for name, value in weights.items() if "num_batches" not in name}, draft / "model.safetensors"
-        )
         (draft / DESCRIPTION).write_text(_written(config), encoding="utf-8")
         model.save_readers(draft)
+        beside = [path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.suffix in _DESCRIBING]
+        save_file(
+            {name: value for name, value in weights.items() if "num_batches" not in name},
+            draft / _WEIGHTS,
+            {_SAVED_WITH: json.dumps({name: _digest(draft, name) for name in sorted(beside)})},
+        )
 
 
 def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None = None) -> CutModel:
@@ -61,13 +69,14 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None
 
 
 def _load(folder: Path, dtype: torch.dtype, name: str) -> CutModel:
-    weights_path = folder / "model.safetensors"
+    weights_path = folder / _WEIGHTS
     fields = read_json(folder, DESCRIPTION)
     if "family" not in fields:
         return _published(folder, fields, dtype, name)
-    described = {key: value for key, value in fields.items() if key not in _MEASURED}
+    described = _without_measurements(fields)
     model = _described(fields, folder, dtype)
     try:
+        _require_one_save(folder)
         missing, unexpected = model.load_state_dict(load_file(weights_path), strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -80,6 +89,30 @@ def _load(folder: Path, dtype: torch.dtype, name: str) -> CutModel:
     known = _written(described).encode() + weights_path.read_bytes() + model.fingerprint_outside.encode()
     model.fingerprint = sha256(known).hexdigest()[:16]
     return model.to(dtype).eval()
+
+
+def _require_one_save(folder: Path) -> None:
+    """Raises CheckpointError if files of two models lie in the folder, as after a save into it that was killed."""
+    with safe_open(folder / _WEIGHTS, framework="pt") as weights:
+        saved_with: dict[str, str] = json.loads((weights.metadata() or {}).get(_SAVED_WITH, "{}"))
+    for name, digest in saved_with.items():
+        if _digest(folder, name) != digest:
+            raise CheckpointError(
+                f"{folder / name} is not the file that was saved with {_WEIGHTS}, as after a save that was killed: "
+                "copy the model's folder again, or train it again"
+            )
+
+
+def _digest(folder: Path, name: str) -> str:
+    if name == DESCRIPTION:
+        content = _written(_without_measurements(read_json(folder, name))).encode()
+    else:
+        content = (folder / name).read_bytes()
+    return sha256(content).hexdigest()
+
+
+def _without_measurements(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in _MEASURED}
 
 
 def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> CutModel:
