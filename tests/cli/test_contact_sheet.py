@@ -1,4 +1,3 @@
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from polyglance.cli.contact_sheet import (
     draw_contact_sheet,
     font_for,
 )
+from polyglance.data.images import decode
 from tests.shared_data import shared_data
 
 
@@ -64,14 +64,13 @@ def test_a_picture_that_cannot_be_read_leaves_its_place_white(tmp_path, pictures
         assert drawn.getpixel((MARGIN + 50, MARGIN + TITLE_HEIGHT + 24 + 50)) == (255, 255, 255)
 
 
-def test_a_picture_is_drawn_as_it_is_read(tmp_path):
-    """Sixteen bits of grey with a transparent value are black to Pillow."""
-    path = tmp_path / "deep.png"
-    shutil.copy(shared_data() / "cases" / "gray16_trns.png", path)
+def test_a_picture_is_drawn_in_the_colours_of_its_profile(tmp_path):
+    path = shared_data() / "cases" / "icc_gbr.png"
     draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("", [row([path])])])
+    picture = decode(path)
     with Image.open(tmp_path / "sheet.png") as drawn:
-        place = (MARGIN, MARGIN + TITLE_HEIGHT + 24, MARGIN + SIDE, MARGIN + TITLE_HEIGHT + 24 + SIDE)
-        assert drawn.crop(place).convert("L").getextrema()[1] > 200
+        middle = drawn.getpixel((MARGIN + SIDE // 2, MARGIN + TITLE_HEIGHT + 24 + SIDE // 2))
+    assert middle == picture.getpixel((picture.width // 2, picture.height // 2))
 
 
 def test_a_font_is_only_given_for_letters_it_has():

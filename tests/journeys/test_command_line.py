@@ -245,6 +245,8 @@ def test_candidates_that_a_reranker_cannot_open_are_named(model, tmp_path):
     assert ended.errors == ""
     assert ended.json["unopened"] == [str(tmp_path / "pictures" / "red.png")]
     assert len(ended.json["results"]) == len(COLOURS) - 1
+    shutil.rmtree(tmp_path / "pictures")
+    assert "nothing found: no candidate could be opened\n" in polyglance(*search, cwd=tmp_path).output
 
 
 def test_a_library_is_looked_at_and_pictures_are_forgotten(model, tmp_path):

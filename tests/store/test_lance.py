@@ -103,6 +103,13 @@ def test_a_creation_that_was_killed_between_its_tables_is_made_again(folder: Pat
     assert sorted(os.listdir(folder)) == ["pictures.lance", "states.lance", "writer.lock"]
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "bell\x07", "latin\udce9"])
+def test_a_name_that_lance_cannot_open_is_refused_before_anything_is_made(tmp_path: Path, name: str):
+    with pytest.raises(ConfigurationError, match="UTF-8 without control characters"):
+        LanceDatabase.create(tmp_path / name, 4, READER)
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_folder_of_something_else_is_left_alone(folder: Path):
     folder.mkdir()
     (folder / "holiday.png").touch()

@@ -324,7 +324,8 @@ def show_search(
         )
         found.add_row(str(result.rank), *shown, *score, f"{result.retrieval_score:.3f}")
     wanted = "" if min_score is None else f" that fit with a probability of {min_score:g}"
-    output.print(found if response.results else f"nothing found: the library holds no {what}{wanted}")
+    lacks = "no candidate could be opened" if response.unopened else f"the library holds no {what}{wanted}"
+    output.print(found if response.results else f"nothing found: {lacks}")
     output.print(f"{response.model}, {response.language}: {times(response.milliseconds)}", style="dim")
     if response.picked:
         picked = response.picked

@@ -7,6 +7,7 @@ synced to the disk (`sync`).
 import os
 import shlex
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from polyglance import atomic
 from polyglance.errors import ConfigurationError, LibraryError, LibraryMismatch, LibraryMissing
+from polyglance.query import is_utf8
 from polyglance.store.failures import damage_of, damaged, reading, writing
 from polyglance.store.memory import MemoryVectorStore
 from polyglance.store.protocols import PictureFacts, Reader, TextFacts, VectorStore
@@ -128,6 +130,10 @@ class LanceDatabase:
 
         Raises ConfigurationError if the folder holds anything else, LibraryError if it cannot be written.
         """
+        if not is_utf8(str(folder)) or any(unicodedata.category(character) == "Cc" for character in str(folder)):
+            raise ConfigurationError(
+                f"expected a folder for the library whose path is valid UTF-8 without control characters, got {folder}"
+            )
         with writing(folder):
             is_foreign = folder.exists() and not (folder.is_dir() and all(map(_may_become_library, os.listdir(folder))))
             if is_foreign and not LanceDatabase.exists(folder):  # another process may have made one by now
