@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from polyglance.cli.contact_sheet import (
     BLOCK_WIDTH,
@@ -66,11 +66,14 @@ def test_a_picture_that_cannot_be_read_leaves_its_place_white(tmp_path, pictures
 
 def test_a_picture_is_drawn_in_the_colours_of_its_profile(tmp_path):
     path = shared_data() / "cases" / "icc_gbr.png"
-    draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("", [row([path])])])
-    picture = decode(path)
+    draw_contact_sheet(
+        tmp_path / "sheet.png", [SheetBlock("", [SheetRow("English", "a dog", "a dog", [(path, 1.0)], tmp_path)])]
+    )
+    expected = ImageOps.contain(decode(path), (SIDE, SIDE))
+    place = (MARGIN + (SIDE - expected.width) // 2, MARGIN + TITLE_HEIGHT + 24 + (SIDE - expected.height) // 2)
     with Image.open(tmp_path / "sheet.png") as drawn:
-        middle = drawn.getpixel((MARGIN + SIDE // 2, MARGIN + TITLE_HEIGHT + 24 + SIDE // 2))
-    assert middle == picture.getpixel((picture.width // 2, picture.height // 2))
+        found = drawn.crop((*place, place[0] + expected.width, place[1] + expected.height))
+    assert found.tobytes() == expected.tobytes()
 
 
 def test_a_font_is_only_given_for_letters_it_has():

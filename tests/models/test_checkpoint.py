@@ -64,7 +64,7 @@ def test_files_of_two_models_are_refused(tmp_path: Path, moved: list[str]) -> No
     save_model(model, tmp_path / "new")
     for name in moved:
         (tmp_path / "new" / name).replace(tmp_path / "old" / name)
-    with pytest.raises(CheckpointError, match="is not the file that was saved with model.safetensors") as raised:
+    with pytest.raises(CheckpointError, match="is not the file that was saved with") as raised:
         load_folder(tmp_path / "old")
     assert ("config.json", "tokenizer.json")[len(moved) - 1] in str(raised.value)
 
