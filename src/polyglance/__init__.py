@@ -6,7 +6,7 @@
     library.add(["photos"])
     print(library.search("a red star on a white plate").results[0].path)
 
-The names below are the public interface. They are imported when first used, so that `import polyglance` costs nothing.
+The names below are the public interface. They are imported on first use, which keeps `import polyglance` fast.
 """
 
 import importlib

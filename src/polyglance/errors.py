@@ -2,22 +2,22 @@
 
 PolyglanceError
 ├── ConfigurationError      a setting, an argument or a name that does not exist or does not fit
-├── DataError               a file of the user's that is not what it should be
+├── DataError               a file or text of the user that cannot be used
 │   ├── PictureError        a picture that cannot be decoded
 │   └── QueryError          a query or question that cannot be used
 ├── TrainingError           a training that cannot go on
 ├── CheckpointError         model weights or their description that cannot be used
 └── LibraryError            a library folder that cannot be used
-    ├── LibraryMissing      there is none yet
-    ├── LibraryMismatch     it was read by another model
-    └── LibraryDamaged      its files are torn
+    ├── LibraryMissing      the folder holds no library
+    ├── LibraryMismatch     another model read the library
+    └── LibraryDamaged      the library's files are torn or missing
 
 A message says what was expected, what came, and what to do. `str(error)` is one line, fit for a terminal.
 """
 
 
 class PolyglanceError(Exception):
-    """The root: catch this to catch all that polyglance raises on purpose."""
+    """The base class of all errors that polyglance raises on purpose."""
 
 
 class ConfigurationError(PolyglanceError):
@@ -25,11 +25,11 @@ class ConfigurationError(PolyglanceError):
 
 
 class DataError(PolyglanceError):
-    """A file or a text of the user's that is not what it should be."""
+    """A file or a text of the user that cannot be used."""
 
 
 class PictureError(DataError):
-    """A picture that cannot be decoded; the message is the reason alone, without the path."""
+    """A picture that cannot be decoded. The message gives the reason without the path."""
 
 
 class QueryError(DataError):
@@ -37,7 +37,7 @@ class QueryError(DataError):
 
 
 class TrainingError(PolyglanceError):
-    """A training that cannot go on; what it saved last stays."""
+    """A training that cannot go on. Its last checkpoint stays."""
 
 
 class CheckpointError(PolyglanceError):
@@ -49,17 +49,17 @@ class LibraryError(PolyglanceError):
 
 
 class LibraryMissing(LibraryError):
-    """There is no library in that folder yet."""
+    """A folder that does not hold a library."""
 
 
 class LibraryMismatch(LibraryError):
-    """The library was read by another model, so its vectors mean nothing to this one."""
+    """A library that another model read, so that its vectors mean nothing to this one."""
 
 
 class LibraryDamaged(LibraryError):
-    """The library's files are torn or missing."""
+    """A library whose files are torn or missing."""
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of what another library's error says, or the error's kind where it says nothing."""
+    """Returns the first line of an error's message, or the name of its class if there is none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

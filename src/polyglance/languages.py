@@ -1,6 +1,6 @@
-"""The languages this project speaks of: codes, names, scripts, and in which of them a text is. No torch, no grammar.
+"""The codes, names and scripts of languages, and the detection of a text's language. Does not import torch.
 
-Codes are ISO 639-1. `DEMO_LANGUAGES` are xGQA's eight (arXiv:2109.06082, table 1).
+Codes are ISO 639-1. `DEMO_LANGUAGES` are the eight languages of xGQA (arXiv:2109.06082, table 1).
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Final
 DEMO_LANGUAGES: Final = ("en", "de", "pt", "ru", "id", "bn", "ko", "zh")
 
 AUTO: Final = "auto"
-"""Stands where a language's code would, for a text whose language nobody said and nothing shows."""
+"""Stands in place of a language code for a text whose language is unknown."""
 
 NAMES: Final = {
     "en": "English",
@@ -54,7 +54,7 @@ _WRITTEN_IN: Final = {
     "THAI": "th",
     "TIBETAN": "bo",
 }
-"""Languages by the first word of their letters' Unicode names; any other is written in Latin letters."""
+"""Languages by the first word of their letters' Unicode names. Any other language is written in Latin letters."""
 _SCRIPT_OF: Final = {code: script for script, codes in _WRITTEN_IN.items() for code in codes.split()}
 
 _FAMILIES: Final = (
@@ -68,24 +68,24 @@ _FAMILIES: Final = (
     "az kk ky tr ug uz",
     "et fi hu",
 )
-"""Languages that have much in common."""
+"""Groups of similar languages."""
 
 KNOWN: Final = tuple(dict.fromkeys((*DEMO_LANGUAGES, *sorted({*_SCRIPT_OF, *" ".join(_FAMILIES).split()}))))
-"""All that something is known of here: what a model for any language is asked in."""
+"""All languages that this module knows. A model for any language is asked in these."""
 
 _MALAY: Final = {"id": "ms"}
-"""What `eldc` calls a language where it has another name for it: it does not tell Indonesian and Malay apart."""
+"""The code in `eldc` of a language that it names otherwise: it does not tell Indonesian and Malay apart."""
 
 
 def language_code(tag: str) -> str:
-    """The code of a language by its tag: `DE`, `de-DE` and `de_AT` are all `de`."""
+    """Returns the language code of a tag: `DE`, `de-DE` and `de_AT` all give `de`."""
     return re.split("[-_]", tag.strip().lower(), maxsplit=1)[0]
 
 
 def detect(text: str, among: Sequence[str] = DEMO_LANGUAGES) -> str:
-    """The one of the languages `among` that `text` is in; `AUTO` where nothing shows.
+    """Returns which of the languages `among` a text is in, or `AUTO` if the text does not show it.
 
-    By the script of most of its letters where one of the languages alone is written in it, else by its words.
+    The script of most letters decides if only one of the languages is written in it; otherwise the words decide.
     """
     scripts = _scripts(text)
     if not scripts:
@@ -97,8 +97,10 @@ def detect(text: str, among: Sequence[str] = DEMO_LANGUAGES) -> str:
 
 
 def script(text: str) -> str:
-    """The first word of the Unicode names of most letters, such as LATIN or HANGUL; CJK beside kana, as in Japanese;
-    nothing without letters."""
+    """Returns the script of most letters: the first word of their Unicode names, such as LATIN or HANGUL.
+
+    A text with kana gives CJK, as Japanese does. A text without letters gives an empty string.
+    """
     scripts = _scripts(text)
     if scripts.keys() & _KANA:
         return "CJK"
@@ -106,12 +108,12 @@ def script(text: str) -> str:
 
 
 def script_of(code: str) -> str:
-    """The one that a language is written in."""
+    """Returns the script of a language."""
     return _SCRIPT_OF.get(code, _LATIN)
 
 
 def nearest(code: str, among: Sequence[str]) -> str:
-    """Of these languages one of the family of `code`, else one in its script, else the first."""
+    """Returns a language in `among` of the family of `code`, else one in its script, else the first."""
     family = next((family.split() for family in _FAMILIES if code in family.split()), [])
     alike = [other for other in among if other in family]
     return next(iter([*alike, *(other for other in among if script_of(other) == script_of(code)), *among]))
@@ -123,7 +125,7 @@ def _scripts(text: str) -> Counter[str]:
 
 @lru_cache
 def _tell_apart(languages: Sequence[str]) -> Callable[[str], str]:
-    """Tells languages of one script apart by pieces of words: 3 microseconds a text, loaded at once."""
+    """Returns a function that tells languages of one script apart by pieces of words, in about 3 microseconds."""
     import eldc
 
     eldc.init()

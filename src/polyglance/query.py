@@ -1,4 +1,4 @@
-"""What is searched for: texts, pictures and vectors, added up and taken away, each as much as it weighs.
+"""Queries: weighted sums of texts, pictures and vectors.
 
 Query.text("a small dog") + 0.5 * Query.picture("plate.png") - Query.text("at night")
 """
@@ -16,17 +16,20 @@ from polyglance.errors import QueryError
 from polyglance.text import collapse_white_space
 
 PictureSource = str | os.PathLike[str] | bytes | Image.Image
-"""A picture's file, the bytes of one, or a picture of Pillow."""
+"""A picture file, the bytes of a file, or a PIL image."""
 
 MAX_CHARACTERS: Final = 2_000
-"""Of a query, a question or a text of a library: more is no description of a picture."""
+"""The maximum length of a query, a question or a text of a library. A longer text does not describe a picture."""
 MAX_WEIGHT: Final = 1e6
-"""Of a term, below 0 as well as above: sums of weighted scores stay within float32."""
+"""The maximum absolute weight of a term. It keeps sums of weighted scores within the range of float32."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One text, one picture or one vector. weight: below 0 for what is not wanted."""
+    """A text, a picture or a vector of a query.
+
+    weight: the weight in the sum; negative for what is not wanted.
+    """
 
     text: str | None
     picture: PictureSource | None
@@ -47,7 +50,11 @@ class Term:
 
 @dataclass(frozen=True)
 class Query:
-    """A weighted sum of texts and pictures. Raises QueryError for a weight that is not a number up to `MAX_WEIGHT`."""
+    """A weighted sum of texts, pictures and vectors.
+
+    Raises:
+        QueryError: the absolute value of a weight is not a number of at most `MAX_WEIGHT`.
+    """
 
     terms: tuple[Term, ...]
 
@@ -60,7 +67,11 @@ class Query:
                 )
 
     def usable(self) -> "Query":
-        """With its texts as they are read. Raises QueryError where nothing is wanted, or a text cannot be used."""
+        """Returns the query with its texts as a model reads them.
+
+        Raises:
+            QueryError: no weight is positive, or a text cannot be used.
+        """
         if not any(term.weight > 0 for term in self.terms):
             raise QueryError("expected a query with something that is wanted, but every weight is 0 or less")
         return Query(
@@ -80,9 +91,12 @@ class Query:
 
     @classmethod
     def vector(cls, vector: ArrayLike) -> "Query":
-        """A vector of the library's model, such as one that was made elsewhere; its length does not matter.
+        """Makes a query of a vector of the library's model, for example one that was computed elsewhere.
 
-        vector: (embedding_dim,). Raises QueryError for anything but numbers in one row that are not all zero.
+        vector: (embedding_dim,); it is scaled to unit length.
+
+        Raises:
+            QueryError: the vector is not one row of finite numbers, or all of them are zero.
         """
         values = np.asarray(vector, np.float64)
         length = np.linalg.norm(values)
@@ -109,7 +123,7 @@ class Query:
     __rmul__ = __mul__
 
     def __str__(self) -> str:
-        """`"a small dog" + 0.5 [plate.png] - "at night"`; of a single text that text."""
+        """Formats the query as `"a small dog" + 0.5 [plate.png] - "at night"`. A single text gives that text."""
         if len(self.terms) == 1 and self.terms[0].text is not None and self.terms[0].weight == 1:
             return self.terms[0].text
         parts = []
@@ -121,9 +135,12 @@ class Query:
 
 
 def usable_text(text: str, what: str) -> str:
-    """The text with its white space collapsed.
+    """Returns the text with its white space collapsed.
 
-    what: names the text in errors. Raises QueryError for a text that no model can read.
+    what: the name of the text in error messages.
+
+    Raises:
+        QueryError: the text is empty, too long, or not valid UTF-8.
     """
     collapsed = collapse_white_space(text)
     if not collapsed:
@@ -138,7 +155,7 @@ def usable_text(text: str, what: str) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Names on disk are bytes; those that are no UTF-8 come with surrogates, which nothing can store or print."""
+    """Returns whether a text is valid UTF-8. A file name that is not comes with surrogates, which cannot be stored."""
     return text == text.encode(errors="ignore").decode()
 
 

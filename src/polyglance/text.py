@@ -1,4 +1,4 @@
-"""What every text passes before a model reads it."""
+"""The normalisation of every text before a model reads it."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _TABLE: Final[dict[int, str | None]] = {**dict.fromkeys(_CONTROLS, " "), **dict.
 
 
 def collapse_white_space(text: str) -> str:
-    """The words of a text with one space between them and none around them.
+    """Returns the words of a text with one space between them and none around them.
 
     Any run of white space in Unicode and of control characters counts as one space; invisible characters of layout,
     such as the zero-width space and the byte-order mark, are dropped.

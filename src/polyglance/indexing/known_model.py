@@ -1,7 +1,7 @@
-"""Whether the model of a library still is the one that read it, told by its files alone. No torch.
+"""Tells from files alone whether a library's model is still the one that read it. Does not import torch.
 
-A library keeps size and time of its model's files beside its tables. While they stay as they were, a run that finds
-nothing to read needs neither the model nor torch.
+A library stores the size and modification time of its model's files next to its tables. While these do not change, a
+run that finds nothing to read needs neither the model nor torch.
 """
 
 import json
@@ -17,11 +17,11 @@ from polyglance.store.lance import LanceDatabase
 
 FILE: Final = "model.json"
 _LANGUAGE: Final = "language.json"
-"""In the folder of an added language, whose model lies elsewhere."""
+"""A file in the folder of an added language; the model itself is elsewhere."""
 
 
 def note_model(database: LanceDatabase, identity: ModelIdentity) -> None:
-    """Keeps what the files of the library's model are; to be called when it was loaded from its source and checked."""
+    """Records the files of the library's model. Call it after loading the model from its source and checking it."""
     source = database.reader.source
     if source == BUNDLED:
         folder = bundled_folder()
@@ -45,7 +45,7 @@ def note_model(database: LanceDatabase, identity: ModelIdentity) -> None:
 
 
 def known_model(database: LanceDatabase) -> ModelIdentity | None:
-    """The library's model, if the one that its source names is certain to be the one that read the library."""
+    """Returns the identity of the library's model if its source certainly still names that model, else None."""
     reader = database.reader
     if not os.path.isabs(reader.source) and reader.source != BUNDLED and os.path.isdir(reader.source):
         return None  # a folder of that name goes before the hub
@@ -66,8 +66,10 @@ def _noted(database: LanceDatabase) -> dict[str, Any]:
 
 
 def _stamps(folder: Path) -> dict[str, list[int]]:
-    """Size and time of the last change of each file below a folder, and of what says which snapshot of the hub is the
-    newest."""
+    """Returns the size and modification time of each file below a folder.
+
+    A snapshot of the hub also includes the files that name the newest snapshot.
+    """
     files = [path for path in folder.rglob("*") if path.is_file()]
     if folder.parent.name == "snapshots":
         files += [path for path in (folder.parents[1] / "refs").glob("*") if path.is_file()]

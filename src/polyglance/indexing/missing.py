@@ -1,4 +1,4 @@
-"""Known pictures that a run did not find: moved, away with their folder, or gone. Only names are looked at, no file."""
+"""Known pictures that a run did not find: moved, away with their folder, or gone. No file is opened."""
 
 import os
 from collections import Counter
@@ -14,10 +14,10 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Missing:
-    """Paths that a library knows and a run did not find.
+    """The paths that a library knows and a run did not find.
 
-    moved: nothing is there, and the content was found at another path. away: of each folder that was named, pictures
-    that may come back with it. gone: all others.
+    moved: paths without a file whose content was found at another path. away: for each named folder, the paths of
+    pictures that may return with it. gone: all other paths.
     """
 
     moved: set[str]
@@ -28,13 +28,14 @@ class Missing:
 def find_missing(
     known: Mapping[str, PictureFacts], roots: Sequence[str], found: FoundPictures, contents: Collection[str]
 ) -> Missing:
-    """Which known pictures have moved, are away, or are gone from the folders `roots`, which are absolute.
+    """Sorts the known pictures that were not found into moved, away and gone.
 
-    A picture has moved if its content was found at another path. Others are away, and not gone, if the folder that
-    held them is there but empty, as that of a drive that is not mounted, or if more of the pictures known below the
-    root are missing than are still there.
+    A missing picture has moved if its content was found at another path. Otherwise it is away if its folder is empty,
+    as the mount point of an unmounted drive is, or if more of the known pictures below its root are missing than are
+    still there. Otherwise it is gone.
 
-    known: by path. contents: those that the run found, each at a path of `found`.
+    known: the known pictures by path. roots: the named folders, as absolute paths. found: the pictures that the run
+    found. contents: the contents that the run found, each at a path in `found`.
     """
     named = set(roots)
     there = set(found.paths)
@@ -54,8 +55,10 @@ def find_missing(
 
 
 def named_alone(known: Collection[str], roots: Sequence[str], found: FoundPictures) -> list[str]:
-    """Known files below the roots that are there, and that `find_pictures` passes over: hidden ones, or such of other
-    suffixes, that were named themselves."""
+    """Returns the known files below the roots that exist and that `find_pictures` passes over.
+
+    These are files that were named themselves, and that are hidden or do not have the suffix of a picture.
+    """
     named, there = set(roots), set(found.paths)
     return [
         path
@@ -65,7 +68,10 @@ def named_alone(known: Collection[str], roots: Sequence[str], found: FoundPictur
 
 
 def root_of(path: str, roots: Collection[str]) -> str | None:
-    """The longest of the folders that holds the path, or is the path itself. roots: a set or the like."""
+    """Returns the deepest of the folders that contains the path or is the path itself, or None.
+
+    roots: a collection with fast membership tests.
+    """
     while path not in roots:
         parent = os.path.dirname(path)
         if parent == path:
@@ -83,12 +89,12 @@ def is_in(path: str, folder: str) -> bool:
 
 
 def is_away(path: str) -> bool:
-    """Whether the file of a known picture is not there to be opened."""
+    """Returns whether the file of a known picture is missing."""
     return not os.path.exists(path)
 
 
 def _is_gone(path: str) -> bool:
-    """Whether nothing is there; what cannot be looked at may be."""
+    """Returns whether nothing exists at the path. A path that cannot be examined is taken to exist."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -99,7 +105,7 @@ def _is_gone(path: str) -> bool:
 
 
 def _is_emptied(folder: str) -> bool:
-    """Whether the nearest folder that is there holds nothing."""
+    """Returns whether the nearest existing folder is empty."""
     try:
         with os.scandir(folder) as entries:
             return next(entries, None) is None

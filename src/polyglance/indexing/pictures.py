@@ -1,4 +1,4 @@
-"""Pictures of folders into a library: what is new is read, what is known is kept, what is gone leaves."""
+"""Indexes folders of pictures: reads new pictures, keeps known ones, and forgets those that are gone."""
 
 import logging
 import os
@@ -25,20 +25,23 @@ if TYPE_CHECKING:
 
 WRITES_UNTIL_TIDY: Final = 64
 SECONDS_A_WRITE: Final = 1.0
-"""What was read in as long is written at once: a write takes the time of pictures, and Lance keeps memory of each."""
+"""The batches read in this time are written together. A write costs time, and Lance keeps memory for each one."""
 
 
 logger = logging.getLogger(__name__)
 
 
 class PictureRun:
-    """One run over folders: files are hashed, decoded and read by the model in threads, and written in order.
+    """One indexing run over folders. Threads hash, decode and read the files; the results are written in order.
 
-    States are written before the rows that need them, and removed after: a kill between leaves states without a row,
-    which the next run sweeps out.
+    States are written before the rows that need them and removed after these rows. A run that is killed in between
+    leaves states without a row, which the next run removes.
 
-    model: called when the first file must be opened; identity: of that model. prune: forget what is away as well.
-    Raises DataError for a folder that does not exist and below which nothing is known.
+    model: returns the model; called when the first file must be opened. identity: the identity of that model. database:
+    the library's database. folders: the folders to index. prune: whether to forget pictures that are away.
+
+    Raises:
+        DataError: a folder does not exist, and no picture below it is known.
     """
 
     def __init__(
@@ -121,7 +124,7 @@ class PictureRun:
         self._rows |= {row.path: row for row in facts}
 
     def _sweep(self) -> bool:
-        """Forget files that are gone, and states that no file needs; tells whether there were any."""
+        """Forgets files that are gone and states that no file needs. Returns whether there were any."""
         read = [path for path in self._found.paths if path in self._rows and path not in self._outdated]
         missing = find_missing(self._known, self._roots, self._found, {self._rows[path].content for path in read})
         gone = missing.moved | missing.gone | self._outdated
@@ -159,9 +162,10 @@ class PictureRun:
 
 
 def remove_pictures(database: Database, paths: Sequence[PathLike]) -> int:
-    """Forget the pictures at these paths and below these folders; how many there were.
+    """Forgets the pictures at these paths and below these folders, and returns how many there were.
 
-    Raises DataError for a path of which nothing is known; then nothing is forgotten.
+    Raises:
+        DataError: no picture is known at a path; then nothing is forgotten.
     """
     known = {facts.path: facts for facts in database.pictures.facts()}
     named = {absolute(path) for path in paths}
@@ -179,9 +183,10 @@ def remove_pictures(database: Database, paths: Sequence[PathLike]) -> int:
 
 
 def forget(database: Database, gone: Collection[str], kept: Iterable[PictureFacts], states: Collection[str]) -> bool:
-    """Forget pictures by their paths, and states that no picture needs any more; tells whether there were any.
+    """Forgets pictures and the states that no picture needs any more. Returns whether there were any.
 
-    kept: the pictures that stay. states: all states of pictures, by their content.
+    gone: the paths of the pictures to forget. kept: the pictures that stay. states: the contents of all states of
+    pictures.
     """
     orphans = set(states) - {facts.content for facts in kept}
     database.pictures.remove(gone)
@@ -190,13 +195,15 @@ def forget(database: Database, gone: Collection[str], kept: Iterable[PictureFact
 
 
 def picture_states(database: Database) -> set[str]:
-    """The contents of which the database holds states, without those of texts."""
+    """Returns the contents of the pictures whose states the database holds."""
     return {content for content in database.states.ids() if not is_of_text(content)}
 
 
 def has_changed(identity: ModelIdentity, facts: PictureFacts) -> bool:
-    """Whether another file, of the picture or read with it, may be there by now; what is gone or cannot be looked at
-    has not changed."""
+    """Returns whether the picture's file or a file that is read with it may have changed.
+
+    A file that is missing or cannot be examined counts as unchanged.
+    """
     try:
         return (facts.size, facts.mtime_ns) != identity.stamp(facts.path)
     except PictureError:

@@ -1,4 +1,4 @@
-"""Picture files read by a model, in threads, a few batches at once: states and vectors come out in order."""
+"""Reads picture files with a model, a few batches at once in threads. States and vectors come out in order."""
 
 import logging
 from collections import deque
@@ -25,7 +25,7 @@ from polyglance.types import StoredStates
 
 BATCH: Final = 16
 _WORKERS: Final = 8
-"""At most; they share torch's number of threads, which is the one setting for decoding and reading."""
+"""The largest number of workers. They share torch's threads, which are the one setting for decoding and reading."""
 _Result = TypeVar("_Result")
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Failed:
-    """A file that could not be read. changed: what the library holds of this path is known to be out of date."""
+    """A file that could not be read.
+
+    changed: whether what the library holds for this path is known to be out of date.
+    """
 
     path: str
     reason: str
@@ -42,7 +45,10 @@ class Failed:
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """A file ready for the model. picture: None where its content has been read already."""
+    """A file that is ready for the model.
+
+    picture: the opened picture; None if its content has already been read.
+    """
 
     facts: PictureFacts
     picture: Picture | None
@@ -50,9 +56,10 @@ class _Prepared:
 
 @dataclass(frozen=True, eq=False)
 class ReadBatch:
-    """What became of the files of a batch.
+    """The results of reading a batch of files.
 
-    facts: of those that the library is to hold. failed: the others. states, vectors: by the content, of what was new.
+    facts: the facts of the files that belong in the library. failed: the other files. states, vectors: the states and
+    vectors of new contents, by content.
     """
 
     facts: Sequence[PictureFacts]
@@ -66,7 +73,7 @@ class ReadBatch:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What a model made of pictures, by their content, or the reason why it did not take one."""
+    """The states and vectors of pictures by content, and the reasons why the model refused others."""
 
     states: dict[str, StoredStates] = field(default_factory=dict)
     vectors: dict[str, Float32[np.ndarray, " dim"]] = field(default_factory=dict)
@@ -74,10 +81,10 @@ class _Contents:
 
 
 class PictureReading:
-    """Reads files for a library.
+    """Reads picture files for a library.
 
-    model: reads what is new. roots: the folders that were named. known: what the library holds, by path. sizes: width
-    and height of each content whose states are kept.
+    model: reads new contents. roots: the named folders. known: the pictures of the library, by path. sizes: the width
+    and height of each content whose states the library holds.
     """
 
     def __init__(
@@ -93,10 +100,10 @@ class PictureReading:
         self._sizes = dict(sizes)
 
     def read(self, paths: Sequence[str]) -> Iterator[ReadBatch]:
-        """Batches of the files, in their order. A content that comes again is read once, with the first that has it.
+        """Yields batches of the files in order. A content that several files share is read once, with the first one.
 
-        A picture that the model does not take fails alone: its batch is halved until it is found. Out of memory ends
-        the reading.
+        If the model refuses a picture, its batch is halved until the picture is found, so that it fails alone. Running
+        out of memory ends the reading.
         """
         workers = min(_WORKERS, torch.get_num_threads())
         refused: dict[str, str] = {}
@@ -108,7 +115,7 @@ class PictureReading:
                 yield self._finished(batch, contents, refused)
 
     def embedded(self, states: Sequence[StoredStates]) -> Float32[np.ndarray, "pictures dim"]:
-        """Vectors of states as they are stored: the same whether a picture was read now or long ago."""
+        """Embeds stored states. The vector of a picture does not depend on when the picture was read."""
         return self._model.embed(TokenStates.load(states, "image", self._model.device)).float().cpu().numpy()
 
     def _prepare(self, path: str) -> _Prepared | Failed:
@@ -134,8 +141,10 @@ class PictureReading:
         return path in self._known and content != self._known[path].content
 
     def _reading(self, batch: list[_Prepared | Failed]) -> Callable[[], tuple[list[_Prepared | Failed], _Contents]]:
-        """What is to be done in a worker thread for a batch. Contents that an earlier batch has are left to it: it is
-        written first."""
+        """Returns the work for a batch, to run in a worker thread.
+
+        A content that an earlier batch holds is left to that batch, which is written first.
+        """
         fresh: dict[str, Picture] = {}
         for item in batch:
             if isinstance(item, _Prepared) and item.picture is not None and item.facts.content not in self._sizes:
@@ -179,7 +188,7 @@ class PictureReading:
 
 
 def _ahead(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
-    """The results in order, at most so many tasks ahead: memory is flat."""
+    """Yields the results in order. At most `most` tasks run ahead, which bounds the memory."""
     waiting: deque[Future[_Result]] = deque()
     for task in tasks:
         waiting.append(pool.submit(task))

@@ -1,4 +1,4 @@
-"""Texts of files into a library: what is new is read, what is known is kept, what is gone leaves."""
+"""Indexes files of texts: reads new texts, keeps known ones, and forgets those that are gone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ _BATCH: Final = 128
 
 
 class TextRun:
-    """One run over files. States are written before the rows that need them, and removed after, as of pictures."""
+    """One indexing run over files. As in `PictureRun`, states are written before the rows that need them."""
 
     def __init__(self, model: Embedder, database: Database, files: Sequence[PathLike]) -> None:
         self._model = model
@@ -58,7 +58,7 @@ class TextRun:
         return TextReport(len(pending), unchanged, gone, failed, perf_counter() - started)
 
     def _write(self, batch: Sequence[TextFacts]) -> None:
-        """Read what is new in the batch, and keep all of it."""
+        """Reads the new texts of the batch and stores the whole batch."""
         fresh = {row.content: row for row in batch if row.content not in self._states}
         if fresh:
             states = self._model.read([Text(row.text, row.language) for row in fresh.values()]).store()
@@ -69,7 +69,7 @@ class TextRun:
         self._texts.put(batch, vectors)
 
     def _sweep(self, found: Mapping[str, TextFacts]) -> tuple[int, int]:
-        """Forget texts that are gone from the files, and states that no text needs; how many there were of each."""
+        """Forgets texts that are gone from the files and states that no text needs. Returns the number of each."""
         gone = {row.id for row in self._known.values() if row.source in self._found and row.id not in found}
         self._texts.remove(gone)
         kept = {key: row for key, row in {**self._known, **found}.items() if key not in gone}

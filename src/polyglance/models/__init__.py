@@ -1,4 +1,4 @@
-"""The families of models, their checkpoints, and the bundled one."""
+"""The families of models, their checkpoints, and the bundled model."""
 
 import os
 from pathlib import Path
@@ -40,20 +40,26 @@ def load_model(
     device: "torch.device | str | None" = None,
     dtype: "torch.dtype | None" = None,
 ) -> "Model":
-    """Load a model, ready to use.
+    """Loads a model, ready to use.
 
     Args:
-        name: `scenes-mini`, the bundled model; the folder that a training wrote: a model's, or an added language's,
-            which loads the model that it was added to; a published checkpoint, by its folder or its name on the hub,
-            such as `google/siglip2-base-patch16-256`, with `@revision` behind it for another than the newest; or
-            `st:NAME`, an embedding model of sentence-transformers. A `Path` is always a folder, and so is a text with a
-            separator in it that names one: `scenes-mini` is the bundled model even where there is such a folder, and
+        name: one of these.
+
+            - `scenes-mini`, the bundled model.
+            - The folder of a model that a training wrote, or of an added language, which loads the model that it was
+              added to.
+            - A published checkpoint, as its folder or its name on the hub, such as `google/siglip2-base-patch16-256`.
+              Append `@revision` for a revision other than the newest.
+            - `st:NAME`, an embedding model of sentence-transformers.
+
+            A `Path` is always a folder. `scenes-mini` is the bundled model even if there is a folder of that name;
             `./scenes-mini` is the folder.
-        device: where its weights are and its results are computed, such as `cuda`; the CPU if None.
-        dtype: of its weights and products; if None, bfloat16 where the processor multiplies it natively, else float32.
+        device: the device of the weights and the results, such as `cuda`; None means the CPU.
+        dtype: the dtype of the weights and products; None means bfloat16 if the processor multiplies it natively, else
+            float32.
 
     Raises:
-        ConfigurationError: there is no model of that name, or the hub cannot be reached.
+        ConfigurationError: there is no model of this name, or the hub cannot be reached.
         CheckpointError: its files cannot be used, or a language was added to another model.
     """
     import torch
@@ -96,7 +102,11 @@ def load_model(
 
 
 def load_trainable(name: str | os.PathLike[str]) -> "CutModel":
-    """As `load_model`, a model with joint layers of this project. Raises ConfigurationError for another as well."""
+    """Loads a model as `load_model` does, and requires that this project can train it.
+
+    Raises:
+        ConfigurationError: as in `load_model`, or the model does not have joint layers of this project.
+    """
     from polyglance.models.families.cut_model import CutModel
 
     model = load_model(name)
@@ -106,8 +116,11 @@ def load_trainable(name: str | os.PathLike[str]) -> "CutModel":
 
 
 def load_single_stream(name: str | os.PathLike[str]) -> "SingleStreamModel":
-    """As `load_model`, a single-stream model, to which tasks and languages can be added. Raises ConfigurationError for
-    another as well."""
+    """Loads a model as `load_model` does, and requires a single-stream model, which takes added tasks and languages.
+
+    Raises:
+        ConfigurationError: as in `load_model`, or the model is not a single-stream model.
+    """
     from polyglance.models.families.single_stream import as_single_stream
 
     return as_single_stream(load_model(name))

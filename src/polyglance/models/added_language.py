@@ -1,13 +1,13 @@
-"""A language that was added to a finished model: subwords and embeddings of its own, and adapters where text is read.
+"""Languages that are added to a finished model, with their own subwords, embeddings and text adapters.
 
 A language is a folder:
 
     language.json         format, code, model, fingerprint, vocabulary (null: the model's own subwords), scores
     language.safetensors  its embeddings and the head that predicts them, bfloat16
-    tokenizer.json        its subwords, where they are its own
-    adapter.*             its adapter in the text layers and at the embeddings, where it has one
+    tokenizer.json        its own subwords, if it has any
+    adapter.*             its adapter in the text layers and at the embeddings, if it has one
 
-What a picture is read as does not depend on it: a library stays valid when its model learns a language.
+An added language does not change how pictures are read. A library stays valid when its model learns a language.
 """
 
 import json
@@ -38,10 +38,11 @@ FILE: Final = "language.json"
 
 
 class Language(nn.Module):
-    """Weights of one added language.
+    """The weights of one added language.
 
-    embedding: (vocabulary, width) and head, of its own `tokenizer`; None where the model's own subwords serve. adapter:
-    of the text layers, with an invertible adapter at the embeddings if its config says so (MAD-X, arXiv:2005.00052).
+    code: the language's code. width: the width of the model. tokenizer: the language's own subwords, with which it gets
+    an embedding (vocabulary, width) and a head; None if it uses the model's subwords. adapter: the adapter in the text
+    layers, with an invertible adapter at the embeddings if its configuration says so (MAD-X, arXiv:2005.00052).
     """
 
     def __init__(self, code: str, width: int, tokenizer: Tokenizer | None, adapter: Adapter | None) -> None:
@@ -54,7 +55,7 @@ class Language(nn.Module):
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that name its subwords and its weights, as they are when this is asked first."""
+        """A hash of the subwords and weights at first access, 16 hexadecimal digits."""
         found = sha256((self.tokenizer.to_json() if self.tokenizer else "").encode())
         for name, value in sorted(self.state_dict().items()):
             found.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
@@ -63,8 +64,11 @@ class Language(nn.Module):
 
 @dataclass(frozen=True)
 class LanguageFacts:
-    """What stands beside a language's weights. model: what loads the model that it was added to; fingerprint: of that.
-    scores: what its training came to."""
+    """The facts that are stored with a language's weights.
+
+    model: the name or folder that loads the model that the language was added to. fingerprint: the fingerprint of that
+    model. scores: the scores of the training.
+    """
 
     model: str
     fingerprint: str
@@ -72,7 +76,7 @@ class LanguageFacts:
 
 
 def save_language(language: Language, folder: Path, facts: LanguageFacts) -> None:
-    """Writes the files of a language. Raises CheckpointError for a weight that is no finite number."""
+    """Writes the files of a language. Raises CheckpointError if a weight is not finite."""
     weights = {
         name: value.detach().to("cpu", torch.float32)
         for name, value in language.state_dict().items()
@@ -97,15 +101,22 @@ def save_language(language: Language, folder: Path, facts: LanguageFacts) -> Non
 
 
 def load_facts(folder: Path) -> tuple[str, LanguageFacts]:
-    """(code, facts) of the language that `save_language` wrote. Raises CheckpointError where there is none."""
+    """Returns the code and the facts of a language that `save_language` wrote.
+
+    Raises:
+        CheckpointError: the folder holds no language.
+    """
     description = _description(folder)
     return description.code, LanguageFacts(description.model, description.fingerprint, description.scores)
 
 
 def load_language(folder: Path, width: int, layers: int) -> Language:
-    """The language that `save_language` wrote, for a model of this width and so many text layers.
+    """Loads a language that `save_language` wrote.
 
-    Raises CheckpointError: files are missing, torn, or do not fit each other or the model.
+    width: the width of the model. layers: the number of its text layers.
+
+    Raises:
+        CheckpointError: files are missing, torn, or do not fit each other or the model.
     """
     description = _description(folder)
     own = description.vocabulary is not None
@@ -131,7 +142,7 @@ def load_language(folder: Path, width: int, layers: int) -> Language:
 
 
 def fingerprint_of(folder: Path) -> str:
-    """16 hexadecimal digits that name what a language's folder reads texts with, in whatever precision that is."""
+    """Returns a hash of the files that a language reads texts with, 16 hexadecimal digits."""
     found = sha256()
     for name in ("language.safetensors", "tokenizer.json", "adapter.json", "adapter.safetensors"):
         if (path := folder / name).exists():

@@ -1,4 +1,4 @@
-"""Asking a model for an ability: the model itself, typed as what it can do, or an error that says what to do."""
+"""Functions that ask a model for an ability and return it under the type of that ability, or raise an error."""
 
 from typing import Final, cast
 
@@ -8,30 +8,33 @@ from polyglance.models.sources import FOR_QUESTIONS
 from polyglance.types import Task
 
 _TRAINING: Final[dict[Task, str]] = {"embed": "retrieval", "match": "retrieval", "answer": "vqa"}
-"""The training that teaches a task."""
+"""The training that teaches each task."""
 
 
 def as_embedder(model: Reader) -> Embedder:
-    """Raises ConfigurationError for a model that was not trained to embed."""
+    """Returns the model as an embedder. Raises ConfigurationError if it was not trained to embed."""
     _require(model, "embed")
     return cast("Embedder", model)
 
 
 def as_matcher(model: Reader) -> Matcher:
-    """Raises ConfigurationError for a model that was not trained to match."""
+    """Returns the model as a matcher. Raises ConfigurationError if it was not trained to match."""
     _require(model, "match")
     return cast("Matcher", model)
 
 
 def as_answerer(model: Reader) -> Answerer | AnswerWriter:
-    """Raises ConfigurationError for a model that was not trained to answer."""
+    """Returns the model as an answerer. Raises ConfigurationError if it was not trained to answer."""
     _require(model, "answer")
     return cast("Answerer | AnswerWriter", model)
 
 
 def as_chooser(model: Reader) -> Answerer:
-    """An answerer with a list of answers. Raises ConfigurationError for a model that was not trained to answer, or that
-    writes its own answers."""
+    """Returns the model as an answerer with a list of answers.
+
+    Raises:
+        ConfigurationError: the model was not trained to answer, or it writes its own answers.
+    """
     answerer = as_answerer(model)
     if isinstance(answerer, AnswerWriter):
         raise ConfigurationError(
@@ -42,7 +45,7 @@ def as_chooser(model: Reader) -> Answerer:
 
 
 def as_subword_reader(model: Reader) -> SubwordReader:
-    """Raises ConfigurationError for a model whose subwords are not known here."""
+    """Returns the model as a reader of subwords. Raises ConfigurationError if its subwords are not known here."""
     if not isinstance(model, SubwordReader):
         raise ConfigurationError(f"expected a model whose subwords are known here, got {model.name}: name another")
     return model

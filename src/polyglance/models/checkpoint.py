@@ -1,5 +1,8 @@
-"""A model on disk, one folder: `config.json`, `model.safetensors`, and `tokenizer.json` or the files of towers; or the
-folder of a published checkpoint. Pickle is never read."""
+"""Saves and loads models as folders. Pickle is never read.
+
+A folder holds `config.json`, `model.safetensors`, and `tokenizer.json` or the files of the towers, or it is the folder
+of a published checkpoint.
+"""
 
 import json
 import os
@@ -31,7 +34,7 @@ _CONFIGS: Final[dict[str, type[CutConfig]]] = {
     DualTowerModel.family: DualTowerConfig,
 }
 _MEASURED = {"calibration", "recall_by_depth"}
-"""What is known of a model, and no part of it: what a library holds does not depend on these."""
+"""Measured facts in the configuration that are not part of the fingerprint: stored states do not depend on them."""
 _WEIGHTS: Final = "model.safetensors"
 _SAVED_WITH: Final = "saved_with"
 """In the metadata of the weights: the hash of each file that was saved with them."""
@@ -40,7 +43,10 @@ _DESCRIBING: Final = (".json", ".txt", ".model")
 
 
 def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Writes the files of a model, each whole or not at all; weights as bfloat16 unless another type is asked for."""
+    """Writes the files of a model, each of them completely or not at all.
+
+    dtype: the dtype of the stored weights.
+    """
     weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     config = {"family": model.family, "name": model.name, **asdict(model.config)}
     with whole_files(folder) as draft:
@@ -55,13 +61,13 @@ def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat1
 
 
 def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None = None) -> CutModel:
-    """The model that `save_model` wrote, or one of the towers of a published checkpoint, ready to use.
+    """Loads a model that `save_model` wrote, or a model of the towers of a published checkpoint, ready to use.
 
-    dtype: of weights and products; None takes bfloat16 where the processor multiplies it natively, else float32.
-    name: what a published checkpoint is called; None takes the folder's name.
+    folder: the folder of the model. dtype: the dtype of weights and products; None means bfloat16 if the processor
+    multiplies it natively, else float32. name: the name of a published checkpoint; None means the folder's name.
 
     Raises:
-        CheckpointError: a file is missing, is cut short, or does not fit the others, or there is no such kind of model.
+        CheckpointError: a file is missing, is cut short or does not fit the others, or the kind of model is unknown.
     """
     model = _load(folder, dtype or native_dtype(), name or folder.resolve().name)
     model.source = os.path.abspath(folder)
@@ -116,7 +122,7 @@ def _without_measurements(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> CutModel:
-    """The model of these fields, without its weights."""
+    """Builds the model that the fields describe, without its weights."""
     path = folder / DESCRIPTION
     if (family := fields["family"]) not in _CONFIGS:
         raise CheckpointError(f"{path} describes a model of the family {family!r}; known are {' and '.join(_CONFIGS)}")

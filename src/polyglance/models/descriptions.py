@@ -1,4 +1,4 @@
-"""Declared models of the descriptions that stand beside the weights of trained tasks and added languages."""
+"""The schemas of the JSON descriptions of trained tasks and added languages."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,10 @@ def _depth(value: object) -> object:
 
 
 class TaskDescription(Description):
-    """`task.json`. depth: the layers below it have no adapter; `robust` for a task that was trained for any depth."""
+    """The schema of `task.json`.
+
+    depth: the number of the lowest layers without an adapter; `robust` for a task that was trained for any depth.
+    """
 
     name: Text
     kind: Literal["adapter", "fusion", "folded"]
@@ -26,7 +29,10 @@ class TaskDescription(Description):
 
 
 class LanguageDescription(Description):
-    """`language.json`. vocabulary: the number of its own subwords; None for a language without any."""
+    """The schema of `language.json`.
+
+    vocabulary: the number of the language's own subwords; None if it uses the model's.
+    """
 
     code: Text
     model: Text

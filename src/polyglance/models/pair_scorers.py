@@ -1,4 +1,4 @@
-"""Cross-encoders from pixels: any model that matches, behind `PairScorer`."""
+"""Cross-encoders that start from pixels: adapts any model that matches to `PairScorer`."""
 
 import os
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ from polyglance.types import Text
 
 @dataclass(frozen=True)
 class MatcherScorer:
-    """A model that matches, as a `PairScorer`.
+    """A `PairScorer` that uses a model that was trained to match.
 
-    Raises ConfigurationError for a model that was not trained to match, and for one that reads files beside pictures.
+    Raises:
+        ConfigurationError: the model was not trained to match, or it reads side files of pictures.
     """
 
     model: Reader
@@ -44,13 +45,13 @@ class MatcherScorer:
 
 
 def load_reranker(name: str | os.PathLike[str] | Reader | PairScorer) -> PairScorer:
-    """A cross-encoder ready to use.
+    """Loads a cross-encoder, ready to use.
 
-    name: a model's, as `load_model` takes it, or `st:NAME`, a cross-encoder of sentence-transformers; or the model or
-    the cross-encoder itself.
+    name: the name or folder of a model, as in `load_model`; `st:NAME` for a cross-encoder of sentence-transformers; or
+    a loaded model or cross-encoder.
 
     Raises:
-        ConfigurationError: there is no model of that name, or it does not match texts with pictures.
+        ConfigurationError: there is no model of this name, or it does not match texts with pictures.
         CheckpointError: its files cannot be used.
     """
     if isinstance(name, str) and name.startswith(SENTENCE_TRANSFORMERS):

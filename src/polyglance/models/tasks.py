@@ -1,4 +1,4 @@
-"""Tasks that users train in a joint model's upper layers, on disk and at work: several of them over one input at once.
+"""Tasks that users train in the upper layers of a joint model: their files, and running several of them at once.
 
 A task is a folder:
 
@@ -49,12 +49,12 @@ from polyglance.nn.states import TokenStates
 
 FORMAT: Final = 1
 TOKEN: Final = "answer"
-"""Tasks of users begin with this token of the model's own, and read their result there."""
+"""The token of the model that users' tasks put in front of the input, and at which they read their result."""
 
 
 @dataclass(frozen=True, eq=False)
 class FusedAdapters:
-    """A fusion with the adapters that it mixes, which is more than it needs to act: it can still be pruned."""
+    """A fusion with the adapters that it mixes. Unlike folded weights, it can still be pruned."""
 
     fusion: FusionWeights
     adapters: Mapping[str, Adapter]
@@ -67,8 +67,10 @@ TaskWeights = Adapter | FusedAdapters | FoldedWeights
 class TrainedTask:
     """A trained task.
 
-    labels: what its head tells apart, in order. depth: the layers below it have no adapter; None: it was trained for
-    any, and acts in all. model: what loads the model that it was trained in; fingerprint: of that. scores: by split.
+    name: the name of the task. labels: the labels of the head, in order. depth: the number of the lowest joint layers
+    without an adapter; None for a task that was trained for any depth and acts in all layers. weights: the adapter, the
+    fusion or the folded fusion. head: maps a state to the logits of the labels. model: the name or folder that loads
+    the model that the task was trained in. fingerprint: the fingerprint of that model. scores: the scores by split.
     """
 
     name: str
@@ -82,9 +84,10 @@ class TrainedTask:
 
 
 def save_task(task: TrainedTask, folder: Path) -> None:
-    """Writes the files of a task, each whole or not at all; weights as float32.
+    """Writes the files of a task, each of them completely or not at all. Weights are stored as float32.
 
-    Raises CheckpointError for a weight that is no finite number.
+    Raises:
+        CheckpointError: a weight is not finite.
     """
     with whole_files(folder) as draft:
         _write_task(task, draft)
@@ -123,15 +126,16 @@ def _write_task(task: TrainedTask, folder: Path) -> None:
 def load_task(
     folder: Path, drop_depth: int | Literal["auto"] | None = None, budget_ms: float | None = None
 ) -> TrainedTask:
-    """The task that `save_task` wrote.
+    """Loads a task that `save_task` wrote.
 
-    drop_depth: how many of the lowest joint layers run without its adapters; None: as it was trained; auto: the best
-    that `depths.json` knows to take no more than `budget_ms` milliseconds, or the best of all without a budget.
+    folder: the folder of the task. drop_depth: the number of the lowest joint layers that run without the task's
+    adapters. None means the depth of its training. `auto` means the best depth in `depths.json` that takes at most
+    `budget_ms`, or the best one of all without a budget. budget_ms: a time in milliseconds; requires `auto`.
 
     Raises:
-        CheckpointError: files are missing, torn, or do not fit.
-        ConfigurationError: the depth is no layer or below the first adapter, nothing fits the budget, or there is a
-            budget without auto.
+        CheckpointError: files are missing, torn, or do not fit each other.
+        ConfigurationError: the task does not have this depth, no depth fits the budget, or there is a budget without
+            `auto`.
     """
     # Searches import this module, and few of them load a task
     from polyglance.data.forms import described
@@ -196,16 +200,18 @@ def _load_head(path: Path, width: int, labels: int) -> nn.Linear:
 
 
 def folded(weights: FusedAdapters | FoldedWeights) -> FoldedWeights:
-    """What of a fusion acts."""
+    """Returns the folded form of a fusion."""
     return weights if isinstance(weights, FoldedWeights) else FoldedWeights.of(weights.fusion, weights.adapters)
 
 
 class TaskModel:
-    """A joint model with tasks trained in it, all of which answer a question at once.
+    """A joint model with several trained tasks that answer a question at once.
 
-    The layers below the first in which an adapter acts run once for all of them (arXiv:2010.11918, section 3).
+    The layers below the first one with an adapter run once for all tasks (arXiv:2010.11918, section 3).
 
-    Raises ConfigurationError for no tasks or two of one name, CheckpointError for one of another model.
+    Raises:
+        ConfigurationError: there are no tasks, or two tasks have the same name.
+        CheckpointError: a task was trained in another model.
     """
 
     def __init__(self, model: SingleStreamModel, tasks: Sequence[TrainedTask]) -> None:
@@ -226,7 +232,7 @@ class TaskModel:
 
     @torch.no_grad()
     def answer(self, text: TokenStates, images: TokenStates) -> list[Float[Tensor, "pairs labels"]]:
-        """Of each task the logits over its labels, for question i about picture i."""
+        """Returns the logits of question i about picture i over the labels of each task."""
         x, mask = self.model.join(TOKEN, text, images)
         adaptation = Adaptation(self._bank, [self._composition] * len(x))
         first, _ = self.model.joint_layers.first(x, mask, adaptation)
@@ -237,7 +243,7 @@ class TaskModel:
         ]
 
     def _added(self, task: TrainedTask) -> Composition:
-        """Adapters of two fusions may have one name: here each is of its task."""
+        """Adds a task's weights. Adapters of a fusion get the task's name as a prefix: two fusions may share names."""
         if isinstance(task.weights, Adapter):
             self._bank.add(task.name, task.weights)
             return Drop(task.name, task.depth or 0)
@@ -247,7 +253,7 @@ class TaskModel:
 
 
 def require_model(task: TrainedTask, model: SingleStreamModel) -> None:
-    """Raises CheckpointError unless a task was trained in this model."""
+    """Raises CheckpointError if a task was trained in another model."""
     if task.fingerprint != model.fingerprint:
         raise CheckpointError(
             f"the task {task.name!r} was trained in {task.model} ({task.fingerprint}), this model is {model.name} "

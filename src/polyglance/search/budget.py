@@ -1,8 +1,8 @@
-"""How many candidates fit into a time, and at which drop depth: what the parts of a search take, measured once and kept
-with the library.
+"""Picks the number of candidates and the drop depth that fit a time budget, from costs stored with the library.
 
-The model of costs is linear: reading each part of the query, retrieving, and for each part that is matched a start and
-every candidate, both by the depth. What a depth is worth the model says itself (`Matcher.recall_by_depth`).
+The cost model is linear. A search takes a time for reading each part of the query, a time for retrieval, and for each
+part that is matched a start-up time and a time per candidate, which both depend on the depth. The model itself says how
+good its matches are at each depth (`Matcher.recall_by_depth`).
 """
 
 import json
@@ -33,18 +33,22 @@ from polyglance.store.protocols import Hit
 from polyglance.types import Modality, Picked
 
 COUNTS: Final = (1, 5, 10, 20, 50, 100)
-"""Candidates that are timed; the last is the most that a budget picks."""
+"""The numbers of candidates that are timed. A budget picks at most the last one."""
 ROUNDS: Final = 5
 _TEXT: Final = "a red star to the left of a small dog on a white plate"
 TOLERATED: Final = 0.5
-"""Points of R@1 that a depth may lose to be picked."""
+"""The points of R@1 that a depth may lose and still be picked."""
 _LIKE: Final = 2
-"""A library that has grown or shrunk by more than this factor is measured anew."""
+"""Costs are measured again when a library has grown or shrunk by more than this factor."""
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Milliseconds, medians, to match a part of the query at a drop depth: with any candidates, and with each."""
+    """The median time to match a part of the query at a drop depth, in milliseconds.
+
+    depth: the drop depth. start: the time that does not depend on the number of candidates. pair: the time for each
+    candidate.
+    """
 
     depth: int
     start: float
@@ -56,10 +60,10 @@ class Matching:
 
 @dataclass(frozen=True)
 class Costs:
-    """Milliseconds, medians.
+    """The median times of the parts of a search, in milliseconds.
 
-    text, picture: to read one part of a query and make its vector. retrieve: to find candidates. matching: by the
-    depths that may be picked, 0 and up.
+    text, picture: to read one text or picture of a query and embed it. retrieve: to retrieve the candidates. matching:
+    to match them, for each depth that may be picked, starting with 0.
     """
 
     text: float
@@ -68,18 +72,22 @@ class Costs:
     matching: tuple[Matching, ...]
 
     def expected(self, query: Query, modality: Modality, matching: Matching, candidates: int) -> float:
-        """Of a search among items of this modality."""
+        """Returns the expected time of a search among items of this modality, in milliseconds."""
         texts = sum(term.text is not None for term in query.terms)
         read = texts * self.text + sum(term.picture is not None for term in query.terms) * self.picture
         return read + self.retrieve + matched(query, modality) * matching.expected(candidates)
 
     def pick(self, query: Query, modality: Modality, budget_ms: float, least: int = 0) -> Picked:
-        """The most candidates that fit at any depth, and of the depths at which they fit the lowest.
+        """Picks the largest number of candidates that fits at any depth, and the lowest depth at which it fits.
 
-        Candidates go first: a depth is among those measured only where it loses next to nothing, and a candidate that
-        is left out may be the right one. least: of the candidates; none is a search by vectors alone.
+        The number of candidates comes first, because every depth that was measured loses almost nothing, while a
+        candidate that is left out may be the right one.
 
-        Raises ConfigurationError where not even the least fits.
+        budget_ms: the budget in milliseconds. least: the smallest number of candidates to pick; 0 allows a search by
+        vectors alone.
+
+        Raises:
+            ConfigurationError: not even `least` candidates fit.
         """
         for candidates in range(COUNTS[-1], least - 1, -1):
             expected = {one.depth: self.expected(query, modality, one, candidates) for one in self.matching}
@@ -93,13 +101,16 @@ class Costs:
 
 
 def depths(model: Matcher) -> list[int]:
-    """Those at which a match loses at most `TOLERATED`, as the model says; 0 alone where it does not say."""
+    """Returns the depths at which a match loses at most `TOLERATED`, or only 0 if the model does not say."""
     recalls = model.recall_by_depth or (0.0,)
     return [depth for depth, recall in enumerate(recalls) if recall >= recalls[0] - TOLERATED]
 
 
 def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = perf_counter) -> Costs:
-    """What searches of a pipeline take, which holds something. clock: in seconds."""
+    """Measures the costs of searches.
+
+    pipeline: must have at least one item. clock: returns the current time in seconds.
+    """
     model, matcher = pipeline.model, as_matcher(pipeline.model)
 
     def read_text() -> Sequence[ReadTerm]:
@@ -125,8 +136,10 @@ def measure(pipeline: SearchPipeline[Any, Any], clock: Callable[[], float] = per
 
 
 def _medians(runs: Sequence[Callable[[], object]], clock: Callable[[], float]) -> list[float]:
-    """Milliseconds of each. They take turns, so that a busy while of the machine is none of one alone; the first turn
-    does not count."""
+    """Returns the median time of each run in milliseconds.
+
+    The runs take turns, so that a busy period of the machine affects all of them. The first turn does not count.
+    """
     taken: list[list[float]] = [[] for _ in runs]
     for turn in range(ROUNDS + 1):
         for run, times in zip(runs, taken, strict=True):
@@ -139,15 +152,15 @@ def _medians(runs: Sequence[Callable[[], object]], clock: Callable[[], float]) -
 
 @dataclass(frozen=True)
 class CostFile:
-    """Costs on disk, for each machine and modality those that were measured last.
+    """A file with the latest costs for each machine and modality.
 
-    A file that cannot be read holds nothing, and one that cannot be written is left: costs are then measured again.
+    A file that cannot be read counts as empty, and a failure to write is ignored. The costs are then measured again.
     """
 
     path: Path
 
     def load(self, pipeline: SearchPipeline[Any, Any]) -> Costs | None:
-        """None where none were measured on this machine with this model, its depths and about as many items."""
+        """Returns the costs measured on this machine with this model, its depths and about as many items, or None."""
         entry = self._entries().get(_place(pipeline), {})
         try:
             items = entry["items"] / len(pipeline.items)

@@ -1,4 +1,4 @@
-"""How a search is asked for, and which of these wishes make sense together."""
+"""The options of a search, and the checks of their values and combinations."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from polyglance.search.terms import matched
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What `Library.search` takes beside queries, and describes."""
+    """The options of `Library.search`, which documents them."""
 
     k: int
     candidates: int | None
@@ -23,8 +23,12 @@ class SearchOptions:
     budget_ms: float | None
 
     def check(self, queries: Sequence[Query], pipeline: SearchPipeline[Any, Any]) -> None:
-        """Raises ConfigurationError for a number or a combination that makes no sense, QueryError for a query that has
-        no probability to be held against `min_score`."""
+        """Checks the options.
+
+        Raises:
+            ConfigurationError: a value or a combination of values is not allowed.
+            QueryError: `min_score` is set, and a query has no part that can be matched with the items.
+        """
         require_at_least(1, self.k, "k")
         require_at_least(0, self.candidates or 0, "candidates")
         if self.min_score is not None:
@@ -58,6 +62,6 @@ class SearchOptions:
 
 
 def require_at_least(least: int, value: int, name: str) -> None:
-    """Raises ConfigurationError for a smaller value."""
+    """Raises ConfigurationError if `value` is less than `least`."""
     if value < least:
         raise ConfigurationError(f"expected {name} of at least {least}, got {value}")

@@ -1,4 +1,4 @@
-"""Retrieve, then rerank: a query in, a ranked list of pictures or texts out, with the time of each stage."""
+"""Retrieves and then reranks: turns a query into a ranked list of pictures or texts, with the time of each stage."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,14 @@ _Row = tuple[TokenStates, Tensor]
 
 @dataclass(frozen=True)
 class SearchPipeline(Generic[AnyFacts, Result]):
-    """One model in both stages, reading the query once for both of them ("joint" of arXiv:2103.11920); or one to
-    retrieve, and another reranker ("separate").
+    """Retrieves with a model and reranks with the same model or with another reranker.
 
-    items: what is searched, of one modality. result: makes a result of an item's facts, its score, its retrieval score
-    and its rank. read_pictures: the states of pictures of queries, a row each. reranker: where it is not the model.
+    The first case is the joint and the second the separate configuration of arXiv:2103.11920. In the first case the
+    query is read once for both stages.
+
+    model: embeds queries, and reranks if there is no other reranker. items: the items to search, of one modality.
+    result: makes a result from an item's facts, score, retrieval score and rank. states: the token states of the items.
+    read_pictures: reads the pictures of queries to states, one row each. reranker: reranks in place of the model.
     """
 
     model: Embedder
@@ -43,7 +46,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
 
     @property
     def reranks(self) -> bool:
-        """Whether there is anything to rerank with."""
+        """Whether the model or another reranker can rerank."""
         return self.reranker is not None or "match" in self.model.tasks
 
     def search(
@@ -57,21 +60,25 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         rerank: bool = True,
         min_score: float | None = None,
     ) -> SearchResponse[Result]:
-        """What `search_all` finds for one query."""
+        """Searches for one query, as `search_all` does for several."""
         asked = Asked(query, language, candidates, depth)
         return self.search_all([asked], k=k, rerank=rerank, min_score=min_score)[0]
 
     def search_all(
         self, asked: Sequence["Asked"], *, k: int = 10, rerank: bool = True, min_score: float | None = None
     ) -> list[SearchResponse[Result]]:
-        """The k best for each query. All queries are read in one batch, and retrieved by one matrix product.
+        """Returns the k best items for each query.
 
-        Of those retrieved, the first `candidates` are reranked and stand before the others; a candidate that the
-        reranker cannot open is left out, and named. A query without a part of the other modality is not reranked: its
-        vectors know all that there is to know. min_score: leaves out what was not found to fit with this probability,
-        and what was not reranked.
+        All queries are read in one batch and retrieved by one matrix product.
 
-        The milliseconds of `text` and `retrieve` are those of all queries together.
+        The first `candidates` of the retrieved items are reranked and come before the others. A candidate that the
+        reranker cannot open is left out and reported as unopened. A query is reranked only if it has a part of the
+        other modality; without one, the cross-encoder has nothing to match.
+
+        asked: the queries. k: the number of results for each. rerank: whether to rerank. min_score: leaves out items
+        with a lower probability and items that were not reranked.
+
+        The `text` and `retrieve` times of each response are those of all queries together.
         """
         if not asked:
             return []
@@ -118,9 +125,12 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         )
 
     def read(self, queries: Sequence[Query], languages: Sequence[str]) -> list[list[ReadTerm]]:
-        """The parts of each query: all texts are read in one batch, and all pictures in another.
+        """Reads the parts of each query: all texts in one batch, and all pictures in another.
 
-        languages: of each query. Raises QueryError for a vector that is not one of the model.
+        languages: the language of each query's texts.
+
+        Raises:
+            QueryError: the length of a vector differs from the model's embedding dimension.
         """
         terms = [(term, language) for one, language in zip(queries, languages, strict=True) for term in one.terms]
         for term, _ in terms:
@@ -146,7 +156,7 @@ class SearchPipeline(Generic[AnyFacts, Result]):
         return read_texts(self.model, [text for text, _ in texts], [language for _, language in texts])
 
     def _rows(self, read: TokenStates | None) -> Iterator[_Row]:
-        """Each row alone, without the padding that others need, and its vector."""
+        """Yields each row without its padding, and its vector."""
         if read is not None:
             for row, vector in enumerate(embed_all(self.model, read)):
                 yield read[row : row + 1].trimmed(), vector
@@ -154,8 +164,11 @@ class SearchPipeline(Generic[AnyFacts, Result]):
 
 @dataclass(frozen=True)
 class Asked:
-    """A query and how to search for it. language: of its texts. candidates: how many are reranked. depth: as of
-    `Matcher.match`."""
+    """A query and how to search for it.
+
+    language: the language of its texts. candidates: the number of candidates to rerank. depth: the drop depth of the
+    matches, see `Matcher.match`.
+    """
 
     query: Query
     language: str = "auto"

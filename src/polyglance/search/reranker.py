@@ -1,4 +1,4 @@
-"""Second stage: a cross-encoder looks at the query and each candidate together, and reorders."""
+"""The second stage of a search: a cross-encoder reads the query with each candidate and reorders the candidates."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,22 +18,26 @@ from polyglance.types import Modality
 
 PAIRS_AT_ONCE: Final = 64
 PICTURES_AT_ONCE: Final = 16
-"""Decoded together; a photograph takes some forty megabytes."""
+"""The number of pictures that are decoded together. A photograph takes about forty megabytes."""
 
 
 class Reranker(Protocol[AnyFacts]):
-    """Puts candidates in order."""
+    """Reorders the candidates of a search."""
 
     def rerank(self, terms: Sequence[ReadTerm], hits: Sequence[Hit[AnyFacts]]) -> list[tuple[Hit[AnyFacts], float]]:
-        """Hits with the probability that each and the query fit, best first; equals keep their order. One that cannot
-        be looked at is left out."""
+        """Returns the hits with the probability that each fits the query, best first.
+
+        Equally probable hits keep their order. A hit that cannot be opened is left out.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class StateReranker(Generic[AnyFacts]):
-    """The model as cross-encoder, over a store of token states: no picture is opened. modality: of the candidates.
-    depth: as of `Matcher.match`."""
+    """Reranks with the model itself, from stored token states, without opening a picture.
+
+    modality: the modality of the candidates. depth: the drop depth, see `Matcher.match`.
+    """
 
     model: Embedder
     states: StateStore
@@ -54,8 +58,11 @@ class StateReranker(Generic[AnyFacts]):
 
 @dataclass(frozen=True)
 class PixelReranker:
-    """A cross-encoder of any kind, over the candidates' files, which it opens. The pictures of a query are held against
-    them by the vectors of the library's model."""
+    """Reranks with any cross-encoder, from the candidates' files.
+
+    scorer: matches the texts of a query with the pictures. model: compares the pictures and vectors of a query with the
+    candidates, by the vectors of the library's model. states: the token states of the candidates.
+    """
 
     scorer: PairScorer
     model: Embedder

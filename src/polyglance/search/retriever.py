@@ -1,4 +1,4 @@
-"""First stage: what has the vectors that are nearest to the query's."""
+"""The first stage of a search: finds the items whose vectors are nearest to the query's."""
 
 from dataclasses import dataclass
 from typing import Generic
@@ -11,12 +11,15 @@ from polyglance.store.protocols import AnyFacts, Hit, VectorStore
 
 @dataclass(frozen=True)
 class Retriever(Generic[AnyFacts]):
-    """The twin encoder's half of a search, over a store of its vectors."""
+    """Retrieves by the vectors of a twin encoder.
+
+    items: the stored vectors.
+    """
 
     items: VectorStore[AnyFacts]
 
     def retrieve(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> list[list[Hit[AnyFacts]]]:
-        """For each vector the k contents nearest to it, best first. Of rows with one content the first key stands."""
+        """Returns the k nearest contents for each vector, best first. Rows of the same content count once, as the first."""
         found: dict[int, list[Hit[AnyFacts]]] = {}
         total = len(self.items)
         limit = min(k, total)

@@ -1,4 +1,4 @@
-"""The parts of a query as the model has read them: one vector for the first stage, log-odds for the second."""
+"""The parts of a query after reading: they give a vector for the first stage and log-odds for the second."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from polyglance.types import Modality
 
 @dataclass(frozen=True, eq=False)
 class ReadTerm:
-    """A part of a query, read, and how much it weighs.
+    """A part of a query after reading.
 
-    vector: of unit length. states: of one row; None for a part that was given as a vector. text: None for others.
+    vector: (dim,), of unit length. weight: the weight of the part in the query. states: the token states, one row; None
+    for a part that was given as a vector. text: the text; None for a picture or a vector.
     """
 
     vector: Float[Tensor, " dim"]
@@ -30,18 +31,20 @@ class ReadTerm:
     text: str | None = None
 
     def matched_states(self, modality: Modality) -> TokenStates | None:
-        """What the cross-encoder holds against items of this modality: of a picture for texts, of a text for pictures;
-        None where it has nothing to hold."""
+        """Returns the states that the cross-encoder matches with items of this modality.
+
+        These are the states of a picture for texts, and the states of a text for pictures. Any other part gives None.
+        """
         return self.states if self.states is not None and self.states.modality != modality else None
 
 
 def matched(query: Query, modality: Modality) -> int:
-    """How many parts of a query the cross-encoder can hold against items of this modality: a text and a picture."""
+    """Returns how many parts of a query the cross-encoder can match with items of this modality."""
     return sum((term.text if modality == "image" else term.picture) is not None for term in query.terms)
 
 
 def query_vector(terms: Sequence[ReadTerm]) -> NDArray[np.float32]:
-    """(dim,): the weighted sum of the terms' vectors, of unit length."""
+    """Returns the weighted sum of the terms' vectors, (dim,), float32, scaled to unit length."""
     heaviest = max(abs(term.weight) for term in terms)  # the length of the sum says nothing, and may be too small
     total = torch.stack([term.weight / heaviest * term.vector.float().cpu() for term in terms]).sum(dim=0)
     vector: NDArray[np.float32] = F.normalize(total, dim=0).numpy()
@@ -49,22 +52,28 @@ def query_vector(terms: Sequence[ReadTerm]) -> NDArray[np.float32]:
 
 
 def like(items: Float[Tensor, "items dim"], term: Float[Tensor, " dim"]) -> Float[Tensor, " items"]:
-    """The log-odds that stand for how alike the vectors of two of a kind are: their cosine c stands for the probability
-    (1 + c) / 2, so that a query of one picture keeps the order of the pictures' vectors."""
+    """Returns log-odds that express how similar the vectors of two inputs of the same modality are.
+
+    A cosine c becomes the probability (1 + c) / 2, so that a query of a single picture keeps the order of the cosines.
+
+    items: (items, dim), of unit length. term: (dim,), of unit length.
+    """
     cosines = (items.float() @ term.float()).clamp(-1 + 1e-6, 1 - 1e-6)
     return torch.log((1 + cosines) / (1 - cosines))
 
 
 def probabilities(odds: Float[Tensor, " items"]) -> list[float]:
-    """Of log-odds, in float64: in float32, all that are above 17 would be 1."""
+    """Converts log-odds to probabilities, in float64: in float32, all log-odds above 17 would give 1."""
     return torch.sigmoid(odds.double()).tolist()
 
 
 def log_odds(model: Reader, terms: Sequence[ReadTerm], items: TokenStates, depth: int = 0) -> Float[Tensor, " items"]:
-    """How well each item fits: the weighted sum over the terms. depth: as of `Matcher.match`.
+    """Returns the log-odds that each item fits the query, as a weighted sum over the terms.
 
-    Of a text and a picture it is the cross-encoder's logit, calibrated; for two of a kind, where there is none, see
-    `like`.
+    A term of the other modality contributes the calibrated logit of the cross-encoder. Any other term contributes the
+    log-odds from `like`, because the cross-encoder cannot match it.
+
+    depth: the drop depth, see `Matcher.match`.
     """
     total = torch.zeros(len(items), device=items.hidden.device)
     vectors = None

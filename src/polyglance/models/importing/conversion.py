@@ -1,7 +1,8 @@
-"""Published checkpoints converted into models of our own, to be searched, asked and trained like any other.
+"""Converts published checkpoints to single-stream models, which can be searched, asked and trained like any other.
 
-Each modality begins with the original's lower layers, the joint layers are its upper ones. With `first_joint_layer` 0
-and all image tokens kept, nothing is read apart, and the model gives what the original gives.
+The lower layers of the original become the layers of each modality, and its upper layers become the joint layers. With
+`first_joint_layer` 0 and all image tokens kept, no layer reads one modality alone, and the model computes what the
+original computes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,11 +32,13 @@ _TOKENIZERS: Final = {"roberta": "RobertaTokenizer", "xlm-roberta": "XLMRobertaT
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import made.
+    """What an import did.
 
-    kind: of the original. missing, left_over: weights of the body that were allowed not to fit. Of a single-stream
-    model, fresh: parts that the original does not have, drawn at random; left_aside: weights of heads that have no
-    place here.
+    kind: the kind of the original. tasks, languages: of the model. answers: the number of answers. missing, left_over:
+    the weights of the body that did not fit, which `allow_mismatch` permitted. The other fields describe a
+    single-stream model. sight: the form in which pictures come in. layers: the number of all layers. first_joint_layer:
+    the first layer that reads both modalities. fresh: the parts that the original does not have; they are drawn at
+    random. left_aside: the weights of heads that are not used.
     """
 
     name: str
@@ -61,19 +64,26 @@ def import_checkpoint(
     languages: Sequence[str] = (),
     allow_mismatch: bool = False,
 ) -> ImportReport:
-    """Converts a checkpoint, and leaves the model in `output`; one of towers or of BLIP, which is used as it is
-    published, is written anew where its weights do not fit and `allow_mismatch` says so.
+    """Converts a checkpoint to a model in a folder.
 
-    checkpoint: a folder or a name on the hub. first_joint_layer: None for half-way up. kept_grid: image tokens a side
-    that are kept at the cut, by a compression that is still to be trained; 0 keeps all; None: 0, and 4 of a text body.
-    languages: of its texts; none for English, or what an XLM-R is known to read. allow_mismatch: weights of the body
-    that are missing are drawn, those left over are passed over.
+    Checkpoints of towers and of BLIP are used as they are published. They are only rewritten if their weights do not
+    fit and `allow_mismatch` is set.
+
+    Args:
+        checkpoint: a folder or a name on the hub.
+        output: the folder to write, which must be empty or missing.
+        first_joint_layer: the first layer that reads both modalities; None means half of the layers.
+        kept_grid: the number of image tokens per side that the compression at the cut keeps. The compression is still
+            untrained. 0 keeps all tokens; None means 4 for a text body, else 0.
+        languages: the codes of the languages that the model reads. If empty, these are English, or the languages that
+            XLM-R is known to read.
+        allow_mismatch: whether to draw missing weights of the body at random and to ignore weights that are left over.
 
     Raises:
         ConfigurationError: there is no such checkpoint, the output is not empty, a number does not fit, or the
             checkpoint is used as it is published.
-        CheckpointError: it is of no known kind, its files are missing or torn, its weights do not fit its description,
-            or its tokenizer does not fit its weights.
+        CheckpointError: the kind of the checkpoint is unknown, its files are missing or torn, its weights do not fit
+            its description, or its tokenizer does not fit its weights.
     """
     require_empty(output)
     folder = checkpoint_folder(checkpoint)
@@ -104,7 +114,7 @@ def _mended(kind: str, folder: Path, output: Path) -> ImportReport:
 
 
 def require_empty(folder: Path) -> None:
-    """Raises ConfigurationError where there is something already."""
+    """Raises ConfigurationError if the folder exists and is not empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigurationError(f"expected a new or an empty folder to write to, {folder} is neither")
 
@@ -177,7 +187,7 @@ def _config(original: Original, kept_grid: int | None, languages: tuple[str, ...
 
 
 def _made(checkpoint: str, model: nn.Module, original: Original, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights here that there are weights for. Raises CheckpointError for one of another shape."""
+    """Returns the weights that the original provides. Raises CheckpointError if one has another shape."""
     shapes, found = {name: value.shape for name, value in model.state_dict().items()}, {}
     for name, source in original.sources.items():
         if not all(published in weights for published in source.names):
@@ -197,8 +207,10 @@ def _made(checkpoint: str, model: nn.Module, original: Original, weights: Mappin
 
 @torch.no_grad()
 def _settle(model: SingleStreamModel) -> set[str]:
-    """What is new begins by changing nothing: states go through the cut as they are, and a task's token is the one that
-    stands in front of a text. Returns what was set."""
+    """Initialises the new parts so that they change nothing, and returns their names.
+
+    States pass the cut unchanged, and the token of a task is the first token of a text.
+    """
     nn.init.eye_(model.expand_text.weight)
     front = torch.from_numpy(model.tokenizer.encode([""], 2)[0][0, :1])
     model.task_token.weight.copy_(model.text_norm(model.token_embedding(front) + model.text_position.weight[:1]))
@@ -209,7 +221,7 @@ def _settle(model: SingleStreamModel) -> set[str]:
 
 
 def _preprocessing(folder: Path) -> dict[str, Any]:
-    """How pictures are prepared; empty where nothing says so."""
+    """Returns the settings of the preprocessor; empty if the folder has none."""
     if (folder / "preprocessor_config.json").exists():
         return read_json(folder, "preprocessor_config.json")
     if (folder / "processor_config.json").exists():
@@ -219,7 +231,7 @@ def _preprocessing(folder: Path) -> dict[str, Any]:
 
 
 def _tokenizer(folder: Path, kind: str) -> Tokenizer:
-    """Raises CheckpointError where there is none that can be used."""
+    """Loads the tokenizer. Raises CheckpointError if there is no usable one."""
     if (folder / "tokenizer.json").exists():
         return Tokenizer.load(folder / "tokenizer.json")
     import transformers

@@ -1,7 +1,7 @@
-"""Single-stream models as others publish them: their shape in our terms, and what each weight here is made of there.
+"""The layouts of published single-stream models: their configuration here, and the source of each weight.
 
-What only adds up in the original is one table here: positions and the type of a text, the modality's vector and the
-bias that it follows.
+Terms that the original adds up are one table here: the positions and the type of a text, and the vector of a modality
+and the bias before it.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -22,9 +22,9 @@ _PREFIXES: Final = {
     "oscar": "bert.",
     "vilt": "vilt.",
 }
-"""Of the body's weights beside a head, by the kind of model."""
+"""The prefix of the body's weights in a checkpoint that also has a head, by the kind of model."""
 CONVERTED: Final = tuple(kind for kind in _PREFIXES if kind != "oscar")
-"""What their config.json calls them; of OSCAR and VinVL see `_OF_OSCAR`."""
+"""Their model_type in config.json; see `_OF_OSCAR` for OSCAR and VinVL."""
 _OF_TEXT: Final = ("bert", "roberta", "xlm-roberta")
 _VILT_LAYER: Final = {
     "attention.project_in": ("attention.attention.query", "attention.attention.key", "attention.attention.value"),
@@ -38,11 +38,11 @@ _FIXED: Final[dict[str, dict[str, object]]] = {
     "visual_bert": {"bypass_transformer": False},
     "vilt": {"qkv_bias": True, "max_image_length": -1, "num_channels": 3},
 }
-"""Settings of `config.json` that have one value here."""
+"""Settings of `config.json` for which only one value is supported."""
 _HEADS: Final = ("cls.", "lm_head.", "classifier.", "qa_outputs.", "mlm_score.", "rank_output.")
 _BUFFERS: Final = ("embeddings.position_ids", "embeddings.token_type_ids")
 _OF_OSCAR: Final = "img_feature_dim"
-"""A setting that OSCAR's and VinVL's files alone have; older ones name no model_type."""
+"""A setting that only the files of OSCAR and VinVL have; older ones do not name a model_type."""
 
 
 def _below_each_other(*tensors: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class Original:
         return {name for source in self.sources.values() for name in source.names}
 
     def left_over(self, names: Collection[str]) -> tuple[list[str], list[str]]:
-        """(weights of the body that have no place here, weights of heads that have none)."""
+        """Returns the weights of the body and the weights of heads that are not used here."""
         unused = sorted(name for name in set(names) - self.names if not name.endswith(_BUFFERS))
         heads = [name for name in unused if name.startswith(_HEADS)]
         return [name for name in unused if name not in heads], heads
@@ -91,9 +91,13 @@ def read_original(
     weights: Mapping[str, Tensor],
     first_joint_layer: int | None = None,
 ) -> Original:
-    """settings, preprocessing: a `config.json` and a `preprocessor_config.json` of the hub.
+    """Determines the configuration and the sources of the weights of a published model.
 
-    first_joint_layer: None for half-way up. Raises ConfigurationError for a model that is not of one of the kinds.
+    settings, preprocessing: the contents of `config.json` and `preprocessor_config.json`. weights: the published
+    tensors by name. first_joint_layer: the first layer that reads both modalities; None means half of the layers.
+
+    Raises:
+        ConfigurationError: the kind of model or a setting is not supported.
     """
     kind = _kind(settings)
     given = {name: value for name, value in settings.items() if value is not None}
@@ -176,7 +180,7 @@ def _same(ours: str, theirs: str) -> dict[str, WeightSource]:
 
 
 def _layers(layers: int, cut: int, prefix: str, names: Mapping[str, tuple[str, ...]]) -> dict[str, WeightSource]:
-    """Each modality begins with the same lower layers."""
+    """Returns the sources of all layers. The lower layers are used for both modalities."""
     lower = range(cut)
     sources = {}
     for stack, numbers in {"text_layers": lower, "image_layers": lower, "joint_layers": range(cut, layers)}.items():
@@ -212,7 +216,7 @@ def _token_head(family: Family, weights: Collection[str]) -> Found:
 
 
 def _fresh_stem(width: int) -> Found:
-    """A text body sees by convolutions that are still to be trained."""
+    """Gives a text body untrained convolutions for pictures."""
     return {"sight": "convolutions", "stem": (48, 96, 192, width), "image_size": 256}, {}
 
 
@@ -274,7 +278,7 @@ def _patches(settings: Mapping[str, Any], preprocessing: Mapping[str, Any], pref
 
 
 def _vilt_heads(settings: Mapping[str, Any], weights: Mapping[str, Tensor], width: int) -> Found:
-    """Of retrieval, and of answering questions about one picture."""
+    """Returns the head for retrieval or for questions about one picture."""
     if "rank_output.weight" in weights:
         return {"tasks": ("match",)}, _same("match_head", "rank_output")
     hidden = weights.get("classifier.0.weight")

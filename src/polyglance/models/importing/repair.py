@@ -1,4 +1,4 @@
-"""Published checkpoints of towers and of BLIP whose weights do not fit, written anew with those that do."""
+"""Rewrites published checkpoints of towers and of BLIP whose weights do not fit, with the weights that do."""
 
 from pathlib import Path
 from shutil import copyfile
@@ -11,14 +11,17 @@ from polyglance.models.huggingface.components import WHAT_COUNTS, quiet, read_ne
 from polyglance.models.huggingface.download import DESCRIPTION, read_json
 
 MENDED = (*ARCHITECTURES, *MODEL_TYPES)
-"""What their config.json calls them."""
+"""The values of model_type of these checkpoints in config.json."""
 
 
 def write_what_fits(folder: Path, output: Path) -> dict[str, list[str]]:
-    """Leaves a checkpoint in the hub's layout in `output`: weights that are missing or of another shape are drawn, the
-    same each time, and those left over are not in it. Returns their names, by what is wrong with them.
+    """Writes a checkpoint to `output` in the hub's layout, and returns the names of weights by what is wrong with them.
 
-    Raises CheckpointError for files that are missing or torn.
+    Weights that are missing or have another shape are drawn at random from a fixed seed. Weights that are left over are
+    not written.
+
+    Raises:
+        CheckpointError: files are missing or torn.
     """
     import transformers
 
