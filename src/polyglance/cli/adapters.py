@@ -19,10 +19,10 @@ AdapterFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folde
 
 @app.command("list")
 def list_adapters(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to look, with all its subfolders.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to search, with all its subfolders.")],
     as_json: Json = False,
 ) -> None:
-    """List the adapters and fusions in a folder, also those that the adapters library (AdapterHub) saved.
+    """List the adapters and fusions in a folder, including those saved by the adapters library (AdapterHub).
 
     \b
     Example:
@@ -72,7 +72,7 @@ def show(folder: AdapterFolder, as_json: Json = False) -> None:
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The folder of an adapter or a fusion.")],
-    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Where to write: a new or an empty folder.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Output folder, which must be new or empty.")],
     as_json: Json = False,
 ) -> None:
     """Convert an adapter or a fusion between polyglance and the adapters library (AdapterHub).
@@ -102,26 +102,29 @@ def prune(
     questions: Annotated[
         Path, typer.Argument(metavar="QUESTIONS", help="JSON Lines; those of the split train tell what is used.")
     ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the pruned task is put.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Output folder of the pruned task.")],
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What to call it. [default: the name of DIR]")
+        str | None, typer.Option(metavar="NAME", help="Name of the task. [default: the name of DIR]")
     ] = None,
     keep: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep the N most used adapters.")] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, metavar="X", help="Keep adapters whose mean weight is X or more; one in any case."),
+        typer.Option(
+            min=0, max=1, metavar="X", help="Keep adapters whose mean weight is at least X, and always at least one."
+        ),
     ] = None,
     everywhere: Annotated[
-        bool, typer.Option("--global/--per-layer", help="The same adapters in all layers, or each layer's own.")
+        bool,
+        typer.Option("--global/--per-layer", help="Keep the same adapters in all layers, or choose for each layer."),
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Draw the mean weights, layers by adapters, as a picture.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Leave out of a fusion of tasks the adapters that it uses least.
+    """Remove the adapters that a fusion of tasks uses least.
 
-    What is left is folded: it needs nothing of its adapters, and is asked as any task with `polyglance ask --task DIR`.
+    The rest is folded and no longer needs its adapters. Ask it like any other task with `polyglance ask --task DIR`.
 
     \b
     Example:

@@ -64,43 +64,45 @@ app.command()(library.index)
 def search(
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What the picture shows.")] = None,
     image: Annotated[
-        list[Path] | None, typer.Option(metavar="PATH", help="Like this picture, with what QUERY says of it.")
+        list[Path] | None, typer.Option(metavar="PATH", help="Find pictures like this one; QUERY adds to it.")
     ] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="And not this.")] = None,
-    texts: Annotated[bool, typer.Option("--texts", help="Find texts of the library instead of pictures.")] = False,
+    without: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="What the picture does not show.")] = None,
+    texts: Annotated[bool, typer.Option("--texts", help="Find texts in the library instead of pictures.")] = False,
     library: LibraryFolder = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The library's model with a language added. [default: the library's]"),
+        typer.Option(metavar="NAME", help="The library's model with an added language. [default: the library's model]"),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many results.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Number of results.")] = 10,
     candidates: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="How many are retrieved and reranked. [default: 20]")
+        int | None, typer.Option(min=1, metavar="N", help="Number of candidates to retrieve and rerank. [default: 20]")
     ] = None,
     budget_ms: Annotated[
         float | None,
-        typer.Option(min=0, metavar="MS", help="Rerank as many, as exactly, as so many milliseconds allow."),
+        typer.Option(
+            min=0, metavar="MS", help="Milliseconds for the search; pick the candidates and the drop depth to fit."
+        ),
     ] = None,
     language: Language = "auto",
-    no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only: faster, less exact.")] = False,
+    no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Retrieve only; faster but less accurate.")] = False,
     reranker: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Another model, or st:NAME, to rerank by; it opens picture files. [default: the model]",
+            help="Another model, or st:NAME, that reranks; it opens the picture files. [default: the model]",
         ),
     ] = None,
     min_score: Annotated[
         float | None,
-        typer.Option(min=0, max=1, metavar="S", help="Leave out what does not fit with this probability."),
+        typer.Option(min=0, max=1, metavar="S", help="Leave out results with a lower probability than this."),
     ] = None,
-    paths: Annotated[bool, typer.Option("--paths", help="Print the pictures' paths alone, one a line.")] = False,
+    paths: Annotated[bool, typer.Option("--paths", help="Print only the paths of the pictures, one per line.")] = False,
     null: Annotated[
         bool, typer.Option("--null", "-0", help="With --paths: end each path with a zero byte, for xargs -0.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the pictures that a description fits, or that are like others, best first; or the texts that fit a picture.
+    """Find the pictures that fit a description or resemble other pictures, or the texts that fit a picture; best first.
 
     \b
     Examples:
@@ -160,13 +162,15 @@ def ask(
     query: Annotated[str | None, typer.Option(metavar="QUERY", help="Ask about the best hit of this search.")] = None,
     task: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Let this trained task answer; name several, and all answer at once."),
+        typer.Option(
+            metavar="DIR", help="A trained task that answers. Repeat the option to ask several tasks at once."
+        ),
     ] = None,
     drop_depth: Annotated[
         str | None,
         typer.Option(
             metavar="N|auto",
-            help="Leave the tasks' adapters out of the lowest N joint layers; auto: the best N within --budget-ms.",
+            help="Run the lowest N joint layers without the tasks' adapters; auto: the best N within --budget-ms.",
         ),
     ] = None,
     budget_ms: Annotated[
@@ -174,18 +178,19 @@ def ask(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A model's name or folder. [default: that of the library, or of the task]"),
+        typer.Option(metavar="NAME", help="A model's name or folder. [default: the model of the library or the task]"),
     ] = None,
     library: LibraryFolder = None,
     language: Language = "auto",
     answer_language: Annotated[
-        str, typer.Option(metavar="CODE", help="Language of the answers; auto: that of the question, or else English.")
+        str,
+        typer.Option(metavar="CODE", help="Language of the answers; auto: the language of the question, else English."),
     ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Ask about a picture: a file, or the best hit of a search.
 
-    The model of the library answers, or the one of --model; it must be one that was trained to answer.
+    The library's model answers unless --model names another. The model must have been trained to answer.
 
     \b
     Examples:
@@ -238,12 +243,10 @@ def ask(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where the demo keeps its files.")] = Path(
-        "polyglance-demo"
-    ),
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the demo's files.")] = Path("polyglance-demo"),
     as_json: Json = False,
 ) -> None:
-    """See it all at work, in eight languages.
+    """Try everything out, in eight languages.
 
     Writes the emoji gallery and fresh scenes as picture files, indexes them, runs the same search in eight languages,
     asks about the best hit, and draws the results as one picture, contact_sheet.png.
@@ -270,10 +273,12 @@ def task_depth(named: str | None) -> int | Literal["auto"] | None:
 
 
 def library_to_ask(chosen: Path | None, model: str | None, tasks: Sequence[Path], needed: bool) -> "Library":
-    """The library that was chosen, or the user's own.
+    """Opens the chosen library, or the user's default one.
 
-    Where a model is named, or tasks that were trained in one, a library of this model without pictures, unless a
-    library is needed to search in. Raises ConfigurationError where there is neither a library nor a model.
+    If a model or a task is named and no library is chosen or needed, this is a library of that model without pictures.
+
+    Raises:
+        ConfigurationError: there is neither a library nor a model.
     """
     from polyglance.errors import ConfigurationError
     from polyglance.library import Library, library_without_pictures
@@ -336,7 +341,7 @@ def show_search(
 
 
 def show_unopened(paths: Sequence[str]) -> None:
-    """On standard error: what was found goes to standard output."""
+    """Prints the candidates that could not be opened to standard error; results go to standard output."""
     shown = ", ".join(map(file_name, paths[:3])) + (", ..." if len(paths) > 3 else "")
     print(
         f"{counted(len(paths), 'candidate')} could not be opened, and thus not be reranked or listed: {shown}",

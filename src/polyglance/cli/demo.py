@@ -1,4 +1,4 @@
-"""`polyglance demo`: a gallery made, indexed, searched and asked about in eight languages, and drawn as one picture."""
+"""`polyglance demo`: makes, indexes, searches and asks about a gallery in eight languages, and draws the results."""
 
 import json
 import shutil
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 SCENES: Final = 200
 SEED: Final = FIRST_SEED["test"] + 500_000
-"""Of scenes that no training has seen."""
+"""The first seed of scenes that no training has seen."""
 EMOJI: Final = "1f98b"
-"""The picture of the gallery that is searched for by its name: a butterfly."""
+"""The picture of the gallery that the demo searches for by its name: a butterfly."""
 CANDIDATES: Final = 20
 QUESTIONS: Final = 2
 MARKER: Final = "polyglance-demo.txt"
@@ -35,7 +35,7 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True)
 class DemoSearch:
-    """One search. Ranks count from 1 and are None where the picture is not among the candidates."""
+    """A search of the demo. Ranks count from 1 and are None if the picture is not among the candidates."""
 
     language: str
     query: str
@@ -47,7 +47,10 @@ class DemoSearch:
 
 @dataclass(frozen=True)
 class DemoAnswer:
-    """One question about the best hit. expected: what the scene graph says."""
+    """A question about the best hit.
+
+    expected: the answer from the scene graph.
+    """
 
     language: str
     question: str
@@ -64,14 +67,14 @@ class DemoReport:
     index: IndexReport
     searches: list[DemoSearch]
     picture: str
-    """What the questions are about: the best hit, or the scene looked for where the best hit is an emoji."""
+    """The picture of the questions: the best hit, or the scene of the search if the best hit is an emoji."""
     answers: list[DemoAnswer]
     contact_sheet: str
 
 
 @dataclass(frozen=True)
 class DemoTarget:
-    """What is searched for: one picture, by the same words in every language."""
+    """A picture to search for, with queries of the same meaning in every language."""
 
     title: str
     queries: dict[str, str]
@@ -79,7 +82,7 @@ class DemoTarget:
 
 
 def run_demo(folder: Path, model: str = BUNDLED) -> DemoReport:
-    """Make, index, search, ask and draw; an earlier run's folder is used again."""
+    """Makes, indexes, searches, asks and draws. The folder of an earlier run is used again."""
     make_pictures(folder)
     library = library_to_fill(folder / "library", model)
     with progress("Reading pictures") as tick:
@@ -104,7 +107,7 @@ def run_demo(folder: Path, model: str = BUNDLED) -> DemoReport:
 
 
 def make_pictures(folder: Path) -> None:
-    """The emoji gallery and fresh scenes as picture files, unless they are there."""
+    """Writes the emoji gallery and fresh scenes as picture files, unless they exist."""
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARKER).exists())):
         raise ConfigurationError(
             f"the demo wants an empty folder or its own; {folder} holds other files: name another with --folder"
@@ -120,7 +123,7 @@ def make_pictures(folder: Path) -> None:
 
 
 def scene_target(folder: Path) -> DemoTarget:
-    """The scene whose English caption is nearest to 50 characters, said in all languages."""
+    """Returns the scene whose English caption is nearest to 50 characters, with its captions in all languages."""
     spoken = said_in_every_language(folder / "scenes" / "captions.jsonl")
     lines = min(spoken, key=lambda lines: abs(len(lines["en"]["caption"]) - 50))
     queries = {language: line["caption"] for language, line in lines.items()}
@@ -133,7 +136,7 @@ def gallery_target(folder: Path) -> DemoTarget:
 
 
 def said_in_every_language(file: Path) -> list[dict[str, Line]]:
-    """The lines of the file by meaning, then by language."""
+    """Returns the lines of the file for each meaning, by language."""
     meanings: dict[str, dict[str, Line]] = {}
     for text in file.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
@@ -165,7 +168,7 @@ def same(path: str, expected: Path) -> bool:
 
 
 def questions_about(folder: Path, picture: Path) -> list[Line]:
-    """Questions of different kinds about one scene, each in all languages; none about a picture of the gallery."""
+    """Returns questions of different types about a scene, each in all languages; none for a picture of the gallery."""
     chosen: dict[str, dict[str, Line]] = {}
     for lines in said_in_every_language(folder / "scenes" / "questions.jsonl"):
         if same(str(folder / "scenes" / lines["en"]["image"]), picture):

@@ -39,22 +39,26 @@ Data = Annotated[Path, typer.Option(metavar="PATH", help="Captions: a file or a 
 def retrieval(
     data: Data,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder of the pictures. [default: that of the captions]")
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder of the pictures. [default: the folder of the captions]"),
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
     system: Annotated[
         SystemName,
-        typer.Option(help="Nearest vectors; every pair by the joint layers; the one, then the other; with two models."),
+        typer.Option(help="Nearest vectors; every pair by the joint layers; first one, then the other; two models."),
     ] = SystemName.coop,
     reranker: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The second model of the system separate.")
+        str | None, typer.Option(metavar="NAME", help="The second model of the system `separate`.")
     ] = None,
-    candidates: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="How many are reranked.")] = 20,
+    candidates: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Number of candidates to rerank.")] = 20,
     blend: Annotated[
-        float, typer.Option(min=0, max=1, metavar="SHARE", help="Of the cosine, in the order of the candidates.")
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Share of the cosine in the score that orders the candidates."
+        ),
     ] = 0.0,
     distractors: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="More pictures in the pool, which no caption fits.")
+        Path | None, typer.Option(metavar="DIR", help="A folder of more pictures for the pool, which no caption fits.")
     ] = None,
     language: Languages = None,
     split: Split = None,
@@ -66,8 +70,8 @@ def retrieval(
     """Measure a model's retrieval, from texts to pictures and from pictures to texts.
 
     Pictures are read once and kept in 8 bits, as a library keeps them. Those that cannot be read are named and skipped
-    with their captions. Captions whose lines say no language or split are English and of the split train, unless an
-    option or the layout of xFlickrCO or Multi30k says otherwise.
+    with their captions. Captions without a language are English, and captions without a split belong to train, unless
+    an option or the layout of xFlickrCO or Multi30k says otherwise.
 
     \b
     Examples:
@@ -112,7 +116,7 @@ def run(
         str | None, typer.Option(metavar="FILE", help="Ranked lists; {language} in the name stands for each language.")
     ] = None,
     compare: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="A B", help="Two such files: is B better than A, or is it noise?")
+        tuple[str, str] | None, typer.Option(metavar="A B", help="Two runs: is B better than A, or is it noise?")
     ] = None,
     language: Languages = None,
     split: Split = None,
@@ -123,8 +127,8 @@ def run(
 ) -> None:
     """Judge ranked lists that were made elsewhere.
 
-    A run is JSON as of IGLUE (for each query the places of the items, best first) or of TREC. A query without a result
-    is a miss.
+    A run has the form of IGLUE (JSON with the positions of each query's items, best first) or of TREC. A query without
+    a result is a miss.
 
     \b
     Examples:
@@ -174,7 +178,7 @@ def wanted_pools(
 
 
 def show_report(report: dict[str, Any]) -> None:
-    """A table a direction, a line a language, the mean last; the interval of R@1 beside it."""
+    """Prints a table for each direction, with a row for each language and the mean last, and the interval of R@1."""
     output = console()
     for direction in ("text_to_image", "image_to_text"):
         if not (mean := report[direction]):

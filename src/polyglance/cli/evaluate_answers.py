@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 
 _QUESTIONS = "as JSON Lines, GQA's object or IGLUE's list"
 METRICS = ("consistency", "validity", "plausibility", "distribution", "in_picture")
-"""Beside accuracy, where they could be told."""
+"""The measures besides accuracy, where the data allows them."""
 
 
 def vqa(
     data: Annotated[
-        list[Path], typer.Option(metavar="FILE", help=f"Questions, {_QUESTIONS}; name it again for further files.")
+        list[Path], typer.Option(metavar="FILE", help=f"Questions, {_QUESTIONS}; repeat the option for more files.")
     ],
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder of the pictures. [default: that of the questions]")
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder of the pictures. [default: the folder of the questions]"),
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
     language: Languages = None,
     split: Split = None,
     blind: Annotated[
-        bool, typer.Option("--blind", help="Without pictures: by the words of the questions of the split train alone.")
+        bool, typer.Option("--blind", help="Answer without pictures, by the words of the questions of the split train.")
     ] = False,
     predictions: Annotated[
         str | None,
@@ -38,11 +39,11 @@ def vqa(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a model's answers, by language and by type of question, beside three controls.
+    """Measure a model's answers by language and by type of question, and compare them with three controls.
 
-    The controls are the same model with the picture blanked, with the pictures shuffled, and the commonest answer to
-    each structural type in the split train, or else among the questions themselves. With --blind, a bag of the
-    question's subwords answers in the model's place: what any model with pictures must be better than.
+    The controls are the same model with blank pictures, the same model with shuffled pictures, and the most common
+    answer to each structural type in the split train, or else among the questions themselves. With --blind, a bag of
+    the question's subwords answers instead of the model: any model that sees pictures must do better.
 
     \b
     Examples:
@@ -114,10 +115,12 @@ def xgqa(
         ),
     ] = None,
     compare: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="A B", help="Two such: is B better than A, or is it noise?")
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="Two sets of predictions: is B better than A, or is it noise?"),
     ] = None,
     exclude: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Questions to leave out; name it again for more.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Questions to leave out; repeat the option for more files."),
     ] = None,
     choices: Annotated[
         Path | None, typer.Option(metavar="FILE", help="GQA's choices, for validity and plausibility.")
@@ -126,14 +129,14 @@ def xgqa(
         Path | None,
         typer.Option(metavar="FILE", help="GQA's scene graphs, for answers that the picture does not show."),
     ] = None,
-    split: Annotated[SplitName | None, typer.Option(help="Which part of the questions. [default: all of them]")] = None,
+    split: Annotated[SplitName | None, typer.Option(help="The split to judge. [default: all questions]")] = None,
     as_json: Json = False,
 ) -> None:
-    """Judge answers that were given elsewhere, as xGQA and GQA do: by exact equality.
+    """Judge answers that were made elsewhere by exact equality, as xGQA and GQA do.
 
-    A question without a prediction counts as wrong. The answers of xGQA are the same in all languages: questions of one
-    language serve predictions in any. A file's language is that in a name as IGLUE has it, test_de_0_result.json, or
-    where {language} stands; else it is that of the questions.
+    A question without a prediction counts as wrong. The answers of xGQA are the same in all languages, so the questions
+    of one language serve for predictions in any. The language of a file comes from a name in IGLUE's form, such as
+    test_de_0_result.json, or from {language} in the option; otherwise it is the language of the questions.
 
     \b
     Examples:
@@ -164,7 +167,11 @@ def xgqa(
 
 
 def in_languages(questions: "Sequence[Question]", wanted: "Sequence[str]") -> "list[Question]":
-    """Those in these languages, or all where none is named. Raises DataError for a language without questions."""
+    """Returns the questions in these languages, or all questions if none is named.
+
+    Raises:
+        DataError: a language has no questions.
+    """
     from polyglance.errors import DataError
 
     there = dict.fromkeys(question.language for question in questions)
@@ -174,7 +181,7 @@ def in_languages(questions: "Sequence[Question]", wanted: "Sequence[str]") -> "l
 
 
 def show_answers(report: dict[str, Any]) -> None:
-    """A line a language, its controls beside it; then types, what was missing, and what could not be told."""
+    """Prints a row for each language with its controls, then the types, missing answers and unavailable measures."""
     output = console()
     controls = list(report.get("controls", {}))
     metrics = [name for name in METRICS if report.get(name) is not None]

@@ -1,4 +1,4 @@
-"""The commands that fill a library and look after it. Each imports what it needs when it runs."""
+"""The commands that fill and maintain a library. Each imports what it needs when it runs."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -24,11 +24,11 @@ _SUFFIXES_SHOWN: Final = 8
 
 def index(
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="FOLDER", help="Folders of pictures; or pictures.")
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Folders of pictures, or picture files.")
     ] = None,
     texts: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Texts that pictures are to find, one a line; or captions as .jsonl."),
+        typer.Option(metavar="FILE", help="Texts to index, one per line, or captions as .jsonl."),
     ] = None,
     library: LibraryFolder = None,
     model: Annotated[
@@ -38,20 +38,20 @@ def index(
             help="A model's name or folder. [default: the library's; for a new one google/siglip2-base-patch16-256]",
         ),
     ] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Forget pictures that are away, too.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Also forget pictures that are away.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Read pictures into a library, and texts.
+    """Read pictures and texts into a library.
 
-    Folders are searched with all their subfolders. Run it again at any time: what is new or changed is read, what is
-    gone leaves, what is unchanged is not read again, and an interrupted run goes on where it was.
+    Subfolders are included. Run the command again at any time: it reads new and changed files, forgets files that are
+    gone, and does not read unchanged files again. After an interruption, the next run continues from there.
 
-    Pictures are away, and are kept, if the folder that held them is not there or is empty (its drive may not be
-    mounted), or if more pictures of a FOLDER are missing than are still there. On a terminal you are asked whether to
-    forget them; --prune forgets them without a question.
+    Missing pictures are kept as away if their folder is missing or empty (its drive may not be mounted), or if more
+    pictures of a FOLDER are missing than are still there. On a terminal you are asked whether to forget them; --prune
+    forgets them without asking.
 
-    A new library of photographs is read by SigLIP 2, which is fetched from the Hugging Face hub once; --model names
-    another, such as a folder that holds one, or scenes-mini, which needs no network and knows drawn scenes alone.
+    By default SigLIP 2 reads a new library. It is fetched from the Hugging Face hub once. --model names another model,
+    such as a folder, or scenes-mini, which needs no network but knows drawn scenes only.
 
     \b
     Examples:
@@ -89,7 +89,7 @@ def index(
 
 @app.command()
 def info(library: LibraryFolder = None, as_json: Json = False) -> None:
-    """Say what a library holds, by which model, and which of its pictures are away.
+    """Show what a library holds, which model read it, and how many of its pictures are away.
 
     \b
     Example:
@@ -126,7 +126,7 @@ def remove(
     library: LibraryFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Forget pictures of a library; their files stay as they are.
+    """Forget pictures of a library. Their files are not changed.
 
     Indexing their folder again reads them again.
 
@@ -147,8 +147,10 @@ def remove(
 
 
 def require_there(library: Path, named: Sequence[Path]) -> None:
-    """Raises DataError where nothing is at a path that was named, before a model is fetched for a new library; one that
-    is there may know what lay at the path."""
+    """Raises DataError if a named path does not exist, before a model is fetched for a new library.
+
+    Nothing is checked for an existing library, because it may know pictures that were at the path.
+    """
     from polyglance.errors import DataError
     from polyglance.store.lance import LanceDatabase
 
@@ -158,7 +160,7 @@ def require_there(library: Path, named: Sequence[Path]) -> None:
 
 
 def library_to_fill(folder: Path, model: str | None) -> "Library":
-    """The library in a folder, made there if there is none."""
+    """Opens the library in a folder, or creates it."""
     from polyglance.library import Library
     from polyglance.store.lance import LanceDatabase
 
@@ -168,8 +170,13 @@ def library_to_fill(folder: Path, model: str | None) -> "Library":
 def add_pictures(
     folder: Path, model: str | None, named: Sequence[Path], prune: bool, opened: "Callable[[], Library]"
 ) -> "IndexReport":
-    """As `Library.add`. In a library that is there, neither torch nor the model is loaded before there is a picture to
-    read, unless the model may be another by now. opened: the library."""
+    """Adds pictures as `Library.add` does.
+
+    For an existing library, neither torch nor the model is loaded until there is a picture to read, unless the model
+    may have changed.
+
+    opened: returns the library.
+    """
     from polyglance.indexing.known_model import known_model, note_model
     from polyglance.indexing.pictures import PictureRun
     from polyglance.models import find_model
@@ -195,7 +202,7 @@ def embedder_of(library: "Library") -> "Embedder":
 
 
 def may_forget(away: Sequence["AwayPictures"]) -> bool:
-    """What a person answers; no where nobody sits at a terminal."""
+    """Asks whether to forget pictures; the answer is no if there is no terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     count = sum(one.pictures for one in away)
@@ -224,7 +231,7 @@ def show_index_report(report: "IndexReport") -> None:
 
 
 def suffixes(counts: dict[str, int]) -> str:
-    """`3 .avif, 1 without a suffix`; of many suffixes the first, and how many files have others."""
+    """Formats counts as `3 .avif, 1 without a suffix`: the first suffixes, and how many files have others."""
     shown = list(counts.items())[:_SUFFIXES_SHOWN]
     parts = [f"{count} {one_line(suffix) or 'without a suffix'}" for suffix, count in shown]
     if others := sum(counts.values()) - sum(count for _, count in shown):

@@ -22,7 +22,7 @@ def models() -> None: ...
 
 
 def _show(facts: dict[str, Any]) -> None:
-    """A line each, but for those of which there is nothing to say."""
+    """Prints one line for each fact that has a value."""
     shown = table("", "")
     shown.show_header = False
     for fact, value in facts.items():
@@ -39,8 +39,7 @@ def info(
     ),
     as_json: Json = False,
 ) -> None:
-    """Show a model's fingerprint, tasks, languages, sizes and answers, and in which dtype and instructions it computes
-    here.
+    """Show a model's fingerprint, tasks, languages, sizes and answers, and the dtype and instructions it uses here.
 
     \b
     Example:
@@ -70,7 +69,7 @@ def info(
 @app.command("import")
 def import_model(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="A folder as the hub keeps it, or a name on the hub.")
+        str, typer.Argument(metavar="CHECKPOINT", help="A folder in the hub's layout, or a name on the hub.")
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the model is put: a new or an empty folder.")],
     first_joint_layer: Annotated[
@@ -78,7 +77,7 @@ def import_model(
         typer.Option(
             min=0,
             metavar="N",
-            help="Layers that read texts and pictures apart; 0: the original as it is. [default: half of them]",
+            help="Number of layers that read texts and pictures separately; 0: as in the original. [default: half]",
         ),
     ] = None,
     kept_grid: Annotated[
@@ -86,7 +85,7 @@ def import_model(
         typer.Option(
             min=0,
             metavar="N",
-            help="Keep N x N image tokens of a picture, by a compression still to be trained; 0 keeps all as they are. "
+            help="Keep N x N image tokens of a picture, by a compression that is still untrained; 0: keep all. "
             "[default: 0; 4 for a text body]",
         ),
     ] = None,
@@ -95,19 +94,20 @@ def import_model(
         typer.Option(
             metavar="CODE",
             callback=codes,
-            help="A language that it reads; may be repeated. [default: en; XLM-R: the demo's]",
+            help="A language that the model reads; repeatable. [default: en; XLM-R: the demo's]",
         ),
     ] = None,
     allow_mismatch: Annotated[
-        bool, typer.Option("--allow-mismatch", help="Draw weights that are missing, pass over those that are left.")
+        bool,
+        typer.Option("--allow-mismatch", help="Draw missing weights at random and ignore weights that are left over."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a model of a published BERT, RoBERTa, XLM-R, VisualBERT, OSCAR, VinVL or ViLT.
+    """Convert a published BERT, RoBERTa, XLM-R, VisualBERT, OSCAR, VinVL or ViLT to a model.
 
-    The lower layers of the original become those of texts and those of pictures, its upper layers the joint layers.
-    What the original cannot do yet is then trained: train retrieval, train vqa. Weights are read from safetensors
-    alone. Towers and BLIP need no import: with --allow-mismatch they are written anew where weights do not fit.
+    The lower layers of the original become the layers of texts and of pictures, and its upper layers become the joint
+    layers. Train what the original cannot do with `train retrieval` and `train vqa`. Weights are only read from
+    safetensors. Towers and BLIP need no import; --allow-mismatch rewrites them if their weights do not fit.
 
     \b
     Example:
@@ -137,11 +137,11 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make indexing faster: a model whose image tower computes in 8-bit integers, by OpenVINO.
+    """Make indexing faster with a model whose image tower computes in 8-bit integers, by OpenVINO.
 
-    It is compared with the original on pictures and captions that the command makes, and left only if its vectors are
-    near the original's and its searches find as much. Libraries of the one are not read with the other. Needs
-    `pip install 'polyglance[openvino]'`.
+    The command compares the model with the original on pictures and captions that it makes, and keeps it only if its
+    vectors are near the original's and its searches find as much. A library of one model cannot be used with the other.
+    Needs `pip install 'polyglance[openvino]'`.
 
     \b
     Example:
@@ -166,9 +166,10 @@ def export_compared(
     scenes: int | None = None,
     report: "StageProgress | None" = None,
 ) -> "ExportReport":
-    """Leaves the model in 8-bit integers in `output`, unless what comes back says why it is refused.
+    """Writes the model in 8-bit integers to `output`, unless the returned report says why it is refused.
 
-    images: a folder of pictures to calibrate by and to compare on, beside scenes. scenes: to compare in.
+    images: a folder of pictures for calibration and comparison, in addition to scenes. scenes: the number of scenes for
+    the comparison.
     """
     from polyglance.evaluation.exported import SCENES, calibration_pictures, compare, parted
     from polyglance.models import load_model

@@ -1,4 +1,4 @@
-"""Options that several commands share, and where a library lies when none is named."""
+"""Options that several commands share, and the default folder of a library."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -27,26 +27,28 @@ def codes(tags: list[str] | None) -> list[str] | None:
 Language = Annotated[str, typer.Option("--language", metavar="CODE", help="Language of the text, such as de or ko.")]
 Split = Annotated[
     SplitName | None,
-    typer.Option(help="Which part of the data; also that of data which does not say it line by line. [default: test]"),
+    typer.Option(help="The split to measure, and the split of data that does not name one. [default: test]"),
 ]
 Precision = Annotated[
     Literal["bf16", "fp16", "no"] | None,
-    typer.Option(help="Of products; no: float32. [default: bf16 where the device multiplies it in hardware, else no]"),
+    typer.Option(
+        help="Precision of products; no: float32. [default: bf16 if the device multiplies it in hardware, else no]"
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="Seed of the weights and of the order.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="Seed of the weights and the order.")]
 Languages = Annotated[
     list[str] | None,
     typer.Option(
         "--language",
         metavar="CODE",
         callback=codes,
-        help="A language to measure; also that of data which does not say it line by line. [default: all of the data]",
+        help="A language to measure, and the language of data that does not name one. [default: all languages]",
     ),
 ]
 
 
 def library_folder(chosen: Path | None) -> Path:
-    """`chosen`, or the user's own library, which follows `XDG_DATA_HOME`."""
+    """Returns `chosen`, or the user's default library, which follows `XDG_DATA_HOME`."""
     if chosen is not None:
         return chosen
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
@@ -54,7 +56,7 @@ def library_folder(chosen: Path | None) -> Path:
 
 
 def chosen_precision(name: "PrecisionName | None") -> "PrecisionName":
-    """`name`, with a warning where the device emulates it; where nothing was chosen, the device's own."""
+    """Returns `name`, with a warning if the device emulates it, or the device's native precision if `name` is None."""
     from polyglance.cli.output import warn
     from polyglance.training.devices import native_precision
 
@@ -90,7 +92,7 @@ def read_wanted(
 
 
 def measured_split(found: Sequence[_Measured], split: SplitName | None) -> SplitName:
-    """The split that was asked for, else test. Raises DataError where it is not asked for and not there."""
+    """Returns the chosen split, else test. Raises DataError if none was chosen and the data has no split test."""
     from polyglance.errors import DataError
 
     if split is None and found and all(one.split != "test" for one in found):

@@ -1,4 +1,4 @@
-"""What the commands write: JSON for programs, tables for people, progress on a terminal."""
+"""The output of the commands: JSON for programs, tables for people, progress on a terminal."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def one_line(text: str) -> str:
 
 
 def file_name(path: str) -> str:
-    """A path for people to read: from here when it lies below here, on one line."""
+    """Formats a path on one line, relative to the working directory if it is below it."""
     try:
         return one_line(str(Path(path).relative_to(Path.cwd())))
     except ValueError:
@@ -58,7 +58,10 @@ def print_paths(paths: Sequence[str], end: bytes) -> None:
 
 
 def warn_skipped(skipped: Mapping[str, str]) -> None:
-    """skipped: pictures that could not be read, each with the reason."""
+    """Warns about skipped pictures.
+
+    skipped: the pictures that could not be read, each with the reason.
+    """
     if skipped:
         from polyglance.data.lines import named
 
@@ -73,7 +76,7 @@ def console() -> "Console":
 
 
 def table(*columns: str, numbers: Sequence[str] = (), title: str | None = None) -> "Table":
-    """A table with these columns, those of `numbers` flush right; a cell is never cut, only folded."""
+    """Makes a table with these columns. Those in `numbers` are right-aligned; cells are folded, never cut."""
     from rich import box
     from rich.table import Table
 
@@ -95,7 +98,7 @@ def bar(share: float, width: int = 12) -> str:
 
 
 def show_comparison(report: dict[str, Any]) -> None:
-    """B less A, a line a language and measure."""
+    """Prints B minus A, with a row for each language and measure."""
     shown = table("language", "measure", "B - A", "95 %", "", numbers=["B - A", "95 %"])
     for language, measures in report.items():
         for name, one in measures.items():
@@ -113,7 +116,7 @@ def times(milliseconds: dict[str, float]) -> str:
 
 @contextmanager
 def stages() -> Iterator["StageProgress | None"]:
-    """Progress bars on standard error, one a stage with its latest figures; None where that is no terminal.
+    """Shows a progress bar for each stage on standard error, with its latest figures; None if it is not a terminal.
 
     A stage whose count falls back, such as a validation that comes again, begins anew.
     """
@@ -153,6 +156,6 @@ def stages() -> Iterator["StageProgress | None"]:
 
 @contextmanager
 def progress(description: str) -> Iterator["Progress | None"]:
-    """One progress bar, or None where standard error is no terminal."""
+    """Shows one progress bar on standard error; None if it is not a terminal."""
     with stages() as report:
         yield (lambda done, total: report(description, done, total, {})) if report else None

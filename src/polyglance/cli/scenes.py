@@ -14,8 +14,8 @@ app = typer.Typer(help="Make pictures of the scene world, or train on it.", no_a
 
 @app.command()
 def make(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made when it is missing.")],
-    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many pictures.")] = 100,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder; created if missing.")],
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="Number of pictures.")] = 100,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="The same seed gives the same pictures anywhere.")
     ] = 0,
@@ -51,9 +51,9 @@ def make(
 
 @app.command()
 def train(
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the run keeps its files and leaves DIR/model.")] = (
-        Path("runs/scenes-mini")
-    ),
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the run; the model is written to DIR/model.")
+    ] = (Path("runs/scenes-mini")),
     seed: Seed = 0,
     start: Annotated[
         str | None, typer.Option("--from", metavar="MODEL", help="Go on from this model instead of from nothing.")
@@ -61,12 +61,12 @@ def train(
     tasks_alone: Annotated[
         bool, typer.Option("--tasks-alone", help="With --from: train the tasks' adapters in it, and nothing else.")
     ] = False,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Device to compute on.")] = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Train the bundled model from nothing; the same command goes on with a run that was stopped.
+    """Train the bundled model from scratch. Run the same command again to resume a stopped run.
 
-    Every step's losses stand in DIR, a file of JSON lines for each stage.
+    The losses of every step are written to DIR, as one file of JSON lines for each stage.
 
     \b
     Example:

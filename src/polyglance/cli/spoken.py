@@ -1,4 +1,4 @@
-"""Commands that take a text, such as a query: one that begins with a dash is taken for an option."""
+"""Commands that take a text, such as a query. A text that begins with a dash is taken for an option."""
 
 import shlex
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperOption
 
 
 class SpokenCommand(TyperCommand):
-    """A command that says how a text with a dash in front is written, where such a text is no option of its own."""
+    """A command that explains how to write a text that begins with a dash, if it is taken for an unknown option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given = list(args)
@@ -25,7 +25,7 @@ class SpokenCommand(TyperCommand):
             ) from error
 
     def _taken_for_option(self, given: Sequence[str]) -> str | None:
-        """The first argument with a dash in front that is neither an option nor an option's value."""
+        """Returns the first argument that begins with a dash and is neither an option nor an option's value."""
         options = [parameter for parameter in self.params if isinstance(parameter, TyperOption)]
         known = {name for option in options for name in option.opts} | {"-h", "--help"}
         valued = {name for option in options if not option.is_flag for name in option.opts}

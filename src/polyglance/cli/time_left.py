@@ -1,4 +1,4 @@
-"""The column of a progress bar that tells the time: what has passed, and what is left at the pace so far."""
+"""The time column of a progress bar: the elapsed time, and the time left at the pace so far."""
 
 from datetime import timedelta
 
@@ -7,10 +7,10 @@ from rich.text import Text
 
 
 class TimeLeftColumn(ProgressColumn):
-    """The time left by the mean pace since a stage began, pauses such as validations included.
+    """Shows the time left by the mean pace since a stage began, which includes pauses such as validations.
 
-    A task's field `begun` holds how many steps were done already when it began: a run that goes on does not take them
-    for its own.
+    The field `begun` of a task holds the number of steps that were done before it began. A resumed run does not count
+    them in its pace.
     """
 
     def render(self, task: Task) -> Text:

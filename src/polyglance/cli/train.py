@@ -31,18 +31,18 @@ Questions = Annotated[
     Path,
     typer.Argument(metavar="QUESTIONS", help="JSON Lines with image, question, answer, language, split."),
 ]
-Output = Annotated[Path, typer.Option(metavar="DIR", help="Where the trained task is put; made when it is missing.")]
-Name = Annotated[str | None, typer.Option(metavar="NAME", help="What to call it. [default: the name of DIR]")]
+Output = Annotated[Path, typer.Option(metavar="DIR", help="Output folder of the trained task; created if missing.")]
+Name = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the task. [default: the name of DIR]")]
 DropDepth = Annotated[
     str,
     typer.Option(
         metavar="N|robust",
-        help="Leave the lowest N joint layers without adapters; robust: train for any N, chosen when asked.",
+        help="Leave the lowest N joint layers without adapters; robust: train for any N, to choose when asking.",
     ),
 ]
-Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="How often each question is seen.")]
-Rate = Annotated[float, typer.Option(min=0, metavar="RATE", help="How far a step goes.")]
-TaskFolders = Annotated[list[Path], typer.Option(metavar="DIR", help="A task to fuse; name it once for each.")]
+Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Number of passes over the questions.")]
+Rate = Annotated[float, typer.Option(min=0, metavar="RATE", help="Learning rate.")]
+TaskFolders = Annotated[list[Path], typer.Option(metavar="DIR", help="A task to fuse; repeat the option for each.")]
 
 
 @app.command()
@@ -57,10 +57,10 @@ def task(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Train an adapter with a head of its own on the questions of the split train.
+    """Train an adapter and a head on the questions of the split train.
 
-    Questions of the splits val and test tell how good it is. The model stays as it is; ask the task with
-    `polyglance ask --task DIR`. The same command goes on with a run that was stopped.
+    The questions of the splits val and test measure the task. The model does not change. Ask the task with
+    `polyglance ask --task DIR`. Run the same command again to resume a stopped run.
 
     \b
     Example:
@@ -92,7 +92,7 @@ def fusion(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Train a fusion of trained tasks, with a head of its own, on the questions of the split train.
+    """Train a fusion of trained tasks and a head on the questions of the split train.
 
     \b
     Example:
@@ -119,55 +119,64 @@ def fusion(
 def retrieval(
     data: Annotated[Path, typer.Option(metavar="PATH", help="Captions: a file or a folder, in any form that is read.")],
     output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the trained model is put; made when it is missing.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the trained model; created if missing.")
     ],
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder of the pictures. [default: that of the captions]")
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder of the pictures. [default: the folder of the captions]"),
     ] = None,
     model: Annotated[
-        str, typer.Option(metavar="NAME", help="The model to begin with: a name or a folder.")
+        str, typer.Option(metavar="NAME", help="The model to start from: a name or a folder.")
     ] = "scenes-mini",
     mode: Annotated[
-        Literal["twin", "cross", "joint"], typer.Option(help="Train as twin encoder, as cross-encoder, or as both.")
+        Literal["twin", "cross", "joint"], typer.Option(help="Train the twin encoder, the cross-encoder, or both.")
     ] = "joint",
     twin_loss: Annotated[
-        Literal["info_nce", "sigmoid", "triplet"], typer.Option(help="Of the twin encoder.")
+        Literal["info_nce", "sigmoid", "triplet"], typer.Option(help="Loss of the twin encoder.")
     ] = "info_nce",
     match_loss: Annotated[
-        Literal["hard", "binary"], typer.Option(help="Of the cross-encoder: hard negatives, or one random negative.")
+        Literal["hard", "binary"],
+        typer.Option(help="Loss of the cross-encoder: hard negatives, or one random negative."),
     ] = "hard",
-    adapters: Annotated[bool, typer.Option("--adapters", help="Train adapters and heads in a frozen model.")] = False,
+    adapters: Annotated[
+        bool, typer.Option("--adapters", help="Train only adapters and heads; freeze the rest.")
+    ] = False,
     drop_depth: Annotated[
         int, typer.Option(min=0, metavar="N", help="Leave the lowest N joint layers without new adapters.")
     ] = 0,
     freeze_lower: Annotated[
-        bool, typer.Option("--freeze-lower", help="Leave the layers below the cut as they are; read pictures once.")
+        bool, typer.Option("--freeze-lower", help="Freeze the layers below the cut, and read the pictures only once.")
     ] = False,
     mine: Annotated[
         int,
         typer.Option(
-            min=0, metavar="N", help="Every N epochs, find the wrong pictures that each caption finds; 0: never."
+            min=0, metavar="N", help="Mine the wrong pictures that each caption finds every N epochs; 0: never."
         ),
     ] = 0,
     teacher: Annotated[
         str | None,
-        typer.Option(metavar="NAME|self", help="Learn from a model's cross-encoder; self: the twin from one's own."),
+        typer.Option(
+            metavar="NAME|self",
+            help="Learn from a model's cross-encoder; self: the twin encoder learns from its own model's.",
+        ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each caption is seen.")] = 5,
-    batch: Annotated[int, typer.Option(min=2, metavar="N", help="Captions that are told apart at once.")] = 64,
-    accumulate: Annotated[int, typer.Option(min=1, metavar="N", help="Batches a step.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of passes over the captions.")] = 5,
+    batch: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Captions in a batch, which are contrasted with each other.")
+    ] = 64,
+    accumulate: Annotated[int, typer.Option(min=1, metavar="N", help="Batches per step.")] = 1,
     precision: Precision = None,
     learning_rate: Rate = 1e-4,
     patience: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Epochs without a better validation, then it ends; 0: never.")
+        int, typer.Option(min=0, metavar="N", help="Stop after N epochs without a better validation; 0: never.")
     ] = 3,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Train a model for retrieval on the captions of the split train.
 
-    After each epoch the captions of the split val, if there are any, tell how good it is; the best model is kept.
-    Pictures that cannot be read are named and skipped. The same command goes on with a run that was stopped. Use the
+    After each epoch, the captions of the split val measure the model, if there are any, and the best model is kept.
+    Pictures that cannot be read are named and skipped. Run the same command again to resume a stopped run. Use the
     model with `polyglance index --model DIR`.
 
     \b

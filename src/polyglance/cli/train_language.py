@@ -19,28 +19,31 @@ def language(
         str, typer.Option(metavar="CODE", callback=language_code, help="The language to learn: its ISO 639-1 code.")
     ],
     corpus: Annotated[
-        Path, typer.Option(metavar="FILE", help="Its sentences: a text, one a line, or captions as .jsonl.")
+        Path,
+        typer.Option(
+            metavar="FILE", help="Sentences in the language: a text with one per line, or captions as .jsonl."
+        ),
     ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the language is put; made when it is missing.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Output folder of the language; created if missing.")],
     translations: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help='JSON Lines such as {"en": "A dog.", "fr": "Un chien."}, some hundred.'),
     ] = None,
     images: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Any pictures: translations are to be judged alike beside them."),
+        typer.Option(metavar="DIR", help="Any pictures; a translation learns to match them as its original does."),
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="The model to teach: a name or a folder.")] = "scenes-mini",
-    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each sentence is seen.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of passes over the sentences.")] = 3,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Batches of translations.")] = 600,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Teach a model a language; nothing of the model changes.
+    """Teach a model a language without changing the model.
 
-    From sentences alone it learns which words go together; what they mean it learns from translations into a language
-    that the model knows: a few hundred suffice. The folder is a model with one more language: use it with --model. The
-    same command goes on with a run that was stopped.
+    Sentences alone teach which words go together. Translations into a language that the model knows teach what they
+    mean; a few hundred are enough. The output folder is a model with one more language: use it with --model. Run the
+    same command again to resume a stopped run.
 
     \b
     Example:

@@ -18,45 +18,45 @@ def vqa(
         Path, typer.Option(metavar="FILE", help="JSON Lines with image, question, answer, language, split.")
     ],
     output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the trained model is put; made when it is missing.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the trained model; created if missing.")
     ],
     model: Annotated[
-        str, typer.Option(metavar="NAME", help="The model to begin with: a name or a folder.")
+        str, typer.Option(metavar="NAME", help="The model to start from: a name or a folder.")
     ] = "scenes-mini",
     adapters: Annotated[
-        bool, typer.Option("--adapters", help="Train the adapter and the head of answering in a frozen model.")
+        bool, typer.Option("--adapters", help="Train only the adapter and the head for answers; freeze the rest.")
     ] = False,
     all_weights: Annotated[
         bool,
         typer.Option(
-            "--all-weights", help="Train what reads pictures too: better answers, and an end to its searches."
+            "--all-weights", help="Also train the layers that read pictures: better answers, but no more searches."
         ),
     ] = False,
     steps: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="How long. [default: ten epochs, or 300 if that is more]")
+        int | None, typer.Option(min=1, metavar="N", help="Number of steps. [default: ten epochs, at least 300]")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Questions a step.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Questions per step.")] = 64,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=0, metavar="RATE", help="How far a step goes. [default: 5e-4, with --adapters 1e-3]"),
+        typer.Option(min=0, metavar="RATE", help="Learning rate. [default: 5e-4, with --adapters 1e-3]"),
     ] = None,
     precision: Precision = None,
     patience: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="Validations without a gain, then it ends; 0: never."),
+        typer.Option(min=0, metavar="N", help="Stop after N validations without a gain; 0: never."),
     ] = 0,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Train a model on the questions of the split train, in any words and about any pictures.
 
-    Its answers become those of these questions; what it knew of them it keeps. Questions of the split val, or of a
-    tenth of the pictures where there are none, tell how good it is: up to twenty times a random part of them, which
-    together are at most a quarter of the questions trained on, and all of them once at the end. The best model is kept.
-    Pictures that cannot be read are named and skipped. The same command goes on with a run that was stopped.
+    The model's answers become the answers to these questions; it keeps what it knew about those. The questions of the
+    split val, or about a tenth of the pictures if there are none, measure the model: a random part of them up to twenty
+    times, at most a quarter of the questions trained on in total, and all of them once at the end. The best model is
+    kept. Pictures that cannot be read are named and skipped. Run the same command again to resume a stopped run.
 
-    Use the model with --model DIR; a library is read anew with it. It searches nearly as well as before, as well with
-    --adapters, and not at all with --all-weights; languages that are not among the questions it may forget.
+    Use the model with --model DIR; a library has to be read again with it. The model searches nearly as well as before,
+    equally well with --adapters, and not at all with --all-weights. It may forget languages that no question is in.
 
     \b
     Example:

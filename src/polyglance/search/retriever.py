@@ -19,7 +19,7 @@ class Retriever(Generic[AnyFacts]):
     items: VectorStore[AnyFacts]
 
     def retrieve(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> list[list[Hit[AnyFacts]]]:
-        """Returns the k nearest contents for each vector, best first. Rows of the same content count once, as the first."""
+        """Returns the k nearest contents for each vector, best first. A content in several rows counts once."""
         found: dict[int, list[Hit[AnyFacts]]] = {}
         total = len(self.items)
         limit = min(k, total)
