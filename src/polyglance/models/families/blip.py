@@ -1,7 +1,8 @@
 """BLIP and BLIP-2, through transformers' own classes: cross-encoders and answerers over the states of whole pictures.
 
-In each the text's layers attend to the picture's tokens from the first on, so that nothing of a text can be read before
-its picture is known: a text's states are its embeddings, and a picture's all that the vision tower gives.
+The text layers of these models attend to the picture's tokens from the first layer on, so that a text cannot be read
+before its picture is known. The states of a text are its embeddings, and the states of a picture are the whole output
+of the vision tower.
 """
 
 import json
@@ -29,15 +30,15 @@ from polyglance.nn.states import TokenStates
 from polyglance.types import Task, Text
 
 MODEL_TYPES: Final = ("blip", "blip-2")
-"""What their config.json calls them."""
+"""The values of model_type of these checkpoints in config.json."""
 ANSWERS_FILE: Final = "answers.json"
 SHORTLIST: Final = 128
-"""Answers whose likelihood is computed in full, as in the authors' evaluation (arXiv:2201.12086)."""
+"""The number of answers whose full likelihood is computed, as in the authors' evaluation (arXiv:2201.12086)."""
 _WRITTEN_TOKENS: Final = 10
 
 
 class _Blip(Model):
-    """What all of them have in common. Their depth is 0: there are no adapters to drop."""
+    """The base of all BLIP models. Their only depth is 0, because they have no adapters to drop."""
 
     network_class: ClassVar[str]
     tasks: tuple[Task, ...]
@@ -71,7 +72,7 @@ class _Blip(Model):
 
     @torch.no_grad()
     def _read_images(self, batch: ImageBatch) -> TokenStates:
-        """All tokens of the vision tower, that of the whole picture first."""
+        """Returns all tokens of the vision tower, with the one for the whole picture first."""
         pixels = self._pixels.normalised(batch.pixels.to(self.device), self.network.dtype)
         hidden = self.network.vision_model(pixels).last_hidden_state
         mask = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
@@ -85,7 +86,7 @@ class _Blip(Model):
 
 
 class _BlipMatching(_Blip):
-    """Those that match."""
+    """The base of the models that match."""
 
     calibration: tuple[float, float] = (1.0, 0.0)
     recall_by_depth: tuple[float, ...] = ()
@@ -101,7 +102,7 @@ class _BlipMatching(_Blip):
 
 
 class BlipMatcher(_BlipMatching):
-    """BLIP for retrieval: vectors by its contrastive heads (ITC), matches by its matching head (ITM)."""
+    """BLIP for retrieval: its contrastive heads (ITC) give vectors, and its matching head (ITM) matches."""
 
     network_class = "BlipForImageTextRetrieval"
     tasks = ("embed", "match")
@@ -128,8 +129,11 @@ class BlipMatcher(_BlipMatching):
 
 
 class Blip2Matcher(_BlipMatching):
-    """BLIP-2 for retrieval, by its matching head alone: its contrast compares 32 vectors of a picture with one of a
-    text, so that there is no vector of a picture to search by."""
+    """BLIP-2 for retrieval. It matches with its matching head and does not embed.
+
+    Its contrastive head compares 32 vectors of a picture with one vector of a text, so that there is no single vector
+    to search by.
+    """
 
     network_class = "Blip2ForImageTextRetrieval"
     tasks = ("match",)
@@ -156,7 +160,7 @@ class Blip2Matcher(_BlipMatching):
 
 
 class _BlipForQuestions(_Blip):
-    """BLIP for questions: a decoder that looks at what the encoder made of a question and its picture."""
+    """BLIP for questions: a decoder that attends to the encoder's states of a question and its picture."""
 
     network_class = "BlipForQuestionAnswering"
     tasks = ("answer",)
@@ -166,13 +170,13 @@ class _BlipForQuestions(_Blip):
         return TokenStates(self.network.text_encoder.embeddings(batch.ids), batch.mask, "text")
 
     def _asked(self, text: TokenStates, images: TokenStates) -> list[Float[Tensor, "1 question width"]]:
-        """Each question with what the picture says to it, without padding: the decoder would look at that as well."""
+        """Encodes each question with its picture, without padding, because the decoder would attend to padding."""
         asked = _cross_encoded(self.network.text_encoder, text, images)
         return [states[mask].unsqueeze(0) for states, mask in zip(asked, text.mask, strict=True)]
 
 
 class BlipAnswerer(_BlipForQuestions):
-    """BLIP with a list of answers, which it ranks by their likelihood as its authors do (arXiv:2201.12086)."""
+    """BLIP with a list of answers, which it ranks by likelihood as its authors do (arXiv:2201.12086)."""
 
     def __init__(self, network: Any, folder: Path, name: str, answers: Sequence[str]) -> None:
         super().__init__(network, folder, name)
@@ -183,7 +187,7 @@ class BlipAnswerer(_BlipForQuestions):
 
     @torch.no_grad()
     def answer_logits(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
-        """Log-likelihoods of the `SHORTLIST` answers with the most likely first tokens; -inf for all others."""
+        """Returns log-likelihoods of the `SHORTLIST` answers with the most likely first tokens; -inf for all others."""
         logits = torch.full((len(text), len(self.answers)), -torch.inf, device=self.device)
         for row, asked in enumerate(self._asked(text, images)):
             begun = self._log_probabilities(self._answer_ids[:1, :1], asked)[0, 0]
@@ -196,14 +200,14 @@ class BlipAnswerer(_BlipForQuestions):
     def _log_probabilities(
         self, ids: Int[Tensor, "rows tokens"], asked: Float[Tensor, "1 question width"]
     ) -> Float[Tensor, "rows tokens vocabulary"]:
-        """Of what follows each token."""
+        """Returns the logits of the token that follows each token."""
         states = asked.expand(len(ids), -1, -1)
         told = self.network.text_decoder(input_ids=ids, encoder_hidden_states=states, use_cache=False)
         return torch.log_softmax(told.logits.float(), dim=-1)
 
 
 class BlipAnswerWriter(_BlipForQuestions):
-    """BLIP without a list of answers: it writes its own, word by word."""
+    """BLIP without a list of answers. It generates answers word by word."""
 
     @torch.no_grad()
     def write(self, text: TokenStates, images: TokenStates, top: int) -> list[list[tuple[str, float]]]:
@@ -229,7 +233,7 @@ class BlipAnswerWriter(_BlipForQuestions):
 
 
 def _cross_encoded(encoder: Any, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs tokens width"]:
-    """The text's tokens after all layers, each of which looks at the picture's."""
+    """Returns the states of the text's tokens after all layers, which attend to the picture's tokens."""
     states: Tensor = encoder(
         encoder_embeds=text.hidden.to(encoder.dtype),
         attention_mask=text.mask.long(),
@@ -240,7 +244,7 @@ def _cross_encoded(encoder: Any, text: TokenStates, images: TokenStates) -> Floa
 
 
 def _log_odds(logits: Float[Tensor, "pairs 2"]) -> Float[Tensor, " pairs"]:
-    """Of a match, from the logits of "no match" and "match"."""
+    """Returns the log-odds of a match from the logits of "no match" and "match"."""
     return logits[:, 1] - logits[:, 0]
 
 
@@ -248,12 +252,12 @@ _NETWORKS: Final = [kind.network_class for kind in (BlipMatcher, Blip2Matcher, B
 
 
 def is_blip(folder: Path) -> bool:
-    """Whether the checkpoint in a folder is one of theirs."""
+    """Returns whether a folder holds a checkpoint of BLIP or BLIP-2."""
     return (folder / "config.json").exists() and read_json(folder, DESCRIPTION).get("model_type") in MODEL_TYPES
 
 
 def network_of(folder: Path) -> str:
-    """The class in transformers. Raises CheckpointError for another than those known."""
+    """Returns the name of the class in transformers. Raises CheckpointError if it is not supported."""
     wanted: str = (read_json(folder, DESCRIPTION).get("architectures") or ["none"])[0]
     if wanted not in _NETWORKS:
         raise CheckpointError(f"{folder} holds a {wanted}: expected one of {', '.join(_NETWORKS)}")
@@ -263,9 +267,12 @@ def network_of(folder: Path) -> str:
 def load_blip(
     folder: Path, name: str, dtype: torch.dtype, device: torch.device | str = "cpu"
 ) -> BlipMatcher | Blip2Matcher | BlipAnswerer | BlipAnswerWriter:
-    """The model of a checkpoint's folder, ready to use. dtype: of weights and products.
+    """Loads the model in a checkpoint's folder, ready to use.
 
-    Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not fit.
+    dtype: the dtype of weights and products.
+
+    Raises:
+        CheckpointError: the checkpoint is of another kind, or files are missing, torn, or do not fit each other.
     """
     import transformers
 
@@ -283,7 +290,7 @@ def load_blip(
 
 
 def _answers(path: Path) -> list[str]:
-    """Raises CheckpointError for a file that is no list of texts."""
+    """Reads the list of answers. Raises CheckpointError if the file is not a list of texts."""
     if not path.exists():
         return []
     try:

@@ -1,4 +1,4 @@
-"""What the families of joint models have in common: the cut, what is kept there, and the layers above it."""
+"""The base of all joint models: the cut, the states that are kept there, and the layers above it."""
 
 import math
 from abc import ABC, abstractmethod
@@ -34,10 +34,10 @@ def in_order(tasks: Collection[Task]) -> tuple[Task, ...]:
 
 
 class Spelling(Protocol):
-    """What a model's tokenizer tells of texts."""
+    """The part of a tokenizer that measures texts."""
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, uncut."""
+        """Returns the number of tokens of each text, before any cut."""
         ...
 
 
@@ -45,13 +45,14 @@ class Spelling(Protocol):
 class CutConfig(ABC):
     """The shape of a model at the cut and above it.
 
-    languages: that it began with. width, heads, feed_forward, norm, eps: of the joint layers. kept_grid: image tokens a
-    side that are kept at the cut, and compression how they are made (see `nn.vision.compressor`). state_width: values
-    a stored image token.
-    task_adapters: the shape of an adapter for each task in the joint layers; None for a model without any.
-    tasks: for which the weights were trained.
-    temperature: of the contrast that the twin encoder was trained by, where further training begins.
-    calibration: slope and offset that make log-odds of a match's logit. recall_by_depth: see `Matcher`.
+    answers: the answers that the model chooses from. languages: the languages of the model, without added ones. width,
+    heads, feed_forward, norm, eps: the shape of the joint layers. kept_grid: the number of image tokens per side that
+    are kept at the cut. compression: how these are made, see `nn.vision.compressor`. state_width: the number of values
+    of a stored image token. embedding_dim: the length of the vectors. max_text_tokens: the length at which texts are
+    cut. task_adapters: the configuration of each task's adapter in the joint layers; None for a model without adapters.
+    tasks: the tasks that the weights were trained for. temperature: the temperature of the twin encoder's contrastive
+    loss, from which further training starts. calibration: the slope and offset that turn a match's logit into log-odds.
+    recall_by_depth: see `Matcher`.
     """
 
     answers: tuple[str, ...]
@@ -91,37 +92,41 @@ class CutConfig(ABC):
     @property
     @abstractmethod
     def joint_depth(self) -> int:
-        """How many joint layers there are."""
+        """The number of joint layers."""
 
 
 class CutModel(Model, nn.Module, ABC):
-    """A model whose joint layers are ours, whatever reads below the cut.
+    """A model with joint layers of this project above the cut and any reader below it.
 
-    Above the cut one stack serves all tasks: each puts its own learned token in front, reads its result there, and may
-    have an adapter of its own in every layer.
+    One stack of joint layers serves all tasks. Each task puts its own learned token in front of the states, reads its
+    result at this token, and may have its own adapter in every layer.
     """
 
     family: ClassVar[str]
     below: ClassVar[tuple[str, ...]]
-    """What the weights below the cut are called, but for the compressor; all that reads pictures among them is in
-    `of_pictures`, the compressor as well."""
+    """The names of the weights below the cut, except the compressor. `of_pictures` names those that read pictures,
+    including the compressor."""
     of_pictures: ClassVar[tuple[str, ...]]
     of_tasks: ClassVar[tuple[str, ...]] = ("task_adapters", "embed_head", "match_head", "answer_head")
-    """What a training with adapters trains, beside a frozen body."""
+    """The names of the weights that a training with adapters trains; the rest is frozen."""
     adapter_field: ClassVar[str] = "task_adapters"
-    """Which field of the configuration is the shape of the adapters that such a training adds where there are none."""
+    """The field of the configuration for the adapters that such a training adds to a model without any."""
     embeds_below: ClassVar[bool] = False
-    """Whether a picture's vector is made of what `see` gives, and not of its states."""
+    """Whether the vector of a picture is made from the output of `see` instead of its states."""
     trainable = True
     config: CutConfig
     tokenizer: Spelling
 
     def __init__(self, config: CutConfig, name: str, text_width: int, image_width: int, image_grid: int) -> None:
-        """text_width, image_width: of what the lower layers give. image_grid: image tokens a side that they give."""
+        """Builds an untrained model.
+
+        text_width, image_width: the widths of the states from the lower layers. image_grid: the number of image tokens
+        per side from these layers.
+        """
         super().__init__()
         c = config
         self.config, self.name, self.fingerprint = config, name, "untrained"
-        self.fingerprint_outside = ""  # of weights that act below the cut and are none of the model's own
+        self.fingerprint_outside = ""  # for weights below the cut that are not the model's own
         self.compressor = compressor(c.compression, image_grid, c.kept_grid, image_width, c.state_width, c.heads)
         self.expand_text = nn.Linear(text_width, c.width)
         self.expand_image = nn.Linear(c.state_width, c.width)
@@ -134,11 +139,14 @@ class CutModel(Model, nn.Module, ABC):
 
     @abstractmethod
     def in_shape(self, **changed: Any) -> Self:
-        """An untrained model of the same kind and name; changed: fields of its configuration."""
+        """Returns an untrained model of the same family and name.
+
+        changed: the fields of its configuration that differ.
+        """
 
     @abstractmethod
     def save_readers(self, folder: Path) -> None:
-        """Writes what reading takes beside the configuration and the weights."""
+        """Writes the files for reading, other than the configuration and the weights."""
 
     # -- preparing -------------------------------------------------------------------------------------------------
 
@@ -152,7 +160,7 @@ class CutModel(Model, nn.Module, ABC):
 
     @property
     def is_export(self) -> bool:
-        """Whether it is another model in 8-bit integers, which cannot be trained."""
+        """Whether the model is an export to 8-bit integers, which cannot be trained."""
         return False
 
     @property
@@ -177,7 +185,7 @@ class CutModel(Model, nn.Module, ABC):
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
-        """Padded to the longest text; a text over `max_text_tokens` is cut there."""
+        """Splits texts into subwords, padded to the longest text and cut at `max_text_tokens`."""
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -189,18 +197,18 @@ class CutModel(Model, nn.Module, ABC):
 
     @abstractmethod
     def read_text(self, batch: TextBatch) -> TokenStates:
-        """Lower layers over each text alone."""
+        """Runs the lower layers over each text."""
 
     def read_images(self, batch: ImageBatch) -> TokenStates:
-        """Lower layers over each picture alone, compressed; `kept_grid`² states of `state_width` values."""
+        """Runs the lower layers over each picture and compresses to `kept_grid`² states of `state_width` values."""
         return self.compress(self.see(batch))
 
     @abstractmethod
     def see(self, batch: ImageBatch) -> Float[Tensor, "batch tokens image_width"]:
-        """The first half of `read_images`: lower layers over each picture alone; all image tokens."""
+        """Runs the lower layers over each picture, the first half of `read_images`. Returns all image tokens."""
 
     def compress(self, tokens: Float[Tensor, "batch tokens image_width"]) -> TokenStates:
-        """The second half of `read_images`, from what `see` gave."""
+        """Compresses the output of `see`, the second half of `read_images`."""
         with self._gradients():
             kept = self.compressor(tokens.to(self.kept_position.dtype))
             return TokenStates(kept, torch.ones(kept.shape[:2], dtype=torch.bool, device=kept.device), "image")
@@ -209,7 +217,7 @@ class CutModel(Model, nn.Module, ABC):
 
     @abstractmethod
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
-        """Vectors of unit length, float32."""
+        """Returns vectors of unit length, float32."""
 
     def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
         with self._gradients():
@@ -222,11 +230,16 @@ class CutModel(Model, nn.Module, ABC):
     def joint(
         self, task: Task, *states: TokenStates, depth: int = 0
     ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
-        """The upper layers over the task's token and all the states side by side.
+        """Runs the joint layers over the task's token followed by all the states.
 
-        depth: of them, how many of the lowest run without the task's adapter (AdapterDrop, arXiv:2010.11918).
-        (what the task's token holds in the end; all states half-way up, that token's first).
-        Raises ConfigurationError for a depth that the model does not have.
+        depth: the number of the lowest joint layers that run without the task's adapter (AdapterDrop,
+        arXiv:2010.11918).
+
+        Returns:
+            The final state of the task's token, and all states half-way up, with that token first.
+
+        Raises:
+            ConfigurationError: the model does not have this depth.
         """
         x, mask = self.join(task, *states)
         return self.joint_layers.first(x, mask, self._adaptation(task, depth, len(x)))
@@ -234,7 +247,7 @@ class CutModel(Model, nn.Module, ABC):
     def join(
         self, task: Task, *states: TokenStates
     ) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
-        """(what the upper layers read: the task's token and all the states side by side; where it is no padding)."""
+        """Returns the input of the joint layers, the task's token followed by all the states, and its mask."""
         parts = [self._expand(s) for s in states]
         rows = len(states[0])
         token = self.task_token.weight[TASKS.index(task)].expand(rows, 1, -1)
@@ -260,12 +273,12 @@ class CutModel(Model, nn.Module, ABC):
 
 
 def read_off(head: nn.Linear, joint: Float[Tensor, "batch width"]) -> Float[Tensor, "batch results"]:
-    """The head in float32: of three digits, as bfloat16 has, candidates would tie."""
+    """Applies a head in float32. The three digits of bfloat16 would make candidates tie."""
     return functional.linear(joint.float(), head.weight.float(), head.bias.float()).float()
 
 
 def _answer_head(width: int, answers: int) -> nn.Linear:
-    """A model may know no answers yet, of which torch warns."""
+    """Makes the head for answers. Without answers it is empty; torch would warn about making it directly."""
     head = nn.Linear(width, answers or 1)
     if not answers:
         head.weight, head.bias = nn.Parameter(head.weight[:0]), nn.Parameter(head.bias[:0])

@@ -26,16 +26,17 @@ from polyglance.nn.vision import Compression
 from polyglance.types import Modality
 
 TOWER: Final = "tower"
-"""Where in a model's folder the towers' own files are."""
+"""The subfolder of a model's folder for the files of the towers."""
 MOST_KEPT: Final = 9
-"""Image tokens a side that a new model keeps at most."""
+"""The largest number of image tokens per side that a new model keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DualTowerConfig(CutConfig):
     """The shape of a `DualTowerModel` above its towers.
 
-    layers: joint layers. tower_adapters: the shape of an adapter in each tower; None for towers as they are.
+    layers: the number of joint layers. tower_adapters: the configuration of an adapter in each tower; None for towers
+    without adapters.
     """
 
     layers: int = 4
@@ -91,12 +92,15 @@ class DualTowerModel(CutModel):
 
     @classmethod
     def from_checkpoint(cls, folder: Path, name: str, dtype: torch.dtype, **shape: Any) -> Self:
-        """The towers of a published checkpoint in the hub's layout under new joint layers, the same each time, which
-        can do nothing yet: `tasks` are those of the towers alone.
+        """Puts new joint layers on the towers of a published checkpoint.
 
-        dtype: of weights and products. shape: fields of the configuration that shall differ from what suits the towers.
+        The new layers are untrained and always the same, so that `tasks` are those of the towers alone.
 
-        Raises CheckpointError as of `Towers`.
+        folder: the checkpoint in the hub's layout. dtype: the dtype of weights and products. shape: fields of the
+        configuration that differ from the defaults for the towers.
+
+        Raises:
+            CheckpointError: as in `Towers`.
         """
         tower = Towers(folder, dtype)
         compression, kept = _compression(tower)
@@ -125,21 +129,21 @@ class DualTowerModel(CutModel):
         return self.tower.int8 is not None
 
     def hashed(self) -> str:
-        """A hash of the configuration, the weights above the towers and the towers' files."""
+        """Returns a hash of the configuration, the weights above the towers and the files of the towers."""
         found = sha256(json.dumps([asdict(self.config), self.tower.fingerprint]).encode())
         for name, value in sorted(self.state_dict().items()):
             found.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()[:16]
 
     def in_shape(self, **changed: Any) -> Self:
-        """Both share the towers, in the precision and on the device of whichever was moved last."""
+        """As in `CutModel`. Both models share the towers, on the device and in the dtype of the one moved last."""
         return type(self)(replace(self.config, **changed), self.tower, self.name)
 
     def save_readers(self, folder: Path) -> None:
         self.tower.save(folder / TOWER)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Towers go where the model goes."""
+        """Moves the towers together with the model."""
         self.tower.network._apply(fn)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
@@ -150,19 +154,19 @@ class DualTowerModel(CutModel):
         return self.tokenizer.read(texts, self.device)
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
-        """One RGB picture -> (3, height, width) uint8, as the checkpoint's own preprocessor does it."""
+        """Converts an RGB picture to (3, height, width), uint8, with the checkpoint's own preprocessor."""
         return self.tower.fit(image)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def read_text(self, batch: TextBatch) -> TokenStates:
-        """The text tower: states of its width, and its vectors."""
+        """Runs the text tower. Returns its states and its vectors."""
         with self._gradients():
             hidden, vector = self.tower.read_text(batch.ids, batch.mask, self.adapter_in("text"))
             return TokenStates(hidden, batch.mask, "text", vector)
 
     def see(self, batch: ImageBatch) -> Float[Tensor, "batch seen image_width"]:
-        """The image tower; the token for the whole picture, where there is one, stands in front."""
+        """Runs the image tower. The token for the whole picture comes first, if there is one."""
         with self._gradients():
             return self.tower.see(batch.pixels, self.adapter_in("image"))
 
@@ -172,7 +176,7 @@ class DualTowerModel(CutModel):
             return replace(states, vector=self.tower.image_vector(tokens))
 
     def adapter_in(self, modality: Modality) -> Adapter | None:
-        """What acts behind the layers of that tower."""
+        """Returns the adapter that acts after the layers of a tower, or None."""
         if modality not in self.tower_adapters:
             return None
         adapter = self.tower_adapters[modality]
@@ -182,12 +186,12 @@ class DualTowerModel(CutModel):
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
-        """The towers' own vectors, of unit length. Raises ConfigurationError for states that were kept without."""
+        """Returns the vectors of the towers, of unit length. Raises ConfigurationError if the states have none."""
         return vector_of(states, self.name)
 
 
 def _compression(tower: Towers) -> tuple[Compression, int]:
-    """(how a new model compresses, image tokens a side that it keeps)."""
+    """Returns the compression of a new model and the number of image tokens per side that it keeps."""
     if tower.architecture.keeps_shape:  # neighbours in a picture are others than in a square
         return "queries", MOST_KEPT - 1
     kept = max(side for side in range(1, MOST_KEPT + 1) if not tower.grid % side)

@@ -1,4 +1,4 @@
-"""Joint layers over towers that begin as those of a text encoder, which can read already."""
+"""Joint layers over towers that are initialised from a text encoder."""
 
 from pathlib import Path
 
@@ -14,12 +14,17 @@ from polyglance.models.families.text_encoder import load_text_encoder
 def over_towers(
     towers: Path, encoder: Path, layers: int = 4, name: str | None = None, dtype: torch.dtype | None = None
 ) -> DualTowerModel:
-    """The towers of a published checkpoint under the upper `layers` of a text encoder of the BERT or RoBERTa family,
-    such as MiniLM or XLM-R. What leads from the towers' states to its width is drawn at random.
+    """Puts the upper layers of a text encoder on the towers of a published checkpoint, as joint layers.
 
-    name: None takes the folder's name. dtype: as of `load_folder`.
+    The maps from the towers' states to the encoder's width are drawn at random.
 
-    Raises CheckpointError for folders that cannot be used, ConfigurationError for more layers than there are.
+    towers: the folder of the towers. encoder: the folder of a text encoder of the BERT or RoBERTa family, such as
+    MiniLM or XLM-R. layers: the number of its upper layers to use. name: the name of the model; None means the folder's
+    name. dtype: as in `load_folder`.
+
+    Raises:
+        CheckpointError: a folder cannot be used.
+        ConfigurationError: the encoder has fewer layers.
     """
     body = load_text_encoder(encoder, torch.float32)
     c = body.config

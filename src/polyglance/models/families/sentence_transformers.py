@@ -1,6 +1,6 @@
 """Models of sentence-transformers as stages of a search: `st:NAME`. The library is imported when one is loaded.
 
-It reads texts and pictures by its own means here; what a library keeps of either is the vector alone.
+The library preprocesses and reads texts and pictures itself. A polyglance library stores only their vectors.
 """
 
 from collections.abc import Sequence
@@ -28,22 +28,22 @@ from polyglance.text import collapse_white_space
 from polyglance.types import Modality, Task, Text
 
 _SIDE: Final = 448
-"""Of the square that pictures are fitted into for a model that takes them in any size."""
+"""The side, in pixels, of the square that pictures are fitted into for a model that takes any size."""
 _BATCH: Final = 32
 
 
 class SentenceEmbedder(Model):
-    """An embedding model, which embeds and nothing else.
+    """An embedding model. It only embeds.
 
-    Texts are read as queries and pictures as documents, with the prompts that the model has for these. Its states are
-    one token that says nothing, beside the vector.
+    Texts are read as queries and pictures as documents, with the model's prompts for these. Its states hold the vector
+    and a single token without content.
     """
 
     tasks: tuple[Task, ...] = ("embed",)
     languages: tuple[str, ...] = KNOWN
 
     def __init__(self, model: Any, name: str, fingerprint: str) -> None:
-        """model: a `SentenceTransformer`. Raises ConfigurationError for one that does not read texts and pictures."""
+        """Wraps a `SentenceTransformer`. Raises ConfigurationError if it does not read both texts and pictures."""
         if unread := [kind for kind in ("text", "image") if not model.supports(kind)]:
             raise ConfigurationError(
                 f"expected a model that embeds texts and pictures, got {name}, which reads no {unread[0]}s"
@@ -58,7 +58,7 @@ class SentenceEmbedder(Model):
         return torch.device(self.model.device)
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
-        """As its own preprocessor scales and crops it; where that takes any size, fitted onto a white square."""
+        """Converts a picture with the model's preprocessor, or fits it onto a white square if that takes any size."""
         if self._processor is not None:
             return fitted(self._processor, image)
         square = ImageOps.pad(image, (_SIDE, _SIDE), Image.Resampling.BICUBIC, "white")
@@ -84,11 +84,14 @@ class SentenceEmbedder(Model):
 
 
 class SentenceScorer:
-    """A cross-encoder as a `PairScorer`."""
+    """A `PairScorer` that uses a cross-encoder of sentence-transformers."""
 
     def __init__(self, model: Any, name: str) -> None:
-        """model: a `CrossEncoder`. Raises ConfigurationError for one that does not give pairs of a text and a picture
-        one score."""
+        """Wraps a `CrossEncoder`.
+
+        Raises:
+            ConfigurationError: the model does not give a pair of a text and a picture one score.
+        """
         if not (model.supports("image") and model.supports("message")):
             raise ConfigurationError(
                 f"expected a cross-encoder for pairs of a text and a picture, got {name}, which reads "
@@ -112,7 +115,10 @@ class SentenceScorer:
 
 
 def load_embedder(name: str, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> SentenceEmbedder:
-    """`st:NAME`, the embedding model NAME: a folder or a name on the hub. dtype: as for `load_folder`.
+    """Loads an embedding model of sentence-transformers.
+
+    name: `st:NAME`, where NAME is a folder or a name on the hub. dtype: as in `load_folder`. device: the device of the
+    weights.
 
     Raises:
         ConfigurationError: there is no such model, it does not read pictures, or the library is not installed.
@@ -126,7 +132,7 @@ def load_embedder(name: str, dtype: torch.dtype | None = None, device: torch.dev
 
 
 def load_scorer(name: str, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> SentenceScorer:
-    """`st:NAME`, the cross-encoder NAME; otherwise as `load_embedder`."""
+    """Loads a cross-encoder of sentence-transformers. The arguments and errors are those of `load_embedder`."""
     return SentenceScorer(_loaded("CrossEncoder", find_model(name, "cross-encoder").folder, name, dtype, device), name)
 
 
@@ -153,7 +159,7 @@ def _loaded(kind: str, folder: Path, name: str, dtype: torch.dtype | None, devic
 
 
 def _has_one_size(processor: Any) -> bool:
-    """Whether pictures of all shapes are made arrays of one shape."""
+    """Returns whether the processor converts pictures of all shapes to arrays of one shape."""
     try:
         shapes = {fitted(processor, Image.new("RGB", size)).shape for size in ((48, 32), (32, 64))}
     except (AttributeError, KeyError, TypeError, ValueError):

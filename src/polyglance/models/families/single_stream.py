@@ -36,16 +36,17 @@ Sight = Literal["convolutions", "patches", "regions"]
 class SingleStreamConfig(CutConfig):
     """The shape of a `SingleStreamModel`.
 
-    layers: all of them; the first `first_joint_layer` read one modality alone.
-    sight: what pictures come in as. Of convolutions, `stem` is their channels and `image_size` the side of the square
-    that pictures are fitted into. Of patches, `patch` is their side in pixels, `image_size` that of the square of which
-    there are positions, and `shorter_side` a picture's. Of regions, `region_width` is the values of one.
-    predicts_tokens: whether there is a head that masked-language modelling has trained.
+    layers: the number of all layers; the first `first_joint_layer` of them read one modality alone. sight: the form in
+    which pictures come in. For convolutions, `stem` holds their channels, and `image_size` is the side of the square
+    that pictures are fitted into. For patches, `patch` is the side of a patch in pixels, `image_size` the side of the
+    square that has positions, and `shorter_side` the shorter side of a picture. For regions, `region_width` is the
+    number of values of a region. predicts_tokens: whether there is a head that was trained by masked language
+    modelling.
 
-    What models from elsewhere have: text_eps, image_eps: of a norm that the embeddings of texts and pictures end in;
-    None for none. norms_at_cut: whether the layers below the cut end in a norm of their own (of pre-norm layers).
-    pools: whether a match and an answer are read at the first token of the text, by a projection and a tanh, and not at
-    a token of the task. answer_width: of a hidden layer before the answers; None for none.
+    Only imported models use the other fields. text_eps, image_eps: the epsilon of a norm after the embeddings of texts
+    and pictures; None for no norm. norms_at_cut: whether the layers below the cut end in their own norm, for pre-norm
+    layers. pools: whether a match and an answer are read at the first token of the text, by a projection and a tanh,
+    instead of at a token of the task. answer_width: the width of a hidden layer before the answers; None for no layer.
     """
 
     vocabulary: int
@@ -93,7 +94,7 @@ class SingleStreamConfig(CutConfig):
 
     @property
     def image_grid(self) -> int:
-        """Positions a side of image tokens before compression; regions have none."""
+        """The number of positions of image tokens per side before compression; regions have none."""
         match self.sight:
             case "convolutions":
                 stride: int = 4 * 2 ** (len(self.stem) - 1)
@@ -105,10 +106,10 @@ class SingleStreamConfig(CutConfig):
 
 
 class SingleStreamModel(CutModel):
-    """One encoder for both: text and picture are read apart by the lower layers and joined by the upper ones.
+    """One encoder for both modalities. Its lower layers read text and picture separately; its upper layers join them.
 
-    Below the cut each modality has layers of its own (the modality experts of VLMo, arXiv:2111.02358, taken whole),
-    so that the picture side can be trained first and its states kept.
+    Below the cut each modality has its own layers (the modality experts of VLMo, arXiv:2111.02358, as whole layers), so
+    that the picture side can be trained first and its states stored.
     """
 
     family = "single-stream"
@@ -147,7 +148,7 @@ class SingleStreamModel(CutModel):
 
     @classmethod
     def blank(cls, config: SingleStreamConfig, tokenizer: Tokenizer, name: str) -> Self:
-        """With weights of any value, to be loaded: nothing is drawn, which would take longer than the loading."""
+        """Builds a model with uninitialised weights to load into. Drawing them would take longer than loading."""
         with unfilled():
             model = cls(config, tokenizer, name)
         # For `to_empty`, which asks for a tensor like one on the meta device, torch imports SymPy: a second of a search
@@ -167,14 +168,17 @@ class SingleStreamModel(CutModel):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Those that it began with, and those that were added."""
+        """The original and the added languages of the model."""
         return tuple(dict.fromkeys((*self.config.languages, *self._added)))
 
     def add_language(self, language: Language) -> None:
-        """Texts in this language are from now on read with its subwords and its adapter. Its weights are no part of the
-        model's, and take on the device and the precision that the model has now.
+        """Adds a language, whose subwords and adapter read texts in it from now on.
 
-        Raises ConfigurationError for one of another width or number of text layers.
+        The weights of the language are moved to the model's current device and dtype. They do not become part of the
+        model's weights.
+
+        Raises:
+            ConfigurationError: the language has another width or number of text layers.
         """
         body = (self.config.width, self.config.first_joint_layer)
         adapter = language.adapter
@@ -191,7 +195,7 @@ class SingleStreamModel(CutModel):
         return {code: language.fingerprint for code, language in self._added.items()}
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
-        """Padded to the longest text; a text over `max_text_tokens` is cut there."""
+        """Splits texts into subwords, padded to the longest text and cut at `max_text_tokens`."""
         added = tuple(code if code in self._added else None for code in languages)
         if not any(added):
             ids, mask = self.tokenizer.encode(texts, self.config.max_text_tokens)
@@ -210,8 +214,13 @@ class SingleStreamModel(CutModel):
         return (self._added[code].tokenizer if code else None) or self.tokenizer
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
-        """One RGB picture -> (3, image_size, image_size) uint8: scaled to fit, centred on white; for patches as
-        `nn.vision.on_canvas` makes it. Raises ConfigurationError where pictures come as regions."""
+        """Converts an RGB picture to (3, image_size, image_size), uint8: scaled to fit and centred on white.
+
+        A model of patches uses `nn.vision.on_canvas` instead.
+
+        Raises:
+            ConfigurationError: the model reads regions.
+        """
         if self.config.sight == "regions":
             raise ConfigurationError(f"{self.name} reads regions that a detector found, and no pixels")
         if self.config.sight == "patches":
@@ -228,7 +237,7 @@ class SingleStreamModel(CutModel):
 
     @property
     def side_files(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What a detector saw, where that is read in place of a picture's pixels."""
+        """The suffix of a detector's regions if the model reads these instead of pixels, else nothing."""
         return (SUFFIX,) if self.config.sight == "regions" else ()
 
     def open(self, image: ImageInput) -> Picture:
@@ -246,14 +255,17 @@ class SingleStreamModel(CutModel):
             raise PictureError(str(error)) from error
 
     def empty_picture(self) -> Picture:
-        """A white picture; to a detector there is one thing, of no features, in no place."""
+        """Returns a white picture, or a single region of zeros."""
         if self.config.sight != "regions":
             return super().empty_picture()
         return Picture((256, 256), np.zeros((1, self.config.region_width), np.float32))
 
     def preprocess_regions(self, picture: Regions) -> Float[np.ndarray, "regions width"]:
-        """What a detector saw in one picture, as the model wants it: with the places of the boxes behind the features
-        where it wants these as well. Raises ConfigurationError for regions of another width."""
+        """Converts the regions of a picture to the model's input, followed by the boxes' places if it takes these.
+
+        Raises:
+            ConfigurationError: the regions have another width.
+        """
         wanted = self.config.region_width
         if self.config.sight != "regions" or wanted - picture.width not in (0, PLACES):
             raise ConfigurationError(
@@ -266,14 +278,14 @@ class SingleStreamModel(CutModel):
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def read_text(self, batch: TextBatch) -> TokenStates:
-        """Lower layers over each text alone; states of `width` values."""
+        """Runs the lower layers over each text. Returns states of `width` values."""
         with self._gradients():
             positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)
             x = self.text_norm(self._embedded(batch) + self.text_position(positions))
             return TokenStates(self.text_layers(x, batch.mask, self._language(batch)), batch.mask, "text")
 
     def _embedded(self, batch: TextBatch) -> Float[Tensor, "batch tokens width"]:
-        """The embeddings of each text's own language."""
+        """Embeds each text with the embeddings of its language."""
         groups = _grouped(batch.languages or (None,))
         if len(groups) == 1:
             return functional.embedding(batch.ids, self.embeddings(groups[0][0]))
@@ -282,12 +294,12 @@ class SingleStreamModel(CutModel):
         return torch.cat([part for _, part in parts])[order.argsort()]
 
     def embeddings(self, language: str | None = None) -> Float[Tensor, "vocabulary width"]:
-        """Of the subwords of an added language, or of the model's own."""
+        """Returns the embeddings of an added language's subwords, or of the model's own."""
         own = self._added[language].embedding if language else None
         return self.token_embedding.weight if own is None else own.weight
 
     def _language(self, batch: TextBatch) -> Adaptation | None:
-        """The adapters of the texts' languages."""
+        """Returns the adapters of the texts' languages, or None."""
         languages = batch.languages or ()
         adapters = {code: a for code in dict.fromkeys(languages) if code and (a := self._added[code].adapter)}
         if not adapters:
@@ -297,10 +309,13 @@ class SingleStreamModel(CutModel):
     def predict_tokens(
         self, batch: TextBatch, places: Bool[Tensor, "batch tokens"]
     ) -> dict[str | None, Float[Tensor, "places vocabulary"]]:
-        """All layers over each text alone: logits of the token in the places, row by row, of the texts of a language.
+        """Runs all layers over each text. Returns the logits of the tokens in the places, row by row, by language.
 
         Each language has its own subwords, its own head and the inverse of its own invertible adapter (MAD-X,
-        arXiv:2005.00052, section 2.2.3). Raises ConfigurationError where there is no head.
+        arXiv:2005.00052, section 2.2.3).
+
+        Raises:
+            ConfigurationError: there is no head.
         """
         states = self.read_text(batch)
         with self._gradients():
@@ -317,13 +332,16 @@ class SingleStreamModel(CutModel):
             return found
 
     def read_images(self, batch: ImageBatch) -> TokenStates:
-        """Lower layers over each picture alone, compressed."""
+        """Runs the lower layers over each picture and compresses the result."""
         return self.compress(self.see(batch))
 
     def see(self, batch: ImageBatch) -> Float[Tensor, "batch tokens width"]:
-        """The first half of `read_images`: all image tokens, zeros behind those of a picture that has fewer.
+        """Runs the lower layers over each picture, the first half of `read_images`. Returns all image tokens.
 
-        Raises ConfigurationError for pixels where the model reads regions, or the other way round.
+        Pictures with fewer tokens are padded with zeros.
+
+        Raises:
+            ConfigurationError: the batch holds pixels and the model reads regions, or the other way round.
         """
         with self._gradients():
             x, mask = self._looked_at(batch.pixels.to(self.device))
@@ -331,7 +349,7 @@ class SingleStreamModel(CutModel):
             return tokens
 
     def _looked_at(self, pixels: Tensor) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
-        """(what the lowest layer reads of pictures, but for a norm; where it is no padding)."""
+        """Returns the input of the lowest image layer before its norm, and its mask."""
         sight = self.config.sight
         if (pixels.ndim == 3) != (sight == "regions"):
             raise ConfigurationError(
@@ -358,7 +376,7 @@ class SingleStreamModel(CutModel):
     def joint(
         self, task: Task, *states: TokenStates, depth: int = 0
     ) -> tuple[Float[Tensor, "batch read"], Float[Tensor, "batch tokens width"]]:
-        """As of `CutModel.joint`; the first of the two is what the task's head reads."""
+        """As in `CutModel.joint`. The first result is the input of the task's head."""
         result, halfway = super().joint(task, *states, depth=depth)
         if self.pooler and task != "embed":
             result = self.pooler(result)
@@ -369,7 +387,7 @@ class SingleStreamModel(CutModel):
     def join(
         self, task: Task, *states: TokenStates
     ) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
-        """As of `CutModel.join`; a model that pools reads a match and an answer without a token of the task."""
+        """As in `CutModel.join`. A model that pools has no token of the task for a match or an answer."""
         x, mask = super().join(task, *states)
         return (x[:, 1:], mask[:, 1:]) if self.pooler and task != "embed" else (x, mask)
 
@@ -381,7 +399,7 @@ class SingleStreamModel(CutModel):
 
 
 def as_single_stream(model: Reader) -> SingleStreamModel:
-    """The model, to which tasks and languages can be added. Raises ConfigurationError for one of another family."""
+    """Returns a model to which tasks and languages can be added. Raises ConfigurationError for another family."""
     if not isinstance(model, SingleStreamModel):
         raise ConfigurationError(
             f"expected a single-stream model, to which tasks and languages are added, got {model.name}"
@@ -405,7 +423,7 @@ def _lower_layers(config: SingleStreamConfig) -> Encoder:
 
 
 def _grouped(languages: Sequence[str | None]) -> list[tuple[str | None, list[int]]]:
-    """The rows of each language."""
+    """Returns the rows of each language."""
     rows: dict[str | None, list[int]] = {}
     for row, code in enumerate(languages):
         rows.setdefault(code, []).append(row)

@@ -36,7 +36,7 @@ _FIXED: Final = {
     "position_embedding_type": "absolute",
     "tie_word_embeddings": True,
 }
-"""Settings of `config.json` that have one value here; it is the one of a file that does not name them."""
+"""Settings of `config.json` for which only this value is supported; it is also the default of a missing setting."""
 
 # What the hub's files call the parts here
 _EMBEDDINGS: Final = {
@@ -67,9 +67,9 @@ HEAD: Final[dict[Family, dict[str, str]]] = {
 class TextEncoderConfig:
     """The shape of a `TextEncoder`.
 
-    family: `bert` numbers the positions of a text from 0 on, `roberta` its real tokens from `padding + 1` on.
-    positions: rows of the table of positions. padding: the id that fills up short texts. eps: of the norms.
-    predicts_tokens: whether there is a head for masked tokens.
+    family: `bert` numbers the positions of a text from 0, `roberta` numbers its real tokens from `padding + 1`.
+    positions: the number of rows of the table of positions. padding: the id that pads short texts. eps: the epsilon of
+    the norms. predicts_tokens: whether there is a head for masked tokens.
     """
 
     family: Family
@@ -90,7 +90,7 @@ class TextEncoderConfig:
 
     @classmethod
     def from_hub(cls, settings: Mapping[str, Any], predicts_tokens: bool = False) -> Self:
-        """settings: a `config.json` of the hub. Raises ConfigurationError for a model that is not of this kind."""
+        """Reads a published `config.json`. Raises ConfigurationError if the model is of another kind."""
         if (kind := settings.get("model_type")) not in _FAMILIES:
             raise ConfigurationError(f"expected a model_type of {', '.join(_FAMILIES)}, got {kind!r}")
         for name, known in _FIXED.items():
@@ -133,9 +133,12 @@ class TextEncoder(nn.Module):
         mask: Bool[Tensor, "batch tokens"],
         token_types: Int[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
-        """What the first layer reads. token_types: 0 throughout if None.
+        """Returns the input of the first layer.
 
-        Raises ConfigurationError for more tokens than there are positions.
+        token_types: the type of each token; None means type 0 for all.
+
+        Raises:
+            ConfigurationError: there are more tokens than positions.
         """
         if ids.shape[1] > self.config.max_tokens:
             raise ConfigurationError(
@@ -155,9 +158,9 @@ class TextEncoder(nn.Module):
         token_types: Int[Tensor, "batch tokens"] | None = None,
         adaptation: Adaptation | None = None,
     ) -> Float[Tensor, "results tokens width"]:
-        """The last layer's states, rows as `Encoder.forward` gives them.
+        """Returns the states of the last layer, with rows as in `Encoder.forward`.
 
-        mask: True for real tokens; the others come out as zeros. adaptation: the adapters of each row.
+        mask: True for real tokens; the states of the others are zeros. adaptation: the adapters of each row.
         """
         states: Tensor = self.encoder(self.embed(ids, mask, token_types), mask, adaptation)
         return states
@@ -165,7 +168,7 @@ class TextEncoder(nn.Module):
     def predict_tokens(
         self, states: Float[Tensor, "batch tokens width"], inverse: Callable[[Tensor], Tensor] | None = None
     ) -> Float[Tensor, "batch tokens vocabulary"]:
-        """Logits of the token in each place, see `TokenHead`. Raises ConfigurationError if the model has no head."""
+        """Returns the logits of each token, see `TokenHead`. Raises ConfigurationError if the model has no head."""
         if self.head is None:
             raise ConfigurationError("expected a model with a head that predicts tokens, got a body alone")
         logits: Tensor = self.head(states, self.token_embedding.weight, inverse)
@@ -173,9 +176,9 @@ class TextEncoder(nn.Module):
 
 
 def load_text_encoder(folder: Path, dtype: torch.dtype | None = None) -> TextEncoder:
-    """A model from `config.json` and `model.safetensors`, or the files that `model.safetensors.index.json` names.
+    """Loads a model from `config.json` and `model.safetensors`, or the files that `model.safetensors.index.json` names.
 
-    dtype: of weights and products; None takes bfloat16 where the processor multiplies it natively, else float32.
+    dtype: the dtype of weights and products; None means bfloat16 if the processor multiplies it natively, else float32.
 
     Raises:
         CheckpointError: a file is missing or cut short, or the model is not of one of the families.
@@ -200,7 +203,7 @@ def _of_head(name: str) -> bool:
 
 
 def _sources(model: TextEncoder, prefix: str) -> dict[str, list[str]]:
-    """For each parameter the hub's names of the tensors that make it, one below the other."""
+    """Returns, for each parameter, the published names of the tensors that are concatenated to it."""
     found = {}
     for name in model.state_dict():
         module, _, kind = name.rpartition(".")
@@ -218,7 +221,7 @@ def _sources(model: TextEncoder, prefix: str) -> dict[str, list[str]]:
 def _require_fit(
     folder: Path, model: TextEncoder, weights: Mapping[str, Tensor], sources: Mapping[str, Sequence[str]]
 ) -> None:
-    """Raises CheckpointError for a tensor of the body or of its head that is missing, unknown or of another shape."""
+    """Raises CheckpointError if a tensor of the body or its head is missing, unknown, or of another shape."""
     for name, expected in model.state_dict().items():
         for source in sources[name]:
             if source not in weights:

@@ -69,24 +69,31 @@ ARCHITECTURES: Final = {
 """The architectures by the model_type in config.json, which calls SigLIP 2 of one resolution `siglip`."""
 
 INT8: Final = "int8"
-"""Where in the towers' folder an export keeps the image tower in 8-bit integers."""
+"""The subfolder in which an export keeps the image tower in 8-bit integers."""
 _ROWS_BYTES: Final = 24 << 20
-"""Of the widest activations of as many rows as a tower reads at once: glibc gives every block over 32 MiB back to the
-system, and zeroes it anew in the next layer, which takes a quarter of the time."""
+"""The size of the widest activations of the rows that a tower reads at once. glibc returns every block over 32 MiB to
+the system and gets a zeroed one for the next layer, which takes a quarter of the time."""
 _ACTING: ContextVar[Adapter | None] = ContextVar("acting", default=None)
 
 
 class Towers:
-    """A frozen pair with its tokenizer and preprocessor.
+    """A frozen text tower and image tower with their tokenizer and preprocessor.
 
-    grid: image tokens a side, of a square. text_width, image_width: of the states that the towers give. inner_widths,
-    layers: of each tower's own layers. temperature: of the contrast that it was trained by. int8: what reads pictures
-    instead of the image tower's layers, in an export; adapters in them are part of it.
+    grid: the number of image tokens per side of a square picture. text_width, image_width: the widths of the output
+    states. inner_widths, layers: the width and the number of each tower's own layers. temperature: the temperature of
+    the contrastive loss that the towers were trained with. int8: the exported network that reads pictures in place of
+    the image tower's layers, including the adapters in them; None for a model that is not an export.
     """
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
-        """Raises CheckpointError for a checkpoint of another kind, and for files that are missing, torn or do not fit;
-        ConfigurationError for an export where OpenVINO is not installed."""
+        """Loads the towers of a checkpoint.
+
+        folder: the folder of the checkpoint. dtype: the dtype of weights and products.
+
+        Raises:
+            CheckpointError: the checkpoint is of another kind, or files are missing, torn, or do not fit each other.
+            ConfigurationError: the checkpoint is an export, and OpenVINO is not installed.
+        """
         import transformers
 
         if (kind := read_json(folder, DESCRIPTION).get("model_type")) not in ARCHITECTURES:
@@ -132,7 +139,7 @@ class Towers:
             )
 
     def _hooked(self, tower: nn.Module) -> int:
-        """Puts the place of an adapter behind each layer of a tower, and counts them."""
+        """Adds a hook for adapters after each layer of a tower, and returns the number of layers."""
         layers = next(module for module in tower.modules() if isinstance(module, nn.ModuleList))
         for number, layer in enumerate(layers):
             layer.register_forward_hook(partial(_adapted, number))
@@ -141,19 +148,22 @@ class Towers:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def fit(self, image: Image.Image) -> NDArray[np.uint8]:
-        """One RGB picture -> (3, height, width) uint8, always the same, as the checkpoint's preprocessor does it."""
+        """Converts an RGB picture to (3, height, width), uint8, of a fixed size, as the checkpoint does."""
         return self._pixels.fit(image)
 
     def normalised(
         self, pixels: UInt8[Tensor, "batch 3 height width"], dtype: torch.dtype
     ) -> Float[Tensor, "batch 3 height width"]:
-        """What `fit` made, in the checkpoint's own scale."""
+        """Normalises the output of `fit` as the checkpoint expects."""
         return self._pixels.normalised(pixels, dtype)
 
     def read_text(
         self, ids: Int[Tensor, "batch tokens"], mask: Bool[Tensor, "batch tokens"], adapter: Adapter | None
     ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
-        """(the last layer's states, vectors of unit length). adapter: acts behind each layer."""
+        """Returns the states of the last layer and vectors of unit length.
+
+        adapter: acts after each layer; None for the tower alone.
+        """
         tokens = ids.shape[1]
         if self.architecture.of_siglip:
             padding, missing = self.tokenizer.padding_id, self.tokenizer.max_tokens - tokens
@@ -172,7 +182,10 @@ class Towers:
     def see(
         self, pixels: UInt8[Tensor, "batch 3 height width"], adapter: Adapter | None
     ) -> Float[Tensor, "batch seen image_width"]:
-        """The last layer's states; zeros behind the last of a picture that has fewer. adapter: as of `read_text`."""
+        """Returns the states of the last layer, padded with zeros for pictures with fewer tokens.
+
+        adapter: as in `read_text`.
+        """
         tokens = self._pixels.most if isinstance(self._pixels, NaflexPixels) else self.grid**2
         rows = self._rows_at_once(tokens, self.network.config.vision_config, len(pixels))
         with acting(adapter):
@@ -190,14 +203,14 @@ class Towers:
         return states
 
     def _rows_at_once(self, tokens: int, config: Any, rows: int) -> int:
-        """Of a batch of so many, in a tower of this configuration."""
+        """Returns how many rows of a batch to read at once in a tower with this configuration."""
         if self.network.device.type != "cpu":
             return rows
         row: int = tokens * config.intermediate_size * self.network.dtype.itemsize
         return max(1, _ROWS_BYTES // row)
 
     def image_vector(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch dim"]:
-        """Of unit length, from what `see` gave."""
+        """Returns vectors of unit length from the output of `see`."""
         vision, states = self.network.vision_model, seen.to(self.network.dtype)
         if self.architecture.keeps_shape:
             return unit(vision.head(states, attention_bias(is_real(states))))
@@ -206,11 +219,11 @@ class Towers:
         return unit(self.network.visual_projection(vision.post_layernorm(states[:, 0])))
 
     def grid_of(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch tokens image_width"]:
-        """Without the token of the whole picture."""
+        """Returns the tokens without the one for the whole picture."""
         return seen if self.architecture.of_siglip else seen[:, 1:]
 
     def save(self, folder: Path) -> None:
-        """The files that it was loaded from, as they are."""
+        """Copies the files that the towers were loaded from."""
         folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.iterdir():
             if path.suffix in WHAT_COUNTS and path.is_file() and not (folder / path.name).exists():
@@ -229,7 +242,7 @@ def acting(adapter: Adapter | None) -> Iterator[None]:
 
 
 def _adapted(number: int, layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
-    """What a layer gave, with what the adapter that acts makes of it added."""
+    """Adds the output of the acting adapter to the output of a layer."""
     adapter = _ACTING.get()
     if adapter is None or number < adapter.config.depth:
         return output

@@ -22,7 +22,7 @@ WHAT_COUNTS: Final = (".json", ".safetensors", ".txt", ".model")
 """Suffixes of the files that a model is loaded from."""
 _VOCABULARIES: Final = ("tokenizer.json", "vocab.txt", "vocab.json")
 _LONGEST: Final = 64
-"""How many times as long as wide a picture may be where its shorter side is scaled to a length."""
+"""The largest aspect ratio of a picture whose shorter side is scaled to a fixed length."""
 
 
 def fingerprint(folder: Path) -> str:
@@ -71,8 +71,14 @@ def load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
 
 
 def read_network(kind: Any, folder: Path, dtype: torch.dtype | Literal["auto"]) -> tuple[Any, dict[str, list[str]]]:
-    """(a model of transformers, with weights drawn where there are none; the names of weights that do not fit it, by
-    what is wrong with them). Raises CheckpointError for a file that is torn."""
+    """Loads a model of transformers, and draws missing weights at random.
+
+    Returns:
+        The model, and the names of the weights that do not fit, by what is wrong with them.
+
+    Raises:
+        CheckpointError: a file is torn.
+    """
     try:
         with quiet():
             network, info = kind.from_pretrained(
@@ -97,13 +103,16 @@ def _some(names: Sequence[str]) -> str:
 
 
 class PublishedTokenizer(Framed):
-    """A checkpoint's own tokenizer, with the tokens that it puts around a text."""
+    """A checkpoint's own tokenizer, which adds its special tokens around a text."""
 
     def __init__(self, folder: Path, rows: int, max_tokens: int, lowers: bool = False) -> None:
-        """rows: of the embedding that subwords are looked up in. max_tokens: that there are positions for. lowers: the
-        model was trained on small letters, which not every published tokenizer makes.
+        """Loads the tokenizer of a checkpoint.
 
-        Raises CheckpointError where there is none, or one of more subwords than the embedding has.
+        rows: the number of rows of the embedding. max_tokens: the number of positions. lowers: whether to lower-case
+        texts, for a model that was trained on lower-case text with a published tokenizer that may not do so.
+
+        Raises:
+            CheckpointError: there is no tokenizer, or it has more subwords than the embedding.
         """
         from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -134,8 +143,10 @@ class PublishedTokenizer(Framed):
         self._rows, self._unknown = rows, loaded.unk_token_id or 0
 
     def read(self, texts: Sequence[str], device: torch.device) -> TextBatch:
-        """As `encode`, cut where the positions end. Tokens that a processor added behind the embedding's rows, which
-        stand for pictures, are unknown words."""
+        """Encodes texts as `encode` does, cut at the number of positions.
+
+        Tokens beyond the rows of the embedding, which a processor added for pictures, become unknown words.
+        """
         ids, mask = (torch.from_numpy(found).to(device) for found in self.encode(texts, self.max_tokens))
         return TextBatch(ids.where(ids < self._rows, self._unknown), mask)
 
@@ -144,9 +155,10 @@ class PublishedTokenizer(Framed):
 
 
 class Pixels:
-    """A checkpoint's own preprocessor in two halves: what is done to 8 bits, in threads, and what to floats.
+    """A checkpoint's own preprocessor in two halves: one works on 8 bits, in threads, the other on floats.
 
-    Raises CheckpointError where there is none.
+    Raises:
+        CheckpointError: there is no preprocessor.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -158,7 +170,7 @@ class Pixels:
             raise CheckpointError(f"{folder} holds no preprocessor that can be used: {reason_of(error)}") from error
 
     def fit(self, image: Image.Image) -> NDArray[np.uint8]:
-        """One RGB picture -> (3, height, width) uint8, of the size that the checkpoint says."""
+        """Converts an RGB picture to (3, height, width), uint8, of the size in the checkpoint's settings."""
         return fitted(self._processor, image)
 
     def normalised(
@@ -176,7 +188,7 @@ class Pixels:
 
 
 def fitted(processor: Any, image: Image.Image) -> NDArray[np.uint8]:
-    """What one of transformers' preprocessors makes of an RGB picture before it computes in floats."""
+    """Returns the output of a preprocessor of transformers for an RGB picture before it computes in floats."""
     width, height = image.size
     if max(width, height) > _LONGEST * min(width, height) and processor.do_center_crop:
         image = ImageOps.fit(image, (min(width, _LONGEST * height), min(height, _LONGEST * width)))
@@ -186,7 +198,11 @@ def fitted(processor: Any, image: Image.Image) -> NDArray[np.uint8]:
 
 
 def vector_of(states: TokenStates, name: str) -> Float[Tensor, "batch dim"]:
-    """What the model `name` gave beside its states, float32. Raises ConfigurationError for states without."""
+    """Returns the vectors stored with the states of the model `name`, float32.
+
+    Raises:
+        ConfigurationError: the states have no vectors.
+    """
     if states.vector is None:
         raise ConfigurationError(f"expected states with a vector, as {name} reads them, got some without")
     return states.vector.float()

@@ -1,4 +1,4 @@
-"""Where the files of a published checkpoint are: in a folder, or under a name on the Hugging Face hub."""
+"""Finds the files of a published checkpoint in a folder or on the Hugging Face hub."""
 
 import json
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DESCRIPTION: Final = "config.json"
 _WANTED: Final = ["*.safetensors", "*.json", "*.txt"]
 _ELSEWHERE: Final = ["*/*"]
-"""Copies for other engines lie in folders of their own."""
+"""Files in subfolders, which hold copies for other engines."""
 _MODULES: Final = "modules.json"
 _ENGINES: Final = ["onnx/*", "openvino/*"]
 WEIGHTS: Final = "model.safetensors"
@@ -25,12 +25,13 @@ _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-
 
 
 def checkpoint_folder(name: str, nested: bool = False) -> Path:
-    """The folder with a checkpoint's files: `name` itself, or what the hub has by that name, whose cache comes first.
+    """Returns the folder with a checkpoint's files, from the disk, the hub's cache or the hub.
 
-    name: on the hub `owner/model`, the newest, or `owner/model@revision`, a branch, a tag or a commit.
-    It holds a config.json and weights as safetensors; nothing else is fetched than these and the tokenizer's text,
-    after a line on standard error that says how much that is.
-    nested: in folders of its own as well, one for each module that a modules.json names.
+    Only config files, weights as safetensors and the tokenizer's text are fetched, after a line on standard error that
+    gives their size.
+
+    name: a folder, or a name on the hub: `owner/model` for the newest revision, or `owner/model@revision` for a branch,
+    a tag or a commit. nested: whether the checkpoint also has subfolders, one for each module in a modules.json.
 
     Raises:
         ConfigurationError: there is neither a folder nor a checkpoint of that name, or the hub cannot be reached.
@@ -56,7 +57,7 @@ def checkpoint_folder(name: str, nested: bool = False) -> Path:
 
 
 def _snapshot(name: str, nested: bool, local_files_only: bool) -> Path | None:
-    """None where the files are not in the cache and cannot be fetched for want of a network."""
+    """Returns the folder of a snapshot, or None if it is not in the cache and the network cannot be reached."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -96,7 +97,7 @@ def _unwanted(nested: bool) -> list[str]:
 
 
 def _announce(name: str, nested: bool) -> None:
-    """Says what is about to be fetched, and how large it is; nothing where the hub does not say."""
+    """Prints what is about to be fetched and its size, or nothing if the hub does not tell."""
     from huggingface_hub import snapshot_download
 
     repository, _, revision = name.partition("@")
@@ -115,7 +116,7 @@ def _announce(name: str, nested: bool) -> None:
 
 
 def _is_whole(folder: Path, nested: bool) -> bool:
-    """Whether there are weights, and all the files that they are spread over."""
+    """Returns whether there are weights, and all files of sharded weights exist."""
     folders = _folders(folder, nested)
     return any(any(path.glob("*.safetensors")) for path in folders) and not any(map(_missing_shards, folders))
 
@@ -125,14 +126,14 @@ def _folders(folder: Path, nested: bool) -> list[Path]:
 
 
 def _missing_shards(folder: Path) -> list[str]:
-    """The files that the index of weights in several files names, and that are not there."""
+    """Returns the files that the index of sharded weights names and that are missing."""
     if (folder / WEIGHTS).exists() or not (folder / _INDEX).exists():
         return []
     return [name for name in shards(folder) if not (folder / name).exists()]
 
 
 def shards(folder: Path) -> list[str]:
-    """The files that `model.safetensors.index.json` spreads the weights over. Raises CheckpointError for no index."""
+    """Returns the files that `model.safetensors.index.json` names. Raises CheckpointError if there is no index."""
     index = read_json(folder, _INDEX).get("weight_map")
     if not (isinstance(index, dict) and all(isinstance(name, str) for name in index.values())):
         raise CheckpointError(f"{folder / _INDEX} has no weight_map of file names")
@@ -160,7 +161,7 @@ def _checked(folder: Path, name: str, nested: bool) -> Path:
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """One of a checkpoint's descriptions. Raises CheckpointError where it is missing or no object."""
+    """Reads a JSON file of a checkpoint. Raises CheckpointError if it is missing or not an object."""
     path = folder / name
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -174,8 +175,13 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
 
 
 def read_weights(folder: Path) -> "dict[str, Tensor]":
-    """All tensors of `model.safetensors`, or of the files that its index names, by the names that the hub's files have
-    today: norms once had a gamma and a beta. Raises CheckpointError for a file that is missing or cut short."""
+    """Reads all tensors of `model.safetensors`, or of the files that its index names.
+
+    The names are those of current checkpoints: the gamma and beta of norms in old ones are renamed.
+
+    Raises:
+        CheckpointError: a file is missing or cut short.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -1,4 +1,4 @@
-"""The image tower of a dual-tower model made 8-bit integers: weights and activations, calibrated on pictures."""
+"""Converts the weights and activations of a dual-tower model's image tower to 8-bit integers."""
 
 import copy
 import io
@@ -30,11 +30,11 @@ from polyglance.models.protocol import Reader
 from polyglance.types import Progress
 
 SMOOTHING: Final = 0.5
-"""How much of the outliers of an activation its weights take over: what the paper has, where nncf has 0.95."""
+"""The share of an activation's outliers that moves to the weights. The paper uses 0.5; the default of nncf is 0.95."""
 
 
 def exportable(model: Reader) -> DualTowerModel:
-    """`model`, if its image tower can be made 8-bit integers. Raises ConfigurationError if not."""
+    """Returns the model if its image tower can be converted to 8-bit integers. Raises ConfigurationError if not."""
     if not isinstance(model, DualTowerModel) or model.tower.int8:
         raise ConfigurationError(
             f"expected a model of two towers, such as CLIP or SigLIP, whose image tower is not in 8-bit integers yet, "
@@ -55,12 +55,14 @@ def export_int8(
     accepted: Callable[[DualTowerModel], bool],
     progress: Progress | None = None,
 ) -> None:
-    """Leaves in `output` the model with its image tower in 8-bit integers, named after the folder, if it is accepted.
+    """Writes the model with its image tower in 8-bit integers to a folder, if it is accepted.
 
-    model: see `exportable`. pictures: RGB, from which the ranges of activations are taken. accepted: called with the
-    export, as it will be read.
+    model: see `exportable`. output: the folder to write, which must be empty or missing; the export is named after it.
+    pictures: RGB pictures, which determine the ranges of activations. accepted: called with the loaded export; returns
+    whether to keep it. progress: called with the number of readings that are done and the number of all readings.
 
-    Raises ConfigurationError if the output is not empty, or OpenVINO is not installed.
+    Raises:
+        ConfigurationError: the output is not empty, or OpenVINO is not installed.
     """
     require_empty(output := output.resolve())
     calibrating = torch.from_numpy(np.stack([model.preprocess(picture) for picture in pictures]))
@@ -82,15 +84,18 @@ def save_int8(
     progress: Progress | None = None,
     overflow_fix: bool | None = None,
 ) -> None:
-    """As `save_model`, with the image tower and its adapter in 8-bit integers beside the towers' own files: OpenVINO's
-    graph, quantised by nncf as it does transformers (activations are made smoother first: SmoothQuant,
-    arXiv:2211.10438).
+    """Saves a model as `save_model` does, and adds its image tower and adapter in 8-bit integers.
 
-    pictures: as `preprocess` makes them, from which the ranges of activations are taken; nncf takes all cores for it.
-    overflow_fix: whether weights take half of their range, so that the sum of two products fits into 16 bits. None:
-    where this processor, which is to run the model, adds them so (`adds_int8_products_in_32_bits`).
+    The tower is a graph of OpenVINO, which nncf quantises with its settings for transformers. Activations are smoothed
+    first (SmoothQuant, arXiv:2211.10438). nncf uses all cores.
 
-    Raises ConfigurationError where OpenVINO or nncf is not installed.
+    pictures: the output of `preprocess`, which determines the ranges of activations. folder: the folder to write.
+    progress: called with the number of readings that are done and the number of all readings. overflow_fix: whether
+    weights use half of their range, so that the sum of two products fits into 16 bits. None means that this is done if
+    this processor, which is to run the model, adds products in 16 bits (see `adds_int8_products_in_32_bits`).
+
+    Raises:
+        ConfigurationError: OpenVINO or nncf is not installed.
     """
     openvino, nncf = imported("openvino"), imported("nncf")
     if overflow_fix is None:
@@ -125,7 +130,7 @@ def save_int8(
 
 
 class _Seeing(nn.Module):
-    """A copy of the tower in float32, computed by torch's own operations alone."""
+    """A copy of the tower in float32 that uses only torch's own operations."""
 
     def __init__(self, tower: nn.Module, adapter: Adapter | None) -> None:
         super().__init__()
@@ -133,7 +138,7 @@ class _Seeing(nn.Module):
         self.float().cpu().requires_grad_(False)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Shapes are no numbers while it is traced, and are not checked."""
+        """Runs the tower. Shapes are not checked, because they are not numbers while tracing."""
         with torch.enable_grad(), acting(self.adapter):  # which others take where there are gradients
             states: Tensor = self.tower(pixel_values=values).last_hidden_state
             return states

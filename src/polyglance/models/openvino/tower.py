@@ -22,14 +22,18 @@ GRAPH, WEIGHTS, DESCRIPTION = "image.xml", "image.bin", "image.json"
 
 
 class OpenVinoTower:
-    """The image tower that `save_int8` left in a folder. It may be called from several threads at once.
+    """An image tower that `save_int8` wrote to a folder. Several threads may call it at once.
 
     overflow_fix: whether its products fit into the 16 bits in which processors without VNNI add them.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises ConfigurationError where OpenVINO is not installed and where products overflow on this processor,
-        CheckpointError for files that are missing or are not those that were written."""
+        """Loads the tower.
+
+        Raises:
+            ConfigurationError: OpenVINO is not installed, or products overflow on this processor.
+            CheckpointError: files are missing or are not those that were written.
+        """
         self.folder = folder
         self._core = imported("openvino").Core()
         written = read_json(folder, DESCRIPTION)
@@ -49,15 +53,21 @@ class OpenVinoTower:
         self._compile_once, self._lock = lru_cache(maxsize=1)(self._compile), Lock()
 
     def __call__(self, values: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch seen image_width"]:
-        """The last layer's states, in the dtype of the values. What is not in integers is computed in bfloat16
-        if that is their dtype and the processor has it, else in float32."""
+        """Returns the states of the last layer, in the dtype of the values.
+
+        Everything that is not in integers is computed in bfloat16 if that is the dtype of the values and the processor
+        supports it, else in float32.
+        """
         request = self.compiled(values.dtype).create_infer_request()  # one's own: others may be under way
         (states,) = request.infer([values.float().cpu().numpy()]).values()
         return torch.from_numpy(states).to(values)
 
     def compiled(self, dtype: torch.dtype) -> Any:
-        """OpenVINO's `CompiledModel`, whose calls have as many threads as torch has in the calling one; of which as
-        many run side by side as the threads are enough for that torch had when this was loaded."""
+        """Returns OpenVINO's `CompiledModel`.
+
+        A call uses as many threads as torch has in the calling thread. As many calls run at once as fit into the
+        threads that torch had when the tower was loaded.
+        """
         with self._lock:
             return self._compile_once(torch.get_num_threads(), dtype)
 
@@ -76,7 +86,7 @@ class OpenVinoTower:
 
 
 def described(folder: Path) -> dict[str, str]:
-    """The hash of each file."""
+    """Returns the hash of each file."""
     found = {}
     for path in (folder / GRAPH, folder / WEIGHTS):
         if path.exists():
@@ -91,7 +101,7 @@ def write_description(folder: Path, overflow_fix: bool) -> None:
 
 
 def imported(name: str) -> Any:
-    """`openvino` or `nncf`. Raises ConfigurationError where it is not installed."""
+    """Imports `openvino` or `nncf`. Raises ConfigurationError if it is not installed."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # without it, neither tells anyone
     try:
         return import_module(name)
