@@ -263,7 +263,7 @@ def test_a_library_is_looked_at_and_pictures_are_forgotten(model, tmp_path):
     assert ended.json["source"] == str(model)
     shown = polyglance(*info, cwd=tmp_path)
     assert (shown.status, shown.errors) == (0, "")
-    assert "4, of which 1 are away" in shown.output
+    assert "4 (1 away)" in shown.output
     remove = ("library", "remove", "--library", "library")
     assert polyglance(*remove, "pictures/red.png", "--json", cwd=tmp_path).json == {"removed": 1}
     assert "3 removed" in polyglance(*remove, "pictures", cwd=tmp_path).output

@@ -34,7 +34,7 @@ def test_a_model_is_trained_and_answers_with_what_it_learned(folder: Path) -> No
     assert (folder / "mine" / "training" / "losses.png").stat().st_size > 0
     again = polyglance(*TRAIN, "--output", "mine", "--steps", "3", "--adapters", cwd=folder)
     assert again.status == 0
-    assert "2 answers of which the model knew 0" in again.output
+    assert "2 answers (0 known before)" in again.output
     assert "a tenth of the pictures" in again.output
     asked = polyglance("ask", "a red star", "--image", "red.png", "--model", "mine", "--json", cwd=folder)
     assert {one["answer"] for one in asked.json["answers"]} == {"crimson", "pale"}

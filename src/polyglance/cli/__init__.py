@@ -1,4 +1,4 @@
-"""The command `polyglance`: arguments in, one clear result or one clear line out. No tensor is seen here."""
+"""The command `polyglance`: turns arguments into one result or one line of error. It handles no tensors."""
 
 import atexit
 import gc
@@ -10,12 +10,12 @@ __all__ = ["main"]
 
 
 OBJECTS_A_COLLECTION: Final = 100_000
-"""New objects after which garbage is looked for. Importing torch makes hundreds of thousands that stay: to look
-every 700, as Python does, takes a tenth of a search."""
+"""The number of new objects between garbage collections. Importing torch makes hundreds of thousands that stay, and
+collecting every 700, as Python does, takes a tenth of a search."""
 
 
 def main() -> None:
-    """Run the command on `sys.argv` and end the process: 0 done, 1 could not do it, 2 wrong usage, 130 interrupted."""
+    """Runs the command on `sys.argv` and exits: 0 success, 1 error, 2 wrong usage, 130 interrupted."""
     gc.set_threshold(OBJECTS_A_COLLECTION, 20, 20)
     atexit.register(gc.freeze)  # what is left needs no search for garbage, which takes 0.4 s after torch
     for stream in (sys.stdout, sys.stderr):
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def fail(error: Exception) -> NoReturn:
-    """End with status 1 and one line on standard error."""
+    """Exits with status 1 and one line on standard error."""
     from polyglance.cli.output import one_line
     from polyglance.errors import PolyglanceError
 

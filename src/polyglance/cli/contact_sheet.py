@@ -1,4 +1,4 @@
-"""Results of several searches as one picture to look at: a row a query, its pictures from left to right."""
+"""Draws the results of several searches as one picture, with a row for each query, best results on the left."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ from polyglance.errors import PictureError
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 SIDE: Final = 104
-"""Pixels across of a picture on the sheet."""
+"""The side of a picture on the sheet, in pixels."""
 GAP: Final = 10
 MARGIN: Final = 28
 PER_ROW: Final = 6
@@ -32,15 +32,18 @@ PAPER, INK, FAINT, RIGHT = (250, 250, 247), (32, 34, 40), (125, 128, 136), (30, 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One search. meaning: the query in English, written where no font has the letters of `query`."""
+    """A search on the sheet.
+
+    meaning: the query in English, which is drawn if no font has the letters of `query`.
+    """
 
     language: str
     query: str
     meaning: str
     pictures: Sequence[tuple[Path, float | None]]
-    """Best first, each with the probability that it fits, or None where nothing judged it."""
+    """The pictures, best first, each with the probability that it fits; None if it was not reranked."""
     expected: Path
-    """The picture that was looked for; it gets a green frame."""
+    """The expected picture, which gets a green frame."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class SheetBlock:
 
 
 def draw_contact_sheet(path: Path, blocks: Sequence[SheetBlock]) -> None:
-    """Write the sheet to `path`, the blocks side by side."""
+    """Writes the sheet to `path`, with the blocks side by side."""
     rows = max(len(block.rows) for block in blocks)
     width = MARGIN + len(blocks) * (BLOCK_WIDTH + MARGIN)
     sheet = Image.new("RGB", (width, 2 * MARGIN + TITLE_HEIGHT + rows * ROW_HEIGHT - GAP), PAPER)
@@ -86,7 +89,7 @@ def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, x: i
 
 @cache
 def _thumbnail(path: Path) -> Image.Image:
-    """The picture on a white square; the square alone if the picture cannot be read by now."""
+    """Returns the picture on a white square, or an empty square if it can no longer be read."""
     square = Image.new("RGB", (SIDE, SIDE), (255, 255, 255))
     with suppress(PictureError):
         fitted = ImageOps.contain(decode(path), (SIDE, SIDE))
@@ -95,7 +98,7 @@ def _thumbnail(path: Path) -> Image.Image:
 
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, font: Font | None, width: int) -> str:
-    """`text`, or as many of its characters as fit with an ellipsis."""
+    """Returns `text`, or as many of its characters as fit with an ellipsis."""
     if draw.textlength(text, font) <= width:
         return text
     while text and draw.textlength(text + "...", font) > width:
@@ -107,7 +110,7 @@ def _cut(draw: ImageDraw.ImageDraw, text: str, font: Font | None, width: int) ->
 
 
 def font_for(text: str, size: int) -> Font | None:
-    """A font of this machine that has every letter of `text`, or None; plain letters are always at hand."""
+    """Returns a font of this machine with every letter of `text`, or None. Plain letters are always available."""
     letters = frozenset(character for character in text if unicodedata.category(character)[0] not in "CZ")
     file = _file_with(letters)
     if file is not None:
@@ -124,7 +127,7 @@ def _file_with(letters: frozenset[str]) -> Path | None:
 
 
 def _covers(file: Path, letters: frozenset[str]) -> bool:
-    """Whether the font draws none of the letters as it draws a code point that no font has."""
+    """Returns whether the font draws every letter differently from a code point that no font has."""
     try:
         font = ImageFont.truetype(file, 16, layout_engine=ImageFont.Layout.BASIC)
         missing = _drawn(font, "\U0010fffe")
@@ -140,7 +143,7 @@ def _drawn(font: ImageFont.FreeTypeFont, letter: str) -> tuple[tuple[int, int], 
 
 @cache
 def _font_files() -> tuple[Path, ...]:
-    """Font files of the system and of matplotlib, upright sans-serif ones first; fonts of mere boxes are left out."""
+    """Returns font files of the system and matplotlib, upright sans-serif first, without fonts of boxes only."""
 
     def odd(file: Path) -> tuple[int, str]:
         name = file.name.lower()

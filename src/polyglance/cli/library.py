@@ -105,7 +105,7 @@ def info(library: LibraryFolder = None, as_json: Json = False) -> None:
     output = console()
     facts = {
         "library": file_name(found.path or ""),
-        "pictures": f"{found.pictures:,}, of which {found.away:,} are away",
+        "pictures": f"{found.pictures:,} ({found.away:,} away)",
         "texts": f"{found.texts:,}",
         "on disk": f"{found.size / 1e6:,.1f} MB",
         "model": f"{one_line(found.model)} ({one_line(found.source)}, {found.fingerprint:.12})",

@@ -80,8 +80,11 @@ AnyMeasured = TypeVar("AnyMeasured", bound=_Measured)
 def read_wanted(
     read: Callable[[str | None, SplitName | None], list[AnyMeasured]], languages: Sequence[str], split: SplitName | None
 ) -> list[AnyMeasured]:
-    """What `read` gives. Where an option asks for one language or split, and all of the data is of another, it is read
-    again as being of that: the option says what lines do not say, over the names of published files."""
+    """Returns the data from `read`.
+
+    If an option names one language or split and all of the data has another, the data is read again under the option's:
+    the option overrides the names of published files where the lines say nothing.
+    """
     found = read(None, None)
     there, splits = {one.language for one in found}, {one.split for one in found}
     language = languages[0] if len(languages) == len(there) == 1 and languages[0] not in there else None

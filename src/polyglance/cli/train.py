@@ -239,9 +239,9 @@ def retrieval(
 
 
 class Validation:
-    """R@1 over the captions held out, by the stages that were trained: the mean over directions and languages.
+    """Measures R@1 of the trained stages on the captions held out, as the mean over directions and languages.
 
-    skipped: pictures held out that cannot be read, each with the reason, once a validation has been made.
+    skipped: the held-out pictures that cannot be read, each with the reason, after the first validation.
     """
 
     def __init__(self, captions: "list[Caption]", mode: "Mode", report: "StageProgress | None" = None) -> None:
@@ -257,7 +257,7 @@ class Validation:
         return round(fmean(one.percent["R@1"] for one in self._evaluation(model).scores()), 4)
 
     def calibrate(self, model: "CutModel") -> None:
-        """Makes the match's logits log-odds by the captions held out, where these tell true from false."""
+        """Calibrates the logits of the match on the captions held out, if these tell true from false."""
         from polyglance.evaluation.calibration import calibrated
 
         if line := calibrated(self._evaluation(model)):

@@ -101,8 +101,8 @@ def show(done: "VqaReport", folder: Path, as_json: bool) -> None:
         return
     output = console()
     output.print(
-        f"{done.questions:,} questions about {done.pictures:,} pictures, {done.answers:,} answers of which the model "
-        f"knew {done.known:,}; {done.steps:,} steps, precision {done.precision}, loss {done.loss:.3f}; "
+        f"{done.questions:,} questions about {done.pictures:,} pictures, {done.answers:,} answers "
+        f"({done.known:,} known before); {done.steps:,} steps, precision {done.precision}, loss {done.loss:.3f}; "
         f"the model is in {one_line(str(folder))}",
         soft_wrap=True,
     )

@@ -123,7 +123,7 @@ class PublishedTokenizer(Framed):
         try:
             loaded = kind.from_pretrained(folder, local_files_only=True)
             fast = loaded.backend_tokenizer
-        except Exception as error:  # as of `load_network`
+        except Exception as error:  # as in `load_network`
             raise CheckpointError(f"{folder} holds no tokenizer that can be used: {reason_of(error)}") from error
         padding = loaded.pad_token_id or 0
         subwords = max(loaded.vocab_size, padding + 1, *(index + 1 for index in fast.encode("a").ids))
@@ -166,7 +166,7 @@ class Pixels:
 
         try:
             self._processor: Any = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
-        except Exception as error:  # as of `load_network`
+        except Exception as error:  # as in `load_network`
             raise CheckpointError(f"{folder} holds no preprocessor that can be used: {reason_of(error)}") from error
 
     def fit(self, image: Image.Image) -> NDArray[np.uint8]:
