@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "polyglance"
 
 FLOORS = [
     {"errors", "types", "languages", "config", "query", "text", "atomic"},
-    {"data", "scenes", "store", "kernels"},
+    {"data", "scenes", "store", "kernels", "one_save"},
     {"nn", "adapters"},
     {"models"},
     {"search", "answering", "indexing", "training", "pretraining"},

@@ -22,7 +22,7 @@ from PIL.Image import Image
 from polyglance.answering import words
 from polyglance.answering.answerer import answer_question, answer_tasks
 from polyglance.errors import ConfigurationError, LibraryError, PictureError
-from polyglance.indexing.missing import PathLike, absolute, is_away
+from polyglance.indexing.missing import absolute, is_away
 from polyglance.indexing.pictures import PictureRun, has_changed, remove_pictures
 from polyglance.indexing.reading import batches
 from polyglance.indexing.texts import TextRun
@@ -50,6 +50,7 @@ from polyglance.types import (
     FolderInfo,
     IndexReport,
     LibraryInfo,
+    PathLike,
     Picked,
     Progress,
     Result,

@@ -1,5 +1,6 @@
 """Values that several parts of the package exchange. Does not import torch."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
@@ -12,6 +13,7 @@ Task = Literal["embed", "match", "answer"]
 """What a model can be trained to do with token states: embed them, match a text and a picture, answer a question."""
 
 
+PathLike = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
 """Called with the number of items that are done and the number of all items."""
 StageProgress = Callable[[str, int, int, dict[str, float]], None]

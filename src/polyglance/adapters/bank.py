@@ -1,5 +1,6 @@
 """The adapters of a body, ready for inference: the weights of those in use are stacked by slot."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from copy import deepcopy
@@ -19,6 +20,7 @@ from polyglance.adapters.modules import Adapter, AdditiveCoupling, stacked
 from polyglance.adapters.source import AdapterShape, unknown_adapter, unknown_fusion
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.kernels.grouped import Bottlenecks
+from polyglance.types import PathLike
 
 
 class AdapterBank:
@@ -66,7 +68,7 @@ class AdapterBank:
         """The adapters in the tables, the least recently used first."""
         return tuple(self._slots)
 
-    def add(self, name: str, adapter: Adapter | Path) -> None:
+    def add(self, name: str, adapter: Adapter | PathLike) -> None:
         """Registers an adapter, replacing any adapter of the same name.
 
         A folder is read again when its adapter becomes resident, unless it was the last one added. When its files have
@@ -75,7 +77,8 @@ class AdapterBank:
         Raises CheckpointError or ConfigurationError if the adapter does not fit the body; the bank is then unchanged.
         """
         kept: Adapter | _InFolder
-        if isinstance(adapter, Path):
+        if isinstance(adapter, str | os.PathLike):
+            adapter = Path(adapter)
             state = _state_of(adapter)
             loaded = load_adapter(adapter, self.width, self.layers)
             kept, config = _InFolder(adapter, loaded.fingerprint), loaded.adapter.config

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -26,6 +26,8 @@ from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.atomic import whole_files
 from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.one_save import require_one_save, save_weights
+from polyglance.types import PathLike
 
 if TYPE_CHECKING:
     from polyglance.adapters.descriptions import AdapterDescription, FoldedDescription, FusionDescription
@@ -59,7 +61,7 @@ class LoadedFusion:
     fingerprint: str
 
 
-def save_adapter(adapter: Adapter, folder: Path, name: str) -> None:
+def save_adapter(adapter: Adapter, folder: PathLike, name: str) -> None:
     """Writes `adapter.json` and `adapter.safetensors` to a folder, with weights as float32.
 
     Raises:
@@ -72,7 +74,7 @@ def save_adapter(adapter: Adapter, folder: Path, name: str) -> None:
     _save(adapter, folder, "adapter", facts)
 
 
-def load_adapter(folder: Path, width: int | None = None, layers: int | None = None) -> LoadedAdapter:
+def load_adapter(folder: PathLike, width: int | None = None, layers: int | None = None) -> LoadedAdapter:
     """Reads an adapter that `save_adapter` wrote.
 
     width, layers: of the body that the adapter is meant for; None accepts any.
@@ -88,7 +90,7 @@ def load_adapter(folder: Path, width: int | None = None, layers: int | None = No
     return LoadedAdapter(description.name, adapter, fingerprint)
 
 
-def save_fusion(fusion: FusionWeights, folder: Path) -> None:
+def save_fusion(fusion: FusionWeights, folder: PathLike) -> None:
     """Writes `fusion.json` and `fusion.safetensors` to a folder, with weights as float32 and without the adapters.
 
     Raises CheckpointError if a weight is not finite.
@@ -97,7 +99,7 @@ def save_fusion(fusion: FusionWeights, folder: Path) -> None:
     _save(fusion, folder, "fusion", {**facts, "kept": fusion.kept})
 
 
-def load_fusion(folder: Path, width: int | None = None, layers: int | None = None) -> LoadedFusion:
+def load_fusion(folder: PathLike, width: int | None = None, layers: int | None = None) -> LoadedFusion:
     """Reads a fusion that `save_fusion` wrote. Arguments and errors are those of `load_adapter`."""
 
     def make(d: "FusionDescription") -> FusionWeights:
@@ -109,7 +111,7 @@ def load_fusion(folder: Path, width: int | None = None, layers: int | None = Non
     return LoadedFusion(fusion, fingerprint)
 
 
-def save_folded(fusion: FoldedWeights, folder: Path) -> None:
+def save_folded(fusion: FoldedWeights, folder: PathLike) -> None:
     """Writes `folded.json` and `folded.safetensors` to a folder, with weights as float32.
 
     Raises CheckpointError if a weight is not finite.
@@ -119,7 +121,7 @@ def save_folded(fusion: FoldedWeights, folder: Path) -> None:
     _save(fusion, folder, "folded", facts)
 
 
-def load_folded(folder: Path, width: int | None = None, layers: int | None = None) -> FoldedWeights:
+def load_folded(folder: PathLike, width: int | None = None, layers: int | None = None) -> FoldedWeights:
     """Reads a folded fusion that `save_folded` wrote. Arguments and errors are those of `load_adapter`."""
 
     def make(d: "FoldedDescription") -> FoldedWeights:
@@ -159,7 +161,8 @@ def require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
             )
 
 
-def _save(module: nn.Module, folder: Path, kind: SavedKind, facts: Mapping[str, Any]) -> None:
+def _save(module: nn.Module, folder: PathLike, kind: SavedKind, facts: Mapping[str, Any]) -> None:
+    folder = Path(folder)
     weights = {
         name: value.detach().to("cpu", torch.float32).contiguous() for name, value in module.state_dict().items()
     }
@@ -167,14 +170,15 @@ def _save(module: nn.Module, folder: Path, kind: SavedKind, facts: Mapping[str, 
     require_finite(path, weights)
     description = json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False)
     with whole_files(folder) as draft:
-        save_file(weights, draft / path.name)
         (draft / f"{kind}.json").write_text(description + "\n", encoding="utf-8")
+        save_weights(weights, draft / path.name)
 
 
 def _load(
-    folder: Path, kind: SavedKind, body: tuple[int | None, int | None], make: Callable[[Any], _Module]
+    folder: PathLike, kind: SavedKind, body: tuple[int | None, int | None], make: Callable[[Any], _Module]
 ) -> tuple[_Module, Any, str]:
     """(the module, its description, its fingerprint). make: makes the module that a description tells of."""
+    folder = Path(folder)
     path, weights_path = folder / f"{kind}.json", folder / f"{kind}.safetensors"
     text = _read_description(folder, kind)
     try:
@@ -191,6 +195,7 @@ def _load(
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise CheckpointError(f"{weights_path} cannot be used: {reason}; copy the {kind}'s folder again") from error
     _require_fit(weights_path, weights, module)
+    require_one_save(weights_path)
     require_finite(weights_path, weights)
     module.load_state_dict(weights, assign=True)
     return module, description, sha256(text.encode() + content).hexdigest()[:16]

@@ -8,8 +8,7 @@ from functools import cache
 
 from polyglance.data.images import FoundPictures, is_listed
 from polyglance.store.protocols import PictureFacts
-
-PathLike = str | os.PathLike[str]
+from polyglance.types import PathLike
 
 
 @dataclass(frozen=True)

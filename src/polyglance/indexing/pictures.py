@@ -13,11 +13,11 @@ import numpy as np
 from polyglance.data.images import find_pictures
 from polyglance.data.texts import is_of_text
 from polyglance.errors import DataError, PictureError
-from polyglance.indexing.missing import PathLike, absolute, find_missing, is_in, named_alone, root_of
+from polyglance.indexing.missing import absolute, find_missing, is_in, named_alone, root_of
 from polyglance.models.identity import ModelIdentity
 from polyglance.query import printable
 from polyglance.store.protocols import Database, PictureFacts
-from polyglance.types import AwayPictures, FailedPicture, IndexReport, Progress
+from polyglance.types import AwayPictures, FailedPicture, IndexReport, PathLike, Progress
 
 if TYPE_CHECKING:
     from polyglance.indexing.reading import PictureReading, ReadBatch

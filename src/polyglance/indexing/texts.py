@@ -6,14 +6,14 @@ from time import perf_counter
 from typing import Final
 
 from polyglance.data.texts import find_texts, is_of_text, text_hash
-from polyglance.indexing.missing import PathLike, absolute
+from polyglance.indexing.missing import absolute
 from polyglance.indexing.pictures import WRITES_UNTIL_TIDY
 from polyglance.indexing.reading import batches
 from polyglance.models.protocol import Embedder
 from polyglance.nn.states import TokenStates
 from polyglance.query import printable
 from polyglance.store.protocols import Database, TextFacts
-from polyglance.types import FailedText, Progress, Text, TextReport
+from polyglance.types import FailedText, PathLike, Progress, Text, TextReport
 
 _BATCH: Final = 128
 

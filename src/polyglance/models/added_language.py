@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from polyglance.adapters.checkpoint import load_adapter, require_finite, save_adapter
@@ -29,6 +29,7 @@ from polyglance.atomic import whole_files
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError
 from polyglance.nn.token_head import TokenHead
+from polyglance.one_save import require_one_save, save_weights
 
 if TYPE_CHECKING:
     from polyglance.models.descriptions import LanguageDescription
@@ -96,8 +97,9 @@ def save_language(language: Language, folder: Path, facts: LanguageFacts) -> Non
             save_adapter(language.adapter, draft, language.code)
         if language.tokenizer:
             language.tokenizer.save(draft / "tokenizer.json")
-        save_file({name: value.to(torch.bfloat16) for name, value in weights.items()}, draft / "language.safetensors")
         (draft / FILE).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        halved = {name: value.to(torch.bfloat16) for name, value in weights.items()}
+        save_weights(halved, draft / "language.safetensors")
 
 
 def load_facts(folder: Path) -> tuple[str, LanguageFacts]:
@@ -130,6 +132,7 @@ def load_language(folder: Path, width: int, layers: int) -> Language:
     language = Language(description.code, width, tokenizer, None)
     path = folder / "language.safetensors"
     try:
+        require_one_save(path)
         weights = {name: value.float() for name, value in load_file(path).items()}
         language.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from polyglance.adapters.config import AdapterConfig
 from polyglance.atomic import whole_files
@@ -25,9 +25,10 @@ from polyglance.models.families.blip import MODEL_TYPES
 from polyglance.models.families.cut_model import CutConfig, CutModel
 from polyglance.models.families.dual_tower import TOWER, DualTowerConfig, DualTowerModel
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
-from polyglance.models.families.towers import ARCHITECTURES, Towers
+from polyglance.models.families.towers import ARCHITECTURES, INT8, Towers
 from polyglance.models.huggingface.download import DESCRIPTION, checkpoint_folder, read_json
 from polyglance.models.importing.layouts import CONVERTED
+from polyglance.one_save import digest_of, require_one_save, save_weights
 
 _CONFIGS: Final[dict[str, type[CutConfig]]] = {
     SingleStreamModel.family: SingleStreamConfig,
@@ -36,10 +37,6 @@ _CONFIGS: Final[dict[str, type[CutConfig]]] = {
 _MEASURED = {"calibration", "recall_by_depth"}
 """Measured facts in the configuration that are not part of the fingerprint: stored states do not depend on them."""
 _WEIGHTS: Final = "model.safetensors"
-_SAVED_WITH: Final = "saved_with"
-"""In the metadata of the weights: the hash of each file that was saved with them."""
-_DESCRIBING: Final = (".json", ".txt", ".model")
-"""Suffixes of these files: descriptions and vocabularies."""
 
 
 def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -52,12 +49,8 @@ def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat1
     with whole_files(folder) as draft:
         (draft / DESCRIPTION).write_text(_written(config), encoding="utf-8")
         model.save_readers(draft)
-        beside = [path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.suffix in _DESCRIBING]
-        save_file(
-            {name: value for name, value in weights.items() if "num_batches" not in name},
-            draft / _WEIGHTS,
-            {_SAVED_WITH: json.dumps({name: _digest(draft, name) for name in sorted(beside)})},
-        )
+        trained = {name: value for name, value in weights.items() if "num_batches" not in name}
+        save_weights(trained, draft / _WEIGHTS, _digest)
 
 
 def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None = None) -> CutModel:
@@ -82,7 +75,7 @@ def _load(folder: Path, dtype: torch.dtype, name: str) -> CutModel:
     described = _without_measurements(fields)
     model = _described(fields, folder, dtype)
     try:
-        _require_one_save(folder)
+        require_one_save(weights_path, _digest)
         missing, unexpected = model.load_state_dict(load_file(weights_path), strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -97,24 +90,12 @@ def _load(folder: Path, dtype: torch.dtype, name: str) -> CutModel:
     return model.to(dtype).eval()
 
 
-def _require_one_save(folder: Path) -> None:
-    """Raises CheckpointError if files of two models lie in the folder, as after a save into it that was killed."""
-    with safe_open(folder / _WEIGHTS, framework="pt") as weights:
-        saved_with: dict[str, str] = json.loads((weights.metadata() or {}).get(_SAVED_WITH, "{}"))
-    for name, digest in saved_with.items():
-        if _digest(folder, name) != digest:
-            raise CheckpointError(
-                f"{folder / name} is not the file that was saved with {_WEIGHTS}, as after a save that was killed: "
-                "copy the model's folder again, or train it again"
-            )
-
-
-def _digest(folder: Path, name: str) -> str:
-    if name == DESCRIPTION:
-        content = _written(_without_measurements(read_json(folder, name))).encode()
-    else:
-        content = (folder / name).read_bytes()
-    return sha256(content).hexdigest()
+def _digest(path: Path) -> str | None:
+    if path.suffix == ".safetensors" or path.parent.name == INT8:
+        return None  # a tower's: hundreds of megabytes; an export's, which know each other
+    if path.name != DESCRIPTION or "family" not in (fields := read_json(path.parent, path.name)):
+        return digest_of(path)
+    return sha256(_written(_without_measurements(fields)).encode()).hexdigest()
 
 
 def _without_measurements(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,6 +46,7 @@ from polyglance.atomic import whole_files
 from polyglance.errors import CheckpointError, ConfigurationError
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
+from polyglance.one_save import require_one_save, save_weights
 
 FORMAT: Final = 1
 TOKEN: Final = "answer"
@@ -109,7 +110,6 @@ def _write_task(task: TrainedTask, folder: Path) -> None:
             save_folded(task.weights, folder)
     head = {name: value.detach().to("cpu", torch.float32) for name, value in task.head.state_dict().items()}
     require_finite(folder / "head.safetensors", head)
-    save_file(head, folder / "head.safetensors")
     description = {
         "format": FORMAT,
         "name": task.name,
@@ -121,6 +121,7 @@ def _write_task(task: TrainedTask, folder: Path) -> None:
         "scores": task.scores,
     }
     (folder / "task.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_weights(head, folder / "head.safetensors")
 
 
 def load_task(
@@ -192,6 +193,7 @@ def _load_head(path: Path, width: int, labels: int) -> nn.Linear:
         with unfilled():
             head = nn.Linear(width, labels)
         head.load_state_dict(weights, assign=True)
+        require_one_save(path)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path} cannot be used: {reason}; copy the task's folder again") from error
