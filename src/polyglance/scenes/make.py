@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from polyglance.data.gallery import gallery_folder
 from polyglance.errors import ConfigurationError
@@ -19,7 +19,9 @@ from polyglance.scenes.render import render
 from polyglance.scenes.sampling import DIAMETERS, FIRST_SEED, IMAGE_SIZE, Scene, sample_scene, split_of, unseen_pairs
 from polyglance.scenes.truth import SceneIndex, fitting, related
 from polyglance.scenes.world import RELATIONS
-from polyglance.types import Progress
+
+if TYPE_CHECKING:
+    from polyglance.types import Progress
 
 QUESTIONS_A_SCENE: Final = 5
 RELATION_NAMES: Final = {"left": "to the left of", "right": "to the right of", "above": "above", "below": "below"}
@@ -33,7 +35,7 @@ def make_scenes(
     seed: int,
     languages: Sequence[str] = (),
     unique: bool = False,
-    progress: Progress | None = None,
+    progress: "Progress | None" = None,
 ) -> dict[str, int]:
     """Writes pictures (PNG, 256 x 256), `captions.jsonl`, `questions.jsonl` and `scene_graphs.json` (in GQA's format).
 
@@ -159,7 +161,7 @@ def _question_rows(scenes: Sequence[Scene], codes: Sequence[str]) -> Iterator[Ro
                 }
 
 
-def _draw(scenes: Sequence[Scene], folder: Path, progress: Progress | None) -> None:
+def _draw(scenes: Sequence[Scene], folder: Path, progress: "Progress | None") -> None:
     emoji = gallery_folder()
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
