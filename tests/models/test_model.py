@@ -117,3 +117,19 @@ def test_a_picture_in_several_pairs_is_read_once(files: list[Path]) -> None:
     model = ColourModel()
     model.score(["red", "green", "red"], [files[0], files[0], files[1]])
     assert model.pictures_read == 2
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_an_empty_batch_is_refused(files: list[Path], size: int) -> None:
+    """Of a negative size there are no batches, and no vectors."""
+    model = ColourModel()
+    for call in (
+        lambda: model.encode_texts(["red"], batch_size=size),
+        lambda: model.encode_images(files, batch_size=size),
+        lambda: model.score("red", files, batch_size=size),
+        lambda: model.answer("which colour?", files, batch_size=size),
+    ):
+        with pytest.raises(ConfigurationError, match=f"expected batch_size of at least 1, got {size}"):
+            call()
+    with pytest.raises(ConfigurationError, match=f"expected top of at least 1, got {size}"):
+        model.answer("which colour?", files, top=size)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from polyglance.errors import ConfigurationError
 from polyglance.models import bundled_folder, load_model
@@ -48,3 +49,14 @@ def test_a_model_of_sentence_transformers_is_found_from_any_working_directory(
     folder = save_tiny_model(tmp_path / "embedder")
     monkeypatch.chdir(tmp_path)
     assert find_model("st:embedder").loads_again == f"st:{folder}"
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"expected a device that torch can use here, got {device}"):
+        load_model(device=device)
+
+
+def test_a_dtype_of_integers_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"expected a floating point dtype .* got torch\.int8"):
+        load_model(dtype=torch.int8)

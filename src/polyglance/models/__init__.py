@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyglance.errors import CheckpointError, ConfigurationError
+from polyglance.errors import CheckpointError, ConfigurationError, reason_of
 from polyglance.models.sources import (
     BUNDLED,
     FOR_PHOTOGRAPHS,
@@ -66,8 +66,16 @@ def load_model(
 
     from polyglance.kernels.processor import native_dtype
 
-    source, added, place = find_model(name), list[Path](), device or "cpu"
-    loads_again, precision = source.loads_again, dtype or native_dtype(torch.device(place))
+    try:
+        place = torch.empty(0, device=device or "cpu").device
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigurationError(
+            f"expected a device that torch can use here, got {device}: {reason_of(error)}"
+        ) from error
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ConfigurationError(f"expected a floating point dtype such as torch.float32, got {dtype!r}")
+    source, added = find_model(name), list[Path]()
+    loads_again, precision = source.loads_again, dtype or native_dtype(place)
     if loads_again.startswith(SENTENCE_TRANSFORMERS):
         from polyglance.models.families.sentence_transformers import load_embedder
 

@@ -121,15 +121,14 @@ class Model(ABC):
             Vectors of unit length, (texts, embedding_dim), float32. The dot product of two is their cosine.
 
         Raises:
-            ConfigurationError: the model was not trained to embed, or does not know a language.
+            ConfigurationError: the model was not trained to embed, does not know a language, or a batch is empty.
         """
         model, read = as_embedder(self), self._texts(texts, languages)
         parts = []
-        for start in range(0, len(read), batch_size):
-            some = read[start : start + batch_size]
-            parts.append(_array(model.embed(self.read(some))))
+        for some in _batches(len(read), batch_size):
+            parts.append(_array(model.embed(self.read(read[some]))))
             if progress:
-                progress(start + len(some), len(read))
+                progress(some.stop, len(read))
         return _stacked(parts, model.embedding_dim)
 
     def encode_images(
@@ -147,10 +146,11 @@ class Model(ABC):
             Vectors of unit length, (images, embedding_dim), float32.
 
         Raises:
-            ConfigurationError: the model was not trained to embed.
+            ConfigurationError: the model was not trained to embed, or a batch is empty.
             DataError: some images cannot be read; the message names them.
         """
         model = as_embedder(self)
+        _require_at_least_one(batch_size, "batch_size")
         batches = picture_batches(self, _several(images), progress, batch_size)
         return _stacked([_array(model.embed(states)) for states in batches], model.embedding_dim)
 
@@ -186,8 +186,9 @@ class Model(ABC):
         """
         model = as_matcher(self)
         asked, shown = self._pairs(texts, images, languages)
-        batches = [slice(start, start + batch_size) for start in range(0, len(asked), batch_size)]
-        parts = [_array(torch.sigmoid(matched(model, asked[some], shown[some]))) for some in batches]
+        parts = [
+            _array(torch.sigmoid(matched(model, asked[some], shown[some]))) for some in _batches(len(asked), batch_size)
+        ]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def answer(
@@ -216,11 +217,12 @@ class Model(ABC):
             DataError: some images cannot be read; the message names those of one batch.
         """
         model = as_answerer(self)
+        _require_at_least_one(top, "top")
         asked, shown = self._pairs(questions, images, languages)
         found: list[list[Answer]] = []
-        for start in range(0, len(asked), batch_size):
-            texts = self.read(asked[start : start + batch_size])
-            pictures = read_pictures(self, shown[start : start + batch_size])
+        for some in _batches(len(asked), batch_size):
+            texts = self.read(asked[some])
+            pictures = read_pictures(self, shown[some])
             answers = best_answers(model, texts, pictures, top)
             found += [[Answer(answer, probability, answer) for answer, probability in row] for row in answers]
         return found
@@ -262,6 +264,16 @@ def _decoded(image: ImageInput) -> Image.Image:
                 f"got {image.shape} of {image.dtype}"
             ) from error
     return decode(image)
+
+
+def _batches(count: int, batch_size: int) -> list[slice]:
+    _require_at_least_one(batch_size, "batch_size")
+    return [slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
+
+
+def _require_at_least_one(value: int, name: str) -> None:
+    if value < 1:
+        raise ConfigurationError(f"expected {name} of at least 1, got {value}")
 
 
 def _is_one(images: ImageInput | Sequence[ImageInput]) -> TypeGuard[ImageInput]:
