@@ -59,7 +59,8 @@ def load_model(
             float32.
 
     Raises:
-        ConfigurationError: there is no model of this name, or the hub cannot be reached.
+        ConfigurationError: there is no model of this name, the hub cannot be reached, torch cannot use the device
+            here, or the dtype is not one of floating point.
         CheckpointError: its files cannot be used, or a language was added to another model.
     """
     import torch
@@ -72,7 +73,7 @@ def load_model(
         raise ConfigurationError(
             f"expected a device that torch can use here, got {device}: {reason_of(error)}"
         ) from error
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+    if dtype not in (None, torch.float16, torch.bfloat16, torch.float32, torch.float64):
         raise ConfigurationError(f"expected a floating point dtype such as torch.float32, got {dtype!r}")
     source, added = find_model(name), list[Path]()
     loads_again, precision = source.loads_again, dtype or native_dtype(place)
