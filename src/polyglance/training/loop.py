@@ -124,7 +124,7 @@ def fit(
     first = _resume(checkpoint, module, optimizer) if checkpoint.exists() else 0
     if engine.first:
         _forget_after(log, first)
-        if report:
+        if report and first < schedule.steps:
             report(stage, first, schedule.steps, {})
     saved = time.monotonic()
     module.train()
