@@ -47,4 +47,6 @@ def test_tables_have_a_column_a_language() -> None:
         head, _, *lines = draw(rows).splitlines()
         assert head.endswith("| de |")
         assert lines
-    assert "| UC2, 0 pictures | 30.0 |\n| - 95 % of what it is better | -1.0 to 2.0 |" in TABLES["xgqa_blind"](rows)
+    assert "| UC2, 0 pictures | 30.0 |\n| - 95 % interval of its gain over words alone | -1.0 to 2.0 |" in TABLES[
+        "xgqa_blind"
+    ](rows)

@@ -315,7 +315,7 @@ def test_ask_about_a_picture_in_json(indexed):
 
 def test_answers_in_the_language_asked_for(indexed):
     ask = ("ask", "Какого цвета звезда?", "--image", "pictures/red.png", "--library", "library")
-    for more, language, red in (((), "ru", "красный"), (("--answer-language", "fr"), "fr", "rouge")):
+    for more, language, red in (((), "ru", "красного"), (("--answer-language", "fr"), "fr", "rouge")):
         ended = polyglance(*ask, *more, "--json", cwd=indexed)
         assert ended.json["answer_language"] == language
         assert {one["answer"]: one["word"] for one in ended.json["answers"]}.get("red", red) == red
@@ -383,7 +383,8 @@ def test_odd_names_and_queries_do_no_harm_to_a_terminal(model, tmp_path):
 
 def test_model_info(model):
     ended = polyglance("model", "info", model, "--json")
-    assert set(ended.json) == {"name", "fingerprint", "tasks", "languages", "embedding_dim", "answers"}
+    fields = {"name", "fingerprint", "tasks", "languages", "embedding_dim", "answers", "dtype", "instruction_set"}
+    assert set(ended.json) == fields
     assert ended.json["fingerprint"] in polyglance("model", "info", model).output
 
 

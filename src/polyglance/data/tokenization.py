@@ -58,11 +58,8 @@ class Framed:
         return ids, mask
 
     def _framed(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._ids(texts, add_special_tokens=True)
-
-    def _ids(self, texts: Sequence[str], add_special_tokens: bool) -> list[list[int]]:
         collapsed = list(map(collapse_white_space, texts))
-        return [encoding.ids for encoding in self._fast.encode_batch(collapsed, add_special_tokens=add_special_tokens)]
+        return [encoding.ids for encoding in self._fast.encode_batch(collapsed, add_special_tokens=True)]
 
     def _cut(self, ids: list[int], most: int) -> list[int]:
         return ids if len(ids) <= most else [*ids[: most - self._behind], *ids[len(ids) - self._behind :]]
@@ -140,8 +137,11 @@ class Tokenizer(Framed):
         return ["" if name in SPECIAL_TOKENS else decoder.decode([name]) for name in self._names()]
 
     def spell(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns the ids of each text without special tokens."""
-        return self._ids(texts, add_special_tokens=False)
+        """Returns the ids of each text without special tokens.
+
+        The texts are pieces of longer ones, such as subwords: white space around them is theirs, and stays.
+        """
+        return [encoding.ids for encoding in self._fast.encode_batch(list(texts), add_special_tokens=False)]
 
     def spell_subwords(self, other: "Tokenizer") -> list[list[int]]:
         """Returns the ids that spell each subword of another tokenizer, in bytes if necessary; none for special

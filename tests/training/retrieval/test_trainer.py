@@ -181,7 +181,7 @@ def test_pictures_are_read_once_for_runs_that_freeze_the_same_layers(tiny, capti
             CaptionSource(captions, 4, seed=number),
             RetrievalSettings(**freezing),
             tmp_path,
-            lambda stage, *_: stages.append(stage),
+            lambda stage, done, *_: done or stages.append(stage),
         )
         assert len(stages) == (1, 1, 2)[number]
     os.utime(captions[0].image, ns=(1, 1))
@@ -190,7 +190,7 @@ def test_pictures_are_read_once_for_runs_that_freeze_the_same_layers(tiny, capti
         CaptionSource(captions, 4, seed=0),
         RetrievalSettings(freeze_lower=True),
         tmp_path,
-        lambda stage, *_: stages.append(stage),
+        lambda stage, done, *_: done or stages.append(stage),
     )
     assert len(stages) == 3
 
@@ -202,7 +202,7 @@ def test_wrong_pictures_are_mined_every_few_epochs_and_come_into_the_batch(tiny,
         load_model(str(tiny)).float(),
         CaptionSource(captions, 4, seed=0),
         settings,
-        report=lambda stage, *_: stages.append(stage),
+        report=lambda stage, done, *_: done or stages.append(stage),
     )
     for step in range(10):
         losses.train().step(step)
@@ -260,10 +260,12 @@ def broken(captions: list[Caption], folder: Path) -> list[Caption]:
 
 
 @pytest.mark.parametrize("freezing", [{}, {"adapters": True}, {"freeze_lower": True}])
-def test_a_broken_picture_is_named(tiny, captions, tmp_path, freezing) -> None:
+def test_a_broken_picture_is_named_and_left_out(tiny, captions, tmp_path, freezing) -> None:
     settings = RetrievalSettings(epochs=2, **FAST, **freezing)
-    with pytest.raises(DataError, match=r"torn\.png: "):
-        train_retrieval(load_model(str(tiny)), broken(captions, tmp_path), tmp_path / "run", settings)
+    _, report = train_retrieval(load_model(str(tiny)), broken(captions, tmp_path), tmp_path / "run", settings)
+    assert list(report.skipped) == [str(tmp_path / "torn.png")]
+    with pytest.raises(DataError, match=r"torn\.png"):
+        train_retrieval(load_model(str(tiny)), broken([], tmp_path), tmp_path / "other", settings)
 
 
 def test_what_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoint(tiny, captions, tmp_path) -> None:

@@ -1,0 +1,11 @@
+import numpy as np
+
+from polyglance.data.tokenization import Tokenizer
+
+
+def test_white_space_counts_where_a_piece_is_spelled_and_collapses_where_a_text_is_encoded() -> None:
+    tokenizer = Tokenizer.train(["a red star"] * 3, 300)
+    ((inside,), (alone)) = tokenizer.spell([" red", "red"])
+    assert tokenizer.subwords()[inside] == " red"
+    assert alone != [inside]
+    np.testing.assert_array_equal(tokenizer.encode(["a  red\nstar "], 64)[0], tokenizer.encode(["a red star"], 64)[0])
