@@ -47,3 +47,10 @@ def test_a_weight_is_a_number_that_can_be_added_up(weight: float) -> None:
     with pytest.raises(QueryError, match='expected the weight of "a dog" to be a number from -1,000,000 to 1,000,000'):
         Query.text("a dog") * weight
     assert str(Query.text("a dog") * 1e6 - Query.text("a cat") * 1e6) == '1e+06 "a dog" - 1e+06 "a cat"'
+
+
+def test_what_is_neither_a_text_nor_a_query_is_refused_with_the_way_to_write_it() -> None:
+    assert Query.of("a dog") == Query.text("a dog")
+    assert Query.of(Query.text("a dog")) == Query.text("a dog")
+    with pytest.raises(QueryError, match=r"got ndarray: write Query\.vector"):
+        Query.of(np.zeros(4))

@@ -400,7 +400,7 @@ class Library:
     def _searched(
         self, pipeline: SearchPipeline[AnyFacts, Result], queries: Sequence[str | Query], options: SearchOptions
     ) -> list[SearchResponse[Result]]:
-        usable = [(Query.text(query) if isinstance(query, str) else query).usable() for query in queries]
+        usable = [Query.of(query).usable() for query in queries]
         options.check(usable, pipeline)
         picks: list[Picked | None] = [None] * len(usable)
         if options.budget_ms is not None:

@@ -58,6 +58,22 @@ class Query:
 
     terms: tuple[Term, ...]
 
+    @staticmethod
+    def of(query: object) -> "Query":
+        """Returns a query as it is, and a text as a query.
+
+        Raises:
+            QueryError: `query` is neither.
+        """
+        if isinstance(query, Query):
+            return query
+        if isinstance(query, str):
+            return Query.text(query)
+        raise QueryError(
+            f"expected a text or a Query, got {type(query).__name__}: write Query.vector(...) for a vector and "
+            "Query.picture(...) for a picture"
+        )
+
     def __post_init__(self) -> None:
         for term in self.terms:
             if not abs(term.weight) <= MAX_WEIGHT:

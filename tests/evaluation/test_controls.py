@@ -50,7 +50,7 @@ def test_pictures_that_cannot_be_read_are_skipped_with_their_questions(asked: li
     assert list(answered.skipped) == [str(asked[0].image)]
     assert answered.questions == tuple(one for one in asked if one.image != asked[0].image)
     assert answered.own == tuple(one.answer for one in answered.questions)
-    with pytest.raises(DataError, match=r"1 pictures cannot be read: .*red\.png"):
+    with pytest.raises(DataError, match=r"1 of the pictures cannot be read: .*red\.png"):
         answer_questions(ColourModel(), asked[:2])
 
 

@@ -117,7 +117,7 @@ def test_pictures_that_cannot_be_read_leave_with_their_texts_and_are_named(pool:
     assert all(evaluation.skipped.values())
     assert evaluation.pools == [pool]
     assert [ranked[0] for ranked in evaluation.run(evaluation.pools[0], "text_to_image")] == [0, 1, 2, 3]
-    with pytest.raises(DataError, match=r"1 pictures cannot be read: .*torn\.png"):
+    with pytest.raises(DataError, match=r"1 of the pictures cannot be read: .*torn\.png"):
         Evaluation(System(MODEL, None), [Pool("en", ("a",), (torn,), ((0,),))])
     two = [pool, Pool("de", ("a",), (torn,), ((0,),))]
     with pytest.raises(DataError, match="expected pictures in de to search, but none can be read"):

@@ -178,7 +178,7 @@ def test_a_picture_that_cannot_be_read_is_skipped_and_named(scenes) -> None:
     assert ended.status == 0
     assert ended.json["queries"] == 36 + 12
     assert list(ended.json["skipped"]) == ["torn.png"]
-    assert "warning: 1 pictures cannot be read and were skipped: torn.png: " in ended.errors
+    assert "warning: 1 of the pictures cannot be read, skipped: torn.png: " in ended.errors
     assert ended.errors.count("\n") == 1
 
 

@@ -189,7 +189,7 @@ def test_pictures_that_cannot_be_read_are_named(user, tmp_path):
     ]
     (user / "scenes" / "pictures.jsonl").write_text("".join(lines))
     ended = train(user, "pictures", "--model", "model", "--output", tmp_path / "task")
-    assert_refused(ended, "2 pictures cannot be read", "broken.png", "torn.png")
+    assert_refused(ended, "2 of the pictures cannot be read", "broken.png", "torn.png")
     for name in ("broken.png", "torn.png"):
         (user / "scenes" / name).unlink()
 

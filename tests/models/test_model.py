@@ -78,7 +78,7 @@ def test_all_images_that_cannot_be_read_are_named(files: list[Path], tmp_path: P
     (tmp_path / "torn.png").write_bytes(files[0].read_bytes()[:40])
     torn = Image.open(BytesIO(files[1].read_bytes()[:-30]))
     given = [files[0], tmp_path / "torn.png", np.zeros((8, 8, 5), np.uint8), files[2], tmp_path / "nowhere.png", torn]
-    with pytest.raises(DataError, match=r"4 pictures cannot be read") as told:
+    with pytest.raises(DataError, match=r"4 of the pictures cannot be read") as told:
         ColourModel().encode_images(given, batch_size=2)
     for name in ("torn.png", "picture 2: expected an array", "(8, 8, 5)", "nowhere.png", "picture 5: "):
         assert name in str(told.value)

@@ -66,7 +66,7 @@ def warn_skipped(skipped: Mapping[str, str]) -> None:
         from polyglance.data.lines import named
 
         shown = named([f"{path}: {reason}" for path, reason in skipped.items()])
-        warn(f"{len(skipped):,} pictures cannot be read and were skipped: {shown}")
+        warn(f"{len(skipped):,} of the pictures cannot be read, skipped: {shown}")
 
 
 def console() -> "Console":

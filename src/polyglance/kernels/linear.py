@@ -97,7 +97,8 @@ class _Packed:
     ordered: the ordered weight; None if writes to the weight cannot be detected, as in memory that torch did not
     allocate (a mapped file, for example). original: a lazy clone, which shares its memory with the weight until either
     is written to, through any alias or view; the writer then moves to a copy (torch's copy-on-write). `_version` is not
-    enough, because writes to `weight.data` do not change it. address: of the original's memory.
+    enough, because writes to `weight.data` do not change it. Writes through a NumPy array or a raw pointer that was
+    taken before the weight's first product are not detected. address: of the original's memory.
     """
 
     ordered: Tensor | None

@@ -203,7 +203,7 @@ def _opened(model: Reader, images: Sequence[ImageInput]) -> list[Picture | str]:
 
 def _require_none(failed: Sequence[str]) -> None:
     if failed:
-        raise DataError(f"{len(failed)} pictures cannot be read: {named(failed)}")
+        raise DataError(f"{len(failed)} of the pictures cannot be read: {named(failed)}")
 
 
 def _identity(image: ImageInput) -> str | int:
