@@ -29,13 +29,13 @@ demo: setup
 # torch and MKL. What chooses our dtype follows it; `make bench-NAME AVX2=1` measures in it
 AVX2_ONLY := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 
-# Two tests at a time, a thread each; those of a file stay together, for what they share. The rooms whose numbers depend
-# on the processor run in both states
+# Two tests at a time, a thread each; those of a file stay together, for what they share, and the longest files come
+# first. The rooms whose numbers depend on the processor run in both states
 test: setup $(PEERS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder tests/journeys tests/experiments tests
 	$(AVX2_ONLY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(addprefix tests/,$(ROOMS_OF_PRODUCTS))
 
 # Every comparison of benchmarks/, or one of them: make bench-NAME

@@ -96,7 +96,9 @@ def _call(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         elif name == "to":
             args, kwargs, is_there = _moving(args, kwargs, is_there)
         elif kwargs.get("device") is not None:
-            is_there = torch.device(kwargs.pop("device")) == DEVICE
+            is_there = torch.device(kwargs["device"]) == DEVICE
+            if is_there:
+                del kwargs["device"]
         made = func(*_as(Tensor, args), **_as(Tensor, kwargs))
         return (
             tree_map(lambda leaf: leaf.as_subclass(There) if isinstance(leaf, Tensor) else leaf, made)
