@@ -469,12 +469,18 @@ def test_a_library_cut_short(model, tmp_path):
 def test_an_interrupted_run_ends_with_130_and_goes_on_where_it_was(model, tmp_path):
     shutil.copytree(gallery_folder(), tmp_path / "pictures")
     index = ("index", "pictures", "--library", "library", "--model", model, "--json")
+    # A test run in the background ignores the signal, and so would a command that it starts
+    listening = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     with subprocess.Popen(
-        [sys.executable, "-m", "polyglance", *index],
+        [
+            sys.executable,
+            "-c",
+            listening + "runpy.run_module('polyglance', run_name='__main__', alter_sys=True)",
+            *index,
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
     ) as running:
         while running.poll() is None and not (tmp_path / "library").exists():
             time.sleep(0.05)
