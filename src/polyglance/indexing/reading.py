@@ -109,7 +109,8 @@ class PictureReading:
         refused: dict[str, str] = {}
         with sharing_threads(workers) as pool:  # in all threads, the parts of one batch would wait for each other
             prepared = _ahead(pool, (partial(self._prepare, path) for path in paths), 2 * BATCH)
-            readings = (self._reading(batch) for batch in batches(prepared, BATCH))
+            sizes = batch_sizes(len(paths), workers)
+            readings = (self._reading(list(islice(prepared, size))) for size in sizes)
             for batch, contents in _ahead(pool, readings, workers + 1):
                 refused |= contents.refused
                 yield self._finished(batch, contents, refused)
@@ -196,6 +197,13 @@ def _ahead(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], _Result]], mos
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def batch_sizes(items: int, workers: int) -> list[int]:
+    """Returns sizes of batches, of at most `BATCH`, that keep all workers busy to the end."""
+    rounds, rest = divmod(items, workers * BATCH)
+    last = [(rest + worker) // workers for worker in reversed(range(workers))]
+    return [BATCH] * (rounds * workers) + [size for size in last if size]
 
 
 def batches(items: Iterable[_Result], size: int) -> Iterator[list[_Result]]:
