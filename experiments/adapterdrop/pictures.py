@@ -1,6 +1,5 @@
 """The pictures of the experiment as the bundled model keeps them, read once."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from experiments.adapterdrop.settings import Settings
 from experiments.scenes_mini import read_scenes
+from polyglance import atomic
 from polyglance.models import load_model
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.types import StageProgress
@@ -48,6 +48,6 @@ def read_pictures(settings: Settings, folder: Path, report: StageProgress | None
             parts.append(read_scenes(model, scenes[start : start + CHUNK]).hidden.to(torch.bfloat16))
             if report:
                 report("pictures", min(start + CHUNK, len(scenes)), len(scenes), {})
-        save_file({"states": torch.cat(parts)}, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        with atomic.whole(path) as draft:
+            save_file({"states": torch.cat(parts)}, draft)
     return Pictures(scenes, load_file(path)["states"], settings.scenes)

@@ -9,7 +9,6 @@
 The first stage is there because all else rests on the cells, and the second alone learns them slowly.
 """
 
-import os
 import random
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from experiments.adapterdrop.body import BodyConfig, SceneBody
 from experiments.adapterdrop.graph_targets import WORDS, CellHead, relation_targets, word_targets
 from experiments.adapterdrop.pictures import Pictures
 from experiments.adapterdrop.settings import Settings
+from polyglance import atomic
 from polyglance.data.tokenization import MASK, SPECIAL_TOKENS, Tokenizer
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.protocol import TextBatch
@@ -54,8 +54,8 @@ def pretrained_body(
     path = folder / "body.safetensors"
     if not path.exists():
         _pretrain(body, settings, pictures, folder, report)
-        save_file(body.state_dict(), path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        with atomic.whole(path) as draft:
+            save_file(body.state_dict(), draft)
     body.load_state_dict(load_file(path))
     return body.requires_grad_(False).eval()
 

@@ -6,7 +6,6 @@ match                                       whether a caption is true of the pic
 plate                                       on which plate the one thing stands that a phrase names
 """
 
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from experiments.adapterdrop.pictures import Pictures
 from experiments.adapterdrop.settings import Settings
+from polyglance import atomic
 from polyglance.data.tokenization import Tokenizer
 from polyglance.models.protocol import TextBatch
 from polyglance.scenes import meaning as m
@@ -94,8 +94,8 @@ def task_data(settings: Settings, pictures: Pictures, tokenizer: Tokenizer, fold
                 rng = random.Random(f"{task.name} {part} {settings.seed}")
                 examples = _draw_examples(task, pictures.scenes, rows, count, tokenizer, rng)
                 tensors |= {f"{task.name}.{part}.{name}": value for name, value in vars(examples).items()}
-        save_file(tensors, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        with atomic.whole(path) as draft:
+            save_file(tensors, draft)
     tensors = load_file(path)
     return {
         task.name: TaskData(task, _part(tensors, task, "train"), _part(tensors, task, "test"))

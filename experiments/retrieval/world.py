@@ -1,7 +1,6 @@
 """The pictures, captions and queries of the experiment; each picture is drawn once, and read once below the cut."""
 
 import json
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from experiments.retrieval.settings import Settings
+from polyglance import atomic
 from polyglance.data.captions import Caption
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
@@ -113,8 +113,7 @@ def make_world(settings: Settings, folder: Path) -> World:
             captions = pool.submit(_training_captions, train)
             queries = pool.submit(_queries, test, settings.queries)
             document = {"captions": captions.result(), **queries.result()}
-        path.with_suffix(".part").write_text(json.dumps(document), encoding="utf-8")
-        os.replace(path.with_suffix(".part"), path)
+        atomic.write_text(path, json.dumps(document))
     kept = json.loads(path.read_text(encoding="utf-8"))
     captions = tuple(
         Caption(_name(row), text, also=tuple(_name(other) for other in also if other != row))
