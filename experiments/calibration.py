@@ -2,11 +2,11 @@
 
     python -m experiments.calibration [--model NAME_OR_FOLDER] [--pictures 2000] [--queries 500] [--output FOLDER]
 
-Searches in a pool of validation scenes, each in one of the model's languages: half of them for a scene of the pool, by
-a caption that fits no other, half for a scene that is not there, by a caption that fits none. Every one of the 20
-candidates is a pair of a logit and a truth. The line is fitted on one pool and judged on another, of other scenes. At
-each drop depth (arXiv:2010.11918) the same candidates are matched again: R@1 of both pools' searches for a scene that
-is there is what the model's `recall_by_depth` says.
+The queries search a pool of validation scenes, each in one of the model's languages. One half describes scenes of the
+pool, with captions that fit no other scene; the other half describes scenes outside the pool, with captions that fit no
+scene of the pool. Each of the 20 candidates gives one logit and one label. The calibration is fitted on one pool and
+evaluated on another with different scenes. The same candidates are matched again at each drop depth (arXiv:2010.11918);
+the R@1 of the queries whose scene is in a pool becomes the model's `recall_by_depth`.
 """
 
 import argparse
@@ -42,8 +42,11 @@ TEXT = "a red star to the left of a small dog on a white plate"
 
 @dataclass(frozen=True)
 class Searches:
-    """by_depth: logits of the candidates at every drop depth, (depths, queries, candidates). true: which of them are,
-    (queries, candidates). present: (queries,)."""
+    """The candidates of the searches of a pool.
+
+    by_depth: the logits at each drop depth, (depths, queries, candidates). true: whether each candidate is the right
+    one, (queries, candidates). present: whether the scene of each query is in the pool, (queries,).
+    """
 
     by_depth: NDArray[np.float64]
     true: NDArray[np.bool_]
@@ -56,8 +59,8 @@ class Searches:
 
 
 def search_scenes(model: SingleStreamModel, seed: int, pictures: int, queries: int) -> Searches:
-    """Searches a pool of `pictures` scenes from `seed` on, with `queries` for scenes in it and as many for later
-    scenes."""
+    """Searches a pool of `pictures` scenes, starting at `seed`, with `queries` queries for scenes of the pool and as
+    many for later scenes."""
     scenes = [sample_scene(seed + number) for number in range(pictures + queries + queries // 4)]
     index = SceneIndex(scenes)
     captions = {row: found[0] for row in range(len(scenes)) if (found := scene_captions(index, row, unique=True))}
@@ -75,7 +78,7 @@ def search_scenes(model: SingleStreamModel, seed: int, pictures: int, queries: i
 
 
 def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
-    """Judges the probabilities of a calibration, and the effect of a least score."""
+    """Returns the errors of a calibration and the effect of a minimum score."""
     probabilities = 1 / (1 + np.exp(-(line[0] * searches.logits + line[1])))
     left = probabilities >= LEAST
     return {
@@ -95,7 +98,8 @@ def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
 
 
 def depth_rows(pools: Sequence[Searches], line: tuple[float, float], shares: Sequence[float]) -> list[Row]:
-    """Returns the loss and gain of a search at each depth. line: fitted at depth 0. shares: of the time at depth 0."""
+    """Returns what a search loses and saves at each depth. line: the calibration fitted at depth 0. shares: the time at
+    each depth relative to depth 0."""
     logits = np.concatenate([one.by_depth for one in pools], axis=1)
     true = np.concatenate([one.true for one in pools])
     present = np.concatenate([one.present for one in pools])

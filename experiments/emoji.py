@@ -1,9 +1,9 @@
-"""Text-to-image retrieval over the emoji gallery, with words and pictures made by others.
+"""Measures text-to-image retrieval over the emoji gallery, with words and pictures that others made.
 
     python -m experiments.emoji [--model NAME_OR_FOLDER] [--output FOLDER]
 
-Two kinds of query, by language: names of the (picture, language) pairs held out of training, and all keywords of a
-picture joined (its name left out), which no training ever saw. The pool is all 1,470 pictures.
+There are three kinds of query in each language: names seen in training, names held out of training, and all keywords of
+a picture except its name, which no training ever saw. The pool is all 1,470 pictures.
 """
 
 import argparse

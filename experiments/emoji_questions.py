@@ -2,9 +2,10 @@
 
     python -m experiments.emoji_questions [--folder runs/emoji-questions] [--systems NAME...] [--small]
 
-Up to five emoji stand, turned and of several sizes, on a mottled ground; the questions are of their number, groups,
-places, and of the ground. What `polyglance train vqa` makes of them from scenes-mini, in each of its ways, and from
-random weights, beside a blank picture and the most frequent answer to each kind of question. One seed.
+A collage shows up to five emoji, rotated and of several sizes, on a mottled ground. The questions ask for their number,
+their groups, their places and the ground. `polyglance train vqa` trains scenes-mini in each of its ways, and a model
+with random weights. The controls are a blank picture, another picture and the most frequent answer to each kind of
+question. One seed.
 """
 
 import argparse
@@ -64,8 +65,8 @@ FREQUENT: Final = "most frequent answer of its kind"
 
 @dataclass(frozen=True)
 class Settings:
-    """The size of the experiment. train, val, test: pictures of each split. scenes: pictures to search. steps: of each
-    training."""
+    """The size of the experiment. train, val, test: the number of pictures in each split. scenes: the number of
+    pictures to search. steps: the number of steps of each training."""
 
     train: int = 1000
     val: int = 150
@@ -80,7 +81,7 @@ SMALL: Final = Settings(train=24, val=8, test=8, scenes=8, steps=3)
 
 @dataclass(frozen=True)
 class Placed:
-    """One emoji of a collage; x, y: its middle in pixels."""
+    """One emoji of a collage. x, y: its centre in pixels. side: its width and height in pixels."""
 
     entry: GalleryEntry
     x: int
@@ -113,7 +114,7 @@ def make_questions(settings: Settings, folder: Path) -> Path:
 
 
 def asked(ground: str, placed: list[Placed], rng: random.Random) -> Iterator[tuple[str, str, str]]:
-    """(kind, question, answer)"""
+    """Yields (kind, question, answer)."""
     yield "ground", rng.choice(("What color is the background?", "Which color is behind the emoji?")), ground
     yield "number", rng.choice(("How many emoji are there?", "How many emoji are in the picture?")), str(len(placed))
     by_place = sorted(placed, key=lambda one: one.x)
@@ -197,7 +198,7 @@ def measured(model: SingleStreamModel, test: Sequence[Question]) -> Row:
 
 
 def scenes_recall(model: SingleStreamModel, folder: Path, count: int) -> float:
-    """What is left of the model's searches: R@1 in percent of scenes by their captions in English, retrieved and
+    """Returns how well the model still searches: R@1 in percent of scenes by their English captions, retrieved and
     reranked."""
     if not (folder / "captions.jsonl").exists():
         make_scenes(folder, count, FIRST_SEED["test"], ["en"], unique=True)

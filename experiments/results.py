@@ -25,7 +25,7 @@ Row = dict[str, object]
 
 
 def write_results(name: str, rows: list[Row], seed: int, started: float, folder: Path = RESULTS) -> Path:
-    """Writes `folder/NAME.json`. started: `time.time()` when the work began."""
+    """Writes `folder/NAME.json`. started: the `time.time()` at which the work began."""
     module = getattr(sys.modules["__main__"].__spec__, "name", name)
     document = {
         "name": name,
@@ -45,9 +45,9 @@ def write_results(name: str, rows: list[Row], seed: int, started: float, folder:
 class Measurements:
     """The rows of a benchmark, written to disk after each addition.
 
-    Each row says in which instruction set it ran (`instruction_set`). It takes the place of an earlier row of the same
-    case and dtype in the same instruction set, or in one that it does not name. Rows of other instruction sets stay, so
-    that two states of a machine stand side by side.
+    Each row names the instruction set with which it was measured (`instruction_set`). It replaces an earlier row of the
+    same case and dtype that names the same instruction set or none. Rows of other instruction sets stay, so that two
+    states of a machine can be compared.
     """
 
     def __init__(self, name: str, seed: int, folder: Path = RESULTS) -> None:
@@ -114,7 +114,7 @@ def open_folder(folder: Path, settings: "DataclassInstance") -> None:
 
 
 def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
-    """Prints the progress of a training now and then."""
+    """Prints the progress of a training every 100 steps."""
     if done % 100 == 0 or done == total:
         print(stage, f"{done}/{total}", *(f"{name}={value:.3f}" for name, value in losses.items()), file=sys.stderr)
 

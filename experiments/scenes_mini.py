@@ -2,9 +2,10 @@
 
     python -m experiments.scenes_mini [--model NAME_OR_FOLDER] [--pictures 1000] [--languages en,de] [--output FOLDER]
 
-On fresh pictures of the test range, read once and kept in 8 bits as a library keeps them: one caption each that no
-other of the pictures satisfies, and five questions each. Twin: nearest vectors. Coop: the best 20 of those, reranked.
-Text to image is measured a second time with the 1,470 pictures of the emoji gallery in the pool, as the demo has it.
+The pictures are new ones from the test range. They are read once and kept in 8 bits, as in a library. Each has one
+caption that fits no other of the pictures, and five questions. Twin ranks by the nearest vectors; coop reranks the best
+20 of them. Text to image is measured a second time with the 1,470 pictures of the emoji gallery in the pool, as in the
+demo.
 """
 
 import argparse
@@ -50,8 +51,8 @@ def read_scenes(model: CutModel, scenes: Sequence[Scene], batch: int = 50) -> To
 def retrieval_rows(
     model: CutModel, scenes: Sequence[Scene], states: TokenStates, emoji: TokenStates, languages: Sequence[str]
 ) -> list[Row]:
-    """R@1, 5 and 10 both ways, twin and coop; R@1 apart for captions that name an unseen (kind, colour) pair; and with
-    the emoji in the pool."""
+    """Returns R@1, R@5 and R@10 in both directions, for twin and coop; for text to image also with the emoji in the
+    pool, and R@1 separately for captions with and without an unseen (kind, colour) pair."""
     index = SceneIndex(scenes)
     found = [(row, captions[0]) for row in range(len(scenes)) if (captions := scene_captions(index, row, unique=True))]
     right = torch.tensor([row for row, _ in found])
@@ -93,8 +94,8 @@ def retrieval_rows(
 
 
 def answer_rows(model: CutModel, scenes: Sequence[Scene], states: TokenStates, languages: Sequence[str]) -> list[Row]:
-    """Exact answers in percent, by type, beside three controls: a blank picture, another scene's picture, and each
-    template's commonest answer."""
+    """Returns the percentage of exact answers, by type, and that of three controls: a blank picture, another scene's
+    picture, and the most frequent answer of each template."""
     asked = [(row, question, answer) for row, scene in enumerate(scenes) for question, answer in scene_questions(scene)]
     pictures = torch.tensor([row for row, _, _ in asked])
     rows: list[Row] = []

@@ -1,11 +1,11 @@
-"""The tables of AdapterDrop (arXiv:2010.11918), on the scene world.
+"""Measures the tables of AdapterDrop (arXiv:2010.11918) on the scene world.
 
     python -m experiments.adapterdrop [--parts depths,fusion,speeds] [--tasks verify,...] [--seeds 0,1,2]
                                       [--specialised 1,2,...] [--epochs N] [--folder runs/adapterdrop] [--small]
 
-A body is pre-trained without the tasks, then eight tasks are trained as adapters in it. Each figure is a row of
-docs/results/adapterdrop.json, written as soon as it is there: a stopped run goes on with the rows that are missing.
-`speeds` wants the machine for itself.
+A body is pre-trained without the tasks; then eight tasks are trained as adapters in it. Each figure is a row of
+docs/results/adapterdrop.json, written as soon as it is measured: a run that was stopped continues with the missing
+rows. `speeds` should run on an otherwise idle machine.
 """
 
 import argparse

@@ -17,7 +17,7 @@ from polyglance.training.tasks import trainer as training
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Some examples of a task before the body."""
+    """Examples of a task as inputs of the body."""
 
     body: SceneBody
     pictures: Pictures
@@ -48,7 +48,7 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class KeptTask:
-    """A task with kept states of its examples before every layer."""
+    """A task with the kept states of its examples before each layer."""
 
     name: str
     classes: int
@@ -57,7 +57,8 @@ class KeptTask:
 
 
 def keep_task(body: SceneBody, pictures: Pictures, data: TaskData, folder: Path) -> KeptTask:
-    """The states are mapped from files in the folder, and computed if they are not there."""
+    """Returns a task with its states, which are mapped from files in the folder and computed first if they are
+    missing."""
     depths = range(len(body.encoder.layers))
     train, test = (
         training.Examples(keep_states(Inputs(body, pictures, part), depths, folder), part.labels)

@@ -1,7 +1,7 @@
-"""The body that the tasks' adapters stand in: one sequence as in BERT, joint from the first layer on.
+"""The body that holds the tasks' adapters: one sequence as in BERT, joint from the first layer on.
 
-[CLS], the tokens of a text, the 16 token states of a picture that the bundled model keeps; their picture layers learned
-from scene graphs alone, and are frozen.
+The sequence is [CLS], the tokens of a text, and the 16 token states that the bundled model keeps of a picture. The
+picture layers that compute these were trained on scene graphs alone and are frozen.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from polyglance.pretraining.picture_stage import CELLS
 
 @dataclass(frozen=True)
 class BodyConfig:
-    """The shape of a `SceneBody`. picture_width: values of a picture's token."""
+    """The shape of a `SceneBody`. picture_width: the number of values of a picture token."""
 
     vocabulary: int
     layers: int = 8
@@ -31,7 +31,7 @@ class BodyConfig:
 
 
 class SceneBody(nn.Module):
-    """A pre-norm encoder over [CLS], text and picture; a text in English."""
+    """A pre-norm encoder over [CLS], an English text and a picture."""
 
     def __init__(self, config: BodyConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ class SceneBody(nn.Module):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def tokenize(self, texts: Sequence[str]) -> TextBatch:
-        """Padded to the longest text; a text over `text_tokens` is cut there."""
+        """Tokenizes texts, padded to the longest; a text longer than `text_tokens` is cut."""
         ids, mask = self.tokenizer.encode(texts, self.config.text_tokens)
         return TextBatch(torch.from_numpy(ids), torch.from_numpy(mask))
 
     def embed(
         self, texts: TextBatch, pictures: Float[Tensor, "batch cells picture_width"]
     ) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
-        """What the first layer reads, and where it is no padding."""
+        """Returns the inputs of the first layer and the mask of those that are not padding."""
         rows, length = texts.ids.shape
         shown = self.expand_picture(pictures.to(self.cls.dtype)) + self.picture_position
         words = self.token_embedding(texts.ids) + self.text_position.weight[:length]

@@ -1,4 +1,4 @@
-"""The score of each task by depth, for adapters trained as ever, for one depth, for any, and shared by all layers.
+"""Measures each task by drop depth, for adapters trained as usual, for one depth, for any depth, and shared by layers.
 
 Tables 2 and 5 of arXiv:2010.11918.
 """
@@ -24,7 +24,7 @@ CONFIG = AdapterConfig(reduction_factor=4)
 
 @dataclass(frozen=True)
 class Mode:
-    """A way of training. depth: None for one drawn each step."""
+    """A way of training. depth: the drop depth; None draws one in each step."""
 
     name: str
     depth: int | None
@@ -47,7 +47,7 @@ def modes(specialised: Sequence[int]) -> tuple[Mode, ...]:
 def train(
     task: KeptTask, mode: Mode, settings: TaskSettings, folder: Path, report: StageProgress | None
 ) -> TrainedAdapter:
-    """Once; from `folder` if it was trained before."""
+    """Trains an adapter, or loads it from `folder` if it was trained before."""
     return train_task(
         task.train,
         task.classes,
@@ -59,7 +59,7 @@ def train(
 
 
 def depth_rows(task: KeptTask, mode: Mode, trained: TrainedAdapter, seed: int) -> Iterator[Row]:
-    """Percent right at each depth; of a specialised adapter at its own."""
+    """Yields the accuracy in percent at each depth; for a specialised adapter, at its own depth."""
     layers = len(task.test.states.encoder.layers)
     for depth in [mode.depth] if mode.name == "specialised" else range(layers):
         yield {

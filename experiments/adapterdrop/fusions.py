@@ -1,4 +1,4 @@
-"""A fusion of all tasks' adapters: whole, dropped from the lower layers, pruned to the adapters it uses most.
+"""Measures a fusion of all tasks' adapters: whole, dropped from lower layers, and pruned to its most used adapters.
 
 Tables 6 and 7 and figure 4 of arXiv:2010.11918.
 """
@@ -26,7 +26,7 @@ from polyglance.types import StageProgress
 KEPT = (6, 4, 2, 1)
 BATCH = 64
 OBSERVED = 2000
-"""Training examples over which the use of the adapters is counted."""
+"""The number of training examples over which the use of the adapters is counted."""
 
 
 def fusion_rows(
@@ -37,7 +37,7 @@ def fusion_rows(
     repeats: int,
     report: StageProgress | None,
 ) -> Iterator[Row]:
-    """Percent right and the time of a forward of `BATCH` examples, beside the task's own adapter alone."""
+    """Yields the accuracy in percent and the time of a forward pass of `BATCH` examples."""
     trained = train_fusion(
         task.train,
         task.classes,
@@ -79,7 +79,7 @@ def _bank(adapters: Mapping[str, Adapter], fusion: FusionWeights) -> AdapterBank
 
 
 def _milliseconds(task: KeptTask, bank: AdapterBank, composition: Composition, repeats: int) -> float:
-    """The median of some forwards; the first does not count."""
+    """Returns the median time of some forward passes, after a first one that does not count."""
     x, mask = task.test.states.before(0, torch.arange(min(BATCH, len(task.test.states))))
     adaptation, taken = Adaptation(bank, [composition] * len(x)), []
     with torch.inference_mode():

@@ -1,7 +1,7 @@
-"""What a scene graph says of a caption, cell by cell: where each word of a phrase fits, and each relation ends.
+"""Targets from the scene graph of a caption, for each cell: where each word of a phrase fits and each relation holds.
 
-A phrase as a whole tells a model little about its parts: `a dog on a red plate` is found by the dog alone in most
-scenes, and the plate is not learned. So each part is a target by itself.
+A whole phrase teaches a model little about its parts: in most scenes the dog alone identifies `a dog on a red plate`,
+and the plate is not learned. Each part is therefore a target of its own.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ WORDS: Final = ("noun", "size", "colour", "plate")
 """The fields of a phrase; each fits some things or none."""
 
 Facts = list[tuple[int, int, int, Truth]]
-"""(text, cell, part, whether it is so); what is not there is not asked."""
+"""(text, cell, part, truth); what has no entry is not a target."""
 
 
 def word_targets(scenes: Sequence[Scene], captions: Sequence[m.Caption]) -> Float[Tensor, "texts cells parts"]:
-    """For each part of each fragment, and each word of its phrase: 1 where it fits, 0 where not, -1 if there is none.
+    """Returns, for each word of each phrase in a fragment, 1 where it fits, 0 where not, and -1 if it is absent.
 
     A background fits every cell or none.
     """
@@ -53,9 +53,9 @@ def word_targets(scenes: Sequence[Scene], captions: Sequence[m.Caption]) -> Floa
 
 
 def relation_targets(scenes: Sequence[Scene], captions: Sequence[m.Caption]) -> Float[Tensor, "texts cells fragments"]:
-    """1 where a thing stands as a fragment says to what it names: in that relation, or between. -1 if one could argue.
+    """Returns 1 where a thing stands as a fragment says (in a relation, or between two), 0 where not, -1 if arguable.
 
-    Which thing the fragment says it of does not matter.
+    The subject of the fragment does not matter.
     """
     facts: Facts = []
     for text, (scene, caption) in enumerate(zip(scenes, captions, strict=True)):
@@ -65,14 +65,14 @@ def relation_targets(scenes: Sequence[Scene], captions: Sequence[m.Caption]) -> 
 
 
 class CellHead(nn.Module):
-    """Tells targets from the picture's tokens, which are the last ones: thrown away after training."""
+    """Predicts targets from the picture's tokens, which are the last of the sequence; discarded after training."""
 
     def __init__(self, width: int, parts: int) -> None:
         super().__init__()
         self.read = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, parts))
 
     def loss(self, states: Float[Tensor, "texts tokens width"], targets: Float[Tensor, "texts cells parts"]) -> Tensor:
-        """Binary cross-entropy of what is asked, a text's summed."""
+        """Returns the binary cross-entropy of the known targets, summed over each text and averaged over the texts."""
         asked = targets >= 0
         logits = self.read(states[:, -CELLS:]).float()
         return F.binary_cross_entropy_with_logits(logits[asked], targets[asked], reduction="sum") / len(states)

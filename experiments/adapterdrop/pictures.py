@@ -37,7 +37,8 @@ class Pictures:
 
 
 def read_pictures(settings: Settings, folder: Path, report: StageProgress | None = None) -> Pictures:
-    """From `folder/pictures.safetensors`; drawn and read by the bundled model first if it is missing."""
+    """Reads the states from `folder/pictures.safetensors`; if it is missing, the bundled model reads the pictures
+    first."""
     seeds = [*range(settings.scenes), *(FIRST_SEED["test"] + i for i in range(settings.test_scenes))]
     scenes = tuple(map(sample_scene, seeds))
     path = folder / "pictures.safetensors"

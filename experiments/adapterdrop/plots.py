@@ -27,7 +27,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 
 def values(rows: Iterable[Row], key: str, value: str) -> dict[float, list[float]]:
-    """All values of a figure for each value of a key, in ascending order."""
+    """Returns all values of a figure by the value of a key, in ascending order of the key."""
     found: defaultdict[float, list[float]] = defaultdict(list)
     for row in rows:
         found[float(str(row[key]))].append(float(str(row[value])))
@@ -35,7 +35,7 @@ def values(rows: Iterable[Row], key: str, value: str) -> dict[float, list[float]
 
 
 def _draw_depths(rows: Sequence[Row]) -> Figure:
-    """A panel for the mean of the tasks and one for each; bands from the lowest to the highest seed."""
+    """Draws a panel for the mean of the tasks and one for each task, with bands from the lowest to the highest seed."""
     commonest = {str(row["task"]): float(str(row["commonest"])) for row in rows if row["part"] == "control"}
     rows = [row for row in rows if row["part"] == "depths"]
     tasks = list(dict.fromkeys(str(row["task"]) for row in rows))
@@ -68,7 +68,7 @@ def _line(axis: Axes, rows: Sequence[Row], label: str, marker: str, spread: bool
 
 
 def _draw_times(rows: Sequence[Row]) -> Figure:
-    """A training step and a forward by depth, beside full fine-tuning."""
+    """Draws the times of a training step and of a forward pass by depth, compared with full fine-tuning."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     forward = [row for row in rows if row["part"] == "inference" and row["tasks"] == 1]
     for number, (title, some) in enumerate(
@@ -91,7 +91,7 @@ def _draw_times(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_tasks(rows: Sequence[Row]) -> Figure:
-    """The time saved by depth, and what counting layers says."""
+    """Draws the time saved by depth, and the saving expected from the number of layers."""
     rows = [row for row in rows if row["part"] == "inference" and row["system"] == "adapters"]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axis = figure.add_subplot()
@@ -108,7 +108,7 @@ def _draw_tasks(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_fusions(rows: Sequence[Row]) -> Figure:
-    """Score against time: whole, dropped from lower layers, pruned to fewer adapters."""
+    """Draws accuracy over time: whole, dropped from lower layers, pruned to fewer adapters."""
     rows = [row for row in rows if row["part"] == "fusion"]
     tasks = list(dict.fromkeys(str(row["task"]) for row in rows))
     figure = Figure(figsize=(4 * len(tasks), 4), layout="constrained")

@@ -1,12 +1,12 @@
-"""Pre-training of the body, without any of the tasks: no question is ever seen with its answer. Two stages:
+"""Pre-trains the body without the tasks: it never sees a question with its answer. There are two stages:
 
-1. `places`: the lower half of the layers learns which cells a caption, true or a foil, speaks of.
-2. `words`: all layers learn to tell
-   - the masked words of a true caption, or of a question, beside its picture (masked language);
-   - a true caption from its foil, and its picture from one that it is false of (matching);
-   - which fragments of a caption are true, and half-way up still the cells (the scene graph).
+1. `places`: the lower half of the layers learns which cells a caption or a foil refers to.
+2. `words`: all layers learn to
+   - predict the masked words of a true caption, or of a question, beside its picture (masked-language modelling);
+   - tell a true caption from its foil, and its picture from one for which it is false (matching);
+   - predict which fragments of a caption are true and, halfway up, still the cells (the scene graph).
 
-The first stage is there because all else rests on the cells, and the second alone learns them slowly.
+The first stage exists because everything else depends on the cells, which the second stage alone learns slowly.
 """
 
 import random
@@ -47,7 +47,8 @@ MASKED = 0.2
 def pretrained_body(
     settings: Settings, pictures: Pictures, folder: Path, report: StageProgress | None = None
 ) -> SceneBody:
-    """The body of `folder/body.safetensors`, frozen; trained first if it is missing, from where a kill stopped it."""
+    """Returns the body of `folder/body.safetensors`, frozen. If it is missing, trains it first, resuming a stopped
+    run."""
     tokenizer = _tokenizer(settings, pictures, folder / "tokenizer.json")
     torch.manual_seed(settings.seed)
     body = SceneBody(BodyConfig(tokenizer.vocabulary, settings.layers, settings.width, settings.heads), tokenizer)
@@ -81,7 +82,7 @@ def _pretrain(
 
 
 class PretrainingLosses(nn.Module):
-    """The losses of a step of each stage; pictures: the states of the source's scenes."""
+    """The losses of a step in each stage. pictures: the states of the source's scenes."""
 
     def __init__(self, body: SceneBody, source: WordSource, pictures: Float[Tensor, "scenes cells values"]) -> None:
         super().__init__()
@@ -98,7 +99,7 @@ class PretrainingLosses(nn.Module):
         self._thread = ThreadPoolExecutor(1)
 
     def places(self, step: int) -> Losses:
-        """Of every caption and its foil, in the lower half of the layers."""
+        """Returns the losses of each caption and its foil, in the lower half of the layers."""
         batch = self._batch(step)
         rows = batch.rows.repeat(2)
         with native_autocast(torch.device("cpu")):
@@ -107,15 +108,15 @@ class PretrainingLosses(nn.Module):
             return self._place_terms(halfway, rows, [*batch.captions, *batch.false_captions])
 
     def words(self, step: int) -> Losses:
-        """Of every caption, true, false and masked, and of masked questions."""
+        """Returns the losses of each caption, true, false and masked, and of masked questions."""
         batch = self._batch(step)
         generator = generator_of(self.source.seed, step)
         with native_autocast(torch.device("cpu")):
             return {**self._caption_terms(batch), **self._word_terms(batch, generator)}
 
     def _caption_terms(self, batch: WordBatch) -> Losses:
-        """Returns three pairs for each caption: the right one, one with a picture that it is false of, and its foil
-        with the right picture."""
+        """Returns the losses of three pairs per caption: the right one, one with a picture for which it is false, and
+        its foil with the right picture."""
         captions = len(batch.captions)
         own = torch.arange(captions)
         text = torch.cat([own, own, own + captions])
@@ -178,13 +179,13 @@ def _below(first: TextBatch, second: TextBatch) -> TextBatch:
 
 
 def _masked(mask: Bool[Tensor, "texts tokens"], generator: torch.Generator) -> Bool[Tensor, "texts tokens"]:
-    """A share of the real tokens, and at least one of each text."""
+    """Draws a share of the real tokens, and at least one of each text."""
     drawn = torch.rand(mask.shape, generator=generator).masked_fill(~mask, 1)
     return (drawn < MASKED) | (drawn == drawn.amin(dim=1, keepdim=True))
 
 
 def _tokenizer(settings: Settings, pictures: Pictures, path: Path) -> Tokenizer:
-    """Trained on a caption and a question of 10,000 training scenes, or of all if they are fewer."""
+    """Returns a tokenizer trained on one caption and one question for each of up to 10,000 training scenes."""
     if not path.exists():
         rng, english = random.Random(f"tokenizer {settings.seed}"), grammar("en")
         texts = []

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 class Settings:
     """The size of a run; the defaults give the figures of the documentation.
 
-    scenes, test_scenes: pictures of the training and of the test range. layers, width, heads: of the body. place_steps,
-    word_steps: steps of its two stages. captions, questions: texts a step. examples, test_examples: of each task.
+    scenes, test_scenes: the numbers of training and of test pictures. layers, width, heads: the shape of the body.
+    place_steps, word_steps: the steps of the two stages of its pre-training. captions, questions: the numbers of texts
+    per step. examples, test_examples: the numbers of examples of each task.
     """
 
     seed: int = 0

@@ -1,6 +1,6 @@
-"""The time that a drop depth saves in a training step, a forward pass, and many tasks over one input.
+"""Measures the time that a drop depth saves in a training step, a forward pass, and many tasks over one input.
 
-Figure 2 and tables 3 and 4 of arXiv:2010.11918. Medians, and the fastest and slowest of the repeats.
+Figure 2 and tables 3 and 4 of arXiv:2010.11918. Times are medians, with the fastest and the slowest repeat.
 """
 
 import statistics
@@ -28,7 +28,7 @@ TASKS = (1, 2, 4, 8, 16)
 
 
 def speed_rows(task: KeptTask, repeats: int) -> Iterator[Row]:
-    """Weights do not matter here: adapters are drawn at random."""
+    """Yields the times. The weights do not matter here: adapters are drawn at random."""
     yield from _training_rows(task, repeats)
     yield from _inference_rows(task, repeats)
 

@@ -24,13 +24,13 @@ def _depths(rows: Rows) -> Rows:
 
 
 def of_complete_seeds(rows: Rows) -> Rows:
-    """Those of the seeds with as many rows as the fullest, so that a mean over tasks is over the same ones."""
+    """Returns the rows of the seeds with the most rows, so that each mean is over the same tasks."""
     counts = Counter(row["seed"] for row in rows)
     return [row for row in rows if counts[row["seed"]] == max(counts.values())]
 
 
 def scores(rows: Rows) -> str:
-    """Tasks down, ways of training and depths across: the mean over the seeds."""
+    """One row per way of training and task, one column per depth: the mean over the seeds."""
     controls = {row["task"]: row["commonest"] for row in rows if row["part"] == "control"}
     rows = _depths(rows)
     at = sorted({row["depth"] for row in rows})
@@ -47,10 +47,10 @@ def scores(rows: Rows) -> str:
 
 
 def kept(rows: Rows) -> str:
-    """Ways of training down, depths across: the mean over tasks and seeds, in brackets the lowest and highest seed; and
-    how much that is of what standard adapters score with nothing dropped.
+    """Two rows per way of training, one column per depth, over the seeds that are complete.
 
-    Of the seeds that are complete.
+    The first is the mean over tasks and seeds, with the lowest and the highest seed in brackets. The second is its
+    percentage of the score of standard adapters with nothing dropped.
     """
     rows = of_complete_seeds(_depths(rows))
     whole = {
@@ -79,7 +79,7 @@ def _over_seeds(rows: Rows, whole: Mapping[tuple[str, int], float] | None) -> st
 
 
 def steps(rows: Rows) -> str:
-    """The time of a training step and of a forward by depth, against full fine-tuning."""
+    """One column per depth: the times of a training step and of a forward pass, compared with full fine-tuning."""
     training = [row for row in rows if row["part"] == "training"]
     inference = [row for row in rows if row["part"] == "inference" and row["tasks"] == 1]
     if not training:
@@ -103,7 +103,8 @@ def steps(rows: Rows) -> str:
 
 
 def at_once(rows: Rows) -> str:
-    """Tasks at once down, depth across: time saved, and in brackets what counting layers says."""
+    """One row per number of tasks at once, one column per depth: the time saved, with the saving by layer count in
+    brackets."""
     rows = [row for row in rows if row["part"] == "inference" and row["system"] == "adapters"]
     at = sorted({row["depth"] for row in rows})
     lines = []
@@ -116,7 +117,8 @@ def at_once(rows: Rows) -> str:
 
 
 def fusions(rows: Rows) -> str:
-    """The fusion whole, dropped from lower layers and pruned down, tasks across; beside it the task's own adapter."""
+    """One row per fusion (whole, dropped from lower layers, pruned) after the task's own adapter, one column per
+    task."""
     alone = {
         (row["task"], row["seed"]): row["accuracy"]
         for row in _depths(rows)
@@ -153,4 +155,4 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "adapterdrop_at_once": at_once,
     "adapterdrop_fusions": fusions,
 }
-"""Returns the tables by their names in the documentation."""
+"""The tables by their names in the documentation."""

@@ -1,9 +1,9 @@
-"""The eight tasks: fixed examples of each, drawn once, so that what frozen layers make of them can be kept.
+"""The eight tasks. The examples of each are drawn once, so that their states in frozen layers can be kept.
 
 verify, query, choose, logical, compare     GQA's five structural types of questions
 count                                       how many
-match                                       whether a caption is true of the picture, or a foil
-plate                                       on which plate the one thing stands that a phrase names
+match                                       whether a caption is true of the picture or a foil
+plate                                       the plate of the only thing that a phrase fits
 """
 
 import random
@@ -33,14 +33,15 @@ from polyglance.scenes.truth import fitting
 from polyglance.scenes.world import BACKGROUNDS, CATEGORIES, COLOURS, KINDS, RELATIONS, SIZES
 
 TOKENS = 24
-"""Of every text, with its padding."""
+"""The number of tokens of each text, with padding."""
 
 Draw = Callable[[Scene, random.Random], tuple[str, str] | None]
 
 
 @dataclass(frozen=True)
 class SceneTask:
-    """draw: a text and its label, or None where this draw gave none. largest_share: of the examples, for one label."""
+    """A task. draw: returns a text and its label, or None if it found none. largest_share: the largest share of the
+    examples with one label."""
 
     name: str
     labels: tuple[str, ...]
@@ -50,7 +51,7 @@ class SceneTask:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """A task's examples of one part. pictures: rows of `Pictures.states`."""
+    """The examples of one part of a task. pictures: rows of `Pictures.states`."""
 
     ids: Int[Tensor, "examples tokens"]
     mask: Bool[Tensor, "examples tokens"]
@@ -78,13 +79,13 @@ class TaskData:
 
     @property
     def commonest(self) -> float:
-        """The share of test examples, in percent, that the commonest label of the training examples gets right."""
+        """The percentage of test examples with the most frequent label of the training examples."""
         label = self.train.labels.bincount().argmax()
         return 100 * (self.test.labels == label).float().mean().item()
 
 
 def task_data(settings: Settings, pictures: Pictures, tokenizer: Tokenizer, folder: Path) -> dict[str, TaskData]:
-    """Every task by its name, from `folder/tasks.safetensors`; drawn first if that is missing."""
+    """Returns each task by its name, from `folder/tasks.safetensors`; if it is missing, draws the examples first."""
     path = folder / "tasks.safetensors"
     if not path.exists():
         sizes = {"train": (pictures.train, settings.examples), "test": (pictures.test, settings.test_examples)}
@@ -110,7 +111,7 @@ def _part(tensors: Mapping[str, Tensor], task: SceneTask, part: str) -> Examples
 def _draw_examples(
     task: SceneTask, scenes: Sequence[Scene], rows: range, count: int, tokenizer: Tokenizer, rng: random.Random
 ) -> Examples:
-    """Texts that are too long are drawn again, and so is a label that has its share."""
+    """Draws examples, without texts that are too long and without labels that have reached their largest share."""
     drawn: list[tuple[str, int, str]] = []
     counts: Counter[str] = Counter()
     while len(drawn) < count:

@@ -1,11 +1,11 @@
-"""The tables of Retrieve Fast, Rerank Smart (arXiv:2103.11920), and what storing states costs, on the scene world.
+"""Measures Retrieve Fast, Rerank Smart (arXiv:2103.11920) and the cost of stored states, on the scene world.
 
     python -m experiments.retrieval [--parts systems,states,cuts,times] [--seeds 0,1,2]
                                     [--folder runs/retrieval] [--small]
 
-Twin encoder, cross-encoder and both in one are trained from the same beginning. Each figure is a row of
-docs/results/retrieval.json, written as soon as it is there: a stopped run goes on with the rows that are missing.
-`times` wants the machine for itself.
+A twin encoder, a cross-encoder and a model that is both are trained from the same starting point. Each figure is a row
+of docs/results/retrieval.json, written as soon as it is measured: a run that was stopped continues with the missing
+rows. `times` should run on an otherwise idle machine.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def run_states(world: World, ways: Sequence[Storage], results: Results) -> None:
 
 
 def run_times(world: World, results: Results) -> None:
-    """Of what has rows already."""
+    """Times the ways of storing that have rows already."""
     joint = Reading.of(trained(world, "joint", 0, report), world, report)
     results.replace("times", list(time_rows(joint, world)))
     results.replace("libraries", list(library_rows(joint, world)))

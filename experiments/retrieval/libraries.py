@@ -1,4 +1,4 @@
-"""The time of a search in libraries of growing size on disk."""
+"""Measures the time of a search in libraries of growing size on disk."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +17,11 @@ CHUNK = 5000
 
 
 def library_rows(reading: Reading, world: World) -> Iterator[Row]:
-    """Milliseconds of each stage of `Library.search` by a text, medians; 20 reranked. first_ms: of a whole search that
-    is the first of its process, less what loading the model takes: it finds the vectors on the disk."""
+    """Yields the median milliseconds of each stage of a `Library.search` by a text, with 20 candidates reranked.
+
+    first_ms: the first search of a library that was just opened, which reads the vectors from the disk; loading the
+    model is not included.
+    """
     for size in world.settings.pools:
         with TemporaryDirectory() as folder:
             database = _filled(Path(folder) / "library", reading, size)
@@ -45,7 +48,7 @@ def library_rows(reading: Reading, world: World) -> Iterator[Row]:
 
 
 def _filled(folder: Path, reading: Reading, size: int) -> LanceDatabase:
-    """A library of the first pictures, as indexing would have left it."""
+    """Returns a library of the first pictures, as indexing would have left it."""
     model = reading.model
     LanceDatabase.create(folder, model.embedding_dim, Reader(model.name, model.name, model.fingerprint))
     database = LanceDatabase(folder)

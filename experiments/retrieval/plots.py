@@ -26,8 +26,8 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 
 def _draw_systems(rows: Sequence[dict[str, Any]]) -> Figure:
-    """R@1 over the size of the pool, both ways; the mean of the seeds. Not of the few queries that all pairs were
-    scored for in larger pools."""
+    """Draws R@1 over the size of the pool in both directions, the mean of the seeds. All pairs of the larger pools are
+    left out, because they were scored for a few queries only."""
     rows = [row for row in chosen(rows, part="systems") if not row.get("blend")]
     every = max(row.get("queries", 0) for row in rows)
     rows = [row for row in rows if row.get("queries", every) == every]
@@ -53,7 +53,7 @@ def _draw_systems(rows: Sequence[dict[str, Any]]) -> Figure:
 
 
 def _draw_states(rows: Sequence[dict[str, Any]]) -> Figure:
-    """R@1 over bytes a picture; a line a way, a point a precision."""
+    """Draws R@1 over the bytes per picture: one line per way of storing, one point per precision."""
     some = [row for row in chosen(rows, part="states") if not row["name"].startswith("cut")]
     figure = Figure(figsize=(8, 5), layout="constrained")
     axis = figure.add_subplot()

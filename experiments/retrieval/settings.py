@@ -7,10 +7,12 @@ from dataclasses import dataclass
 class Settings:
     """The size of a run; the defaults give the figures of the documentation.
 
-    scenes: pictures of the training range, each with two captions. pools: pictures of the test range, each pool the
-    first of the next larger. queries: of the test pictures, which all pools hold. sampled: queries for which the
-    cross-encoder scores the whole of each pool. candidates: how many are reranked. epochs, batch, learning_rate: of
-    each training. sweep_scenes: pictures on which each way to store states is trained.
+    scenes: the number of training pictures, with two captions each. pools: the numbers of test pictures in the pools;
+    each pool is the beginning of the next larger one. queries: the number of pictures with a query, which all pools
+    contain. sampled: the number of queries for which the cross-encoder scores the whole pool, for each pool.
+    candidates: the numbers of candidates to rerank. blends: the shares of the cosine in the score. epochs, batch,
+    learning_rate: the settings of each training. sweep_scenes: the number of pictures on which each way to store states
+    is trained.
     """
 
     scenes: int = 30_000

@@ -1,4 +1,4 @@
-"""Ways to store the states of a picture, by number, origin, width and bits of its tokens, with their cost and loss."""
+"""Compares ways to store the states of a picture: number, origin, width and precision of its tokens, cost and loss."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ TIMED = 30
 
 @dataclass(frozen=True)
 class Storage:
-    """A way to store states. shape: as in the model's config."""
+    """A way to store states. shape: the fields of the model's config that it sets."""
 
     name: str
     shape: dict[str, object] = field(hash=False)
@@ -39,9 +39,9 @@ def _storage(compression: str, kept_grid: int, state_width: int) -> Storage:
 
 
 EVERYTHING = _storage("merge", 8, 192)
-"""All image tokens as wide as the model: what a cross-encoder reads from pixels."""
+"""All image tokens at the model's full width, which a cross-encoder reads from pixels."""
 DEFAULT = _storage("merge", 4, 128)
-"""That of the bundled model."""
+"""The way of the bundled model."""
 WAYS = (
     EVERYTHING,
     DEFAULT,
@@ -50,11 +50,12 @@ WAYS = (
     *(_storage("mean", side, 128) for side in (5, 3, 2, 8)),
 )
 CUTS = tuple(Storage(f"cut-{cut}", {"first_joint_layer": cut}) for cut in (1, 2, 3, 4))
-"""As the bundled model stores, cut elsewhere; trained in all weights, on fewer pictures."""
+"""The way of the bundled model with the cut at other layers; all weights are trained, on fewer pictures."""
 
 
 def rounded(hidden: Float[Tensor, "rows tokens width"], bits: int) -> Float[Tensor, "rows tokens width"]:
-    """To so many bits a value by one scale a token, symmetric about zero, as `TokenStates.store` rounds to 8."""
+    """Rounds states to `bits` bits per value with one symmetric scale per token, as `TokenStates.store` does with 8
+    bits."""
     if bits == 16:
         return hidden.to(torch.bfloat16).float()
     levels = 2 ** (bits - 1) - 1
@@ -63,12 +64,13 @@ def rounded(hidden: Float[Tensor, "rows tokens width"], bits: int) -> Float[Tens
 
 
 def bytes_a_picture(tokens: int, width: int, bits: int) -> int:
-    """Values, and two bytes of a scale for each token where there are scales."""
+    """Returns the bytes of the values and, below 16 bits, of a two-byte scale per token."""
     return tokens * width * bits // 8 + (0 if bits == 16 else 2 * tokens)
 
 
 def state_rows(storage: Storage, world: World, report: StageProgress) -> Iterator[Row]:
-    """R@1 of the first pool, both ways, with candidates of the same model's twin encoder, in each precision."""
+    """Yields R@1 in the first pool, in both directions and each precision, with candidates of the model's own twin
+    encoder."""
     model = trained_to_store(world, storage.name, storage.shape, report)
     hidden = _compressed(model, storage, world, world.settings.pools[0], report).hidden.float()
     texts = read_texts(model, world.texts[: len(world.asked)])
@@ -116,7 +118,8 @@ def _recalls(reading: Reading, candidates: int) -> Row:
 
 
 def all_pairs_row(storage: Storage, world: World, report: StageProgress) -> Row:
-    """The model as full cross-encoder: every text with every picture of the first pool, which is never rounded."""
+    """Measures the model as a full cross-encoder: each text with each picture of the first pool, with unrounded
+    states."""
     model = trained_to_store(world, storage.name, storage.shape, report)
     size = world.settings.pools[0]
     images = _compressed(model, storage, world, size, report)
@@ -140,7 +143,7 @@ def all_pairs_row(storage: Storage, world: World, report: StageProgress) -> Row:
 
 
 def state_time_rows(ways: Sequence[Storage], world: World, report: StageProgress) -> Iterator[Row]:
-    """Milliseconds to rerank 20 candidates from stored states in 8 bits, for each number and width of tokens."""
+    """Yields the milliseconds to rerank 20 candidates from states stored in 8 bits, for each way of storing."""
     text = world.texts[0]
     for storage in ways:
         model = trained_to_store(world, storage.name, storage.shape, report)

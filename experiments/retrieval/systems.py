@@ -1,4 +1,4 @@
-"""The recall of the twin encoder, the cross-encoder and both together, in pools of growing size."""
+"""Measures the recall of the twin encoder, the cross-encoder and both together, in pools of growing size."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,8 @@ TIMED = 30
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a model made of the test pictures and texts, pictures in 8 bits as a library keeps them."""
+    """A model's states of the test pictures and texts, the pictures in 8 bits as in a library. asked: the right picture
+    of each query."""
 
     model: SingleStreamModel
     images: TokenStates
@@ -48,7 +49,7 @@ class Reading:
         return self.images if direction == "text_to_image" else self.texts
 
     def right(self, direction: Direction) -> Int[Tensor, " queries"]:
-        """For each query its one right item."""
+        """Returns the right item of each query."""
         return self.asked if direction == "text_to_image" else torch.arange(len(self.asked))
 
     @cached_property
@@ -71,7 +72,7 @@ class Reading:
 
 
 def stored(model: SingleStreamModel, tokens: Float[Tensor, "pictures tokens width"]) -> TokenStates:
-    """The states of pictures as they come out of a library."""
+    """Returns the states of pictures as a library returns them."""
     rows = [row for part in tokens.split(CHUNK) for row in model.compress(part).store()]
     return TokenStates.load(rows, "image", model.device, next(model.parameters()).dtype)
 
@@ -83,7 +84,7 @@ def twin_rows(name: str, reading: Reading, world: World, seed: int) -> Iterator[
 
 
 def cooperative_rows(name: str, twin: Reading, cross: Reading, world: World, seed: int) -> Iterator[Row]:
-    """With each number of candidates; and with each share of the cosine in the order of 20, or of the most."""
+    """Yields the recall for each number of candidates, and for each share of the cosine with 20 candidates at most."""
     settings = world.settings
     most = max(settings.candidates)
     mixed = min(20, most)
@@ -104,7 +105,8 @@ def cooperative_rows(name: str, twin: Reading, cross: Reading, world: World, see
 
 
 def cross_rows(name: str, reading: Reading, world: World, seed: int) -> Iterator[Row]:
-    """All pairs: both ways where all queries are asked, else text to image for the first of them."""
+    """Yields the recall over all pairs: in both directions if all queries are asked, otherwise text to image for the
+    first ones."""
     for size, sampled in zip(world.settings.pools, world.settings.sampled, strict=True):
         queries = torch.arange(min(sampled, len(reading.asked)))
         texts = reading.queries("text_to_image", queries)
@@ -129,7 +131,8 @@ def _best(scores: Float[Tensor, "queries items"]) -> Ranking:
 
 
 def _figures(found: dict[str, Ranking], reading: Reading, world: World) -> Row:
-    """Recalls both ways, where both were asked; text to image apart for queries that name an unseen pair."""
+    """Returns the recalls of each direction that was asked, and of text to image separately for queries with and
+    without an unseen pair."""
     row: Row = {}
     for direction in DIRECTIONS:
         if direction in found:
@@ -145,8 +148,8 @@ def _figures(found: dict[str, Ranking], reading: Reading, world: World) -> Row:
 
 
 def time_rows(reading: Reading, world: World) -> Iterator[Row]:
-    """Milliseconds for one query at a time, medians: reading it, retrieving, reranking its candidates; in each pool and
-    direction. And all pairs of a few queries with the whole pool."""
+    """Yields the median milliseconds of single queries in each pool and direction: reading, retrieving and reranking
+    the candidates, and matching a few queries with the whole pool."""
     for direction in DIRECTIONS:
         yield from _direction_times(reading, world, direction)
 
@@ -174,14 +177,14 @@ def _direction_times(reading: Reading, world: World, direction: Direction) -> It
 
 
 def _read(reading: Reading, world: World, direction: Direction, number: int) -> TokenStates:
-    """A text is read anew; of a picture of the library there are states."""
+    """Returns the states of a query: a text is read each time, a picture of the library has stored states."""
     if direction == "text_to_image":
         return read_texts(reading.model, world.texts[number : number + 1])
     return reading.images[reading.asked[number : number + 1]]
 
 
 Spread = tuple[float, float, float]
-"""Returns the median, fastest and slowest time in milliseconds."""
+"""The median, fastest and slowest time in milliseconds."""
 NO_TIME: Spread = (0.0, 0.0, 0.0)
 
 
@@ -200,7 +203,7 @@ def _time(system: str, direction: str, pool: int, k: int, read: Spread, found: S
 
 
 def _median(work: Callable[[int], object], times: int) -> Spread:
-    """Of queries 0, 1, ...; the first time does not count."""
+    """Times queries 0, 1, ... after a first run that does not count."""
     taken = []
     for number in [0, *range(times)]:
         started = time.perf_counter()

@@ -16,7 +16,7 @@ def tables(rows: Rows) -> str:
 
 
 def mean_over_seeds(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:
-    """In brackets the lowest and the highest seed."""
+    """Returns the mean, with the lowest and the highest seed in brackets."""
     values = [value(row) for row in rows]
     spread = f" ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else ""
     return f"{fmean(values):.1f}{spread}" if values else ""
@@ -27,7 +27,7 @@ def chosen(rows: Rows, **named: object) -> Rows:
 
 
 def systems(rows: Rows) -> str:
-    """Systems down, pools across: R@1 text to image / image to text."""
+    """One row per system, two columns per pool: R@1 of text to image and of image to text."""
     rows = chosen(rows, part="systems")
     pools = sorted({row["pool"] for row in rows})
     every = max((row.get("queries", 0) for row in rows), default=0)
@@ -51,17 +51,17 @@ def systems(rows: Rows) -> str:
 
 
 def candidates(rows: Rows) -> str:
-    """Candidates down, pools across, for both cooperative systems."""
+    """One row per cooperative system and number of candidates, one column per pool."""
     return _choices(chosen(rows, part="systems", blend=0.0), "candidates", "candidates")
 
 
 def blends(rows: Rows) -> str:
-    """Share of the cosine down, pools across."""
+    """One row per cooperative system and share of the cosine, one column per pool."""
     return _choices(chosen(rows, part="systems", candidates=CANDIDATES), "blend", "share of the cosine")
 
 
 def _choices(rows: Rows, key: str, name: str) -> str:
-    """The values of a key down, for each system; pools across."""
+    """One row per system and value of a key, one column per pool."""
     pools = sorted({row["pool"] for row in rows})
     lines = []
     for system in dict.fromkeys(row["system"] for row in rows):
@@ -73,7 +73,7 @@ def _choices(rows: Rows, key: str, name: str) -> str:
 
 
 def unseen(rows: Rows) -> str:
-    """Queries that name a (kind, colour) pair which training never showed, beside the others; first pool."""
+    """One row per system: queries with a (kind, colour) pair that training never showed, and the others; first pool."""
     rows = [row for row in chosen(rows, part="systems") if "unseen_pairs" in row]
     pool = min((row["pool"] for row in rows), default=0)
     lines = []
@@ -90,7 +90,7 @@ def unseen(rows: Rows) -> str:
 
 
 def times(rows: Rows) -> str:
-    """Direction and system down, pools across: milliseconds a query in all, and its stages."""
+    """One row per direction and system, one column per pool: the milliseconds per query, in total and by stage."""
     rows = chosen(rows, part="times")
     pools = sorted({row["pool"] for row in rows})
     lines = []
@@ -111,7 +111,7 @@ def _time(rows: Rows) -> str:
 
 
 def libraries(rows: Rows) -> str:
-    """Libraries down, stages across."""
+    """One row per library, one column per stage."""
     rows = chosen(rows, part="libraries")
     lines = [
         [f"{row['pictures']:,}", *(f"{value:.1f}" for value in row["milliseconds"].values()), _range(row, "total")]
@@ -127,7 +127,7 @@ def _range(row: dict[str, Any], stage: str) -> str:
 
 
 def states(rows: Rows) -> str:
-    """Ways of storing down, precisions across: R@1 both ways, and bytes per picture."""
+    """One row per way of storing and precision: bytes per picture, R@1 in both directions, and time."""
     whole = chosen(rows, part="all_pairs")
     lines = [[f"{_way(row)}: all pairs, not rounded", "", "", *_recalls(row), ""] for row in whole]
     lines += [
@@ -143,7 +143,7 @@ def _way(row: dict[str, Any]) -> str:
 
 
 def cuts(rows: Rows) -> str:
-    """Layers below the cut down; in 8 bits."""
+    """One row per number of layers below the cut; in 8 bits."""
     some = [row for row in chosen(rows, part="states", bits=8) if row["name"].startswith("cut")]
     lines = [[row["cut"], *_kept(row), _milliseconds(row, rows)] for row in some]
     return table(["layers below the cut", *HEAD], lines) if lines else ""
@@ -161,7 +161,7 @@ def _recalls(row: dict[str, Any]) -> list[str]:
 
 
 def _milliseconds(row: dict[str, Any], rows: Rows) -> str:
-    """Of eight bits alone, in which states are stored."""
+    """Returns the time in 8 bits, the precision in which states are stored; empty for other precisions."""
     times = chosen(rows, part="state_times", name=row["name"])
     return f"{times[0]['milliseconds']:.1f}" if times and row["bits"] == 8 else ""
 
@@ -176,4 +176,4 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "retrieval_states": states,
     "retrieval_cuts": cuts,
 }
-"""Returns the tables by their names in the documentation."""
+"""The tables by their names in the documentation."""

@@ -28,10 +28,10 @@ def bundled() -> SingleStreamModel:
 
 
 def beginning(seed: int, **shape: Any) -> SingleStreamModel:
-    """The bundled model without its task adapters, in float32, with new heads of the twin and of the cross-encoder.
+    """Returns the bundled model in float32, without its task adapters and with new heads of twin and cross-encoder.
 
-    shape: of the model's config, what is not as in the bundled one. Where states are stored in another form, it takes
-    over what that form allows (`_restored`); where the cut is another, layers move to its other side (`_recut`).
+    shape: the fields of the config that differ from the bundled model's. If states are stored in another form, the
+    weights are adapted to it (`_restored`); if the cut is another, layers move across it (`_recut`).
     """
     pretrained = bundled().float()
     alone = replace(pretrained.config, task_adapters=None, recall_by_depth=())
@@ -50,11 +50,11 @@ def beginning(seed: int, **shape: Any) -> SingleStreamModel:
 
 
 def _restored(weights: Mapping[str, Tensor], old: SingleStreamConfig, new: SingleStreamConfig) -> dict[str, Tensor]:
-    """The compressor and what expands its states, as near to the old ones as another form can be.
+    """Returns the weights that compress and expand states, as close to the old ones as the new form allows.
 
-    The projection of four tokens side by side becomes one of their mean, the sum of its four parts; positions are
-    interpolated; fewer values are those directions of the old ones that count most when they are expanded, and more
-    values begin unused. The queries themselves begin anew.
+    The projection of four concatenated tokens becomes one of their mean: the sum of its four parts. Positions are
+    interpolated. A smaller width keeps the directions that contribute most to the expanded states; a larger one starts
+    with unused values. Learned queries start anew.
     """
     project, bias = weights["compressor.project.weight"], weights["compressor.project.bias"]
     gain, shift = weights["compressor.norm.weight"], weights["compressor.norm.bias"]
@@ -79,8 +79,8 @@ def _restored(weights: Mapping[str, Tensor], old: SingleStreamConfig, new: Singl
 
 
 def _recut(weights: dict[str, Tensor], cut: int, moved: int) -> dict[str, Tensor]:
-    """The weights of a model of as many layers that is cut elsewhere: a joint layer that comes below the cut serves
-    each modality, and of the layers that come above it those of pictures serve both."""
+    """Returns the weights of a model with as many layers and another cut. A joint layer that moves below the cut is
+    copied for each modality; of the layers that move above it, those of pictures become joint layers."""
     found = {}
     for name, value in weights.items():
         side, _, rest = name.partition(".layers.")
@@ -98,7 +98,7 @@ def _recut(weights: dict[str, Tensor], cut: int, moved: int) -> dict[str, Tensor
 
 
 def trained(world: World, mode: Mode, seed: int, report: StageProgress) -> SingleStreamModel:
-    """Ready to use, in the processor's own precision; from the folder of the run, where it was trained already."""
+    """Returns a trained model in the processor's native precision, from the run's folder if it is there."""
     settings = world.settings
     return _trained(world, f"{mode}-{seed}", beginning(seed), retrieval_settings(settings, mode, seed), report)
 
@@ -133,7 +133,8 @@ def _trained(
 
 
 def trained_to_store(world: World, name: str, shape: dict[str, object], report: StageProgress) -> SingleStreamModel:
-    """Trained both ways, on fewer pictures; where the cut is another, in all weights and from the pixels."""
+    """Returns a model trained with both losses on fewer pictures; with another cut, all weights are trained, from
+    pixels."""
     recut = "first_joint_layer" in shape
     settings = replace(retrieval_settings(world.settings, "joint", 0), freeze_lower=not recut)
     captions = world.drawn_captions() if recut else world.captions[: 2 * world.settings.sweep_scenes]

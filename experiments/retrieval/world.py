@@ -1,4 +1,4 @@
-"""The pictures, captions and queries of the experiment; each picture is drawn once, and read once below the cut."""
+"""The pictures, captions and queries of the experiment. Each picture is drawn once and read once below the cut."""
 
 import json
 import random
@@ -31,15 +31,18 @@ from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.types import StageProgress
 
 FRAGMENTS = (2, 3)
-"""Of the two captions of a training picture."""
+"""The number of fragments in each of the two captions of a training picture."""
 TRIES = 40
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """captions: of the training pictures, in English. texts: of the test pictures, one each; those of the first, the
-    `queries`, are true of one test picture alone, and none of the others is true of a picture of a query. asked: which
-    pictures these queries belong to. unseen: which queries name a (kind, colour) pair that training never showed."""
+    """The pictures and texts of the experiment.
+
+    captions: the English captions of the training pictures. texts: captions of test pictures, at most one each; the
+    queries come first, each true of one test picture only, and no other text is true of a picture of a query. asked:
+    the picture of each query. unseen: whether each query names a (kind, colour) pair that training never showed.
+    """
 
     settings: Settings
     folder: Path
@@ -49,13 +52,14 @@ class World:
     unseen: tuple[bool, ...]
 
     def pixels(self, split: str) -> Tensor:
-        """(pictures, 3, 256, 256) uint8, mapped from a file."""
+        """Maps the pictures of a split from a file: (pictures, 3, 256, 256), uint8."""
         count = self.settings.scenes if split == "train" else self.settings.pools[-1]
         first = FIRST_SEED[split]
         return draw_scenes(range(first, first + count), self.folder / f"{split}.npy")
 
     def drawn_captions(self) -> tuple[Caption, ...]:
-        """Of the first `sweep_scenes` training pictures, which are files here, to be read anew in each step."""
+        """Returns the captions of the first `sweep_scenes` training pictures, which are written to files to be read in
+        each step."""
         folder = self.folder / "pictures"
         folder.mkdir(exist_ok=True)
         there = {_name(row): folder / _name(row) for row in range(self.settings.sweep_scenes)}
@@ -69,7 +73,7 @@ class World:
         )
 
     def seen(self, split: str, model: SingleStreamModel, report: StageProgress) -> KeptStates:
-        """What the lower layers of a model make of the pictures, read once for all models that share these layers."""
+        """Returns what a model's lower layers compute for the pictures, once for all models that share these layers."""
         return keep_states(_Drawn(model, self.pixels(split)), folder=self.folder / split, report=report)
 
 
@@ -90,7 +94,7 @@ class _Drawn:
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
-        """The first picture and how many there are: the folder belongs to one choice of pictures."""
+        """The first picture and the number of pictures, which identify the pictures that the folder belongs to."""
         return {"first": self.pixels[:1], "pictures": torch.tensor(len(self.pixels))}
 
     def __len__(self) -> int:
@@ -104,7 +108,7 @@ class _Drawn:
 
 
 def make_world(settings: Settings, folder: Path) -> World:
-    """From `folder/captions.json`; written there first if it is missing."""
+    """Reads the world from `folder/captions.json`, which is written first if it is missing."""
     path = folder / "captions.json"
     if not path.exists():
         train = [sample_scene(FIRST_SEED["train"] + i) for i in range(settings.scenes)]
@@ -123,12 +127,12 @@ def make_world(settings: Settings, folder: Path) -> World:
 
 
 def _name(row: int) -> Path:
-    """A picture of the training range, which is never opened: what was seen of it is kept."""
+    """Returns the name of a training picture, which is never opened because its states are kept."""
     return Path(f"{row}.png")
 
 
 def _training_captions(scenes: Sequence[Scene]) -> list[tuple[int, str, list[int]]]:
-    """(row of the picture, text, rows of all pictures that it is true of or that one could argue about)."""
+    """Returns (row of the picture, text, rows of all pictures for which it is true or arguable) for each caption."""
     index, english = SceneIndex(scenes), grammar("en")
     captions = []
     for row, scene in enumerate(scenes):
@@ -160,7 +164,7 @@ def _unique(index: SceneIndex, count: int) -> Iterator[tuple[int, m.Caption]]:
 
 
 def _of_none(scene: Scene, index: SceneIndex) -> m.Caption | None:
-    """A caption of the scene that fits none of those in the index; None where none was found."""
+    """Returns a caption of the scene that fits no scene of the index, or None if none was found."""
     rng = random.Random(f"captions {scene.seed}")
     for attempt in range(TRIES):
         caption = sample_caption(scene, rng, fragments=min(3, 1 + attempt // 10))

@@ -1,1 +1,1 @@
-"""Visual questions in other languages than those of training (xGQA, arXiv:2109.06082), on the scene world."""
+"""Visual questions in languages that a model was not trained in (xGQA, arXiv:2109.06082), on the scene world."""

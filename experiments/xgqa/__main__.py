@@ -1,11 +1,12 @@
-"""Visual questions in languages that a model was not trained in (xGQA, arXiv:2109.06082), on the scene world.
+"""Measures visual questions in languages that a model was not trained in (xGQA, arXiv:2109.06082), on the scene world.
 
     python -m experiments.xgqa [--parts zero,few,ninth] [--seeds 0] [--languages de,ko] [--ways adapters,translations]
                                [--shots 1,48] [--folder runs/xgqa] [--small]
 
-A body and its task are trained on English pictures and questions; a language is given to it by each of several ways,
-from sentences of its own, and in our ways from a few hundred translations, and the same questions are asked in it. Each
-figure is a row of docs/results/xgqa.json, written as soon as it is there: a stopped run goes on with what is missing.
+A body and its task are trained on pictures and English questions. Each way adds a language to it, from sentences in
+that language and, in our ways, from a few hundred translations. The same questions are then asked in the new language.
+Each figure is a row of docs/results/xgqa.json, written as soon as it is measured: a run that was stopped continues with
+the missing rows.
 """
 
 import argparse
@@ -28,14 +29,14 @@ PARTS = ("zero", "few", "ninth")
 
 
 def run_body(bodies: Bodies, way: Way, results: Results) -> None:
-    """English, as the body of the way answers it."""
+    """Measures the body of a way in English."""
     named = {"part": "body", "body": way.body, "language": SOURCE_LANGUAGE, "seed": bodies.world.seed}
     if not results.has(**named):
         results.add([{**named, **_measured(bodies, way, bodies.of(way), SOURCE_LANGUAGE)}])
 
 
 def run_zero(bodies: Bodies, way: Way, code: str, results: Results) -> None:
-    """What a way gives without a question in the language."""
+    """Measures a way without any training question in the language."""
     named = {"part": "zero", "way": way.name, "body": way.body, "language": code, "seed": bodies.world.seed}
     if not results.has(**named):
         language, scores, size = learned(bodies, way, code)

@@ -1,4 +1,4 @@
-"""The multilingual body made multimodal (mBERTAda, arXiv:2109.06082, section 4.2), on English and pictures."""
+"""Makes the multilingual body multimodal with English and pictures (mBERTAda, arXiv:2109.06082, section 4.2)."""
 
 import math
 from collections.abc import Mapping
@@ -23,19 +23,19 @@ from polyglance.training.losses import info_nce
 from polyglance.types import Task
 
 PARTS: Mapping[str, Modality | None] = {"text": "text", "image": "image", "align": None}
-"""The adapters of a task: of text tokens, of image tokens, and over both the alignment adapter."""
+"""The adapters of a task: one for text tokens, one for image tokens, and the alignment adapter for both."""
 TASKS: tuple[Task, ...] = ("embed", "answer")
 TRAINED = ("expand_image", "kept_position", "task_token", "embed_head", "answer_head", "adapters_of_tasks")
 
 
 class AlignedModel(SingleStreamModel):
-    """In its joint layers a task has three adapters, one above the other."""
+    """A model in whose joint layers each task has a stack of three adapters."""
 
     adapters_of_tasks: TrainableAdapters
 
     @classmethod
     def of(cls, body: SingleStreamModel, seed: int) -> "AlignedModel":
-        """The body in float32, with new adapters."""
+        """Returns the body in float32 with new adapters."""
         torch.manual_seed(seed)
         model = cls(body.config, body.tokenizer, "aligned")
         model.load_state_dict(body.float().state_dict())
@@ -60,7 +60,8 @@ class AlignedModel(SingleStreamModel):
 
 
 def aligned_model(world: World, body: SingleStreamModel, english: Language) -> AlignedModel:
-    """Trained to answer and to embed, with nothing of the body changed and English's language adapter in its place."""
+    """Trains the model to answer and to embed. The weights that the body was trained in and the English language
+    adapter are frozen."""
     model = AlignedModel.of(body, world.seed)
     model.add_language(english)
     for name, parameter in model.named_parameters():
@@ -75,7 +76,7 @@ def aligned_model(world: World, body: SingleStreamModel, english: Language) -> A
 
 
 class _Losses:
-    """Of questions about pictures, and of captions and pictures told apart."""
+    """The losses of answering questions about pictures and of contrasting captions with pictures."""
 
     def __init__(self, world: World, model: AlignedModel) -> None:
         self.model = model

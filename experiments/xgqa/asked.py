@@ -1,4 +1,4 @@
-"""Questions in a language beside pictures, from whose right answers the language's weights learn."""
+"""Trains the weights of a language on questions about pictures, by their right answers."""
 
 import random
 from collections import defaultdict
@@ -26,15 +26,20 @@ SEARCHED, EACH = 2000, 10
 
 @dataclass(frozen=True)
 class Asked:
-    """states: of pictures. rows: the number of one of them, a question about it, and the right answer."""
+    """Questions about pictures. states: the states of the pictures. rows: (number of a picture, question about it,
+    right answer)."""
 
     states: TokenStates
     rows: Sequence[tuple[int, m.Question, str]]
 
 
 def of_training_pictures(world: World, asked: Mapping[int, m.Question]) -> Asked:
-    """Questions beside training pictures that they can be asked of: those that they are of, by their seeds, and the
-    first 2,000. For each of its answers a question has at most ten, so that its words do not give the answer away."""
+    """Returns questions with the training pictures that they can be asked about.
+
+    asked: the questions by the seeds of their own scenes. The pictures are those scenes and the first 2,000 of the
+    training range. Each question has at most ten pictures per answer, so that its words alone do not give the answer
+    away.
+    """
     scenes = [sample_scene(seed) for seed in (*asked, *range(min(SEARCHED, world.settings.scenes)))]
     rng = random.Random(f"training pictures {world.seed}")
     rows: list[tuple[int, m.Question, str]] = []
@@ -49,7 +54,7 @@ def of_training_pictures(world: World, asked: Mapping[int, m.Question]) -> Asked
 
 
 class AnswerLosses:
-    """The right answers' cross-entropy."""
+    """The cross-entropy of the right answers."""
 
     def __init__(self, model: SingleStreamModel, code: str, asked: Asked, seed: int) -> None:
         self.model, self.code, self.states, self.seed = model, code, asked.states, seed

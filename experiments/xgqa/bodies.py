@@ -40,13 +40,14 @@ ENGLISH, MULTILINGUAL = "english", "multilingual"
 TEXT_PARTS = ("token_embedding", "text_position", "text_layers", "expand_text", "joint_layers", "token_head")
 TARGETS = tuple(code for code in DEMO_LANGUAGES if code != SOURCE_LANGUAGE)
 FIRST_SENTENCE = 100_000
-"""Sentences are said of scenes of the training range from here on, each language's of others: nothing is parallel."""
+"""The first training scene that sentences describe. The scenes of each language are different, so that nothing is
+parallel."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What the bodies have in common. Pictures are read by the lower layers of the bundled model, which learned them
-    from scene graphs, without a word."""
+    """What the bodies have in common. The lower layers of the bundled model read the pictures; they were trained on
+    scene graphs, without text."""
 
     settings: Settings
     folder: Path
@@ -63,7 +64,7 @@ class World:
 
     @cached_property
     def states(self) -> TokenStates:
-        """Of the training pictures, bfloat16."""
+        """The states of the training pictures, in bfloat16."""
         path = self.folder / "states.safetensors"
         if not path.exists():
             pixels = draw_scenes(range(self.settings.scenes), self.folder / "pictures.npy", _told(self.report, "draw"))
@@ -75,11 +76,11 @@ class World:
 
     @cached_property
     def test_states(self) -> TokenStates:
-        """Returns the states as a library returns them."""
+        """The states of the test pictures, as a library returns them."""
         return read_scenes(bundled(), self.test_scenes)
 
     def sentences(self, code: str) -> list[str]:
-        """What is said of scenes in one language, captions and questions, all different from each other."""
+        """Returns distinct sentences about scenes in one language: captions and questions."""
         rng = random.Random(f"sentences {code} {self.seed}")
         said: dict[str, None] = {}
         first = FIRST_SENTENCE * (1 + (*DEMO_LANGUAGES, NINTH).index(code))
@@ -102,7 +103,7 @@ def bundled() -> SingleStreamModel:
 
 
 def english_body(world: World) -> SingleStreamModel:
-    """Trains text and joint layers on English alone: its facts, its pictures and its masked words."""
+    """Trains the text and joint layers on English alone: on facts, pictures and masked words."""
     folder = world.folder / f"{ENGLISH}-{world.seed}"
     if not (folder / "config.json").exists():
         settings = world.settings
@@ -148,8 +149,8 @@ def english_source(
 
 
 def multilingual_body(world: World) -> SingleStreamModel:
-    """Text layers and joint layers that told hidden words in eight languages, and never saw a picture; what it knows a
-    language by is added to it."""
+    """Trains the text and joint layers to predict masked tokens in eight languages, without pictures. Languages are
+    added to this body later."""
     folder = world.folder / f"{MULTILINGUAL}-{world.seed}"
     if not (folder / "config.json").exists():
         tokenizer = _tokenizer(world, DEMO_LANGUAGES, world.settings.shared_vocabulary)
@@ -182,7 +183,7 @@ class TokensOf:
 
 
 def _untrained(tokenizer: Tokenizer, languages: Sequence[str], seed: int) -> SingleStreamModel:
-    """Of the bundled model's shape, with its picture layers."""
+    """Returns an untrained model with the bundled model's shape and picture layers."""
     pretrained = bundled().float()
     torch.manual_seed(seed)
     config = replace(

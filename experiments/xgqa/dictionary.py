@@ -1,4 +1,4 @@
-"""Makes a dictionary from a few hundred translated sentences, and replaces words of English sentences by it."""
+"""Makes a dictionary from a few hundred translated sentences, and replaces words of English sentences with it."""
 
 import random
 import re
@@ -16,10 +16,10 @@ _WORD = re.compile(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff.,;:!?।。，、？！]+
 
 
 def dictionary(translations: Sequence[Translation]) -> Dictionary:
-    """The words that stand for each other more than by chance, as aligned in both directions.
+    """Returns the pairs of words that are aligned in both directions more often than by chance.
 
-    p(a | b) p(b | a) speaks for a pair of words, each by IBM model 1 (Brown et al., Computational Linguistics 19(2),
-    1993, section 4.1), and is at least `SURE`: what one sentence alone has beside another is in no dictionary.
+    The weight of a pair is p(a | b) p(b | a), each by IBM model 1 (Brown et al., Computational Linguistics 19(2), 1993,
+    section 4.1). It is at least `SURE`, so that a pair from a single sentence is left out.
     """
     pairs = [(_words(one.known), _words(one.sentence)) for one in translations]
     into, back = _aligned(pairs), _aligned([(said, known) for known, said in pairs])
@@ -32,7 +32,7 @@ def dictionary(translations: Sequence[Translation]) -> Dictionary:
 
 
 def switched(text: str, words: Dictionary, rng: random.Random) -> str:
-    """The text with a share of its words, drawn anew each time, in the other language as far as the dictionary goes."""
+    """Returns the text with a random share of its words translated, if the dictionary has them."""
     share = rng.random()
 
     def replaced(match: re.Match[str]) -> str:

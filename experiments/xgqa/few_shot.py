@@ -1,4 +1,4 @@
-"""Few-shot: a language learned by some way goes on with questions about a few pictures, in that language."""
+"""Few-shot training: continues a learned language with questions in that language about a few pictures."""
 
 import random
 from copy import deepcopy
@@ -17,8 +17,8 @@ from polyglance.training.loop import Losses, Schedule, fit
 
 
 class Shots:
-    """Questions about the first pictures of the val range, in one order for all languages: more shots are more of the
-    same, as in xGQA."""
+    """Questions about the first pictures of the validation range. They are the same for all languages, and a larger
+    number of shots includes the smaller ones, as in xGQA."""
 
     def __init__(self, world: World) -> None:
         scenes = [sample_scene(FIRST_SEED["val"] + number) for number in range(max(world.settings.shots))]
@@ -34,15 +34,15 @@ class Shots:
             self.asked.append(list(asked.items()))
 
     def first(self, shots: int) -> Asked:
-        """Those about so many pictures."""
+        """Returns the questions about the first `shots` pictures."""
         return Asked(self.states, [(row, *one) for row in range(shots) for one in self.asked[row]])
 
 
 def few_shot(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, seed: int) -> SingleStreamModel:
-    """The way's model with its language trained on, at half the rate at which it was learned.
+    """Returns the way's model after further training of its language, at half the way's learning rate.
 
-    In a way that has translations these are learned from as well, and the questions beside what they are in English:
-    the questions of xGQA's few-shot training are translations too.
+    A way with translations also learns from them, and from the questions paired with their English versions: the
+    questions of xGQA's few-shot training are translations too.
     """
     world = bodies.world
     language, _, _ = learned(bodies, way, code)

@@ -20,7 +20,7 @@ def answers(model: CutModel, world: World, code: str) -> Row:
 
 
 def recall(model: CutModel, world: World, code: str, matches: bool) -> Row:
-    """R@1 of text to image, of the twin encoder, and where the model matches of the reranked candidates."""
+    """Returns R@1 of text to image by the twin encoder and, if the model matches, of the reranked candidates."""
     index = SceneIndex(world.test_scenes)
     captions = [scene_captions(index, row, unique=True) for row in range(len(world.test_scenes))]
     asked = [(row, said[0]) for row, said in enumerate(captions) if said]

@@ -14,7 +14,7 @@ from polyglance.models.families.cut_model import CutModel
 
 
 def ninth_rows(world: World) -> list[Row]:
-    """French from sentences alone, from translations as well, and English beside it."""
+    """Measures French, learned from sentences alone and with translations, and English for comparison."""
     folder = (world.folder / f"ninth-{world.seed}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "french.txt").write_text("".join(f"{one}\n" for one in world.sentences(NINTH)), encoding="utf-8")

@@ -22,8 +22,10 @@ CONTROLS = {
 
 
 def draw(rows: Rows, folder: Path) -> None:
-    """Writes `xgqa.png`: accuracy over the pictures of the few-shot training at the first seed, a line a way, a panel
-    for each of the languages that were measured at most numbers of pictures; none where none was."""
+    """Writes `xgqa.png`: the accuracy over the number of few-shot pictures at the first seed, one line per way.
+
+    There is one panel for each language that was measured at the most numbers of pictures, and no file if none was.
+    """
     rows = of_first_seed(rows)
     shots = {code: _shots(row for row in rows if row["part"] == "few" and row["language"] == code) for code in TARGETS}
     most = max(map(len, shots.values()))
@@ -51,8 +53,8 @@ def draw(rows: Rows, folder: Path) -> None:
 
 
 def _panel(axis: Axes, rows: Rows, code: str, ways: Sequence[str]) -> None:
-    """Beside the ways: English, asked without any such picture, and what the way that ends highest says of no
-    picture or of another one."""
+    """Draws the ways in one language, English without few-shot training, and the controls of the way that ends
+    highest."""
     there = [row for row in rows if row["part"] in ("zero", "few") and row["language"] == code]
     bodies = {row["body"] for row in there if "body" in row and row["way"] in ways}
     for body, dashes in BODIES.items():
@@ -79,7 +81,7 @@ def _panel(axis: Axes, rows: Rows, code: str, ways: Sequence[str]) -> None:
 
 
 def _line(rows: Rows, value: str) -> list[tuple[int, float]]:
-    """By number of pictures."""
+    """Returns (number of pictures, value), sorted by the number."""
     return sorted((row.get("shots", 0), row[value]) for row in rows)
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 class Settings:
     """The size of a run; the defaults give the figures of the documentation.
 
-    scenes: pictures of the training range that bodies and tasks learn from, in English. pictures: of the test range,
-    five questions each. fact_steps, word_steps: of the English body. token_steps: masked-language modelling of the
-    multilingual one; task_steps: of its adapters, in English. sentences: of each other language, of no picture.
-    translations: of them so many stand beside English. epochs: over the sentences. meaning_steps: over the
-    translations. shots: pictures of the few-shot training, questions: of each; shot_steps: of that training.
+    scenes: the number of training pictures of bodies and tasks, with English texts. pictures: the number of test
+    pictures, with five questions each. fact_steps, word_steps: the steps of the two stages of the English body.
+    token_steps: the steps of masked-language modelling of the multilingual body. task_steps: the steps of its task
+    adapters, in English. sentences: the number of sentences in each language, without pictures. translations: the
+    number of sentences that are translated. epochs: the passes over the sentences. meaning_steps: the steps over the
+    translations. shots: the numbers of pictures in few-shot training. shot_questions: the number of questions about
+    each. shot_steps: the steps of few-shot training.
     """
 
     scenes: int = 30_000

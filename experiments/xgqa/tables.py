@@ -22,12 +22,12 @@ def tables(rows: Rows) -> str:
 
 
 def zero_shot(rows: Rows) -> str:
-    """Ways down, languages across: accuracy without a question in the language."""
+    """One row per way, one column per language: the accuracy without training questions in the language."""
     return _by_language(rows, _accuracy)
 
 
 def controls(rows: Rows) -> str:
-    """What the same models answer with a blank picture or another one; the mean of the languages but English."""
+    """One row per way: the controls of the same models; the mean of all languages except English."""
     lines = []
     for way, by_code in _ways(_of(rows, "zero")).items():
         there = [row for some in by_code.values() for row in some]
@@ -39,7 +39,7 @@ def controls(rows: Rows) -> str:
 
 
 def structural(rows: Rows) -> str:
-    """Ways down, structural types across; the mean of the languages but English."""
+    """One row per way, one column per structural type; the mean of all languages except English."""
     lines = []
     rows = _of(rows, "zero")
     kinds = sorted({kind for row in rows for kind in row["by_structural"]})
@@ -51,18 +51,21 @@ def structural(rows: Rows) -> str:
 
 
 def recall(rows: Rows) -> str:
-    """Ways down, languages across: R@1 of text to image, by the twin encoder."""
+    """One row per way, one column per language: R@1 of text to image by the twin encoder."""
     return _by_language(rows, lambda row: row["twin_R@1"])
 
 
 def coop(rows: Rows) -> str:
-    """The same, the best 20 reranked."""
+    """The table of `recall` with the best 20 candidates reranked."""
     return _by_language([row for row in rows if "coop_R@1" in row], lambda row: row["coop_R@1"])
 
 
 def few_shot(rows: Rows) -> str:
-    """Ways down, pictures across. Of each way the mean of the languages that were measured at most numbers of them, and
-    where every language was at some, the mean of them all; nothing where one of them is missing."""
+    """One row per way, one column per number of pictures.
+
+    A row is the mean of the languages that were measured at the most numbers of pictures. If every language was
+    measured, another row is the mean of all. A cell is empty if one of its languages is missing.
+    """
     counts = [0, *sorted({row["shots"] for row in _of(rows, "few")})]
     zero, english = _ways(_of(rows, "zero")), _english(rows, _accuracy)
     lines = []
@@ -88,8 +91,11 @@ def _mean_of(codes: Sequence[str], rows: Rows) -> str:
 
 
 def seeds(rows: Rows) -> str:
-    """Ways that were measured at several seeds, a line a seed: the mean of the languages that were measured at each of
-    them, without a question in the language and after most pictures, and how far below English."""
+    """One row per seed of each way that was measured with several seeds.
+
+    A row is the mean of the languages that were measured with each seed, without few-shot training and with the most
+    pictures, and the drop from English.
+    """
     rows = [row for row in rows if row["part"] in ("body", "zero", "few")]
     most = max((row["shots"] for row in rows if "shots" in row), default=0)
     lines = []
@@ -110,7 +116,7 @@ def seeds(rows: Rows) -> str:
 
 
 def costs(rows: Rows) -> str:
-    """Ways down: what a language takes."""
+    """One row per way: the size of a language and its perplexity."""
     lines = []
     for way, by_code in _ways(_of(rows, "zero")).items():
         there = [row for some in by_code.values() for row in some if "bytes" in row]
@@ -123,7 +129,7 @@ def costs(rows: Rows) -> str:
 
 
 def ninth(rows: Rows) -> str:
-    """A line each: what the language was learned from."""
+    """One row per source from which the language was learned, after one for English."""
     lines = []
     for row in _of(rows, "ninth"):
         before, after = row.get("perplexity", (None, None))
@@ -151,7 +157,7 @@ def _of(rows: Rows, part: str) -> Rows:
 
 
 def _ways(rows: Rows) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """By way and language."""
+    """Groups the rows by way and language."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         found.setdefault(row["way"], {}).setdefault(row["language"], []).append(row)
@@ -159,7 +165,7 @@ def _ways(rows: Rows) -> dict[str, dict[str, list[dict[str, Any]]]]:
 
 
 def _by_language(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:
-    """English is that of the body."""
+    """One row per way, one column per language; the value for English is that of the way's body."""
     english = _english(rows, value)
     lines = []
     for way, by_code in _ways(_of(rows, "zero")).items():
@@ -176,7 +182,7 @@ def _by_language(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:
 
 
 def _english(rows: Rows, value: Callable[[dict[str, Any]], float]) -> dict[str, float]:
-    """By body."""
+    """Returns the value for English of each body."""
     return {row["body"]: value(row) for row in _of(rows, "body")}
 
 
@@ -191,4 +197,4 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "xgqa_costs": costs,
     "xgqa_ninth": ninth,
 }
-"""Returns the tables by their names in the documentation."""
+"""The tables by their names in the documentation."""

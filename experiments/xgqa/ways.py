@@ -26,20 +26,24 @@ from polyglance.training.loop import Schedule, fit
 TRANSLATED = 50_000
 """The first training scene that translated sentences describe."""
 CHOSEN_FROM = 10
-"""So many sentences are there for each that is translated, where these are chosen."""
+"""The number of candidate sentences for each translated one, if these are chosen."""
 FEW_SUBWORDS = 500
-"""Of a language whose words are to share their parts: with more, each form of a word is a subword of its own here."""
+"""The number of subwords of a language whose words share parts: with more, each form of a word is its own subword."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """adapter: whether there is one beside the embeddings. translated: whether translations are learned from; pictured:
-    and whether they are held beside pictures; switched: and whether English with words of theirs in it is, too; chosen:
-    and whether they are not any sentences, but those with the most different words; shared: and whether subwords are
-    few, so that the forms of a word share them; parts: of subwords that are many, through which they learn (0: each by
-    itself); times: how often as many steps over them are taken as the settings say, at which learning rate.
-    asked: whether the answers to those translations that are questions are learned from, and nothing else of them.
-    tokens: whether hidden words are told first. body: on the multilingual one its own subwords serve."""
+    """A way to add a language.
+
+    adapter: whether there is an adapter beside the embeddings. translated: whether the language learns from
+    translations. pictured: whether it learns from them beside pictures. switched: whether it also learns from English
+    with some words translated. chosen: whether the translated sentences are those with the most different words.
+    shared: whether the subwords are few, so that the forms of a word share them. parts: the number of parts through
+    which the subwords learn (0: each alone). times: the multiple of the settings' steps over the translations. rate:
+    the learning rate of these steps. asked: whether it learns only the answers to those translations that are
+    questions. tokens: whether it learns to predict masked tokens first. body: the body that it is added to; the
+    multilingual one has its own subwords.
+    """
 
     name: str
     adapter: bool = True
@@ -58,7 +62,7 @@ class Way:
 
 ADAPTERS, ALIGNED = Way("adapters"), Way("multilingual", body=MULTILINGUAL)
 PAPER = (Way("embeddings", adapter=False), ADAPTERS, ALIGNED)
-"""OSCAR+Emb, OSCAR+Ada, mBERTAda."""
+"""OSCAR+Emb, OSCAR+Ada and mBERTAda in the paper."""
 OURS = (
     Way("translations", translated=True),
     Way("translations alone", translated=True, tokens=False),
@@ -76,7 +80,7 @@ WAYS = (*PAPER, *OURS)
 
 @dataclass(frozen=True)
 class Bodies:
-    """The bodies with nothing added, in the processor's own precision; each is made when it is first asked for."""
+    """The bodies without added languages, in the processor's native precision. Each is made on first use."""
 
     world: World
 
@@ -90,17 +94,17 @@ class Bodies:
 
     @cached_property
     def aligned(self) -> AlignedModel:
-        """With English in it."""
+        """The multimodal model, with English added."""
         english, _, _ = learned(self, ALIGNED, SOURCE_LANGUAGE)
         return aligned_model(self.world, deepcopy(self.multilingual), english)
 
     def of(self, way: Way) -> SingleStreamModel:
-        """The model that answers, to which the way's languages are added."""
+        """Returns the model to which the way's languages are added."""
         return self.english if way.body == ENGLISH else self.aligned
 
 
 def learned(bodies: Bodies, way: Way, code: str) -> tuple[Language, Row, int]:
-    """The language by a way, what its training came to, and the bytes of its files."""
+    """Returns the language learned in a way, the scores of its training and the size of its files in bytes."""
     world, body = bodies.world, _text_body(bodies, way)
     folder = _folder(world, way, code)
     if not (folder / "language.json").exists():
@@ -109,7 +113,7 @@ def learned(bodies: Bodies, way: Way, code: str) -> tuple[Language, Row, int]:
     _, facts = load_facts(folder)
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     scores: Row = dict(facts.scores)
-    if way.switched:  # what was made of the translations is no more of them
+    if way.switched:  # not counting the sentences made from them
         scores["translations"] = world.settings.translations
     return language, scores, size
 
@@ -152,7 +156,7 @@ def _vocabulary(settings: Settings, way: Way) -> int:
 
 
 def _by_answers(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
-    """The language that hidden words taught goes on with the translated questions."""
+    """Continues the training of the language of `ADAPTERS` with the translated questions."""
     world, steps = bodies.world, bodies.world.settings.meaning_steps
     language, _, _ = learned(bodies, ADAPTERS, code)
     _, facts = load_facts(_folder(world, ADAPTERS, code))
@@ -169,10 +173,10 @@ def _by_answers(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
 
 
 def beside_english(world: World, way: Way, code: str) -> list[Translation]:
-    """Returns the sentences from which a way learns by the body's outputs for their English.
+    """Returns the sentences that a way learns from, each with the English sentence whose outputs it must match.
 
-    English with some of its words in the language is said of the training pictures, once of each of as many as there
-    are sentences; the translations come again until half of the list is of either kind.
+    A code-switched way adds one mixed sentence for each of as many training pictures as there are sentences. The
+    translations are repeated until they make up half of the list.
     """
     pairs = translations(world, code, way.chosen) if way.translated else []
     if way.switched:
@@ -185,17 +189,17 @@ def beside_english(world: World, way: Way, code: str) -> list[Translation]:
 
 
 def translations(world: World, code: str, chosen: bool = False) -> list[Translation]:
-    """Sentences in a language beside what they say in English."""
+    """Returns sentences in a language with their English translations."""
     return in_two_languages(code, _translated(world, chosen).values())
 
 
 def in_two_languages(code: str, meanings: Iterable[m.Caption | m.Question]) -> list[Translation]:
-    """What says each of them in a language, beside what says it in English."""
+    """Returns each meaning in a language, with its English translation."""
     return [Translation(say(code, one), say(SOURCE_LANGUAGE, one), SOURCE_LANGUAGE) for one in meanings]
 
 
 def _translated(world: World, chosen: bool) -> dict[int, m.Caption | m.Question]:
-    """What the translated sentences say, by the seeds of their scenes."""
+    """Returns the meanings of the translated sentences by the seeds of their scenes."""
     rng, count = random.Random(f"translations {world.seed}"), world.settings.translations
     seeds = range(TRANSLATED, TRANSLATED + count * (CHOSEN_FROM if chosen else 1))
     meanings = {seed: sample_meaning(sample_scene(seed), rng) for seed in seeds}

@@ -1,1 +1,1 @@
-"""What xGQA's real questions tell without their pictures (arXiv:2109.06082)."""
+"""Measures what xGQA's real questions reveal without their pictures (arXiv:2109.06082)."""

@@ -1,10 +1,11 @@
-"""What xGQA's 2,912 real questions tell without their pictures, in eight languages.
+"""Measures what xGQA's 2,912 real questions in eight languages reveal without their pictures.
 
     python -m experiments.xgqa_questions [--data FOLDER] [--model NAME_OR_FOLDER ...] [--output FOLDER]
 
-How a model's tokenizer spells them; how well their language is told by all and by their first words; how often one
-published model (UC2, IGLUE's runs) gives the same answer to a question in two languages; and how far the words of a
-question go by themselves, trained on train_48 and tested on dev, beside that model with pictures on the same questions.
+It measures how a model's tokenizer splits them; how well their language is detected from all words and from the first
+ones; how often a published model (UC2, in IGLUE's runs) gives the same answer to a question in two languages; and how
+many answers the words alone give, trained on train_48 and tested on dev, compared with that model with pictures on the
+same questions.
 """
 
 import argparse
@@ -29,18 +30,18 @@ from polyglance.models.families.cut_model import CutModel
 from polyglance.training.blind import answer_blind
 
 MORE_LANGUAGES = ("fr", "es")
-"""That a user may have added; no question is in them."""
+"""Languages that a user may have added; no question is in one of them."""
 WORDS = (1, 2, 3, None)
 _BROKEN = "\ufffd"
-"""In what a subword of bytes that are no whole letter decodes to."""
+"""The character to which a subword of bytes decodes that are not a whole letter."""
 SHOTS = {0: "zero_shot", 48: "few_shot"}
 
 
 def spelling_row(name: str, tokenizer: Tokenizer, language: str, questions: Sequence[Question]) -> Row:
-    """Words as they stand within a sentence; in Chinese each character is one.
+    """Measures how a tokenizer splits words as they stand within a sentence; in Chinese each character is a word.
 
-    unknown: in percent, words with a letter that is broken into bytes, where other tokenizers say [UNK]. by_letters:
-    words of two letters or more without a subword of two letters, so that a model knows only their letters.
+    unknown: the percentage of words with a letter that is split into bytes, where other tokenizers give [UNK].
+    by_letters: the percentage of words of two letters or more that are split into single letters.
     """
     words = list(chain.from_iterable(_words(question.question, language) for question in questions))
     subwords = [subword.strip() for subword in tokenizer.subwords()]
@@ -62,7 +63,8 @@ def spelling_row(name: str, tokenizer: Tokenizer, language: str, questions: Sequ
 
 
 def detection_rows(language: str, questions: Sequence[Question], among: Sequence[str]) -> Iterator[Row]:
-    """By the first words, in percent. A Chinese word is taken for two characters."""
+    """Yields how often the language is detected from the first words, in percent. A Chinese word counts as two
+    characters."""
     for words in WORDS:
         begun = [_begin(question.question, language, words) for question in questions]
         told = [detect(text, among) for text in begun]
@@ -77,7 +79,7 @@ def detection_rows(language: str, questions: Sequence[Question], among: Sequence
 
 
 def detection_times(questions: Sequence[Question]) -> Row:
-    """first_ms: with what is imported for it; call_us: the mean of a question's."""
+    """Measures language detection. first_ms: the first call, with its imports. call_us: the mean of a call."""
     started = time.perf_counter()
     detect("ein roter Stern")
     first = time.perf_counter()
@@ -92,7 +94,7 @@ def detection_times(questions: Sequence[Question]) -> Row:
 
 
 def agreement_rows(shots: int, scores: Sequence[AnswerScores]) -> Iterator[Row]:
-    """In percent of the questions, without a look at what is right."""
+    """Yields how often each language's answers agree with the others, in percent, whether right or wrong."""
     alike = agreement(scores)
     (english,) = (one for one in scores if one.language == "en")
     for one in scores:
@@ -110,7 +112,7 @@ def agreement_rows(shots: int, scores: Sequence[AnswerScores]) -> Iterator[Row]:
 def blind_rows(
     model: CutModel, train: Sequence[Question], dev: Sequence[Question], seeing: dict[int, list[AnswerScores]]
 ) -> Iterator[Row]:
-    """seeing: of the published model, by shots."""
+    """Yields the accuracy of the words alone. seeing: the scores of the published model by shots."""
     controls = {"most_frequent": scores_by_language(dev, most_frequent(dev, train))}
     blind = scores_by_language(dev, answer_blind(model, train, dev))
     report = controlled_report(blind, controls, {question.answer for question in train})
@@ -137,13 +139,13 @@ def blind_rows(
 
 
 def _gain(found: Difference) -> Row:
-    """Over words alone, in points."""
+    """Returns the gain over words alone, in points."""
     one = found.interval
     return {"gain": round(one.mean, 2), "gain_interval": [round(one.low, 2), round(one.high, 2)]}
 
 
 def _words(text: str, language: str) -> list[str]:
-    """Of letters, marks and digits; in Chinese each character."""
+    """Returns the words of letters, marks and digits; in Chinese, the characters."""
     found = re.findall(r"[\w\u0980-\u09FF\u200c\u200d]+", text)
     return list("".join(found)) if language == "zh" else found
 
@@ -155,13 +157,13 @@ def _begin(text: str, language: str, words: int | None) -> str:
 
 
 def _read(folder: Path, name: str) -> list[Question]:
-    """In all languages."""
+    """Reads the questions of a file in all languages."""
     files = (folder / "xgqa" / "few_shot" / language / f"{name}.json" for language in DEMO_LANGUAGES)
     return [question for file in files for question in read_questions(file, with_pictures=False)]
 
 
 def _published(folder: Path, shots: int, gold: Sequence[Question], left_out: set[str]) -> list[AnswerScores]:
-    """UC2's answers to the questions of test-dev but those left out, in the order of the languages."""
+    """Reads UC2's answers to the questions of test-dev except those left out, in the order of the languages."""
     name = f"{folder}/iglue/xgqa/{SHOTS[shots]}/uc2/test_{LANGUAGE}_{shots}_result.json"
     scores = {one.language: one for one in score_files(name, gold, left_out)}
     return [scores[language] for language in DEMO_LANGUAGES]

@@ -1,4 +1,4 @@
-"""The experiment's tables in Markdown, from its rows: languages across."""
+"""Makes the experiment's tables in Markdown from its rows, with one column per language."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def spelling(rows: Rows) -> str:
 
 
 def detection(rows: Rows) -> str:
-    """First words down."""
+    """One row per number of first words."""
     found = _part(rows, "detection")
     lines = []
     for among, words in dict.fromkeys((row["among"], row["words"]) for row in found):
