@@ -1,8 +1,8 @@
 """The other side of `benchmarks.adapters`: the `adapters` library and PEFT, in an environment of their own.
 
-Reads a JSON command a line, answers with a JSON line: {"make": FOLDER, ...} writes a body, its adapters and inputs;
-{"dtype": NAME} sets the dtype; {"case": NAME, ...} gets a case ready and runs it; {"time": NAME, ...} times it;
-{"forget": NAME} gives its memory back.
+Reads one JSON command per line and answers with one JSON line: {"make": FOLDER, ...} writes a body, its adapters and
+inputs; {"dtype": NAME} sets the dtype; {"case": NAME, ...} prepares a case and runs it; {"time": NAME, ...} times it;
+{"forget": NAME} frees its memory.
 """
 
 import json
@@ -23,11 +23,11 @@ TASKS = 8
 NAMES = [f"task{i}" for i in range(TASKS)]
 DROPPED = 5
 TRAINED = {f"train{depth}": depth for depth in (0, 5, 8)}
-"""The adapters that are trained, each left out below a layer."""
+"""The adapters that are trained, each with the layer below which it is left out."""
 KEPT = ["kept0", "kept1"]
-"""What is left of the fusion in the pruned case: adapters layer % 8 and (layer + 3) % 8 of each layer."""
+"""The two adapters of the pruned fusion: in each layer, adapters layer % 8 and (layer + 3) % 8."""
 LORA_RANK = 24
-"""Of query and value: as many weights as a Pfeiffer adapter 48 wide has."""
+"""The rank for query and value, which gives as many weights as a Pfeiffer adapter with a bottleneck of 48."""
 
 Case = Callable[[], object]
 
@@ -40,7 +40,8 @@ class Peer:
         self.cases: dict[str, Case] = {}
 
     def make(self, folder: str) -> None:
-        """A random BERT of base size, adapters in all layers and in those from `DROPPED` on, a fusion, token ids."""
+        """Writes a random BERT of base size, adapters in all layers and in those from `DROPPED` on, a fusion, and token
+        ids."""
         self.folder = Path(folder)
         torch.manual_seed(0)
         body = BertModel(BertConfig(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
@@ -73,12 +74,15 @@ class Peer:
 
     @staticmethod
     def _left_out() -> dict[str, int]:
-        """All adapters, with the number of the lower layers that they are left out of."""
+        """Returns the number of lower layers that each adapter is left out of."""
         return {**dict.fromkeys(NAMES, 0), **dict.fromkeys((f"{name}-late" for name in NAMES), DROPPED), **TRAINED}
 
     def prepare(self, case: str, shape: str, rows: list[int]) -> None:
-        """case: bare, bare_train, parallel, parallel_all, batch_split, lora, fuse, pruned, or of TRAINED. rows: the
-        adapter of each row. Writes what ours is to equal."""
+        """Prepares a case and writes the output that ours must equal.
+
+        case: bare, bare_train, parallel, parallel_all, batch_split, lora, fuse, pruned, or a name in `TRAINED`. rows:
+        the adapter of each row.
+        """
         ids = load_file(self.folder / "ids.safetensors")[shape].to(self.device)
         if case in ("bare", "bare_train"):
             model = BertModel.from_pretrained(self.folder / "body").to(self.device, self.dtype).eval()
@@ -119,7 +123,7 @@ class Peer:
         return run, output[torch.tensor(order, device=self.device).argsort()] if case == "batch_split" else output
 
     def _prune(self, model: BertModel) -> None:
-        """A fusion of two, whose parts in each layer are those that are kept there of the fusion of all."""
+        """Adds a fusion of two, whose adapters in each layer are those that pruning keeps of the whole fusion."""
         for name in KEPT:
             model.add_adapter(name, config=SeqBnConfig())
         model.add_adapter_fusion(KEPT, config=AdapterFusionConfig.load("dynamic"))
@@ -180,7 +184,7 @@ class Peer:
         return run, gradient / gradient.abs().max()
 
     def time(self, case: str, times: int) -> float:
-        """Milliseconds a run, over some runs."""
+        """Returns the milliseconds per run over some runs."""
         started = time.perf_counter()
         for _ in range(times):
             self.cases[case]()

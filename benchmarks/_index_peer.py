@@ -1,7 +1,7 @@
 """The other sides of `benchmarks.index`: sentence-transformers over files, and transformers' bare tower over tensors.
 
-Reads a JSON command a line, answers with a JSON line: {"make": FOLDER, "dtype": D, "threads": N} loads both;
-{"read": [PATH, ...], "side": S, "batch": B, "keep": FILE or null} reads pictures in batches and answers in seconds.
+Reads one JSON command per line and answers with one JSON line: {"make": FOLDER, "dtype": D, "threads": N} loads both;
+{"read": [PATH, ...], "side": S, "batch": B, "keep": FILE or null} reads pictures in batches and returns the seconds.
 """
 
 import json
@@ -30,7 +30,7 @@ class Sides:
 
     @torch.inference_mode()
     def tower_alone(self, paths: Sequence[str], batch: int) -> tuple[float, torch.Tensor]:
-        """Tensors are made before the clock runs."""
+        """Times the tower over tensors that were prepared beforehand."""
         images = [Image.open(path).convert("RGB") for path in paths]
         ready = self.processor(images=images, return_tensors="pt")["pixel_values"].to(self.tower.dtype)
         started = time.perf_counter()

@@ -1,7 +1,7 @@
 """The other side of `benchmarks.rerank`: models of transformers with random weights, in an environment of their own.
 
-Reads a JSON command a line, answers with a JSON line: {"make": NAME, ...} makes a model and runs it; {"times": N} times
-it over so many runs.
+Reads one JSON command per line and answers with one JSON line: {"make": NAME, ...} makes a model and runs it;
+{"times": N} times it over N runs.
 """
 
 import json
@@ -27,7 +27,8 @@ Case = Callable[[], torch.Tensor]
 
 
 def make(name: str, pixels: torch.Tensor, ids: torch.Tensor, small: bool) -> Case:
-    """name: blip, blip_joint (from what its image tower gives) or vilt. The scores of all pictures."""
+    """Returns a function that scores all pictures. name: blip, blip_joint (from the outputs of its image tower) or
+    vilt."""
     torch.manual_seed(0)
     size, dtype = pixels.shape[-1], pixels.dtype
     shape = SMALL if small else {}

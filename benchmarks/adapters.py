@@ -1,19 +1,19 @@
-"""Adapters on a BERT of base size, against the `adapters` library and PEFT on the same weights.
+"""Compares adapters on a BERT of base size with the `adapters` library and PEFT on the same weights.
 
     make bench-adapters
     python -m benchmarks.adapters [--repeats 7] [--dtypes float32] [--only TEXT]
 
-Both sides load one random body and the same adapters, give the same outputs or gradients (checked before anything is
-timed) and are timed in turns: ours, theirs, ours, ... in one run, with the same dtype and threads. ratio: theirs over
-ours, of medians. Rows of the bare body show how much of a ratio is the body's. Where both sides differ (in the drop
-depth, or in what is left of a fusion), a row beside it has them equal.
+Both sides load the same random body and adapters and give the same outputs or gradients, which is checked before the
+timing. They are timed in turns (ours, theirs, ours, ...) in one run, with the same dtype and threads. ratio: theirs /
+ours, of medians. Rows of the bare body show the body's share of a ratio. If the sides differ in the drop depth or in
+the pruning of a fusion, another row has them equal.
 
-The state in which AVX2 is all there is, on a processor that has more:
+This measures with AVX2 alone on a processor that has more:
 
     ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 make bench-adapters
 
-On a GPU, where there is one, with the kernels that a forward launches, into a file of its own. Each row is written as
-soon as it is measured, in place of an older one of its case, dtype and instruction set.
+With a GPU the benchmark runs there, counts the kernels of a forward pass, and writes a file of its own. Each row is
+written as soon as it is measured and replaces an older one of its case, dtype and instruction set.
 """
 
 import argparse
@@ -47,16 +47,17 @@ ROOT = Path(__file__).parents[1]
 NAMES = [f"task{i}" for i in range(8)]
 LATE = [f"{name}-late" for name in NAMES]
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.25}
-"""Largest difference of the outputs, which are of size 1; bfloat16 keeps three digits in each of twelve layers."""
+"""The largest difference allowed between outputs, which are of size 1; bfloat16 keeps three digits in each of twelve
+layers."""
 
 BLOCK_MS = 300
-"""Short cases are run so long at a time on each side, so that the other side's memory is out of the caches."""
+"""The milliseconds for which a short case runs at a time on each side, so that the other's memory leaves the caches."""
 CASE_SECONDS = 40
-"""Long cases are timed in no more turns than fit, but in three at least."""
+"""The seconds after which a case takes no more turns, if it has had three."""
 
 
 class Peer:
-    """The process of the other side. script: its file here. python: what runs it."""
+    """The process of the other side. script: its file in this folder. python: the interpreter."""
 
     def __init__(
         self, script: str = "_adapters_peer.py", python: Path = ROOT / ".venv-peers" / "bin" / "python"
@@ -92,8 +93,8 @@ _LIMITS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS
 
 
 def require_one_state(settings: Mapping[str, str]) -> None:
-    """Raises RuntimeError for settings that keep oneDNN, torch and MKL to different instruction sets: one side would be
-    slowed down more than the other."""
+    """Raises RuntimeError for settings that restrict oneDNN, torch and MKL to different instruction sets, which would
+    slow one side more than the other."""
     values = {settings.get(name, "").upper() for name in _LIMITS}
     if len(values) > 1:
         raise RuntimeError(f"expected {', '.join(_LIMITS)} to name one instruction set, or none of them to be set")
@@ -101,9 +102,9 @@ def require_one_state(settings: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row of the table. peers: cases of the other side; the fastest one counts. required: the ratio to reach, by
-    dtype, and in float32 where AVX2 is all there is ("AVX2"); nothing is asked for where it names none. equal: whether
-    both sides compute the same, which is then checked."""
+    """A row of the table. peers: the cases of the other side; the fastest one counts. required: the lowest ratio by
+    dtype, and with AVX2 alone ("AVX2"); without an entry there is no limit. equal: whether both sides compute the same,
+    which is then checked."""
 
     title: str
     peers: tuple[str, ...]
@@ -113,7 +114,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Case:
-    """What our side runs on a shape of ids, and what that is compared with in the same turns."""
+    """What our side runs on token ids of a shape, and what it is compared with in the same turns."""
 
     shape: str
     ours: str
@@ -121,7 +122,7 @@ class Case:
 
 
 def bare(shape: str) -> Case:
-    """The body alone on both sides: what remains of a ratio beside it is what the adapters add."""
+    """Returns the case of the body alone on both sides, which shows how much of a ratio the adapters add."""
     return Case(shape, "bare", (Comparison(f"bare body, {shape.replace('x', ' x ')}", ("bare",)),))
 
 
@@ -184,7 +185,8 @@ class Ours:
             bank.add_fusion(fusion)
 
     def case(self, name: str, ids: Tensor, rows: Sequence[int]) -> tuple[Callable[[], object], Callable[[], Tensor]]:
-        """(what is timed, what must equal that of the other side). rows: the adapter of each row."""
+        """Returns the function that is timed, and one whose output must equal the other side's. rows: the adapter of
+        each row."""
         mask = torch.ones_like(ids, dtype=torch.bool)
         if name.startswith("train"):
             return self._training(ids, mask, int(name.removeprefix("train")))
@@ -204,14 +206,14 @@ class Ours:
                 return self.model(ids, mask, adaptation=Adaptation(bank, acting) if acting else None)
 
         def output() -> Tensor:
-            """The library gives a task's rows below each other, ours a row's tasks."""
+            """Groups the rows by task, as the library does; ours are grouped by input."""
             return run().unflatten(0, (len(ids), -1)).transpose(0, 1).flatten(0, 1)
 
         return run, output
 
     def _training(self, ids: Tensor, mask: Tensor, depth: int) -> tuple[Callable[[], object], Callable[[], Tensor]]:
-        """A step of an epoch after the first: the states before layer `depth` are there, and the loss is one of the
-        first token, as in `training/tasks`."""
+        """Returns a step of an epoch after the first: the states before layer `depth` are kept, and the loss is that of
+        the first token, as in `training/tasks`."""
         adapter = read_adapter(self.folder / f"train{depth}")[1].to(self.device, self.dtype)
         encoder = self.model.encoder
         with torch.no_grad():
@@ -238,7 +240,7 @@ class Ours:
         return run, output
 
     def _backward(self, ids: Tensor, mask: Tensor) -> tuple[Callable[[], object], Callable[[], Tensor]]:
-        """Gradients of what the first layer reads, through all layers."""
+        """Returns a forward and backward pass through all layers, with the gradients of the first layer's inputs."""
         with torch.no_grad():
             embedded = self.model.embed(ids, mask)
 
@@ -256,7 +258,7 @@ def largest_is_one(gradient: Tensor) -> Tensor:
 
 
 def measure(case: Case, ours: Ours, peer: Peer, ids: Tensor, repeats: int) -> Iterator[Row]:
-    """The rows of a case, of `repeats` turns, or three and no more once they have taken `CASE_SECONDS`."""
+    """Yields the rows of a case, timed in `repeats` turns, or in fewer (at least three) after `CASE_SECONDS`."""
     dtype = str(ours.dtype).removeprefix("torch.")
     order = torch.randperm(len(ids), generator=torch.Generator().manual_seed(0)).tolist()
     rows = [row % len(NAMES) for row in order]
@@ -295,7 +297,8 @@ def measure(case: Case, ours: Ours, peer: Peer, ids: Tensor, repeats: int) -> It
 
 
 def difference(comparison: Comparison, folder: Path, ours: Tensor, most: float) -> float | None:
-    """The largest of the outputs, None where they need not be equal. Raises RuntimeError for more than `most`."""
+    """Returns the largest difference of the outputs, or None if they need not be equal. Raises RuntimeError above
+    `most`."""
     if not comparison.equal:
         return None
     found = max(
@@ -319,14 +322,14 @@ def milliseconds(work: Callable[[], object], device: torch.device, times: int) -
 
 
 def kernels(work: Callable[[], object]) -> int:
-    """Returns the number of kernels that it launches."""
+    """Returns the number of GPU kernels that `work` launches."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         work()
     return sum(event.count for event in profile.key_averages())
 
 
 def loading(ours: Ours, repeats: int) -> Row:
-    """Loads one adapter from its folder into a model in use."""
+    """Measures the loading of one adapter from its folder into a model in use."""
     folder = ours.folder / "saved"
     save_adapter(read_adapter(ours.folder / NAMES[0])[1], folder, "new")
     bank, times = ours.banks[0], []

@@ -1,12 +1,12 @@
-"""The image tower in 8-bit integers by OpenVINO against the same tower in bfloat16, by our layers and by transformers.
+"""Compares the image tower in 8-bit integers by OpenVINO with the same in bfloat16, by our layers and by transformers.
 
     make bench-export
     python -m benchmarks.export [--repeats 9] [--only TEXT] [--small]
 
-Checkpoints of the sizes of SigLIP base and CLIP B/32 have random weights: this is a test of speed. All sides read the
-same pictures, preprocessed before the clock runs, in batches as an index has them, with as many threads, in turns;
-ratio: bfloat16 / int8, of medians. On a processor without bfloat16 the other sides are float32. Before that their
-vectors are compared: cosines as they are, and after the mean of all pictures is taken away.
+The checkpoints have the sizes of SigLIP base and CLIP B/32 and random weights: this is a test of speed. The sides take
+turns over the same preprocessed pictures, in batches as in an index run and with the same number of threads. ratio:
+bfloat16 / int8, of medians. On a processor without bfloat16 the other sides are float32. Before the timing their
+vectors are compared by cosine, as they are and after the mean of all pictures is subtracted.
 """
 
 import argparse
@@ -35,12 +35,12 @@ from polyglance.models.protocol import ImageBatch
 REQUIRED: Final = 2.0
 CALIBRATION: Final = 32
 LEAST_COSINE: Final = 0.9
-"""Of random weights, which have no directions that matter more than others."""
+"""The lowest cosine allowed with random weights, in which no direction matters more than another."""
 
 
 def measure(checkpoint: Checkpoint, folder: Path, batch: int, repeats: int) -> Iterator[Row]:
-    """A row for each of the other sides, and one for the export with the overflow fix where it is not taken here: what
-    the fix costs on a processor that does not need it."""
+    """Yields a row for each of the other sides and, on a processor that does not need the overflow fix, a row for the
+    export with it, which shows the cost of the fix."""
     dtype = native_dtype()
     original, export, fixed = exports(checkpoint, folder, dtype)
     pixels = torch.from_numpy(
@@ -80,7 +80,8 @@ def measure(checkpoint: Checkpoint, folder: Path, batch: int, repeats: int) -> I
 
 
 def by_transformers(tower: Towers) -> Callable[[UInt8[Tensor, "batch 3 height width"]], Tensor]:
-    """The last layer's states by its own classes, with the same weights."""
+    """Returns a function that computes the last layer's states with the classes of transformers and the same
+    weights."""
     from transformers import AutoModel
 
     network = AutoModel.from_pretrained(tower.folder, dtype=tower.network.dtype).eval().vision_model
@@ -96,7 +97,8 @@ def by_transformers(tower: Towers) -> Callable[[UInt8[Tensor, "batch 3 height wi
 def exports(
     checkpoint: Checkpoint, folder: Path, dtype: torch.dtype
 ) -> tuple[DualTowerModel, DualTowerModel, DualTowerModel | None]:
-    """(the original, its export for this processor, that with the overflow fix unless the first one has it)."""
+    """Returns the original, its export for this processor, and the export with the overflow fix unless the first one
+    has it."""
     original = loaded(checkpoint.write(folder / "checkpoint"), dtype)
     pictures = torch.from_numpy(np.stack([original.preprocess(draw(number)) for number in range(CALIBRATION)]))
     save_int8(original, pictures, folder / "export")

@@ -1,17 +1,17 @@
-"""Indexing JPEG files into a library, against sentence-transformers over the same files and against the bare tower.
+"""Compares indexing JPEG files into a library with sentence-transformers over the same files and with the bare tower.
 
     make bench-index
     python -m benchmarks.index [--pictures 1000] [--only TEXT] [--small]
 
-Checkpoints of the sizes of SigLIP base and CLIP B/32 have random weights: this is a test of speed. Pictures are 640 x
-480, drawn with gradients, shapes and grain, of as many bytes as photographs. Ours is `Library.add`: files found,
-hashed, decoded, scaled, read by the model, compressed and written to the disk. sentence-transformers encodes paths,
-with the same weights, dtype and threads: as it comes (batches of 32), and in the batches that suit it best. The limit
-is transformers' own tower over tensors that are ready, in the batches that suit it best; one row holds our own tower
-alone, over pixels that are ready, against it. Before that their vectors are
-held against ours, after the mean of all pictures is taken away (cosine). The sides read the same parts of the files, in
-turns, `peer_pictures` in all; ratio: theirs / ours, of medians. Then ours reads all files in one run, whose memory is
-told (all_ms: a picture of that run).
+The checkpoints have the sizes of SigLIP base and CLIP B/32 and random weights: this is a test of speed. Pictures are
+640 x 480, drawn with gradients, shapes and grain, and as large in bytes as photographs. Ours is `Library.add`: it
+finds, hashes, decodes and scales the files, reads them with the model, compresses the states and writes them to the
+disk. sentence-transformers encodes the paths with the same weights, dtype and threads: in its default batches of 32,
+and in the batches that suit it best. The limit is transformers' own tower over prepared tensors, in the batches that
+suit it best; one row compares our own tower alone, over prepared pixels, with it. Before the timing the others' vectors
+are compared with ours by cosine, after the mean of all pictures is subtracted. The sides take turns over the same parts
+of the files, `peer_pictures` in all. ratio: theirs / ours, of medians. Then ours reads all files in one run, which
+gives the peak memory and the milliseconds per picture (all_ms).
 """
 
 import argparse
@@ -46,12 +46,12 @@ WIDTH, HEIGHT = 640, 480
 PART: Final = 100
 """The number of pictures in a turn."""
 FLOAT32_PARTS, FLOAT32_PART = 3, 50
-"""In float32, which takes several times as long."""
+"""The number of turns in float32 and of pictures in each, because float32 takes several times as long."""
 BATCHES: Final = (8, 16, 32)
 OUR_BATCH: Final = 16
 AS_IT_COMES: Final = 32
 BEST_OF: Final = 32
-"""Pictures on which the others' batches are tried."""
+"""The number of pictures on which the batch sizes of the other sides are tried."""
 LEAST_COSINE: Final = {"float32": 0.99999, "bfloat16": 0.99}
 LIBRARY, LIBRARY_BEST = "sentence-transformers as it comes", "sentence-transformers in its best batches"
 LIMIT: Final = "the bare tower over ready tensors"
@@ -62,14 +62,14 @@ REQUIRED_IN_AVX2: Final = {LIBRARY: 1.3, LIBRARY_BEST: 1.2, LIMIT: 0.95}
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """text, vision: fields of the two configurations."""
+    """A checkpoint with random weights. text, vision: fields of its two configurations."""
 
     name: str
     text: dict[str, int]
     vision: dict[str, int]
 
     def write(self, folder: Path) -> Path:
-        """In the hub's layout, with random weights and the tokenizer of a tiny one."""
+        """Writes the checkpoint in the hub's layout, with random weights and the tokenizer of a tiny one."""
         import transformers
 
         clip = self.name.startswith("CLIP")
@@ -114,7 +114,7 @@ def checkpoints(small: bool) -> tuple[Checkpoint, ...]:
 
 
 def draw(number: int) -> Image.Image:
-    """A gradient, a dozen shapes and grain of three sizes: JPEG takes as many bytes for it as for a photograph."""
+    """Draws a gradient, a dozen shapes and grain of three sizes, which take as many bytes in JPEG as a photograph."""
     rng = np.random.default_rng((SEED, number))
     across, down = np.linspace(0, 1, WIDTH)[None, :, None], np.linspace(0, 1, HEIGHT)[:, None, None]
     colour, right, below = rng.uniform(60, 200, 3), rng.uniform(-120, 120, 3), rng.uniform(-120, 120, 3)
@@ -134,7 +134,7 @@ def _grain(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
 
 
 def draw_parts(folder: Path, pictures: int, size: int) -> list[Path]:
-    """Folders of `size` pictures each."""
+    """Draws pictures into folders of `size` pictures each, and returns the folders."""
     for number in range(pictures):
         part = folder / f"{number // size:04}"
         part.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def files(parts: Sequence[Path]) -> list[str]:
 
 
 class Memory:
-    """Returns the peak of this process's resident memory."""
+    """The peak of this process's resident memory."""
 
     @staticmethod
     def forget() -> None:
@@ -189,7 +189,7 @@ class Comparison:
         return min(BATCHES, key=lambda batch: self.other(side, paths, batch))
 
     def cosines(self) -> dict[str, float]:
-        """The least of our vectors and those of the other sides."""
+        """Returns the lowest cosine of our vectors with those of each other side."""
         library = self.folder / "checked"
         Library.create(library, model=self.model).add(self.parts[0])
         rows = lance.dataset(library / "pictures.lance").to_table().sort_by("path")
@@ -204,7 +204,7 @@ class Comparison:
         return found
 
     def in_one_run(self) -> tuple[float, list[int]]:
-        """(milliseconds a picture, the peaks of memory when a quarter of all files was read and at the end)."""
+        """Returns the milliseconds per picture, and the peaks of memory after a quarter of all files and at the end."""
         peaks: list[int] = []
 
         def note(done: int, total: int) -> None:
@@ -217,7 +217,7 @@ class Comparison:
         return 1000 * report.seconds / report.added, [*peaks, Memory.peak_mib()]
 
     def rows(self, every: int) -> Iterator[Row]:
-        """every: of how many parts the others read one."""
+        """Yields the rows of the comparison. every: the step between the parts that the sides take turns over."""
         cosines = self.cosines()
         sides = {
             LIBRARY: ("sentence_transformers", AS_IT_COMES),

@@ -3,8 +3,8 @@
     make bench-kernels
     python -m benchmarks.kernels [--repeats 9]
 
-Both sides compute the same (checked first) and are timed in turns. Shapes are those of a BERT of base size. Weights of
-products are cold, as in a model that has twelve layers of them: a run takes the next of twelve copies.
+Both sides compute the same (checked first) and are timed in turns. The shapes are those of a BERT of base size. The
+weights of matrix products are cold, as in a model of twelve layers: each run takes the next of twelve copies.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from polyglance.nn.encoder import Encoder
 WIDTH, HEADS, FEED_FORWARD, BOTTLENECK = 768, 12, 3072, 48
 COPIES = 12
 BLOCK_MS = 100
-"""Short cases are run so long at a time on each side."""
+"""The milliseconds for which a short case runs at a time on each side."""
 
 Work = Callable[[], Tensor]
 One = TypeVar("One")
@@ -45,7 +45,8 @@ One = TypeVar("One")
 
 @dataclass(frozen=True)
 class Comparison:
-    """other: what `theirs` is. gradients: both sides run forward and backward."""
+    """Two ways to compute the same. other: the name of `theirs`. gradients: whether both sides run forward and
+    backward."""
 
     case: str
     other: str
@@ -64,7 +65,7 @@ def comparisons(dtype: torch.dtype) -> Iterator[Comparison]:
 
 def _products(dtype: torch.dtype) -> Iterator[Comparison]:
     maps = [nn.Linear(WIDTH, FEED_FORWARD, dtype=dtype).requires_grad_(False) for _ in range(COPIES)]
-    same = copy.deepcopy(maps)  # what is read as `data` is ordered anew by our side too
+    same = copy.deepcopy(maps)  # our side too reorders weights after their `data` was read
     for rows in (128, 1024):
         x = torch.randn(rows, WIDTH, dtype=dtype)
         others: dict[str, tuple[str, Callable[[nn.Linear], Tensor]]] = {
@@ -99,7 +100,7 @@ def _attention(dtype: torch.dtype) -> Iterator[Comparison]:
 
 
 def _attended(attend: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """With the heads of a token side by side, as the layer goes on with them."""
+    """Returns the outputs of a token's heads concatenated, as the layer uses them next."""
     return attend(q, k, v, None).transpose(1, 2).flatten(2)
 
 

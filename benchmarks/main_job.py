@@ -37,7 +37,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def row(case: str, times: list[float], required: float | None, **more: object) -> Row:
-    """A benchmark's row without a peer: these are limits of our own. spread: the fastest and the slowest."""
+    """Returns a row without a peer. required: a limit of our own."""
     return {
         "case": case,
         "ours_ms": round(statistics.median(times), 1),

@@ -1,11 +1,11 @@
-"""A search and an index run beside busy processes and without them, by how OpenMP's threads wait for each other.
+"""Times a search and an index run with and without busy processes beside them, by how OpenMP's threads wait.
 
     make bench-neighbour
     python -m benchmarks.neighbour [--pictures 500] [--searches 50]
 
 Each setting is measured in a process of its own, because OpenMP reads it once, and beside 0 and then 2 processes that
-multiply without end. `chosen` is what `import polyglance` sets where the user has set nothing. Searches are warm;
-spread: the fastest and the slowest.
+multiply matrices without end. `chosen` is what `import polyglance` sets if the user has set nothing. Searches are warm.
+spread: the fastest and the slowest time.
 """
 
 import argparse
@@ -45,7 +45,7 @@ _OPENMP: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM
 
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """Beside so many processes that multiply in one thread each."""
+    """Runs the block beside this many processes, each of which multiplies matrices in one thread."""
     code = "import torch; torch.set_num_threads(1); x = torch.randn(512, 512)\nwhile True: x @ x"
     started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(processes)]
     try:
@@ -58,8 +58,8 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def measured(folder: Path, pictures: int, searches: int, settings: dict[str, str]) -> dict[str, Any]:
-    """What a process with these settings finds: threads, and milliseconds of each search and of a picture of an index
-    run."""
+    """Runs a process with these settings, and returns its number of threads, the milliseconds of each search and those
+    per picture of an index run."""
     environment = {name: value for name, value in os.environ.items() if name not in _OPENMP} | settings
     command = [sys.executable, "-m", "benchmarks.neighbour", "--in", str(folder)]
     sizes = ["--pictures", str(pictures), "--searches", str(searches)]
@@ -69,7 +69,7 @@ def measured(folder: Path, pictures: int, searches: int, settings: dict[str, str
 
 
 def measure_here(folder: Path, pictures: int, searches: int) -> None:
-    """Prints what `measured` reads."""
+    """Measures in this process, and prints what `measured` reads."""
     scenes = [sample_scene(SEED + number) for number in range(pictures)]
     index, speaker = SceneIndex(scenes), grammar("en")
     queries = [speaker.caption(scene_captions(index, row, unique=False)[1]) for row in range(min(pictures, searches))]

@@ -1,13 +1,13 @@
-"""Reranking 20 pictures from stored states, against the same body from pixels and against other models.
+"""Compares reranking 20 pictures from stored states with the same body from pixels and with other models.
 
     make bench-rerank
     python -m benchmarks.rerank [--repeats 7] [--only TEXT] [--small]
 
-All weights except those of scenes-mini are random: this is a test of speed. Every side scores the same 20 pictures for
-one text, of 16 tokens (a caption where scenes-mini reads it), in one batch; pictures are decoded and scaled before the
-clock runs. Ours reads the text, takes the pictures' states out of a library of 2,000 pictures on disk, unpacks them and
-runs the joint layers. Both sides are timed in turns, with the same dtype and threads. ratio: theirs / ours, of medians.
-Before that our scores are held against those from states that were never rounded (max_abs_diff of logits, correlation).
+All weights except those of scenes-mini are random: this is a test of speed. Each side scores the same 20 pictures for
+one text of 16 tokens (for scenes-mini, a caption) in one batch. Pictures are decoded and scaled before the timing. Ours
+reads the text, loads the pictures' states from a library of 2,000 pictures on disk, unpacks them and runs the joint
+layers. Both sides are timed in turns, with the same dtype and threads. ratio: theirs / ours, of medians. Before the
+timing our scores are compared with those from unrounded states (max_abs_diff of the logits, correlation).
 """
 
 import argparse
@@ -52,17 +52,17 @@ SEED = FIRST_SEED["test"] + 800_000
 CANDIDATES, TEXT_TOKENS, VOCABULARY = 20, 16, 30_522
 CPU = torch.device("cpu")
 CORRELATION = {"float32": 0.999, "bfloat16": 0.95}
-"""Least, of scores from stored states with those from states that were never rounded."""
+"""The lowest correlation allowed between scores from stored states and from unrounded ones."""
 
 BLOCK_MS = 300
-"""The seconds that a short side is run at a time."""
+"""The milliseconds for which a short side runs at a time."""
 
 BF16, BOTH = ("bfloat16",), ("bfloat16", "float32")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a stack of layers."""
+    """The shape of a stack of layers."""
 
     layers: int
     width: int
@@ -72,8 +72,9 @@ class Shape:
 
 @dataclass(frozen=True)
 class Setting:
-    """body: ours and the full cross-encoder's. image_size: pixels a side, theirs; peers_image_size: of the models of
-    transformers. library: pictures in it."""
+    """The size of a run. body: the shape of our body and of the full cross-encoder. edje: EDJE's shape. image_size: the
+    side of a picture in pixels. peers_image_size: the same for the models of transformers. library: the number of
+    pictures in it."""
 
     body: Shape
     edje: Shape
@@ -111,7 +112,8 @@ EDJE_TOKENS = 64
 
 @dataclass(frozen=True)
 class Case:
-    """ours: None is scenes-mini. required: the least ratio. most_bytes: a picture, of ours."""
+    """A row of the table. ours: what our body stores; None for scenes-mini. required: the lowest ratio. most_bytes: the
+    limit of our bytes per picture."""
 
     ours: Stored | None
     peer: str
@@ -139,8 +141,8 @@ CASES = (
 
 
 class JointEncoder(nn.Module):
-    """A cross-encoder without stored states: text and picture see each other in all layers, and the score is read at a
-    token in front of them. images: makes the picture's tokens, `image_tokens` of them."""
+    """A cross-encoder without stored states: text and picture attend to each other in all layers, and the score is read
+    at a token in front of them. images: computes the tokens of pictures. image_tokens: their number."""
 
     def __init__(self, shape: Shape, images: nn.Module, image_tokens: int, norm: NormPlacement = "pre") -> None:
         super().__init__()
@@ -163,7 +165,7 @@ class JointEncoder(nn.Module):
 
 
 class FromStates:
-    """Our side: a model, and a library on disk in which are the pictures that it has read."""
+    """Our side: a model, and a library on disk with the pictures that it has read."""
 
     def __init__(self, model: SingleStreamModel, text: TextBatch, pixels: Tensor, folder: Path, library: int) -> None:
         self.model, self.text = model, text
@@ -180,7 +182,7 @@ class FromStates:
         database.tidy()
 
     def __call__(self) -> Tensor:
-        """The pictures' logits: what a search does with its candidates."""
+        """Returns the pictures' logits, as a search computes them for its candidates."""
         dtype = self.unrounded.hidden.dtype
         return self.scores(TokenStates.load(self.store.get(self.ids), "image", self.model.device, dtype))
 
@@ -188,14 +190,14 @@ class FromStates:
         return self.model.match(self.model.read_text(self.text)[[0] * len(images)], images)
 
     def agreement(self) -> tuple[float, float]:
-        """(largest difference of a logit from that of states that were never rounded, correlation with these)."""
+        """Returns the largest difference from the logits of unrounded states, and the correlation with them."""
         found, expected = self(), self.scores(self.unrounded)
         correlation = torch.corrcoef(torch.stack([found, expected]))[0, 1].item()
         return (found - expected).abs().max().item(), correlation
 
 
 class World:
-    """The pictures, the text, and what runs on them."""
+    """The pictures, the text, and the models that run on them."""
 
     def __init__(self, setting: Setting, folder: Path) -> None:
         self.setting, self.folder = setting, folder
@@ -209,12 +211,12 @@ class World:
         save_file({"pixels": self.pixels(setting.peers_image_size), "ids": ids}, self.inputs)
 
     def pixels(self, side: int) -> Tensor:
-        """All pictures, (20, 3, side, side) uint8."""
+        """Returns all pictures: (20, 3, side, side), uint8."""
         scaled = [picture.resize((side, side), Image.Resampling.BICUBIC) for picture in self.pictures]
         return torch.from_numpy(np.stack([np.asarray(picture) for picture in scaled])).permute(0, 3, 1, 2).contiguous()
 
     def ours(self, stored: Stored | None, dtype: torch.dtype) -> FromStates:
-        """stored: None is scenes-mini."""
+        """Returns our side. stored: what our body stores; None for scenes-mini."""
         model = self._random(stored, dtype) if stored else load_folder(bundled_folder(), dtype)
         text = self.text if stored else model.tokenize([self.caption])
         folder = Path(tempfile.mkdtemp(dir=self.folder)) / "library"
@@ -241,7 +243,7 @@ class World:
         return SingleStreamModel(config, Tokenizer.load(bundled_folder() / "tokenizer.json")).to(dtype).eval()
 
     def from_pixels(self, ours: FromStates, case: Case) -> Callable[[], Tensor]:
-        """The full cross-encoder; scenes-mini reads its pictures first."""
+        """Returns the full cross-encoder; scenes-mini reads its pictures from pixels first."""
         model, dtype = ours.model, ours.unrounded.hidden.dtype
         pixels = self.pixels(model.config.image_size)
         if case.ours is None:
@@ -250,7 +252,7 @@ class World:
         return partial(full.to(dtype).eval(), ours.text.ids, pixels)
 
     def edje(self, dtype: torch.dtype) -> Callable[[], Tensor]:
-        """Pictures' tokens of a library in memory, as they are."""
+        """Returns EDJE's shape over the pictures' tokens, which are held in memory without compression."""
         shape = self.setting.edje
         kept = torch.randn(self.setting.library, EDJE_TOKENS, shape.width, dtype=dtype)
         rows = torch.tensor(random.Random(0).sample(range(len(kept)), CANDIDATES))
@@ -260,7 +262,7 @@ class World:
 
 @contextmanager
 def other_side(case: Case, world: World, ours: FromStates) -> Iterator[Callable[[int], float]]:
-    """Returns the milliseconds per run over some runs."""
+    """Yields a function that returns the other side's milliseconds per run over some runs."""
     dtype = ours.unrounded.hidden.dtype
     if case.peer == EDJE:
         yield partial(milliseconds, world.edje(dtype), CPU)

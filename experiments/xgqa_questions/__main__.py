@@ -33,7 +33,7 @@ MORE_LANGUAGES = ("fr", "es")
 """Languages that a user may have added; no question is in one of them."""
 WORDS = (1, 2, 3, None)
 _BROKEN = "\ufffd"
-"""The character to which a subword of bytes decodes that are not a whole letter."""
+"""The character for bytes that are not a whole letter in a decoded subword."""
 SHOTS = {0: "zero_shot", 48: "few_shot"}
 
 

@@ -23,7 +23,7 @@ def spelling(rows: Rows) -> str:
 
 
 def detection(rows: Rows) -> str:
-    """One row per number of first words."""
+    """One row per number of first words and of languages to choose from."""
     found = _part(rows, "detection")
     lines = []
     for among, words in dict.fromkeys((row["among"], row["words"]) for row in found):
