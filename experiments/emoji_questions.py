@@ -24,6 +24,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from experiments.results import RESULTS, Results, Row, open_folder, report
+from polyglance import atomic
 from polyglance.data.captions import read_captions
 from polyglance.data.gallery import GalleryEntry, gallery
 from polyglance.data.questions import Question, of_split, read_questions
@@ -109,7 +110,7 @@ def make_questions(settings: Settings, folder: Path) -> Path:
             for kind, question, answer in asked(ground, placed, rng):
                 types = {"structural": kind, "semantic": "global" if kind == "ground" else "obj"}
                 lines.append({"image": image, "question": question, "answer": answer, "split": split, "types": types})
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    atomic.write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
     return path
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from experiments.scenes_mini import read_scenes
 from experiments.xgqa.settings import Settings
+from polyglance import atomic
 from polyglance.data.gallery import gallery
 from polyglance.data.tokenization import Tokenizer
 from polyglance.kernels.processor import native_autocast
@@ -70,7 +71,8 @@ class World:
             pixels = draw_scenes(range(self.settings.scenes), self.folder / "pictures.npy", _told(self.report, "draw"))
             model = bundled()
             parts = [model.read_images(ImageBatch(part)).hidden for part in pixels.split(250)]
-            save_file({"states": torch.cat(parts).bfloat16()}, path)
+            with atomic.whole(path) as draft:
+                save_file({"states": torch.cat(parts).bfloat16()}, draft)
         hidden = load_file(path)["states"]
         return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
 
