@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from polyglance.kernels.processor import instruction_set, newest_allowed
+from polyglance.kernels.processor import instruction_set, multiplies_bfloat16_faster, newest_allowed
 
 FLAGS = ("avx2", "avx_vnni", "avx512_bw", "avx512_vnni", "avx512_bf16", "amx_bf16")
 PROCESSORS = {
@@ -56,6 +56,20 @@ def test_without_a_setting_it_is_the_processors_newest() -> None:
 )
 def test_a_setting_takes_newer_sets_away(processor: str, onednn: str, aten: str, expected: str) -> None:
     assert newest(processor, ONEDNN_MAX_CPU_ISA=onednn, ATEN_CPU_CAPABILITY=aten) == expected
+
+
+@pytest.mark.parametrize(
+    ("instructions", "name", "faster"),
+    [
+        ("AMX_BF16", "Intel Xeon", True),
+        ("AVX512_BF16", "Intel Xeon", False),
+        ("AVX512_BF16", "AMD EPYC", True),
+        ("AVX512_VNNI", "AMD EPYC", False),
+        ("AVX2", "Intel Core i7", False),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_faster(instructions: str, name: str, faster: bool) -> None:
+    assert multiplies_bfloat16_faster(instructions, name) is faster
 
 
 def test_the_dtype_follows_the_setting() -> None:

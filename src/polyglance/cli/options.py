@@ -32,7 +32,7 @@ Split = Annotated[
 Precision = Annotated[
     Literal["bf16", "fp16", "no"] | None,
     typer.Option(
-        help="Precision of products; no: float32. [default: bf16 if the device multiplies it in hardware, else no]"
+        help="Precision of products; no: float32. [default: bf16 if the device multiplies it faster, else no]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="Seed of the weights and the order.")]
@@ -56,13 +56,13 @@ def library_folder(chosen: Path | None) -> Path:
 
 
 def chosen_precision(name: "PrecisionName | None") -> "PrecisionName":
-    """Returns `name`, with a warning if the device emulates it, or the device's native precision if `name` is None."""
+    """Returns `name`, with a warning if the device takes longer with it, or the fastest precision if `name` is None."""
     from polyglance.cli.output import warn
     from polyglance.training.devices import native_precision
 
     native = native_precision()
     if name == "bf16" != native:
-        warn("bfloat16 is emulated here: a step takes several times as long as with --precision no")
+        warn("this device multiplies bfloat16 more slowly than float32: --precision no takes less time")
     return name or native
 
 

@@ -1,4 +1,4 @@
-"""Chooses the dtype of models and trainings by what the processor multiplies in hardware."""
+"""Chooses the dtype of models and trainings by what the processor multiplies fastest."""
 
 import os
 from collections.abc import Mapping
@@ -60,9 +60,10 @@ def newest_allowed(capabilities: Mapping[str, Any], settings: Mapping[str, str])
 
 
 def native_dtype(device: torch.device | None = None) -> torch.dtype:
-    """Returns bfloat16 if the device multiplies it in hardware, else float32.
+    """Returns bfloat16 if the device multiplies it faster than float32, else float32.
 
-    Emulated products of bfloat16 take several times as long as those of float32.
+    Emulated products of bfloat16 take several times as long as those of float32. Processors of Intel without AMX have
+    the instructions, but take 1.6 times as long with them (`benchmarks/index.py`).
 
     device: None for the processor.
     """
@@ -71,14 +72,22 @@ def native_dtype(device: torch.device | None = None) -> torch.dtype:
     elif device is not None and device.type != "cpu":
         native = True
     elif torch.cpu.get_capabilities()["architecture"] == "x86_64":
-        native = instruction_set() in ("AVX512_BF16", "AMX_BF16")
+        native = multiplies_bfloat16_faster(instruction_set(), torch.cpu.get_capabilities()["cpu_name"])
     else:
         native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 
 
+def multiplies_bfloat16_faster(instructions: str, name: str) -> bool:
+    """Returns whether a processor of x86-64 multiplies bfloat16 faster than float32.
+
+    instructions: see `instruction_set`. name: of the processor, as torch gives it.
+    """
+    return instructions == "AMX_BF16" or (instructions == "AVX512_BF16" and not name.startswith("Intel"))
+
+
 def native_autocast(device: torch.device) -> torch.autocast:
-    """Returns `torch.autocast` to bfloat16 if the device multiplies it in hardware, else a context without effect."""
+    """Returns `torch.autocast` to bfloat16 if that is the `native_dtype`, else a context without effect."""
     return torch.autocast(device.type, torch.bfloat16, enabled=native_dtype(device) == torch.bfloat16)
 
 

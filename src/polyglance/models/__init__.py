@@ -55,7 +55,7 @@ def load_model(
             A `Path` is always a folder. `scenes-mini` is the bundled model even if there is a folder of that name;
             `./scenes-mini` is the folder.
         device: the device of the weights and the results, such as `cuda`; None means the CPU.
-        dtype: the dtype of the weights and products; None means bfloat16 if the processor multiplies it natively, else
+        dtype: the dtype of the weights and products; None means bfloat16 if the processor multiplies it faster, else
             float32.
 
     Raises:

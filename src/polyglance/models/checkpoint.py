@@ -57,7 +57,7 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None
     """Loads a model that `save_model` wrote, or a model of the towers of a published checkpoint, ready to use.
 
     folder: the folder of the model. dtype: the dtype of weights and products; None means bfloat16 if the processor
-    multiplies it natively, else float32. name: the name of a published checkpoint; None means the folder's name.
+    multiplies it faster, else float32. name: the name of a published checkpoint; None means the folder's name.
 
     Raises:
         CheckpointError: a file is missing, is cut short or does not fit the others, or the kind of model is unknown.

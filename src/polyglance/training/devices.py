@@ -24,7 +24,7 @@ PATIENCE: Final = timedelta(days=1)
 
 
 def native_precision() -> Precision:
-    """Returns bf16 if the device that trainings run on multiplies it in hardware, else no.
+    """Returns bf16 if the device that trainings run on multiplies it faster than float32, else no.
 
     With emulated bfloat16 a step takes ten times as long.
     """

@@ -66,8 +66,8 @@ class VqaSettings:
     train all weights, which answers better, but the model no longer searches (docs/vqa.md). steps: their number; None
     for ten epochs, but at least 300. batch: questions per step. learning_rate: reached after a linear warm-up over a
     twentieth of the steps, then decayed along a cosine; None for 5e-4, or 1e-3 with adapters. precision: of products,
-    bf16, fp16 or no (float32); defaults to bf16 if the device multiplies it in hardware, else to no. patience: the
-    number of validations without improvement after which the training ends; 0 for never. seed: of all draws.
+    bf16, fp16 or no (float32); defaults to bf16 if the device multiplies it faster, else to no. patience: the number of
+    validations without improvement after which the training ends; 0 for never. seed: of all draws.
 
     Raises ConfigurationError for values out of range, and for both `adapters` and `all_weights`.
     """

@@ -178,7 +178,7 @@ class TextEncoder(nn.Module):
 def load_text_encoder(folder: Path, dtype: torch.dtype | None = None) -> TextEncoder:
     """Loads a model from `config.json` and `model.safetensors`, or the files that `model.safetensors.index.json` names.
 
-    dtype: the dtype of weights and products; None means bfloat16 if the processor multiplies it natively, else float32.
+    dtype: the dtype of weights and products; None means bfloat16 if the processor multiplies it faster, else float32.
 
     Raises:
         CheckpointError: a file is missing or cut short, or the model is not of one of the families.

@@ -56,8 +56,8 @@ class RetrievalSettings:
     for the compressor. mine: the number of epochs after which the twin encoder mines new wrong pictures for each
     caption; 0 for never. distil: whether the twin encoder learns the order of the cross-encoder. epochs: over the
     captions. batch: captions per batch. learning_rate: the highest one. accumulate: batches per step, each with its own
-    losses. precision: of products, bf16, fp16 or no (float32); defaults to bf16 if the device multiplies it in
-    hardware, else to no. patience: validations without improvement after which the training ends. seed: of all draws.
+    losses. precision: of products, bf16, fp16 or no (float32); defaults to bf16 if the device multiplies it
+    faster, else to no. patience: validations without improvement after which the training ends. seed: of all draws.
 
     Raises ConfigurationError for values out of range and for settings that exclude each other.
     """

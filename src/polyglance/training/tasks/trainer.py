@@ -317,7 +317,7 @@ def _logits(
     start: int,
     rows: Int[Tensor, " rows"],
 ) -> Float[Tensor, "rows classes"]:
-    """Runs the layers from `start` on, in bfloat16 if the device multiplies it in hardware; the head is in float32."""
+    """Runs the layers from `start` on, in bfloat16 if the device multiplies it faster; the head is in float32."""
     x, mask = states.before(start, rows)
     with native_autocast(x.device):
         first, _ = states.encoder.first(x, mask, Adaptation(source, [composition] * len(rows)), start)
