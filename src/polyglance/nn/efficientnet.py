@@ -109,8 +109,8 @@ class _Inverted(nn.Module):
         self.adds = stride == 1 and before == after
 
     def forward(self, x: Float[Tensor, "batch before high wide"]) -> Float[Tensor, "batch after rows columns"]:
-        y = F.relu6(self.bn2(self.conv_dw(F.relu6(self.bn1(self.conv_pw(x))))))
-        y = self.bn3(self.conv_pwl(y))
+        inside = F.relu6(self.bn2(self.conv_dw(F.relu6(self.bn1(self.conv_pw(x))))))
+        y: Tensor = self.bn3(self.conv_pwl(inside))
         return x + y if self.adds else y
 
 
