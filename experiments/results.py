@@ -30,7 +30,7 @@ def write_results(name: str, rows: list[Row], seed: int, started: float, folder:
     document = {
         "name": name,
         "command": " ".join(["python", "-m", module.removesuffix(".__main__"), *sys.argv[1:]]),
-        "commit": _git("rev-parse", "--short", "HEAD"),
+        "commit": commit(),
         "seed": seed,
         "machine": machine(),
         "seconds": round(time.time() - started, 1),
@@ -117,6 +117,11 @@ def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
     """Prints the progress of a training every 100 steps."""
     if done % 100 == 0 or done == total:
         print(stage, f"{done}/{total}", *(f"{name}={value:.3f}" for name, value in losses.items()), file=sys.stderr)
+
+
+def commit() -> str:
+    """Returns the short hash of the commit that is checked out, or `unknown`."""
+    return _git("rev-parse", "--short", "HEAD")
 
 
 def machine() -> Row:

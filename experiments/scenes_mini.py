@@ -24,6 +24,7 @@ from polyglance.data.gallery import gallery_folder
 from polyglance.data.questions import Question, Types
 from polyglance.evaluation.controls import answers_about, most_frequent, scores_by_language
 from polyglance.evaluation.retrieval import Ranking, rerank, retrieve
+from polyglance.languages import AUTO
 from polyglance.models import load_model
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch
@@ -51,30 +52,30 @@ def read_scenes(model: CutModel, scenes: Sequence[Scene], batch: int = 50) -> To
 def retrieval_rows(
     model: CutModel, scenes: Sequence[Scene], states: TokenStates, emoji: TokenStates, languages: Sequence[str]
 ) -> list[Row]:
-    """Returns R@1, R@5 and R@10 in both directions, for twin and coop; for text to image also with the emoji in the
-    pool, and R@1 separately for captions with and without an unseen (kind, colour) pair."""
+    """Returns R@1, R@5 and R@10 in both directions, for twin, and for coop if the model matches; for text to image also
+    with the emoji in the pool, and R@1 separately for captions with and without an unseen (kind, colour) pair."""
     index = SceneIndex(scenes)
     found = [(row, captions[0]) for row in range(len(scenes)) if (captions := scene_captions(index, row, unique=True))]
     right = torch.tensor([row for row, _ in found])
     unseen = torch.tensor([names_unseen_pair(scenes[row], caption) for row, caption in found])
-    mixed = TokenStates(torch.cat([states.hidden, emoji.hidden]), torch.cat([states.mask, emoji.mask]), "image")
+    mixed = TokenStates.joined([states, emoji])
     all_pictures = embed_all(model, mixed)
     pictures = all_pictures[: len(states)]
     rows: list[Row] = []
     for code in languages:
-        texts = read_texts(model, [grammar(code).caption(caption) for _, caption in found], [code] * len(found))
+        captions = [grammar(code).caption(caption) for _, caption in found]
+        texts = read_texts(model, captions, [code if code in model.languages else AUTO] * len(found))
         vectors = embed_all(model, texts)
         to_image, _ = retrieve(vectors, pictures, CANDIDATES)
         to_text, _ = retrieve(pictures[right], vectors, CANDIDATES)
         to_mixed, _ = retrieve(vectors, all_pictures, CANDIDATES)
-        coop_to_image = rerank(model, texts, states, to_image, queries_are_text=True)
-        coop_to_mixed = rerank(model, texts, mixed, to_mixed, queries_are_text=True)
-        coop_to_text = rerank(model, states[right], texts, to_text, queries_are_text=False)
         own = torch.arange(len(found))
-        systems = (
-            ("twin", to_image, to_text, to_mixed),
-            ("coop", coop_to_image, coop_to_text, coop_to_mixed),
-        )
+        systems = [("twin", to_image, to_text, to_mixed)]
+        if "match" in model.tasks:
+            coop_to_image = rerank(model, texts, states, to_image, queries_are_text=True)
+            coop_to_mixed = rerank(model, texts, mixed, to_mixed, queries_are_text=True)
+            coop_to_text = rerank(model, states[right], texts, to_text, queries_are_text=False)
+            systems.append(("coop", coop_to_image, coop_to_text, coop_to_mixed))
         for system, image, text, among_emoji in systems:
             rows.append(
                 {

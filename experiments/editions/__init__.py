@@ -1,0 +1,1 @@
+"""What a model finds in pictures and words that people made: the measures for an edition of the bundled model."""

@@ -1,0 +1,98 @@
+"""Measures an edition of the bundled model, or any other joint model, on pictures and words that people made.
+
+    python -m experiments.editions [--model NAME_OR_FOLDER] [--fresh] [--small] [--output FOLDER]
+
+Text to image: photographs of Flickr8k's test split by their captions; emoji of two other artists by their names; the
+bundled emoji by names that no training met and by keywords; Open Clip Art by titles held out from training. Then all
+figures of experiments/scenes_mini.py. `python -m experiments.pictures` fetches the pictures first.
+
+Each figure is a row of editions.json, written as soon as it is there: a stopped run goes on with the rows that are
+missing of the same weights.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from experiments.editions.collections import COLLECTIONS, Collection
+from experiments.editions.measures import read_collection, retrieval_rows
+from experiments.emoji import read_gallery
+from experiments.results import RESULTS, Results, Row, commit, machine
+from experiments.scenes_mini import answer_rows, read_scenes
+from experiments.scenes_mini import retrieval_rows as scene_rows
+from polyglance.errors import PolyglanceError
+from polyglance.languages import DEMO_LANGUAGES
+from polyglance.models import load_trainable
+from polyglance.models.families.cut_model import CutModel
+from polyglance.scenes.sampling import FIRST_SEED, sample_scene, split_of
+
+NAME = "editions"
+SCENES = "scenes"
+FEW = 24
+"""The number of pictures and queries of each kind in a small run."""
+
+
+def measure(
+    model: CutModel, results: Results, collections: Mapping[str, Callable[[], Collection]], few: int | None = None
+) -> None:
+    """Adds the rows that are missing of this model.
+
+    collections: by their names; those without a missing row are not read. few: the number of pictures and queries of
+    each kind; None means all.
+    """
+    of_model: Row = {"model": model.name, "fingerprint": model.fingerprint}
+    measured: Row = {"commit": commit(), "machine": machine()}
+    for name, collect in collections.items():
+        collection = collect().first(few) if few else collect()
+        missing = [
+            (kind, code)
+            for kind, code in collection.queries
+            if not results.has(part=name, kind=kind, language=code, **of_model)
+        ]
+        if missing:
+            print(f"{name}: reading {len(collection.pictures):,} pictures", file=sys.stderr)
+            states = read_collection(model, collection)
+            for key in missing:
+                results.add([of_model | row | measured for row in retrieval_rows(model, collection, states, [key])])
+    missing_scenes = [code for code in DEMO_LANGUAGES if not results.has(part=SCENES, language=code, **of_model)]
+    if missing_scenes:
+        for rows in all_scene_rows(model, missing_scenes, few or 1000):
+            results.add([of_model | {"part": SCENES} | row | measured for row in rows])
+
+
+def all_scene_rows(model: CutModel, languages: Sequence[str], pictures: int) -> Iterator[list[Row]]:
+    """Yields the rows of each language, on scenes of the test range."""
+    seeds = range(FIRST_SEED["test"], FIRST_SEED["test"] + pictures)
+    assert all(split_of(seed) == "test" for seed in seeds)
+    print(f"{SCENES}: reading {pictures:,} pictures", file=sys.stderr)
+    scenes = [sample_scene(seed) for seed in seeds]
+    states, emoji = read_scenes(model, scenes), read_gallery(model)
+    for code in languages:
+        answers = answer_rows(model, scenes, states, [code]) if "answer" in model.tasks else []
+        yield scene_rows(model, scenes, states, emoji, [code]) + answers
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--fresh", action="store_true", help="measure again what has rows of this model")
+    parser.add_argument("--small", action="store_true", help=f"everything on {FEW} pictures, to see that it runs")
+    parser.add_argument("--output", type=Path, help="[default: docs/results, with --small runs/editions]")
+    arguments = parser.parse_args()
+    output = arguments.output or (Path("runs/editions") if arguments.small else RESULTS)
+    try:
+        model = load_trainable(arguments.model)
+        results = Results(f"{NAME}_small" if arguments.small else NAME, output, FIRST_SEED["test"])
+        if arguments.fresh:
+            results.rows = [row for row in results.rows if row["model"] != model.name]
+        measure(model, results, COLLECTIONS, FEW if arguments.small else None)
+    except PolyglanceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"wrote {output / results.name}.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

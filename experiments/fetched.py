@@ -1,0 +1,49 @@
+"""Folders that experiments fetch into the user's cache. Each has all of its files, or is not there."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from polyglance.atomic import remove, whole
+from polyglance.errors import ConfigurationError
+
+_SOURCE: Final = "source.json"
+"""What a folder was made from."""
+
+
+def cache_root() -> Path:
+    """Returns the folder of polyglance in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "polyglance"
+
+
+def make_folder(folder: Path, source: Mapping[str, object], write: Callable[[Path], None]) -> Path:
+    """Writes a folder unless it is there and was made from the same source, and returns it.
+
+    source: as JSON. write: writes the files into the folder that it is given.
+    """
+    if not is_made_from(folder, source):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with whole(folder) as draft:
+            draft.mkdir()
+            write(draft)
+            (draft / _SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
+            remove(folder)
+    return folder
+
+
+def require_folder(folder: Path, source: Mapping[str, object], command: str) -> Path:
+    """Returns a folder that was made before. Raises ConfigurationError if it was not; the error names the command."""
+    if not is_made_from(folder, source):
+        raise ConfigurationError(f"expected the files that `{command}` fetches in {folder}: run it first")
+    return folder
+
+
+def is_made_from(folder: Path, source: Mapping[str, object]) -> bool:
+    """Whether `make_folder` wrote the folder from this source."""
+    try:
+        return bool(json.loads((folder / _SOURCE).read_text(encoding="utf-8")) == source)
+    except (OSError, ValueError):
+        return False
