@@ -6,7 +6,7 @@ PEERS := .venv-peers/.installed
 # Whose numbers depend on the instructions that the processor has
 ROOMS_OF_PRODUCTS := kernels nn adapters models training
 
-.PHONY: setup demo test bench model docs
+.PHONY: setup demo weights test bench model docs
 
 setup: $(STAMP)
 
@@ -25,13 +25,17 @@ $(PEERS): benchmarks/peers.lock
 demo: setup
 	$(BIN)/polyglance demo
 
+# Weights that were trained on the real world, in the user's cache; what is there already is left as it is
+weights: setup
+	$(BIN)/python -m experiments.weights
+
 # Puts any machine into the state of one whose processor has AVX2 and nothing newer: for oneDNN (OpenVINO's as well),
 # torch and MKL. What chooses our dtype follows it; `make bench-NAME AVX2=1` measures in it
 AVX2_ONLY := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 
 # Two tests at a time, a thread each; those of a file stay together, for what they share, and the longest files come
 # first. The rooms whose numbers depend on the processor run in both states
-test: setup $(PEERS)
+test: setup $(PEERS) weights
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

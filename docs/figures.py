@@ -217,7 +217,7 @@ def export() -> str:
         ]
         for row in results("bench_export")
     ]
-    head = ["int8 / bfloat16, ms per picture", "ratio", "target", "lowest cosine; with the mean vector removed"]
+    head = ["int8 / fastest dtype, ms per picture", "ratio", "target", "lowest cosine; with the mean vector removed"]
     return table(["image tower, two cores", "instruction set", "overflow fix", *head], lines)
 
 
@@ -235,7 +235,7 @@ def neighbour() -> str:
             for count in busy
         ]
         lines.append([*of_line, *cells])
-    head = [f"ms beside {count} busy processes" for count in busy]
+    head = [f"ms beside {count or 'no'} busy processes" for count in busy]
     return table(["what", "how threads wait", "instruction set", *head], lines)
 
 

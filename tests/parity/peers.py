@@ -4,6 +4,7 @@ NAME/                 a model as the hub keeps it, and case.safetensors: a batch
 NAME/theirs/ADAPTER   adapters and fusions that the adapters library made
 NAME/theirs.safetensors, NAME/converted.safetensors
                       last states and logits with those, and with the ones of FOLDER/converted
+efficientnet-liteN/   weights.safetensors, and case.safetensors: pixels, their features, their logits
 """
 
 import sys
@@ -21,6 +22,7 @@ from adapters import (
     SeqBnInvConfig,
 )
 from adapters.composition import BatchSplit, Fuse, Parallel, Stack
+from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
 from transformers import (
     BertConfig,
@@ -151,6 +153,23 @@ def write_adapters(model: PreTrainedModel, case: dict[str, torch.Tensor], folder
     write_compositions(model, case, folder / "converted.safetensors")
 
 
+def write_efficientnet(size: int, folder: Path) -> None:
+    """Without a fixed size of pictures, so that the padding follows them."""
+    name = f"efficientnet-lite{size}"
+    model = EfficientNet.from_name(name, num_classes=10, image_size=None).eval()
+    for part, value in model.state_dict().items():
+        if value.ndim == 4:
+            torch.nn.init.kaiming_normal_(value)
+        elif value.is_floating_point():
+            value.normal_(float(part.endswith(("var", "weight"))), 0.1)
+    pixels = torch.randint(256, (2, 3, 65, 130), dtype=torch.uint8)
+    features = model.extract_features(pixels / 127.5 - 1)
+    logits = model._fc(features.mean(dim=(2, 3)))
+    (folder / name).mkdir()
+    write(model.state_dict(), folder / name / "weights.safetensors")
+    write({"pixels": pixels, "features": features, "logits": logits}, folder / name / "case.safetensors")
+
+
 def main(folder: Path) -> None:
     torch.manual_seed(0)
     settings = {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
@@ -164,6 +183,8 @@ def main(folder: Path) -> None:
     write_adapters(bert, bert_case, folder / "bert", folder / "converted")
     roberta = with_flexible_head(RobertaAdapterModel, folder / "roberta", roberta.lm_head.bias)
     write_adapters(roberta, roberta_case, folder / "roberta", folder / "converted")
+    for size in (0, 2):
+        write_efficientnet(size, folder)
 
 
 if __name__ == "__main__":
