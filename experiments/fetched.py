@@ -20,7 +20,8 @@ def cache_root() -> Path:
 
 
 def make_folder(folder: Path, source: Mapping[str, object], write: Callable[[Path], None]) -> Path:
-    """Writes a folder unless it is there and was made from the same source, and returns it.
+    """Writes a folder unless it is there and was made from the same source, and returns it. It appears with all of its
+    files or not at all.
 
     source: as JSON. write: writes the files into the folder that it is given.
     """
@@ -37,7 +38,7 @@ def make_folder(folder: Path, source: Mapping[str, object], write: Callable[[Pat
 def require_folder(folder: Path, source: Mapping[str, object], command: str) -> Path:
     """Returns a folder that was made before. Raises ConfigurationError if it was not; the error names the command."""
     if not is_made_from(folder, source):
-        raise ConfigurationError(f"expected the files that `{command}` fetches in {folder}: run it first")
+        raise ConfigurationError(f"expected {folder} with its files, but they are not there: `{command}` fetches them")
     return folder
 
 

