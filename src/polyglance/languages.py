@@ -12,6 +12,9 @@ from typing import Final
 
 DEMO_LANGUAGES: Final = ("en", "de", "pt", "ru", "id", "bn", "ko", "zh")
 
+MANY_SUBWORDS: Final = 100_000
+"""A published text encoder with a larger vocabulary reads many languages: English takes about 30,000 subwords."""
+
 AUTO: Final = "auto"
 """Stands in place of a language code for a text whose language is unknown."""
 

@@ -94,7 +94,8 @@ def import_model(
         typer.Option(
             metavar="CODE",
             callback=codes,
-            help="A language that the model reads; repeatable. [default: en; XLM-R: the demo's]",
+            help="A language that the model reads; repeatable. "
+            "[default: en; the demo's for XLM-R and for more than 100,000 subwords]",
         ),
     ] = None,
     allow_mismatch: Annotated[

@@ -17,6 +17,7 @@ from torch.testing import assert_close
 
 from experiments.weights.folders import weights_folder
 from polyglance.data.tokenization import Tokenizer
+from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.families.text_encoder import load_text_encoder
@@ -98,6 +99,7 @@ def test_one_sentence_in_five_languages_lies_together() -> None:
 def test_imports_compute_what_the_original_does(name: str, tmp_path: Path) -> None:
     report = import_checkpoint(str(weights_folder(name)), tmp_path / "ours", first_joint_layer=0)
     assert (report.kind, report.missing, report.left_over) == ("bert", (), ())
+    assert report.languages == (DEMO_LANGUAGES if name == "multilingual-e5-small" else ("en",))
     model = load_folder(tmp_path / "ours", torch.float32)
     assert isinstance(model, SingleStreamModel)
     ids, mask, expected = read(name)

@@ -84,6 +84,18 @@ def test_a_model_learns_its_captions(tiny, easy, tmp_path, mode, more) -> None:
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("mode", ["twin", "cross"])
+def test_a_model_that_could_do_nothing_is_validated_while_it_learns(tiny, captions, tmp_path, mode) -> None:
+    model = load_model(str(tiny))
+    model.config = replace(model.config, tasks=())
+    settings = RetrievalSettings(mode=mode, epochs=2, **FAST)
+    trained, report = train_retrieval(
+        model, captions, tmp_path, settings, lambda m: recall(m, captions, mode == "twin")
+    )
+    assert len(report.validation) == 2
+    assert trained.tasks == {"twin": ("embed",), "cross": ("match",)}[mode]
+
+
 @pytest.mark.parametrize("more", [{}, {"freeze_lower": True, "mine": 2}, {"adapters": True}])
 def test_a_killed_run_ends_as_one_that_was_not(tiny, captions, tmp_path, more) -> None:
     settings = RetrievalSettings(epochs=3, **FAST, **more)

@@ -21,7 +21,7 @@ from torch.nn import functional
 from polyglance.adapters.modules import Adapter, stacked
 from polyglance.errors import CheckpointError
 from polyglance.kernels.grouped import bottleneck_onto
-from polyglance.languages import KNOWN
+from polyglance.languages import KNOWN, MANY_SUBWORDS
 from polyglance.models.families.naflex import NaflexPixels
 from polyglance.models.families.tower_layers import use_kernels
 from polyglance.models.huggingface.components import WHAT_COUNTS, Pixels, PublishedTokenizer, fingerprint, load_network
@@ -31,9 +31,6 @@ from polyglance.nn.attention import attention_bias
 from polyglance.nn.encoder import unit
 from polyglance.nn.vision import is_real
 from polyglance.types import Modality
-
-MANY_SUBWORDS: Final = 100_000
-"""A SigLIP with a larger vocabulary is one for many languages: English takes 32,000, the others 250,000 and more."""
 
 
 @dataclass(frozen=True)

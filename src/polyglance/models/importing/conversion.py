@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, ConfigurationError
-from polyglance.languages import DEMO_LANGUAGES
+from polyglance.languages import DEMO_LANGUAGES, MANY_SUBWORDS
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
@@ -26,7 +26,6 @@ from polyglance.models.protocol import Answerer
 from polyglance.types import Task
 
 EMBEDDING_DIM: Final = 256
-_LANGUAGES: Final = {"xlm-roberta": DEMO_LANGUAGES}
 _TOKENIZERS: Final = {"roberta": "RobertaTokenizer", "xlm-roberta": "XLMRobertaTokenizer"}
 
 
@@ -75,8 +74,8 @@ def import_checkpoint(
         first_joint_layer: the first layer that reads both modalities; None means half of the layers.
         kept_grid: the number of image tokens per side that the compression at the cut keeps. The compression is still
             untrained. 0 keeps all tokens; None means 4 for a text body, else 0.
-        languages: the codes of the languages that the model reads. If empty, these are English, or the languages that
-            XLM-R is known to read.
+        languages: the codes of the languages that the model reads. If empty, these are the project's eight for XLM-R
+            and for a vocabulary of more than 100,000 subwords, else English.
         allow_mismatch: whether to draw missing weights of the body at random and to ignore weights that are left over.
 
     Raises:
@@ -146,7 +145,7 @@ def _convert(
             f"the tokenizer of {checkpoint} does not fit its weights: its ids go up to {tokenizer.vocabulary - 1}, and "
             f"there are {original.fields['vocabulary']} embeddings; take the tokenizer that it was trained with"
         )
-    config = _config(original, kept_grid, languages or _LANGUAGES.get(original.kind, ("en",)))
+    config = _config(original, kept_grid, languages or _languages(original))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = SingleStreamModel(config, tokenizer, output.resolve().name)
@@ -171,6 +170,11 @@ def _convert(
         missing=tuple(lost),
         left_over=tuple(spare),
     )
+
+
+def _languages(original: Original) -> tuple[str, ...]:
+    many = original.kind == "xlm-roberta" or original.fields["vocabulary"] > MANY_SUBWORDS
+    return DEMO_LANGUAGES if many else ("en",)
 
 
 def _config(original: Original, kept_grid: int | None, languages: tuple[str, ...]) -> SingleStreamConfig:

@@ -85,6 +85,8 @@ def train_retrieval(
     """
     require_trainable(model)
     model = _prepared(model, settings)
+    # Before anything validates: a stage is refused to a model that says that it was not trained for it
+    model.config = replace(model.config, tasks=in_order({*model.tasks, *TRAINED[settings.mode]}))
     skipped = unreadable_pictures(model, [caption.image for caption in captions], report) if kept is None else {}
     captions = [caption for caption in captions if str(caption.image) not in skipped]
     cut = texts_too_long(captions, model.tokenizer, model.config.max_text_tokens)
@@ -119,7 +121,6 @@ def train_retrieval(
         losses.load_state_dict(load_file(epochs.weights))
     model.config = replace(
         model.config,
-        tasks=in_order({*model.tasks, *TRAINED[settings.mode]}),
         temperature=1 / losses.scale.exp().item(),
         calibration=(1.0, 0.0),
         recall_by_depth=(),
