@@ -46,7 +46,7 @@ from polyglance.scenes.render import render
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.store.lance import LanceDatabase
-from polyglance.store.protocols import Reader
+from polyglance.store.protocols import ReaderFacts
 
 SEED = FIRST_SEED["test"] + 800_000
 CANDIDATES, TEXT_TOKENS, VOCABULARY = 20, 16, 30_522
@@ -172,7 +172,7 @@ class FromStates:
         self.unrounded = model.read_images(ImageBatch(pixels))
         stored = self.unrounded.store()
         self.nbytes = stored[0].nbytes
-        LanceDatabase.create(folder, model.embedding_dim, Reader(model.name, model.name, model.fingerprint))
+        LanceDatabase.create(folder, model.embedding_dim, ReaderFacts(model.name, model.name, model.fingerprint))
         database = LanceDatabase(folder)
         self.store = database.states
         names = [f"{i:064x}" for i in range(library)]

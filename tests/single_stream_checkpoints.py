@@ -73,6 +73,14 @@ def bert(folder: Path, body: bool = False) -> PreTrainedModel:
     return _saved(drawn(BertModel(config) if body else BertForMaskedLM(config)), folder, _bert_tokenizer())
 
 
+def telling_bert(folder: Path) -> PreTrainedModel:
+    """A body that tells words apart, which `bert` hardly does: large embeddings, and all else as BERT begins."""
+    torch.manual_seed(0)
+    made = BertModel(BertConfig(**_SIZES, vocab_size=len(_WORDS)))
+    made.embeddings.word_embeddings.weight.data.normal_()
+    return _saved(made.eval(), folder, _bert_tokenizer())
+
+
 def roberta(folder: Path) -> PreTrainedModel:
     letters = sorted({letter for text in TEXTS for letter in text.replace(" ", "Ġ")})
     vocabulary = {piece: row for row, piece in enumerate(["<s>", "<pad>", "</s>", "<unk>", *letters, "re", "<mask>"])}

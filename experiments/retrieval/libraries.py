@@ -10,7 +10,7 @@ from experiments.retrieval.systems import TIMED, Reading
 from experiments.retrieval.world import World
 from polyglance.library import Library
 from polyglance.store.lance import LanceDatabase
-from polyglance.store.protocols import PictureFacts, Reader
+from polyglance.store.protocols import PictureFacts, ReaderFacts
 
 CANDIDATES = 20
 CHUNK = 5000
@@ -50,7 +50,7 @@ def library_rows(reading: Reading, world: World) -> Iterator[Row]:
 def _filled(folder: Path, reading: Reading, size: int) -> LanceDatabase:
     """Returns a library of the first pictures, as indexing would have left it."""
     model = reading.model
-    LanceDatabase.create(folder, model.embedding_dim, Reader(model.name, model.name, model.fingerprint))
+    LanceDatabase.create(folder, model.embedding_dim, ReaderFacts(model.name, model.name, model.fingerprint))
     database = LanceDatabase(folder)
     vectors = reading.image_vectors.numpy()
     for start in range(0, size, CHUNK):

@@ -26,7 +26,7 @@ from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import names_unseen_pair
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.training.frozen_pictures import fingerprint_below
+from polyglance.training.frozen_pictures import fingerprint_of_sight
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.types import StageProgress
 
@@ -90,7 +90,7 @@ class _Drawn:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint_below(self.model)
+        return fingerprint_of_sight(self.model)
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:

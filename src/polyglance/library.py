@@ -42,8 +42,7 @@ from polyglance.search.pipeline import Asked, SearchPipeline, picture_result, te
 from polyglance.search.reranker import PixelReranker
 from polyglance.store.lance import LanceDatabase
 from polyglance.store.memory import MemoryDatabase
-from polyglance.store.protocols import AnyFacts, Database, PictureFacts, TextFacts
-from polyglance.store.protocols import Reader as ReaderFacts
+from polyglance.store.protocols import AnyFacts, Database, PictureFacts, ReaderFacts, TextFacts
 from polyglance.types import (
     AskResponse,
     AskTasksResponse,

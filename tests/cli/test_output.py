@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import os
@@ -119,10 +120,15 @@ with stages() as report:
 """
     ours, theirs = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm", "COLUMNS": "120"}
-    subprocess.run([sys.executable, "-c", program], env=environment, stderr=theirs, check=True)
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=theirs)
     os.close(theirs)
-    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(ours, 100_000).decode())
+    written = b""
+    with contextlib.suppress(OSError):  # a terminal whose program has ended
+        while part := os.read(ours, 4096):
+            written += part
     os.close(ours)
+    assert process.wait() == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.decode())
     assert re.search(r"training \S+ +50/100 0:00:00", shown)
     left = re.findall(r"51/100 0:00:0(\d), 0:00:(\d\d) left", shown)
     assert left

@@ -26,6 +26,7 @@ from polyglance.models.model import Model
 from polyglance.models.protocol import Answerer, AnswerWriter, Embedder, Matcher, Reader
 from polyglance.nn.states import TokenStates
 from polyglance.types import Text
+from tests.backbone_checkpoints import composed, convnext
 from tests.blip_checkpoints import ANSWERS, tiny_blip, tiny_blip2, tiny_blip_vqa
 from tests.checkpoints import exported, pictures, tiny_clip, tiny_naflex, tiny_siglip
 from tests.journeys.tiny import save_tiny_model
@@ -84,6 +85,8 @@ FAMILIES = {
     "siglip": ModelFamily(tiny_siglip, in_float32),
     "siglip 2, naflex": ModelFamily(tiny_naflex, in_float32),
     "clip in 8-bit integers": ModelFamily(exported, in_float32),
+    "composed": ModelFamily(composed, in_float32),
+    "composed, of a feature map": ModelFamily(lambda folder: composed(folder, convnext), in_float32),
     "blip": ModelFamily(tiny_blip, blip),
     "blip-2": ModelFamily(tiny_blip2, blip),
     "blip for questions": ModelFamily(tiny_blip_vqa, blip),
@@ -99,12 +102,17 @@ EMBED_OR_ANSWER = (
     "siglip",
     "siglip 2, naflex",
     "clip in 8-bit integers",
+    "composed",
+    "composed, of a feature map",
     "blip for questions",
     "blip with answers",
     "sentence-transformers",
 )
 """Those that do not match."""
-OURS = ("scenes-mini", "single stream", "imported vilt", "clip", "siglip", "siglip 2, naflex", "clip in 8-bit integers")
+OURS = (
+    *("scenes-mini", "single stream", "imported vilt", "clip", "siglip", "siglip 2, naflex", "clip in 8-bit integers"),
+    *("composed", "composed, of a feature map"),
+)
 """Those whose joint layers are trained here, and are then saved; of an export, before it was one."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from polyglance.errors import LibraryDamaged
 from polyglance.store.lance import LanceDatabase
 from polyglance.store.memory import MemoryStateStore
-from polyglance.store.protocols import Reader, StateStore
+from polyglance.store.protocols import ReaderFacts, StateStore
 from polyglance.types import StoredStates
 
 
@@ -17,7 +17,7 @@ from polyglance.types import StoredStates
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
     if request.param == "memory":
         return MemoryStateStore()
-    LanceDatabase.create(tmp_path / "library", 4, Reader("m", "m", "f"))
+    LanceDatabase.create(tmp_path / "library", 4, ReaderFacts("m", "m", "f"))
     return LanceDatabase(tmp_path / "library").states
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from polyglance.store.lance import LanceDatabase
 from polyglance.store.memory import MemoryVectorStore
-from polyglance.store.protocols import PictureFacts, Reader, TextFacts, VectorStore
+from polyglance.store.protocols import PictureFacts, ReaderFacts, TextFacts, VectorStore
 
 DIM = 8
 ODD_NAMES = [
@@ -35,7 +35,7 @@ def texts(request: pytest.FixtureRequest, tmp_path: Path) -> VectorStore[TextFac
 
 
 def lance(folder: Path) -> LanceDatabase:
-    LanceDatabase.create(folder / "library", DIM, Reader("m", "m", "f"))
+    LanceDatabase.create(folder / "library", DIM, ReaderFacts("m", "m", "f"))
     return LanceDatabase(folder / "library")
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from polyglance.errors import ConfigurationError, LibraryDamaged, LibraryError
 from polyglance.store.lance import LanceDatabase
-from polyglance.store.protocols import Reader
+from polyglance.store.protocols import ReaderFacts
 from tests.store.test_lance import READER, put
 
 ROOT = Path(__file__).parents[2]
@@ -170,7 +170,7 @@ def test_bytes_that_changed_in_a_whole_file_are_not_called_torn(folder: Path):
 
 @pytest.mark.parametrize("name", ["a%20b", "a#b?c=d", "c:d", "s3:", "звезда 星", "a'b\"c", "-r", "*.part"])
 def test_a_library_may_have_any_name(tmp_path: Path, name: str):
-    LanceDatabase.create(tmp_path / name, 4, Reader("m", "m", "f"))
+    LanceDatabase.create(tmp_path / name, 4, ReaderFacts("m", "m", "f"))
     put(LanceDatabase(tmp_path / name), "/a", "/b")
     assert os.listdir(tmp_path) == [name]
     assert len(LanceDatabase(tmp_path / name).pictures.search(np.ones(4, np.float32), 5)) == 2

@@ -15,12 +15,12 @@ import pytest
 
 from polyglance.errors import ConfigurationError, LibraryDamaged, LibraryError, LibraryMismatch, LibraryMissing
 from polyglance.store.lance import LanceDatabase
-from polyglance.store.protocols import PictureFacts, Reader, TextFacts
+from polyglance.store.protocols import PictureFacts, ReaderFacts, TextFacts
 from polyglance.store.tables import ROWS_HELD, LanceVectorStore
 from polyglance.types import StoredStates
 
-READER = Reader("scenes-mini", "scenes-mini", "f" * 32)
-OTHER = Reader("other", "/models/other one", "0" * 32)
+READER = ReaderFacts("scenes-mini", "scenes-mini", "f" * 32)
+OTHER = ReaderFacts("other", "/models/other one", "0" * 32)
 
 
 def facts(path: str, folder: str = "/my pictures") -> PictureFacts:
@@ -83,7 +83,7 @@ def test_several_that_open_a_new_library_at_a_time_all_have_it(folder: Path, pro
     else:
         together = Barrier(8)
 
-        def make(_: int) -> Reader:
+        def make(_: int) -> ReaderFacts:
             together.wait()
             LanceDatabase.create(folder, 4, READER)
             return LanceDatabase(folder).reader
@@ -119,7 +119,7 @@ def test_a_folder_of_something_else_is_left_alone(folder: Path):
 
 
 def test_its_own_model_may_open_it_whatever_it_is_called(database: LanceDatabase):
-    database.check(Reader("renamed", "/elsewhere", READER.fingerprint))
+    database.check(ReaderFacts("renamed", "/elsewhere", READER.fingerprint))
 
 
 def test_another_model_is_refused_with_the_command_that_rebuilds(database: LanceDatabase, folder: Path):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from polyglance.library import Library
 from polyglance.store.memory import MemoryDatabase
-from polyglance.store.protocols import Reader
+from polyglance.store.protocols import ReaderFacts
 from tests.fakes import ColourModel
 
 
@@ -16,7 +16,9 @@ def test_a_library_works_in_memory(tmp_path: Path):
     texts = tmp_path / "texts.txt"
     texts.write_text("red\ngreen\n")
     model = ColourModel()
-    library = Library(MemoryDatabase(model.embedding_dim, Reader(model.name, model.name, model.fingerprint)), model)
+    library = Library(
+        MemoryDatabase(model.embedding_dim, ReaderFacts(model.name, model.name, model.fingerprint)), model
+    )
     assert library.add([tmp_path]).added == 2
     assert library.add([tmp_path]).unchanged == 2
     assert library.add_texts(texts).added == 2

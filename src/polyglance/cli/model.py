@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polyglance.cli.options import Json, codes
-from polyglance.cli.output import console, one_line, print_json, stages, table
+from polyglance.cli.output import console, one_line, print_json, progress, stages, table
 
 if TYPE_CHECKING:
     from polyglance.evaluation.exported import ExportReport
@@ -117,6 +117,62 @@ def import_model(
     from polyglance.models.importing.conversion import import_checkpoint
 
     report = import_checkpoint(checkpoint, output, first_joint_layer, kept_grid, language or (), allow_mismatch)
+    if as_json:
+        print_json(asdict(report))
+        return
+    _show(asdict(report))
+
+
+@app.command()
+def compose(
+    images: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A ViT, DINOv2, ConvNeXt or Swin of transformers, or a network of timm: a folder, or its hub name.",
+        ),
+    ],
+    texts: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="A BERT, RoBERTa or XLM-R, such as one of sentence-transformers, likewise."),
+    ],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the model is put: a new or an empty folder.")],
+    joint_layers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Number of joint layers. [default: half of the text encoder's layers, at most 4]"
+        ),
+    ] = None,
+    kept_grid: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Keep N x N image tokens of a picture. [default: 4]"),
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE",
+            callback=codes,
+            help="A language that the text encoder reads; repeatable. [default: en; all for a large vocabulary]",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a model of an image network and a text encoder that were trained apart.
+
+    The joint layers begin as the upper layers of the text encoder, which makes a multilingual model of a multilingual
+    one. If the image network has a classifier, the names of its classes let the model search at once; without one,
+    train it first. Train projections and joint layers with `train retrieval`; the networks stay as they are, or get
+    adapters. Networks of timm need `pip install 'polyglance[timm]'`.
+
+    \b
+    Example:
+      polyglance model compose --images timm/tf_efficientnet_lite2.in1k \\
+        --texts sentence-transformers/all-MiniLM-L6-v2 --output composed
+    """
+    from polyglance.models.importing.composing import compose as composed
+
+    with progress("reading the classes' names") as told:
+        report = composed(images, texts, output, joint_layers, kept_grid, tuple(language or ()), told)
     if as_json:
         print_json(asdict(report))
         return

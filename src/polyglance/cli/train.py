@@ -213,7 +213,7 @@ def retrieval(
     loaded = load_trainable(model)
     folder = output / "training"
     with stages() as report:
-        validation = Validation(held_out, settings.mode, report) if held_out else None
+        validation = Validation(held_out, settings.mode, folder / f"{STAGE}.jsonl", report) if held_out else None
         trained, done = train_retrieval(
             loaded,
             trained_on,
@@ -241,20 +241,39 @@ def retrieval(
 class Validation:
     """Measures R@1 of the trained stages on the captions held out, as the mean over directions and languages.
 
-    skipped: the held-out pictures that cannot be read, each with the reason, after the first validation.
+    It warns if the first value is no better than chance. log: the losses of the training. skipped: the held-out
+    pictures that cannot be read, each with the reason, after the first validation.
     """
 
-    def __init__(self, captions: "list[Caption]", mode: "Mode", report: "StageProgress | None" = None) -> None:
+    def __init__(
+        self, captions: "list[Caption]", mode: "Mode", log: Path, report: "StageProgress | None" = None
+    ) -> None:
         from polyglance.evaluation.pools import pools
 
-        self.mode, self.report = mode, report
+        self.mode, self.log, self.report, self._first = mode, log, report, True
         self.pools = list(pools(captions, "val"))
         self.skipped: dict[str, str] = {}
 
     def __call__(self, model: "CutModel") -> float:
         from statistics import fmean
 
-        return round(fmean(one.percent["R@1"] for one in self._evaluation(model).scores()), 4)
+        reached = round(fmean(one.percent["R@1"] for one in self._evaluation(model).scores()), 4)
+        if self._first:
+            self._warn_at_chance(reached)
+        self._first = False
+        return reached
+
+    def _warn_at_chance(self, reached: float) -> None:
+        from polyglance.training.loop import read_log
+        from polyglance.training.validation import why_at_chance
+
+        by_chance, _, learned = self.learned(reached)
+        if learned is False:
+            losses = [
+                sum(value for name, value in row.items() if name not in ("step", "seconds"))
+                for row in read_log(self.log)
+            ]
+            warn(f"R@1 of the first validation is {reached:.1f} %, by chance {by_chance:.1f}; {why_at_chance(losses)}")
 
     def calibrate(self, model: "CutModel") -> None:
         """Calibrates the logits of the match on the captions held out, if these tell true from false."""

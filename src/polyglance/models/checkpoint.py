@@ -22,6 +22,7 @@ from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import CheckpointError, PolyglanceError
 from polyglance.kernels.processor import native_dtype
 from polyglance.models.families.blip import MODEL_TYPES
+from polyglance.models.families.composed import ComposedConfig, ComposedModel, ComposedTowers
 from polyglance.models.families.cut_model import CutConfig, CutModel
 from polyglance.models.families.dual_tower import TOWER, DualTowerConfig, DualTowerModel
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
@@ -33,6 +34,7 @@ from polyglance.one_save import digest_of, require_one_save, save_weights
 _CONFIGS: Final[dict[str, type[CutConfig]]] = {
     SingleStreamModel.family: SingleStreamConfig,
     DualTowerModel.family: DualTowerConfig,
+    ComposedModel.family: ComposedConfig,
 }
 _MEASURED = {"calibration", "recall_by_depth"}
 """Measured facts in the configuration that are not part of the fingerprint: stored states do not depend on them."""
@@ -117,6 +119,8 @@ def _described(fields: Mapping[str, Any], folder: Path, dtype: torch.dtype) -> C
         config = _CONFIGS[family](**shape)
     except (ValueError, KeyError, TypeError, PolyglanceError) as error:
         raise CheckpointError(f"{path} does not describe a model of this project: {error}") from error
+    if isinstance(config, ComposedConfig):
+        return ComposedModel(config, ComposedTowers(folder / TOWER, dtype, config.layers, config.pooling), name)
     if isinstance(config, DualTowerConfig):
         return DualTowerModel(config, Towers(folder / TOWER, dtype), name)
     assert isinstance(config, SingleStreamConfig)

@@ -59,8 +59,11 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, pixels: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
         """Returns the feature map. `channels` is 1280."""
-        x = pixels.to(self.conv_head.weight.dtype) / 127.5 - 1
-        x = self.blocks(F.relu6(self.bn1(self.conv_stem(x))))
+        return self.features(pixels.to(self.conv_head.weight.dtype) / 127.5 - 1)
+
+    def features(self, values: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
+        """Returns the feature map of pixels from -1 to 1. `channels` is 1280."""
+        x = self.blocks(F.relu6(self.bn1(self.conv_stem(values))))
         return F.relu6(self.bn2(self.conv_head(x)))
 
     def logits(self, features: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch classes"]:

@@ -23,8 +23,8 @@ Compression = Literal["merge", "mean", "queries", "none"]
 
 
 def is_real(tokens: Float[Tensor, "batch tokens width"]) -> Bool[Tensor, "batch tokens"]:
-    """Returns True for each token that is not padding, which is zero."""
-    return tokens.detach().any(dim=-1)
+    """Returns True for each token that is not padding: the zeros after the last token that is not zero."""
+    return tokens.detach().any(dim=-1).flip(1).cummax(dim=1).values.flip(1)
 
 
 class ConvStem(nn.Module):

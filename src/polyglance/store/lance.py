@@ -21,7 +21,7 @@ from polyglance.errors import ConfigurationError, LibraryError, LibraryMismatch,
 from polyglance.query import is_utf8
 from polyglance.store.failures import damage_of, damaged, reading, writing
 from polyglance.store.memory import MemoryVectorStore
-from polyglance.store.protocols import PictureFacts, Reader, TextFacts, VectorStore
+from polyglance.store.protocols import PictureFacts, ReaderFacts, TextFacts, VectorStore
 from polyglance.store.tables import STATES_SCHEMA, LanceStateStore, LanceTable, LanceVectorStore
 
 PICTURES: Final = "pictures"
@@ -32,7 +32,7 @@ _OF_EMPTY_FOLDERS: Final = (_LOCK, "lost+found", f"{STATES}.lance")
 """Names that an otherwise empty folder may contain: of a new file system, and of a creation that was killed."""
 
 
-def _pictures_schema(dim: int, reader: Reader) -> pa.Schema:
+def _pictures_schema(dim: int, reader: ReaderFacts) -> pa.Schema:
     columns = [
         ("path", pa.string()),
         ("folder", pa.string()),
@@ -75,11 +75,11 @@ class LanceDatabase:
         self._texts: LanceVectorStore[TextFacts] | None = None
         pictures = self._open(PICTURES)
         metadata = pictures.latest().schema.metadata or {}
-        if any(field.name.encode() not in metadata for field in fields(Reader)):
+        if any(field.name.encode() not in metadata for field in fields(ReaderFacts)):
             raise LibraryError(
                 f"expected a library at {folder}, but its tables were written by another program; name another folder"
             )
-        self.reader = Reader(*(metadata[field.name.encode()].decode() for field in fields(Reader)))
+        self.reader = ReaderFacts(*(metadata[field.name.encode()].decode() for field in fields(ReaderFacts)))
         self.pictures = LanceVectorStore(pictures, folder, PictureFacts)
         self.states = LanceStateStore(self._open(STATES), folder)
 
@@ -120,7 +120,7 @@ class LanceDatabase:
             return LanceTable(_table_folder(folder, STATES)).latest().count_rows() > 0
 
     @staticmethod
-    def create(folder: Path, dim: int, reader: Reader) -> None:
+    def create(folder: Path, dim: int, reader: ReaderFacts) -> None:
         """Creates an empty library atomically, unless there is one already.
 
         The folder may exist and be empty, such as the top of a drive. If several threads or processes create the same
@@ -153,7 +153,7 @@ class LanceDatabase:
             for parent in missing:
                 atomic.sync_one(parent.parent)
 
-    def check(self, reader: Reader) -> None:
+    def check(self, reader: ReaderFacts) -> None:
         """Raises LibraryMismatch, with the command that reads everything anew, unless `reader` read this library."""
         if reader.fingerprint == self.reader.fingerprint:
             return
@@ -195,7 +195,7 @@ class LanceDatabase:
             atomic.sync(self.folder)
 
 
-def _create(folder: Path, dim: int, reader: Reader) -> None:
+def _create(folder: Path, dim: int, reader: ReaderFacts) -> None:
     """Creates both tables, that of the pictures last: an empty table of states alone is not a library."""
     with writing(folder):
         for name in os.listdir(folder):

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from polyglance.errors import LibraryDamaged
 from polyglance.store.nearest import ranked, within_reach
-from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, Reader, TextFacts, check_dim
+from polyglance.store.protocols import AnyFacts, Hit, PictureFacts, ReaderFacts, TextFacts, check_dim
 from polyglance.types import StoredStates
 
 
@@ -91,7 +91,7 @@ class MemoryDatabase:
     """
 
     dim: int
-    reader: Reader
+    reader: ReaderFacts
     folder: None = None
     pictures: MemoryVectorStore[PictureFacts] = field(init=False)
     texts: MemoryVectorStore[TextFacts] = field(init=False)

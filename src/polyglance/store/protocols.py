@@ -17,8 +17,8 @@ from polyglance.types import StoredStates
 
 
 @dataclass(frozen=True)
-class Reader:
-    """The model that reads a library.
+class ReaderFacts:
+    """The facts about the model that reads a library.
 
     name: of the model. source: the name or folder that loads it, empty for a model in memory. fingerprint: a hash of
     its weights.
@@ -152,7 +152,7 @@ class Database(Protocol):
     @property
     def folder(self) -> Path | None: ...
     @property
-    def reader(self) -> Reader: ...
+    def reader(self) -> ReaderFacts: ...
     @property
     def pictures(self) -> VectorStore[PictureFacts]: ...
     @property

@@ -21,10 +21,10 @@ from polyglance.training.devices import Precision, autocast
 from polyglance.training.state_cache import KeptStates, hash_of
 
 
-def fingerprint_below(model: CutModel, compressed: bool = False) -> str:
-    """Returns a hash of the weights below the cut, including the compressor's if `compressed`."""
-    below = (*model.below, "compressor") if compressed else model.below
-    weights = hash_of({name: value for name, value in model.state_dict().items() if name.startswith(below)}).hex()[:16]
+def fingerprint_of_sight(model: CutModel, compressed: bool = False) -> str:
+    """Returns a hash of the weights that `CutModel.see` uses, including the compressor's if `compressed`."""
+    used = tuple(part for part in model.of_pictures if compressed or part != "compressor")
+    weights = hash_of({name: value for name, value in model.state_dict().items() if name.startswith(used)}).hex()[:16]
     return f"{weights}{model.fingerprint_outside}"
 
 
@@ -64,7 +64,7 @@ class PictureInputs:
 
     @cached_property
     def fingerprint(self) -> str:
-        return f"{fingerprint_below(self.model, self.compressed)} {self.precision}"
+        return f"{fingerprint_of_sight(self.model, self.compressed)} {self.precision}"
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:

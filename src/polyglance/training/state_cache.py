@@ -6,9 +6,9 @@ epoch, so that an epoch runs only the layers above.
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -112,12 +112,14 @@ def keep_states(
     folder: Path | None = None,
     dtype: torch.dtype = torch.bfloat16,
     report: StageProgress | None = None,
+    stage: str = "reading",
 ) -> KeptStates:
     """Runs all examples through the layers below the deepest of `depths` and keeps their states before each depth.
 
     inputs: the examples. depths: layers of the encoder. folder: where to keep the states in files that are mapped; None
     keeps them in memory. States that the folder already holds are not computed again, unless they are incomplete or for
     another body, other examples, depths or another dtype. dtype: of the kept states. report: called with the progress.
+    stage: the name of this work in the progress.
 
     Raises ConfigurationError if there are no examples, or a depth is not a layer of the encoder.
     """
@@ -128,11 +130,12 @@ def keep_states(
     if not depths or depths[0] < 0 or depths[-1] >= layers:
         raise ConfigurationError(f"expected depths from 0 to {layers - 1} in {layers} layers, got {list(depths)}")
     key = states_key(inputs, depths, dtype)
+    computed = partial(_computed, inputs, depths, dtype, stage, report)
     if folder is None:
-        return _in_memory(inputs, depths, dtype, key, report)
+        return _in_memory(inputs.encoder, computed, depths, key)
     folder.mkdir(parents=True, exist_ok=True)
     if (states := _mapped(inputs.encoder, folder, depths, dtype, key)) is None:
-        _write(inputs, folder, depths, dtype, key, report)
+        _write(computed, folder, key)
         states = _mapped(inputs.encoder, folder, depths, dtype, key)
     assert states is not None
     return states
@@ -158,13 +161,16 @@ def weights_fingerprint(module: nn.Module) -> str:
     return hash_of(module.state_dict()).hex()[:16]
 
 
+_Computed = Callable[[], Iterator[tuple[Float[Tensor, "real depths width"], Int[Tensor, " rows"]]]]
+
+
 def _computed(
-    inputs: Inputs, depths: Sequence[int], dtype: torch.dtype, report: StageProgress | None
+    inputs: Inputs, depths: Sequence[int], dtype: torch.dtype, stage: str, report: StageProgress | None
 ) -> Iterator[tuple[Float[Tensor, "real depths width"], Int[Tensor, " rows"]]]:
     """Yields, for each batch, the real tokens and the number of tokens of each example."""
     total = len(inputs)
     if report:
-        report("reading", 0, total, {})
+        report(stage, 0, total, {})
     for rows in torch.arange(total).split(BATCH):
         with torch.no_grad():
             x, mask = inputs.embed(rows)
@@ -175,29 +181,25 @@ def _computed(
                 done = depth
         yield torch.stack(kept, dim=1), mask.sum(dim=1).cpu()
         if report:
-            report("reading", int(rows[-1]) + 1, total, {})
+            report(stage, int(rows[-1]) + 1, total, {})
 
 
-def _in_memory(
-    inputs: Inputs, depths: tuple[int, ...], dtype: torch.dtype, key: str, report: StageProgress | None
-) -> KeptStates:
+def _in_memory(encoder: Encoder, computed: _Computed, depths: tuple[int, ...], key: str) -> KeptStates:
     started = time.perf_counter()
-    tokens, lengths = zip(*_computed(inputs, depths, dtype, report), strict=True)
+    tokens, lengths = zip(*computed(), strict=True)
     seconds = time.perf_counter() - started
-    return KeptStates(inputs.encoder, torch.cat(tokens), torch.cat(lengths), depths, key, seconds)
+    return KeptStates(encoder, torch.cat(tokens), torch.cat(lengths), depths, key, seconds)
 
 
 # -- on disk: KEY.states, the tokens' bytes; KEY.json, their description, which is written last ----------------------
 
 
-def _write(
-    inputs: Inputs, folder: Path, depths: tuple[int, ...], dtype: torch.dtype, key: str, report: StageProgress | None
-) -> None:
+def _write(computed: _Computed, folder: Path, key: str) -> None:
     started = time.perf_counter()
     lengths: list[int] = []
     width = 0
     with atomic.whole(folder / f"{key}.states") as draft, draft.open("wb") as file:
-        for tokens, rows in _computed(inputs, depths, dtype, report):
+        for tokens, rows in computed():
             file.write(_bytes_of(tokens))
             lengths.extend(rows.tolist())
             width = tokens.shape[2]

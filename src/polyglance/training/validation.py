@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import cast
 
 from safetensors.torch import save_file
@@ -21,6 +22,24 @@ def beats_chance(reached: float, chance: float, asked: int) -> bool | None:
     centre = (chance / 100 * asked + 1) / (asked + 2)
     bound = 100 * (centre + 2 * math.sqrt(centre * (1 - centre) / asked))
     return None if bound >= 100 else reached > bound
+
+
+def why_at_chance(losses: Sequence[float]) -> str:
+    """Returns the likely reason why a validation is no better than chance, and what to try.
+
+    losses: of the steps so far.
+    """
+    tenth = max(1, len(losses) // 10)
+    first, last = fmean(losses[:tenth]), fmean(losses[-tenth:])
+    if last > 0.95 * first:
+        return (
+            f"the loss does not fall ({first:.2f} to {last:.2f}), so the learning rate is likely too high or too low, "
+            "or the texts do not belong to their pictures: look at some of them, and try another --learning-rate"
+        )
+    return (
+        f"the loss falls ({first:.2f} to {last:.2f}), so the model needs more time, or learns its examples by heart: "
+        "try more --epochs, more examples, or --adapters, which train fewer weights"
+    )
 
 
 class Validations:

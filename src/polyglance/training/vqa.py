@@ -29,6 +29,7 @@ from polyglance.models.reading import PICTURES, open_pictures
 from polyglance.nn.states import TokenStates
 from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
+from polyglance.training.frozen_texts import KeptTexts, keep_texts
 from polyglance.training.loop import Losses, Schedule, fit, hold_statistics, read_log
 from polyglance.training.readable import unreadable_pictures
 from polyglance.training.retrieval.caption_batches import texts_too_long
@@ -320,7 +321,7 @@ class VqaLosses(nn.Module):
         row_of, label_of = ({one: row for row, one in enumerate(there)} for there in (self.images, model.answers))
         self.picture_of = torch.tensor([row_of[question.image] for question in asked])
         self.labels = torch.tensor([label_of.get(question.answer, -1) for question in asked])
-        self.texts = model.tokenize([question.question for question in asked])
+        texts = [question.question for question in asked]
         self.trained_on = len(trained_on)
         together = self.picture_of[: len(trained_on)] if settings.all_weights else None
         self._rows = Shuffled(len(trained_on), settings.batch, settings.seed, together)
@@ -335,6 +336,10 @@ class VqaLosses(nn.Module):
             with self.devices.first_alone():
                 inputs = PictureInputs(model.eval(), self.images, self._compressed, settings.precision)
                 self._kept = keep_states(inputs, folder=folder, report=report)
+        self._texts: TextBatch | KeptTexts = model.tokenize(texts)
+        if is_frozen(model, *model.of_texts):
+            with self.devices.first_alone():
+                self._texts = keep_texts(model, texts, settings.precision, folder=folder, report=report)
 
     def train(self, mode: bool = True) -> "VqaLosses":
         super().train(mode)
@@ -377,10 +382,14 @@ class VqaLosses(nn.Module):
             self._report("validating", done, total, {})
 
     def _logits(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows answers"]:
+        return self.model.answer_logits(self._questions(rows), self._pictures(self.picture_of[rows]))
+
+    def _questions(self, rows: Int[Tensor, " rows"]) -> TokenStates:
+        if isinstance(self._texts, KeptTexts):
+            return self._texts.states(rows)
         there = rows.to(self.model.device)
-        longest = int(self.texts.mask[there].sum(dim=1).max())
-        texts = TextBatch(self.texts.ids[there, :longest], self.texts.mask[there, :longest])
-        return self.model.answer_logits(self.model.read_text(texts), self._pictures(self.picture_of[rows]))
+        longest = int(self._texts.mask[there].sum(dim=1).max())
+        return self.model.read_text(TextBatch(self._texts.ids[there, :longest], self._texts.mask[there, :longest]))
 
     def _pictures(self, rows: Int[Tensor, " rows"]) -> TokenStates:
         """Returns the states of the pictures of some questions; a picture that is not kept is read once for all of

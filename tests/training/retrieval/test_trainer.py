@@ -185,7 +185,7 @@ def test_frozen_lower_layers_stay_and_the_rest_learns_as_without(tiny, captions,
         assert (value - whole[name]).norm() <= 0.02 * whole[name].norm() + 1e-6, name
 
 
-def test_pictures_are_read_once_for_runs_that_freeze_the_same_layers(tiny, captions, tmp_path) -> None:
+def test_pictures_and_texts_are_read_once_for_runs_that_freeze_the_same_layers(tiny, captions, tmp_path) -> None:
     stages: list[str] = []
     for number, freezing in enumerate(({"freeze_lower": True}, {"freeze_lower": True}, {"adapters": True})):
         RetrievalLosses(
@@ -195,7 +195,7 @@ def test_pictures_are_read_once_for_runs_that_freeze_the_same_layers(tiny, capti
             tmp_path,
             lambda stage, done, *_: done or stages.append(stage),
         )
-        assert len(stages) == (1, 1, 2)[number]
+        assert stages == ["reading", "reading texts", "reading"][: (2, 2, 3)[number]]
     os.utime(captions[0].image, ns=(1, 1))
     RetrievalLosses(
         load_model(str(tiny)).float(),
@@ -204,7 +204,7 @@ def test_pictures_are_read_once_for_runs_that_freeze_the_same_layers(tiny, capti
         tmp_path,
         lambda stage, done, *_: done or stages.append(stage),
     )
-    assert len(stages) == 3
+    assert stages[3:] == ["reading"]
 
 
 def test_wrong_pictures_are_mined_every_few_epochs_and_come_into_the_batch(tiny, captions, tmp_path) -> None:
@@ -345,6 +345,10 @@ def test_pictures_that_cannot_be_read_are_skipped_and_named(tiny, captions, tmp_
     )
     assert (report.captions, report.pictures) == (8, 4)
     assert list(report.skipped) == [str(tmp_path / "torn.png")]
-    assert list(dict.fromkeys(told)) == ["checking pictures", *(["reading"] if more else []), "retrieval"]
+    assert list(dict.fromkeys(told)) == [
+        "checking pictures",
+        *(["reading", "reading texts"] if more else []),
+        "retrieval",
+    ]
     with pytest.raises(DataError, match=r"none of 1 pictures can be read: .*torn\.png: "):
         train_retrieval(load_model(str(tiny)), [Caption(tmp_path / "torn.png", "torn")], tmp_path / "none", settings)

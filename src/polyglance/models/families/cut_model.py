@@ -107,6 +107,8 @@ class CutModel(Model, nn.Module, ABC):
     """The names of the weights below the cut, except the compressor. `of_pictures` names those that read pictures,
     including the compressor."""
     of_pictures: ClassVar[tuple[str, ...]]
+    of_texts: ClassVar[tuple[str, ...]]
+    """The names of the weights that `lower_text` uses."""
     of_tasks: ClassVar[tuple[str, ...]] = ("task_adapters", "embed_head", "match_head", "answer_head")
     """The names of the weights that a training with adapters trains; the rest is frozen."""
     adapter_field: ClassVar[str] = "task_adapters"
@@ -195,9 +197,17 @@ class CutModel(Model, nn.Module, ABC):
             return self.read_text(self.tokenize([one.text for one in texts], [one.language for one in texts]))
         return self.read_images(ImageBatch.of([one for one in inputs if isinstance(one, Picture)]))
 
-    @abstractmethod
     def read_text(self, batch: TextBatch) -> TokenStates:
         """Runs the lower layers over each text."""
+        return self.finish_text(self.lower_text(batch))
+
+    @abstractmethod
+    def lower_text(self, batch: TextBatch) -> TokenStates:
+        """Runs the lower layers over each text, the first half of `read_text`."""
+
+    def finish_text(self, states: TokenStates) -> TokenStates:
+        """Completes the output of `lower_text`, the second half of `read_text`."""
+        return states
 
     def read_images(self, batch: ImageBatch) -> TokenStates:
         """Runs the lower layers over each picture and compresses to `kept_grid`² states of `state_width` values."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.modules import Adapter
 from polyglance.errors import ConfigurationError
 from polyglance.models.families.cut_model import CutConfig, CutModel
-from polyglance.models.families.towers import Towers
+from polyglance.models.families.towers import TowerPair, Towers
 from polyglance.models.huggingface.components import PublishedTokenizer, vector_of
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.states import TokenStates
@@ -65,9 +65,10 @@ class DualTowerModel(CutModel):
     """
 
     family = "dual-tower"
-    below = ("tower_adapters",)
+    below: ClassVar[tuple[str, ...]] = ("tower_adapters",)
     of_pictures = ("tower_adapters", "compressor")
-    of_tasks = (
+    of_texts = ("tower_adapters",)
+    of_tasks: ClassVar[tuple[str, ...]] = (
         *("tower_adapters", "compressor", "expand_text", "expand_image", "kept_position", "task_token"),
         *("joint_layers", "task_adapters", "match_head", "answer_head"),
     )
@@ -75,8 +76,9 @@ class DualTowerModel(CutModel):
     embeds_below = True
     config: DualTowerConfig
     tokenizer: PublishedTokenizer
+    tower: TowerPair
 
-    def __init__(self, config: DualTowerConfig, tower: Towers, name: str = "untrained") -> None:
+    def __init__(self, config: DualTowerConfig, tower: TowerPair, name: str = "untrained") -> None:
         super().__init__(config, name, tower.text_width, tower.image_width, tower.grid)
         self.tower, self.tokenizer, self.fingerprint_outside = tower, tower.tokenizer, tower.fingerprint
         shape = config.tower_adapters
@@ -159,21 +161,26 @@ class DualTowerModel(CutModel):
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def read_text(self, batch: TextBatch) -> TokenStates:
+    def lower_text(self, batch: TextBatch) -> TokenStates:
         """Runs the text tower. Returns its states and its vectors."""
         with self._gradients():
             hidden, vector = self.tower.read_text(batch.ids, batch.mask, self.adapter_in("text"))
             return TokenStates(hidden, batch.mask, "text", vector)
 
     def see(self, batch: ImageBatch) -> Float[Tensor, "batch seen image_width"]:
-        """Runs the image tower. The token for the whole picture comes first, if there is one."""
+        """Runs the image tower. The tokens for the whole picture come first, if there are any."""
         with self._gradients():
             return self.tower.see(batch.pixels, self.adapter_in("image"))
 
     def compress(self, tokens: Float[Tensor, "batch seen image_width"]) -> TokenStates:
         with self._gradients():
             states = super().compress(self.tower.grid_of(tokens))
-            return replace(states, vector=self.tower.image_vector(tokens))
+            return replace(states, vector=self.image_vector(tokens))
+
+    def image_vector(self, tokens: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch embedding_dim"]:
+        """Returns the vectors of pictures, of unit length, from the output of `see`."""
+        assert isinstance(self.tower, Towers)
+        return self.tower.image_vector(tokens)
 
     def adapter_in(self, modality: Modality) -> Adapter | None:
         """Returns the adapter that acts after the layers of a tower, or None."""
@@ -192,7 +199,7 @@ class DualTowerModel(CutModel):
 
 def _compression(tower: Towers) -> tuple[Compression, int]:
     """Returns the compression of a new model and the number of image tokens per side that it keeps."""
-    if tower.architecture.keeps_shape:  # neighbours in a picture are others than in a square
+    if tower.keeps_shape:  # neighbours in a picture are others than in a square
         return "queries", MOST_KEPT - 1
     kept = max(side for side in range(1, MOST_KEPT + 1) if not tower.grid % side)
     if 2 * kept < min(tower.grid, MOST_KEPT):  # squares would be so large that little is left of them

@@ -118,6 +118,7 @@ class SingleStreamModel(CutModel):
         *("stem", "image_position", "image_norm", "image_layers"),
     )
     of_pictures = ("stem", "image_position", "image_norm", "image_layers", "compressor")
+    of_texts = ("token_embedding", "text_position", "text_norm", "text_layers")
     config: SingleStreamConfig
     tokenizer: Tokenizer
 
@@ -277,7 +278,7 @@ class SingleStreamModel(CutModel):
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def read_text(self, batch: TextBatch) -> TokenStates:
+    def lower_text(self, batch: TextBatch) -> TokenStates:
         """Runs the lower layers over each text. Returns states of `width` values."""
         with self._gradients():
             positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)

@@ -1,7 +1,7 @@
 """Text encoders of the BERT and RoBERTa families, read from the files that the Hugging Face hub keeps."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -183,12 +183,9 @@ def load_text_encoder(folder: Path, dtype: torch.dtype | None = None) -> TextEnc
     Raises:
         CheckpointError: a file is missing or cut short, or the model is not of one of the families.
     """
-    settings, weights = read_json(folder, DESCRIPTION), read_weights(folder)
-    try:
-        with unfilled():
-            model = TextEncoder(TextEncoderConfig.from_hub(settings, any(map(_of_head, weights))))
-    except (TypeError, ValueError, RuntimeError, ConfigurationError) as error:
-        raise CheckpointError(f"{folder / DESCRIPTION} describes no text encoder that is known: {error}") from error
+    config, weights = text_encoder_config(folder), read_weights(folder)
+    with unfilled():
+        model = TextEncoder(replace(config, predicts_tokens=any(map(_of_head, weights))))
     prefix = f"{model.config.family}."
     sources = _sources(model, prefix if any(name.startswith(prefix) for name in weights) else "")
     _require_fit(folder, model, weights, sources)
@@ -196,6 +193,19 @@ def load_text_encoder(folder: Path, dtype: torch.dtype | None = None) -> TextEnc
     kept = dtype or native_dtype()
     model.load_state_dict({name: value.to(kept) for name, value in found.items()}, assign=True)
     return model.eval()
+
+
+def text_encoder_config(folder: Path) -> TextEncoderConfig:
+    """Reads the shape of a text encoder without a head from its `config.json`.
+
+    Raises:
+        CheckpointError: the file is missing, or the model is not of one of the families.
+    """
+    settings = read_json(folder, DESCRIPTION)
+    try:
+        return TextEncoderConfig.from_hub(settings)
+    except (TypeError, ValueError, ConfigurationError) as error:
+        raise CheckpointError(f"{folder / DESCRIPTION} describes no text encoder that is known: {error}") from error
 
 
 def _of_head(name: str) -> bool:

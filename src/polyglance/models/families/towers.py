@@ -1,14 +1,13 @@
 """Pretrained pairs of a text tower and an image tower, by transformers' own classes, from the hub's files."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from shutil import copyfile
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from polyglance.kernels.grouped import bottleneck_onto
 from polyglance.languages import KNOWN, MANY_SUBWORDS
 from polyglance.models.families.naflex import NaflexPixels
 from polyglance.models.families.tower_layers import use_kernels
-from polyglance.models.huggingface.components import WHAT_COUNTS, Pixels, PublishedTokenizer, fingerprint, load_network
+from polyglance.models.huggingface.components import Pixels, PublishedTokenizer, copy_files, fingerprint, load_network
 from polyglance.models.huggingface.download import DESCRIPTION, read_json
 from polyglance.models.openvino.tower import OpenVinoTower
 from polyglance.nn.attention import attention_bias
@@ -73,14 +72,73 @@ the system and gets a zeroed one for the next layer, which takes a quarter of th
 _ACTING: ContextVar[Adapter | None] = ContextVar("acting", default=None)
 
 
-class Towers:
-    """A frozen text tower and image tower with their tokenizer and preprocessor.
+class TowerPair(Protocol):
+    """Two frozen networks, one for texts and one for pictures, with their tokenizer and preprocessor.
 
-    grid: the number of image tokens per side of a square picture. text_width, image_width: the widths of the output
-    states. inner_widths, layers: the width and the number of each tower's own layers. temperature: the temperature of
-    the contrastive loss that the towers were trained with. int8: the exported network that reads pictures in place of
-    the image tower's layers, including the adapters in them; None for a model that is not an export.
+    folder: of their files. fingerprint: a hash of these. tokenizer: of texts. grid: the number of image tokens per side
+    of a square picture. text_width, image_width: the widths of the output states. inner_widths, layers: the width and
+    the number of each tower's own layers, for towers in which adapters can act. embedding_dim: the length of the
+    vectors. temperature: of the contrastive loss that a new model starts with. languages: codes of the languages that
+    the text tower reads. keeps_shape: whether pictures keep their aspect ratio. network: both networks. image_network:
+    returns the image tokens of normalised pictures. int8: the exported network that reads pictures in place of this
+    one, including the adapters in it; None for a model that is not an export.
     """
+
+    folder: Path
+    fingerprint: str
+    tokenizer: PublishedTokenizer
+    grid: int
+    text_width: int
+    image_width: int
+    inner_widths: dict[Modality, int]
+    layers: dict[Modality, int]
+    embedding_dim: int
+    temperature: float
+    languages: tuple[str, ...]
+    keeps_shape: bool
+    network: Any
+    image_network: nn.Module
+    int8: OpenVinoTower | None
+
+    def fit(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Converts an RGB picture to (3, height, width), uint8, of a fixed size, as the checkpoint does."""
+        ...
+
+    def normalised(
+        self, pixels: UInt8[Tensor, "batch 3 height width"], dtype: torch.dtype
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Normalises the output of `fit` as the checkpoint expects."""
+        ...
+
+    def read_text(
+        self, ids: Int[Tensor, "batch tokens"], mask: Bool[Tensor, "batch tokens"], adapter: Adapter | None
+    ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
+        """Returns the states of texts and their vectors.
+
+        adapter: acts after each layer; None for the tower alone.
+        """
+        ...
+
+    def see(
+        self, pixels: UInt8[Tensor, "batch 3 height width"], adapter: Adapter | None
+    ) -> Float[Tensor, "batch seen image_width"]:
+        """Returns the tokens of pictures, padded with zeros for pictures with fewer tokens.
+
+        adapter: as in `read_text`.
+        """
+        ...
+
+    def grid_of(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch tokens image_width"]:
+        """Returns the tokens without those that stand for the whole picture."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Copies the files that the towers were loaded from."""
+        ...
+
+
+class Towers:
+    """The towers of one checkpoint: a `TowerPair`, which was trained as one."""
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         """Loads the towers of a checkpoint.
@@ -101,6 +159,8 @@ class Towers:
         self.network: Any = load_network(getattr(transformers, self.architecture.network), folder, dtype)
         self.network.requires_grad_(False)
         use_kernels(self.network, self.network.vision_model)
+        self.image_network: nn.Module = _ImageTower(self.network.vision_model)
+        self.keeps_shape = self.architecture.keeps_shape
         self.int8 = OpenVinoTower(folder / INT8) if (folder / INT8).is_dir() else None
         config = self.network.config
         text, vision = config.text_config, config.vision_config
@@ -108,7 +168,7 @@ class Towers:
         if hasattr(text, "project_dim"):  # numbers positions from behind the padding's id, as RoBERTa does
             positions -= text.pad_token_id + 1
         self.tokenizer = PublishedTokenizer(folder, text.vocab_size, positions, lowers=self.architecture.of_siglip)
-        if self.architecture.keeps_shape:
+        if self.keeps_shape:
             self._pixels: Pixels = NaflexPixels(folder, vision.patch_size)
             self.grid = math.isqrt(vision.num_patches)
         else:
@@ -137,10 +197,7 @@ class Towers:
 
     def _hooked(self, tower: nn.Module) -> int:
         """Adds a hook for adapters after each layer of a tower, and returns the number of layers."""
-        layers = next(module for module in tower.modules() if isinstance(module, nn.ModuleList))
-        for number, layer in enumerate(layers):
-            layer.register_forward_hook(partial(_adapted, number))
-        return len(layers)
+        return hook(next(module for module in tower.modules() if isinstance(module, nn.ModuleList)))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -196,7 +253,7 @@ class Towers:
         values = self.normalised(pixels, self.network.dtype)
         if self.int8:
             return self.int8(values)
-        states: Tensor = self.network.vision_model(pixel_values=values).last_hidden_state
+        states: Tensor = self.image_network(values)
         return states
 
     def _rows_at_once(self, tokens: int, config: Any, rows: int) -> int:
@@ -209,7 +266,7 @@ class Towers:
     def image_vector(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch dim"]:
         """Returns vectors of unit length from the output of `see`."""
         vision, states = self.network.vision_model, seen.to(self.network.dtype)
-        if self.architecture.keeps_shape:
+        if self.keeps_shape:
             return unit(vision.head(states, attention_bias(is_real(states))))
         if self.architecture.of_siglip:
             return unit(vision.head(states))
@@ -221,12 +278,29 @@ class Towers:
 
     def save(self, folder: Path) -> None:
         """Copies the files that the towers were loaded from."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.iterdir():
-            if path.suffix in WHAT_COUNTS and path.is_file() and not (folder / path.name).exists():
-                copyfile(path, folder / path.name)
+        copy_files(self.folder, folder)
         if self.int8:
             self.int8.save(folder / INT8)
+
+
+class _ImageTower(nn.Module):
+    """Returns the states of the last layer."""
+
+    def __init__(self, vision_model: nn.Module) -> None:
+        super().__init__()
+        self.vision_model = vision_model
+
+    def forward(self, values: Tensor) -> Tensor:
+        states: Tensor = self.vision_model(pixel_values=values).last_hidden_state
+        return states
+
+
+def hook(layers: Iterable[nn.Module]) -> int:
+    """Lets the adapter of `acting` act after each layer. Returns the number of layers."""
+    number = 0
+    for number, layer in enumerate(layers, 1):
+        layer.register_forward_hook(partial(_adapted, number - 1))
+    return number
 
 
 @contextmanager
@@ -243,5 +317,5 @@ def _adapted(number: int, layer: nn.Module, inputs: object, output: Tensor) -> T
     adapter = _ACTING.get()
     if adapter is None or number < adapter.config.depth:
         return output
-    rows = output.flatten(0, 1)
+    rows = output.flatten(0, -2)
     return bottleneck_onto(rows, stacked([adapter], number, "feed_forward"), 0, rows).view_as(output)

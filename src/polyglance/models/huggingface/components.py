@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -33,6 +34,14 @@ def fingerprint(folder: Path) -> str:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
     return whole.hexdigest()[:16]
+
+
+def copy_files(checkpoint: Path, folder: Path) -> None:
+    """Copies the files that a model is loaded from. Files that are there already stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in checkpoint.iterdir():
+        if path.suffix in WHAT_COUNTS and path.is_file() and not (folder / path.name).exists():
+            copyfile(path, folder / path.name)
 
 
 @contextmanager

@@ -37,10 +37,10 @@ def exportable(model: Reader) -> DualTowerModel:
     """Returns the model if its image tower can be converted to 8-bit integers. Raises ConfigurationError if not."""
     if not isinstance(model, DualTowerModel) or model.tower.int8:
         raise ConfigurationError(
-            f"expected a model of two towers, such as CLIP or SigLIP, whose image tower is not in 8-bit integers yet, "
-            f"got {model.name}"
+            "expected a model of two towers, such as CLIP or a composed one, whose image tower is not in 8-bit "
+            f"integers yet, got {model.name}"
         )
-    if model.tower.architecture.keeps_shape:
+    if model.tower.keeps_shape:
         raise ConfigurationError(
             f"expected towers that read pictures of one size, got {model.name}, which reads each in its own shape: "
             "export a SigLIP 2 of one resolution, such as google/siglip2-base-patch16-256"
@@ -101,7 +101,7 @@ def save_int8(
     if overflow_fix is None:
         overflow_fix = not adds_int8_products_in_32_bits()
     values = model.tower.normalised(pictures, torch.float32)
-    seeing = _Seeing(model.tower.network.vision_model, model.adapter_in("image"))
+    seeing = _Seeing(model.tower.image_network, model.adapter_in("image"))
     passes, read = 2 * len(values), count(1)  # what smooths, and what takes ranges, each go over all pictures
 
     def given(one: Tensor) -> Any:
@@ -140,7 +140,7 @@ class _Seeing(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Runs the tower. Shapes are not checked, because they are not numbers while tracing."""
         with torch.enable_grad(), acting(self.adapter):  # which others take where there are gradients
-            states: Tensor = self.tower(pixel_values=values).last_hidden_state
+            states: Tensor = self.tower(values)
             return states
 
 

@@ -26,11 +26,12 @@ to 1.5, unknown letters take one token per byte, 2 or more."""
 class CaptionBatch:
     """The captions of a batch.
 
-    texts: the captions. rows: each text's picture, as an index into `CaptionSource.images`. also_true[i, j]: whether
-    text i is true of the picture of text j.
+    texts: the captions. captions: their indices in `CaptionSource.captions`. rows: each text's picture, as an index
+    into `CaptionSource.images`. also_true[i, j]: whether text i is true of the picture of text j.
     """
 
     texts: tuple[str, ...]
+    captions: Int[Tensor, " texts"]
     rows: Int[Tensor, " texts"]
     also_true: Bool[Tensor, "texts texts"]
 
@@ -83,7 +84,8 @@ class CaptionSource:
         rows = self._rows[chosen]
         pictures = rows.tolist()
         also_true = torch.tensor([[row in self.fits[text] for row in pictures] for text in chosen])
-        return CaptionBatch(tuple(self.captions[text].caption for text in chosen), rows, also_true)
+        texts = tuple(self.captions[text].caption for text in chosen)
+        return CaptionBatch(texts, torch.tensor(chosen), rows, also_true)
 
     def _grouped(
         self, order: Int[Tensor, " captions"], mined: Int[Tensor, "captions nearest"], generator: torch.Generator

@@ -17,6 +17,7 @@ from polyglance.models.reading import PICTURES, TEXTS, open_pictures
 from polyglance.nn.states import TokenStates
 from polyglance.training.devices import Devices, Precision, native_precision
 from polyglance.training.frozen_pictures import PictureInputs, is_frozen, kept_pictures, reads_once
+from polyglance.training.frozen_texts import KeptTexts, keep_texts
 from polyglance.training.loop import Losses, hold_statistics
 from polyglance.training.losses import (
     binary_match,
@@ -150,6 +151,11 @@ class RetrievalLosses(nn.Module):
             if reads_once(model) and kept is None:
                 inputs = PictureInputs(model.eval(), source.images, self._compressed, settings.precision)
                 self._kept = keep_states(inputs, folder=folder, report=report)
+            self._kept_texts: KeptTexts | None = None
+            if is_frozen(model, *model.of_texts):
+                texts = [caption.caption for caption in source.captions]
+                alone = settings.mode == "twin"
+                self._kept_texts = keep_texts(model, texts, settings.precision, alone, folder, report)
             if teacher:
                 self.teacher = Teacher.read(teacher.to(model.device), source.images, settings.precision, folder, report)
         self.mined: Tensor | None
@@ -172,9 +178,8 @@ class RetrievalLosses(nn.Module):
         generator = generator_of(self.settings.seed, number)
         rows, device = len(batch.texts), self.model.device
         with self.devices.autocast():
-            tokens, share = self.model.tokenize(batch.texts), self.devices.share(rows)
-            texts = self.model.read_text(TextBatch(tokens.ids[share.to(device)], tokens.mask[share.to(device)]))
-            images = self._images(batch.rows[share], pictures)
+            share = self.devices.share(rows)
+            texts, images = self._texts(batch, share), self._images(batch.rows[share], pictures)
             terms: Losses = {}
             cosines = torch.zeros(rows, rows, device=device)
             if self.settings.mode != "cross":
@@ -185,6 +190,13 @@ class RetrievalLosses(nn.Module):
             if self.settings.mode != "twin" or self.teacher:
                 terms |= self._of_pairs(batch, texts, images, cosines, generator)
         return terms
+
+    def _texts(self, batch: CaptionBatch, share: Int[Tensor, " share"]) -> TokenStates:
+        """Returns the states of some texts of the batch, padded to the longest of all."""
+        if self._kept_texts is not None:
+            return self._kept_texts.states(batch.captions[share], batch.captions)
+        tokens, there = self.model.tokenize(batch.texts), share.to(self.model.device)
+        return self.model.read_text(TextBatch(tokens.ids[there], tokens.mask[there]))
 
     def _images(self, rows: Int[Tensor, " rows"], pictures: ImageBatch | None) -> TokenStates:
         if pictures is not None:
@@ -298,7 +310,12 @@ class RetrievalLosses(nn.Module):
         found = []
         for start in range(0, len(texts), TEXTS):
             with self.devices.autocast():
-                of_texts = self.model.embed(self.model.read_text(self.model.tokenize(texts[start : start + TEXTS])))
+                some = texts[start : start + TEXTS]
+                if self._kept_texts is None:
+                    read = self.model.read_text(self.model.tokenize(some))
+                else:
+                    read = self._kept_texts.states(torch.arange(start, start + len(some)))
+                of_texts = self.model.embed(read)
             found.append(nearest_wrong(of_texts, of_images, self.source.fits[start : start + TEXTS]))
             self._tell_mining(images + min(start + TEXTS, len(texts)))
         self.mined = self.devices.same(torch.cat(found))
