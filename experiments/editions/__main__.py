@@ -1,6 +1,7 @@
 """Measures an edition of the bundled model, or any other joint model, on pictures and words that people made.
 
-    python -m experiments.editions [--model NAME_OR_FOLDER] [--fresh] [--small] [--output FOLDER]
+    python -m experiments.editions [--model NAME_OR_FOLDER] [--parts flickr8k,scenes] [--fresh] [--small]
+                                   [--output FOLDER]
 
 Text to image: photographs of Flickr8k's test split by their captions; emoji of two other artists by their names; the
 bundled emoji by names that no training met and by keywords; Open Clip Art by titles held out from training. Then all
@@ -29,17 +30,22 @@ from polyglance.scenes.sampling import FIRST_SEED, sample_scene, split_of
 
 NAME = "editions"
 SCENES = "scenes"
+PARTS = (*COLLECTIONS, SCENES)
 FEW = 24
 """The number of pictures and queries of each kind in a small run."""
 
 
 def measure(
-    model: CutModel, results: Results, collections: Mapping[str, Callable[[], Collection]], few: int | None = None
+    model: CutModel,
+    results: Results,
+    collections: Mapping[str, Callable[[], Collection]],
+    scenes: bool = True,
+    few: int | None = None,
 ) -> None:
     """Adds the rows that are missing of this model.
 
-    collections: by their names; those without a missing row are not read. few: the number of pictures and queries of
-    each kind; None means all.
+    collections: by their names; the pictures of those without a missing row are not read. scenes: whether to measure
+    scenes, too. few: the number of pictures and queries of each kind; None means all.
     """
     of_model: Row = {"model": model.name, "fingerprint": model.fingerprint}
     measured: Row = {"commit": commit(), "machine": machine()}
@@ -56,7 +62,7 @@ def measure(
             for key in missing:
                 results.add([of_model | row | measured for row in retrieval_rows(model, collection, states, [key])])
     missing_scenes = [code for code in DEMO_LANGUAGES if not results.has(part=SCENES, language=code, **of_model)]
-    if missing_scenes:
+    if scenes and missing_scenes:
         for rows in all_scene_rows(model, missing_scenes, few or 1000):
             results.add([of_model | {"part": SCENES} | row | measured for row in rows])
 
@@ -76,17 +82,22 @@ def all_scene_rows(model: CutModel, languages: Sequence[str], pictures: int) -> 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--parts", default=",".join(PARTS), help="[default: %(default)s]")
     parser.add_argument("--fresh", action="store_true", help="measure again what has rows of this model")
     parser.add_argument("--small", action="store_true", help=f"everything on {FEW} pictures, to see that it runs")
     parser.add_argument("--output", type=Path, help="[default: docs/results, with --small runs/editions]")
     arguments = parser.parse_args()
+    parts = arguments.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"expected parts of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
     output = arguments.output or (Path("runs/editions") if arguments.small else RESULTS)
     try:
         model = load_trainable(arguments.model)
         results = Results(f"{NAME}_small" if arguments.small else NAME, output, FIRST_SEED["test"])
         if arguments.fresh:
-            results.rows = [row for row in results.rows if row["model"] != model.name]
-        measure(model, results, COLLECTIONS, FEW if arguments.small else None)
+            results.rows = [row for row in results.rows if row["model"] != model.name or row["part"] not in parts]
+        chosen = {part: collect for part, collect in COLLECTIONS.items() if part in parts}
+        measure(model, results, chosen, SCENES in parts, FEW if arguments.small else None)
     except PolyglanceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -27,7 +27,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_captions(folder / "captions.jsonl", titles, folder)
     save_tiny_model(folder / "tiny")
     measure(
-        load_trainable(folder / "tiny"), Results("editions", folder, 0), {"openclipart": lambda: clip_art(folder)}, FEW
+        load_trainable(folder / "tiny"),
+        Results("editions", folder, 0),
+        {"openclipart": lambda: clip_art(folder)},
+        few=FEW,
     )
     return folder
 
@@ -50,7 +53,7 @@ def test_a_stopped_run_goes_on_with_what_is_missing(run: Path) -> None:
     before = Results("editions", run, 0).rows
     results = Results("stopped", run, 0)
     results.rows = [row for row in before if (row["part"], row["language"]) != (SCENES, "ko")]
-    measure(load_trainable(run / "tiny"), results, {"openclipart": lambda: clip_art(run)}, FEW)
+    measure(load_trainable(run / "tiny"), results, {"openclipart": lambda: clip_art(run)}, few=FEW)
     assert sorted(map(str, results.rows)) == sorted(map(str, before))
 
 
@@ -59,7 +62,7 @@ def test_a_model_that_only_embeds_has_rows_of_the_twin_encoder(run: Path) -> Non
     assert isinstance(tiny, SingleStreamModel)
     embeds = SingleStreamModel(replace(tiny.config, tasks=("embed",)), tiny.tokenizer, "embeds").eval()
     results = Results("other", run, 0)
-    measure(embeds, results, {"openclipart": lambda: clip_art(run)}, FEW)
+    measure(embeds, results, {"openclipart": lambda: clip_art(run)}, few=FEW)
     assert {row["system"] for row in results.rows} == {"twin"}
     assert len(results.rows) == 1 + len(DEMO_LANGUAGES)
 
