@@ -46,7 +46,8 @@ class SentenceEmbedder(Model):
         """Wraps a `SentenceTransformer`. Raises ConfigurationError if it does not read both texts and pictures."""
         if unread := [kind for kind in ("text", "image") if not model.supports(kind)]:
             raise ConfigurationError(
-                f"expected a model that embeds texts and pictures, got {name}, which reads no {unread[0]}s"
+                f"expected a model that embeds texts and pictures, got {name}, which reads no {unread[0]}s: "
+                "name another; `polyglance model import` makes a model of a text encoder"
             )
         self.model, self.name, self.fingerprint = model, name, fingerprint
         processor = getattr(model.processor, "image_processor", model.processor)
