@@ -34,6 +34,8 @@ TEXTS: Final = "texts"
 """The subfolders of the towers' folder for the files of the two networks."""
 NAMED: Final = "a photo of {}"
 """The sentence that stands for the name of a class."""
+_PICTURES_AT_ONCE: Final = 2
+"""Feature maps of so many pictures fit into blocks of 32 MiB; see `towers` for what larger ones cost."""
 Pooling = Literal["mean", "cls"]
 
 
@@ -133,11 +135,15 @@ class ComposedTowers:
 
         adapter: as in `read_text`.
         """
-        values = self.normalised(pixels.to(self.device), self.dtype)
+        rows = len(pixels) if self.device.type != "cpu" else _PICTURES_AT_ONCE
+        with acting(adapter):
+            return torch.cat([self._seen(some) for some in pixels.to(self.device).split(rows)])
+
+    def _seen(self, pixels: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch seen image_width"]:
+        values = self.normalised(pixels, self.dtype)
         if self.int8:
             return self.int8(values)
-        with acting(adapter):
-            tokens: Tensor = self.images(values)
+        tokens: Tensor = self.images(values)
         return tokens
 
     def grid_of(self, seen: Float[Tensor, "batch seen image_width"]) -> Float[Tensor, "batch tokens image_width"]:
