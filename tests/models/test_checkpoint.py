@@ -22,6 +22,11 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert load_model(str(folder)).name == "tiny"
 
 
+def test_a_folder_may_be_named_as_a_part_of_an_export_is(tmp_path: Path) -> None:
+    save_tiny_model(tmp_path / "int8")
+    assert load_folder(tmp_path / "int8").name
+
+
 def test_what_was_measured_of_a_model_is_kept_and_makes_no_other_model_of_it(tmp_path: Path) -> None:
     """Libraries of the model stay its own: neither vectors nor states depend on it."""
     model = load_folder(save_tiny_model(tmp_path / "tiny"))

@@ -93,7 +93,7 @@ def _load(folder: Path, dtype: torch.dtype, name: str) -> CutModel:
 
 
 def _digest(path: Path) -> str | None:
-    if path.suffix == ".safetensors" or path.parent.name == INT8:
+    if path.suffix == ".safetensors" or path.parts[-3:-1] == (TOWER, INT8):
         return None  # a tower's: hundreds of megabytes; an export's, which know each other
     if path.name != DESCRIPTION or "family" not in (fields := read_json(path.parent, path.name)):
         return digest_of(path)
