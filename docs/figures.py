@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.adapters import CASES as ADAPTER_CASES
 from docs.markdown import table
 from experiments.adapterdrop import tables as adapterdrop
+from experiments.editions import tables as editions
 from experiments.retrieval import tables as retrieval
 from experiments.xgqa import tables as xgqa
 from experiments.xgqa_questions import tables as xgqa_questions
@@ -30,6 +31,7 @@ PAGES = (
             "retrieval",
             "retrieve-rerank",
             "languages",
+            "real-pictures",
             "questions",
             "vqa",
         )
@@ -313,6 +315,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "emoji_questions": emoji_questions,
     "drop_depths": drop_depths,
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
+    **{name: partial(_of, "editions", draw) for name, draw in editions.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},
     **{name: partial(_of, "xgqa", draw) for name, draw in xgqa.TABLES.items()},
     **{name: partial(_of, "xgqa_questions", draw) for name, draw in xgqa_questions.TABLES.items()},

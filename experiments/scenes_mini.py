@@ -10,6 +10,7 @@ demo.
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +124,7 @@ def answer_rows(model: CutModel, scenes: Sequence[Scene], states: TokenStates, l
                 "by_structural": _rounded(own.by("structural")),
                 "by_semantic": _rounded(own.by("semantic")),
                 "by_template": _rounded(by_template.by("structural")),
+                "questions_by_template": dict(sorted(Counter(type(one).__name__ for _, one, _ in asked).items())),
             }
         )
     return rows

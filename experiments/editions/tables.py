@@ -115,17 +115,22 @@ def scenes(rows: Rows) -> str:
 
 
 def templates(rows: Rows) -> str:
-    """Templates of questions down, models across: English, and the lowest of the languages."""
+    """Templates of questions down, their number and models across: English, and the lowest of the languages."""
     rows = [row for row in rows if row["part"] == "scenes" and row["system"] == "answer"]
     models = list(dict.fromkeys(row["model"] for row in rows))
     kinds: dict[str, Callable[[dict[str, Any]], float]] = {"all questions": lambda row: row["accuracy"]}
     for name in rows[0]["by_template"] if rows else ():
         kinds[name] = lambda row, name=name: row["by_template"][name]
+    asked = {"all questions": rows[0]["questions"], **rows[0]["questions_by_template"]} if rows else {}
     lines = [
-        [name, *(_english_and_lowest([row for row in rows if row["model"] == model], value) for model in models)]
+        [
+            name,
+            f"{asked[name]:,}",
+            *(_english_and_lowest([row for row in rows if row["model"] == model], value) for model in models),
+        ]
         for name, value in kinds.items()
     ]
-    return table(["exact answers, %: en (lowest of eight languages)", *models], lines)
+    return table(["exact answers, %: en (lowest of eight languages)", "questions", *models], lines)
 
 
 def _english_and_lowest(rows: Rows, value: Callable[[dict[str, Any]], float]) -> str:

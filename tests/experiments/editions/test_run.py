@@ -76,5 +76,5 @@ def test_tables_say_what_the_rows_say(run: Path) -> None:
     )
     assert f"| openclipart, titles | tiny, twin | {twin['R@1']:.1f} / 100.0 |" in drawn["editions_languages"]
     english = next(row for row in rows if (row["system"], row["language"]) == ("answer", "en"))
-    assert f"| all questions | {english['accuracy']:.1f} (" in drawn["editions_templates"]
+    assert f"| all questions | {english['questions']} | {english['accuracy']:.1f} (" in drawn["editions_templates"]
     assert drawn["editions_scenes"].count("\n") == 6
