@@ -62,3 +62,19 @@ def test_padding_is_tensorflows(side: int) -> None:
     before = 0 if side % 2 == 0 else 1
     padded = F.pad(x, (before, 1, before, 1))
     torch.testing.assert_close(model.conv_stem(x), F.conv2d(padded, model.conv_stem.weight, stride=2))
+
+
+@torch.no_grad()
+def test_folded_norms_change_nothing() -> None:
+    torch.manual_seed(0)
+    model = EfficientNetLite(classes=5).eval()
+    for norm in (module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        for value in (norm.weight, norm.running_var):
+            value.uniform_(0.5, 1.5)
+        for value in (norm.bias, norm.running_mean):
+            value.normal_(std=0.1)
+    picture = pixels(1, 3, 64, 48)
+    before = model(picture)
+    model.fold_norms()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+    torch.testing.assert_close(model(picture), before, atol=1e-4, rtol=1e-4)

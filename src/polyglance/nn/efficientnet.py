@@ -12,6 +12,7 @@ from typing import Final
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import fuse_conv_bn_weights
 
 SCALES: Final = {
     "tf_efficientnet_lite0": (1.0, 1.0),
@@ -70,6 +71,20 @@ class EfficientNetLite(nn.Module):
         """Returns the logits of the classes. features: what `forward` returned."""
         logits: Tensor = self.classifier(features.mean(dim=(2, 3)))
         return logits
+
+    def fold_norms(self) -> None:
+        """Folds each norm into the convolution before it. The outputs stay the same; the model can no longer be
+        trained."""
+        for module in list(self.modules()):
+            for (_, conv), (name, norm) in pairwise(list(module.named_children())):
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    assert norm.running_mean is not None
+                    assert norm.running_var is not None
+                    conv.weight, bias = fuse_conv_bn_weights(
+                        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+                    )
+                    conv.bias = bias
+                    setattr(module, name, nn.Identity())
 
 
 class _SamePadded(nn.Conv2d):

@@ -199,7 +199,10 @@ class TimmBackbone(Backbone):
                 f"{folder}: the weights do not fit {settings[_OF_TIMM]}: {str(error).splitlines()[-1].strip()}; get "
                 "the files again"
             ) from error
-        network = network.to(dtype).eval()
+        network.eval()
+        if isinstance(network, EfficientNetLite):
+            network.fold_norms()
+        network = network.to(dtype)
         names = tuple(settings.get("label_names") or ())
         head = network.classifier if isinstance(network, EfficientNetLite) else network.get_classifier()
         pixels = TimmPixels(folder, settings.get("pretrained_cfg") or {})
