@@ -42,12 +42,13 @@ def measure(
     scenes: bool = True,
     few: int | None = None,
 ) -> None:
-    """Adds the rows that are missing of this model.
+    """Adds the rows that are missing of this model. Those of other weights of its name are left out from now on.
 
     collections: by their names; the pictures of those without a missing row are not read. scenes: whether to measure
     scenes, too. few: the number of pictures and queries of each kind; None means all.
     """
     of_model: Row = {"model": model.name, "fingerprint": model.fingerprint}
+    results.rows = [row for row in results.rows if row["model"] != model.name or of_model.items() <= row.items()]
     measured: Row = {"commit": commit(), "machine": machine()}
     for name, collect in collections.items():
         collection = collect().first(few) if few else collect()

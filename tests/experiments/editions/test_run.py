@@ -57,6 +57,16 @@ def test_a_stopped_run_goes_on_with_what_is_missing(run: Path) -> None:
     assert sorted(map(str, results.rows)) == sorted(map(str, before))
 
 
+def test_rows_of_other_weights_of_the_same_name_are_left_out(run: Path) -> None:
+    before = Results("editions", run, 0).rows
+    results = Results("replaced", run, 0)
+    results.rows = (
+        [{**row, "fingerprint": "of before"} for row in before[:2]] + [{**before[0], "model": "another"}] + before
+    )
+    measure(load_trainable(run / "tiny"), results, {}, few=FEW)
+    assert results.rows == [{**before[0], "model": "another"}, *before]
+
+
 def test_a_model_that_only_embeds_has_rows_of_the_twin_encoder(run: Path) -> None:
     tiny = load_trainable(run / "tiny")
     assert isinstance(tiny, SingleStreamModel)
