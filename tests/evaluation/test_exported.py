@@ -73,7 +73,7 @@ def test_what_is_refused(figures: dict[str, Any], said: str) -> None:
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
     tiny_clip(tmp_path / "clip")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigurationError, match=r"two towers, such as CLIP or SigLIP, .* got scenes-mini"):
+    with pytest.raises(ConfigurationError, match=r"two towers, such as CLIP or a composed one, .* got scenes-mini"):
         export_compared("scenes-mini", tmp_path / "fast")
     with pytest.raises(ConfigurationError, match=r"pictures of one size, got naflex"):
         export_compared(str(tiny_naflex(tmp_path / "naflex")), tmp_path / "fast")

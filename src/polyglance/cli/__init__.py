@@ -30,6 +30,16 @@ def main() -> None:
         if os.environ.get("POLYGLANCE_DEBUG") == "1":
             raise
         fail(error)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Writes what is left of standard output. A reader that has gone, such as `head`, is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes once more when it ends
 
 
 def fail(error: Exception) -> NoReturn:

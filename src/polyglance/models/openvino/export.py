@@ -146,8 +146,10 @@ class _Seeing(nn.Module):
 
 @contextmanager
 def _silent(nncf: Any) -> Iterator[None]:
-    """nncf draws bars and writes notes, transformers a note; tracing warns of shapes, which stay as they are."""
+    """nncf draws bars and writes notes, transformers a note, torch one on CUDA; tracing warns of shapes, which stay as
+    they are."""
     nncf.set_log_level(logging.ERROR)
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     with quiet(), redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
