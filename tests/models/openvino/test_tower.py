@@ -32,12 +32,7 @@ from tests.backbone_checkpoints import composed, convnext
 from tests.checkpoints import exported, pictures, tiny_clip, tiny_siglip
 from tests.cli.command import SOURCE
 
-WRITERS = {
-    "clip": tiny_clip,
-    "siglip": tiny_siglip,
-    "composed": composed,
-    "composed, of a feature map": partial(composed, images=convnext),
-}
+WRITERS = {"clip": tiny_clip, "siglip": tiny_siglip, "composed": partial(composed, images=convnext)}
 
 
 @pytest.fixture(scope="module")
