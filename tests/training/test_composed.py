@@ -21,7 +21,7 @@ from tests.training.test_dual_tower import falls
 
 CAPTIONS = ("a red star", "this is a plate", "stars on a plate", "is this red ?")
 FAST = {"epochs": 60, "batch": 4, "learning_rate": 1e-3, "precision": "no"}
-JOINT = {**FAST, "epochs": 100, "learning_rate": 1e-2}
+JOINT = {**FAST, "epochs": 150, "learning_rate": 1e-2}
 
 
 @pytest.fixture(autouse=True)
