@@ -1,13 +1,15 @@
 """Folders that experiments fetch into the user's cache. Each has all of its files, or is not there."""
 
+import argparse
 import json
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from polyglance.atomic import remove, whole
-from polyglance.errors import ConfigurationError
+from polyglance.errors import ConfigurationError, PolyglanceError
 
 _SOURCE: Final = "source.json"
 """What a folder was made from."""
@@ -48,3 +50,21 @@ def is_made_from(folder: Path, source: Mapping[str, object]) -> bool:
         return bool(json.loads((folder / _SOURCE).read_text(encoding="utf-8")) == source)
     except (OSError, ValueError):
         return False
+
+
+def fetch(description: str | None, names: Iterable[str], root: Path, make: Callable[[str, Path], Path]) -> int:
+    """Runs a command that makes folders by name, and returns its exit status.
+
+    names: of all folders. root: the default place. make: makes a folder by its name and the place, and returns it.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
+    parser.add_argument("--folder", type=Path, default=root, metavar="DIR", help="[default: %(default)s]")
+    arguments = parser.parse_args()
+    try:
+        for name in arguments.names or names:
+            print(make(name, arguments.folder))
+    except PolyglanceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -82,6 +82,15 @@ def test_a_description_without_sizes_is_refused(tmp_path: Path) -> None:
         load_backbone(tmp_path / "network", torch.float32)
 
 
+def test_another_crop_than_was_trained_is_refused(tmp_path: Path) -> None:
+    efficientnet_lite(tmp_path / "network")
+    path = tmp_path / "network" / "config.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({**settings, "pretrained_cfg": {**settings["pretrained_cfg"], "crop_mode": "squash"}}))
+    with pytest.raises(CheckpointError, match="expected crop_mode center, got 'squash'"):
+        load_backbone(tmp_path / "network", torch.float32)
+
+
 def test_timm_is_asked_for_where_it_is_needed(tmp_path: Path) -> None:
     efficientnet_lite(tmp_path / "network")
     path = tmp_path / "network" / "config.json"

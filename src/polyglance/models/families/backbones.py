@@ -179,7 +179,7 @@ class TimmPixels(Pixels):
             raise CheckpointError(
                 f"{folder / DESCRIPTION}: expected input_size, mean and std in its pretrained_cfg: {reason_of(error)}"
             ) from error
-        if settings.get("crop_mode", "center") not in ("center", "squash"):
+        if settings.get("crop_mode", "center") != "center":
             raise CheckpointError(f"{folder / DESCRIPTION}: expected crop_mode center, got {settings['crop_mode']!r}")
 
 
@@ -217,13 +217,9 @@ class TimmBackbone(Backbone):
             return lite.flatten(2).transpose(1, 2)
         states: Tensor = self.network.forward_features(values)
         self._shape = states.shape[1:]
-        return (
-            states
-            if states.ndim == 3
-            else states.flatten(1, 2)
-            if self._channels_last
-            else states.flatten(2).transpose(1, 2)
-        )
+        if states.ndim == 3:
+            return states
+        return states.flatten(1, 2) if self._channels_last else states.flatten(2).transpose(1, 2)
 
     def summary(self, tokens: Tensor) -> Tensor:
         if isinstance(self.network, EfficientNetLite):
