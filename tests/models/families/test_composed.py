@@ -59,6 +59,10 @@ def test_a_picture_lies_among_the_names_of_its_classes(tmp_path: Path) -> None:
         expected = network(values).logits.softmax(dim=1) @ names
     found = model.embed(model.read([picture]))
     assert_close(found, torch.nn.functional.normalize(expected, dim=1), atol=0.01, rtol=0.01)  # kept in bfloat16
+    batch, centre = model.tokenize(["a red star"]), torch.stack(vectors).mean(dim=0)
+    text = torch.nn.functional.normalize(encoder(batch.ids, batch.mask).mean(dim=1), dim=1) - centre
+    own = model.read_text(batch).vector
+    assert_close(own, torch.nn.functional.normalize(text, dim=1), atol=0.01, rtol=0.01)
 
 
 def test_joint_layers_begin_as_the_upper_layers_of_the_text_encoder(tmp_path: Path) -> None:
