@@ -17,7 +17,7 @@ from polyglance.models.importing.composing import compose
 from polyglance.types import Text
 from tests.backbone_checkpoints import BACKBONES, CLASSES, composed, convnext, vit
 from tests.checkpoints import pictures
-from tests.single_stream_checkpoints import bert
+from tests.single_stream_checkpoints import telling_bert
 
 EXACT = {"atol": 1e-5, "rtol": 1e-5}
 TEXTS = ("a red star", "this is a plate", "star on a plate ?")
@@ -42,7 +42,7 @@ def test_it_searches_before_it_was_trained(name: str, tmp_path: Path) -> None:
 def test_a_picture_lies_among_the_names_of_its_classes(tmp_path: Path) -> None:
     """Equation of ConSE: the mean of the names' vectors, weighted by the classes' probabilities."""
     network, folder = vit(tmp_path / "images"), tmp_path / "composed"
-    bert(tmp_path / "texts")
+    telling_bert(tmp_path / "texts")
     compose(str(tmp_path / "images"), str(tmp_path / "texts"), folder)
     model = loaded(folder)
     encoder = load_text_encoder(tmp_path / "texts", torch.float32)
@@ -110,7 +110,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
 
 def test_how_texts_are_read_is_taken_from_the_files_beside_them(tmp_path: Path) -> None:
     vit(tmp_path / "images")
-    bert(tmp_path / "texts")
+    telling_bert(tmp_path / "texts")
     (tmp_path / "texts" / "1_Pooling").mkdir()
     (tmp_path / "texts" / "1_Pooling" / "config.json").write_text(
         json.dumps({"word_embedding_dimension": 24, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
@@ -128,7 +128,7 @@ def test_how_texts_are_read_is_taken_from_the_files_beside_them(tmp_path: Path) 
 
 def test_another_way_to_make_vectors_is_refused(tmp_path: Path) -> None:
     vit(tmp_path / "images")
-    bert(tmp_path / "texts")
+    telling_bert(tmp_path / "texts")
     (tmp_path / "texts" / "1_Pooling").mkdir()
     (tmp_path / "texts" / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
     with pytest.raises(CheckpointError, match="the mean or the first of its tokens, got pooling_mode_max_tokens"):
@@ -138,14 +138,14 @@ def test_another_way_to_make_vectors_is_refused(tmp_path: Path) -> None:
 
 def test_more_joint_layers_than_text_layers_are_refused(tmp_path: Path) -> None:
     vit(tmp_path / "images")
-    bert(tmp_path / "texts")
+    telling_bert(tmp_path / "texts")
     with pytest.raises(ConfigurationError, match="expected at most 3 joint layers, as many as the text encoder has"):
         compose(str(tmp_path / "images"), str(tmp_path / "texts"), tmp_path / "composed", joint_layers=4)
 
 
 def test_networks_in_the_wrong_places_are_refused(tmp_path: Path) -> None:
     vit(tmp_path / "images")
-    bert(tmp_path / "texts")
+    telling_bert(tmp_path / "texts")
     with pytest.raises(CheckpointError, match="no image network that can be composed"):
         compose(str(tmp_path / "texts"), str(tmp_path / "texts"), tmp_path / "one")
     with pytest.raises(CheckpointError, match="no text encoder that is known"):
@@ -154,7 +154,7 @@ def test_networks_in_the_wrong_places_are_refused(tmp_path: Path) -> None:
 
 def test_classes_are_those_of_the_network(tmp_path: Path) -> None:
     vit(tmp_path / "images")
-    bert(tmp_path / "texts")
+    telling_bert(tmp_path / "texts")
     report = compose(str(tmp_path / "images"), str(tmp_path / "texts"), tmp_path / "composed", kept_grid=2)
     assert report.classes == len(CLASSES)
     assert report.kept_grid == 2
