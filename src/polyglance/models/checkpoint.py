@@ -6,7 +6,7 @@ of a published checkpoint.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +29,7 @@ from polyglance.models.families.single_stream import SingleStreamConfig, SingleS
 from polyglance.models.families.towers import ARCHITECTURES, INT8, Towers
 from polyglance.models.huggingface.download import DESCRIPTION, checkpoint_folder, read_json
 from polyglance.models.importing.layouts import CONVERTED
+from polyglance.models.packing import pack, unpack
 from polyglance.one_save import digest_of, require_one_save, save_weights
 
 _CONFIGS: Final[dict[str, type[CutConfig]]] = {
@@ -41,18 +42,33 @@ _MEASURED = {"calibration", "recall_by_depth"}
 _WEIGHTS: Final = "model.safetensors"
 
 
-def save_model(model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat16) -> None:
+def save_model(
+    model: CutModel, folder: Path, dtype: torch.dtype = torch.bfloat16, packed: Collection[str] | None = None
+) -> None:
     """Writes the files of a model, each of them completely or not at all.
 
-    dtype: the dtype of the stored weights.
+    dtype: the dtype of the stored weights; the variances of batch norms are always stored in float32. packed: None
+    stores all weights in that dtype. Otherwise large weights are packed, see `models/packing.py`: those named here in 4
+    bits, the others in 8.
+
+    Raises:
+        ConfigurationError: `packed` holds a name that is not the name of a weight, or a weight to pack is not finite.
     """
-    weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    weights = {name: value.detach().cpu() for name, value in model.state_dict().items() if "num_batches" not in name}
+    stored = {
+        name: value.to(_precision(name, dtype) if name in weights else value.dtype).contiguous()
+        for name, value in (weights if packed is None else pack(weights, packed)).items()
+    }
     config = {"family": model.family, "name": model.name, **asdict(model.config)}
     with whole_files(folder) as draft:
         (draft / DESCRIPTION).write_text(_written(config), encoding="utf-8")
         model.save_readers(draft)
-        trained = {name: value for name, value in weights.items() if "num_batches" not in name}
-        save_weights(trained, draft / _WEIGHTS, _digest)
+        save_weights(stored, draft / _WEIGHTS, _digest)
+
+
+def _precision(name: str, dtype: torch.dtype) -> torch.dtype:
+    """The dtype to store a weight in. Variances can exceed float16."""
+    return torch.float32 if name.endswith("running_var") else dtype
 
 
 def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None = None) -> CutModel:
@@ -78,8 +94,9 @@ def _load(folder: Path, dtype: torch.dtype, name: str) -> CutModel:
     model = _described(fields, folder, dtype)
     try:
         require_one_save(weights_path, _digest)
-        missing, unexpected = model.load_state_dict(load_file(weights_path), strict=False)
-    except (OSError, SafetensorError, RuntimeError) as error:
+        shapes = {name: value.shape for name, value in model.state_dict().items()}
+        missing, unexpected = model.load_state_dict(unpack(load_file(weights_path), shapes), strict=False)
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{weights_path} cannot be used: {reason}; copy the model's folder again") from error
     lost = [key for key in missing if "num_batches" not in key]
