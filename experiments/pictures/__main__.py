@@ -5,6 +5,8 @@
 openclipart      pictures of Open Clip Art whose titles say something, in the public domain, with captions.jsonl in the
                  splits train, val and test, and keywords.jsonl of train alone
 twitter, apple   the bundled emoji as other artists drew them, for measurements alone
+fluent, fluent-flat, fxemoji, noto-v1, emojione
+                 the bundled emoji as further artists drew them, for training alone
 
 Without a name, all of them. A folder that is there already is left as it is.
 """

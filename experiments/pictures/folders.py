@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from experiments.fetched import cache_root, is_made_from, make_folder, require_folder
-from experiments.pictures.emoji_artists import write_emoji
+from experiments.pictures.drawing import draw_picture, draw_svg
+from experiments.pictures.emoji_artists import write_emoji, write_icons
 from experiments.pictures.openclipart import write_clip_art
 from experiments.pictures.packages import Package, fetch
 from polyglance.atomic import remove
@@ -15,6 +16,9 @@ from polyglance.data.gallery import gallery
 from polyglance.errors import ConfigurationError
 
 ARTISTS: Final = ("twitter", "apple")
+"""Of the emoji that models are measured on. No model may be trained on them."""
+TRAINING_ARTISTS: Final = ("fluent", "fluent-flat", "fxemoji", "noto-v1", "emojione")
+"""Of the emoji that models may be trained on. No model is measured on them."""
 _CLIP_ART_VERSION: Final = "1:0.18+dfsg-19"
 
 
@@ -35,9 +39,19 @@ class Pictures:
         return {"edition": self.edition, "packages": [asdict(package) for package in self.packages]}
 
 
-def _emoji_of(artist: str, sha256: str) -> Pictures:
+def _measured(artist: str, sha256: str) -> Pictures:
     package = Package("npm", f"emoji-datasource-{artist}", "16.0.0", sha256)
-    return Pictures((package,), lambda files, folder: write_emoji(files[0], artist, folder, gallery()))
+    return Pictures((package,), lambda files, folder: write_emoji(files[0], f"img/{artist}/64/", folder, gallery()))
+
+
+def _fluent(style: str, sha256: str, draw: Callable[[bytes], bytes]) -> Pictures:
+    package = Package("npm", f"@lobehub/fluent-emoji-{style}", "1.1.0", sha256)
+    return Pictures((package,), lambda files, folder: write_emoji(files[0], "assets/", folder, gallery(), draw))
+
+
+def _iconify(artist: str, version: str, sha256: str) -> Pictures:
+    package = Package("npm", f"@iconify-json/{artist}", version, sha256)
+    return Pictures((package,), lambda files, folder: write_icons(files[0], artist, folder, gallery()))
 
 
 PICTURES: Final[Mapping[str, Pictures]] = {
@@ -58,8 +72,13 @@ PICTURES: Final[Mapping[str, Pictures]] = {
         ),
         lambda files, folder: write_clip_art(*files, folder),
     ),
-    "twitter": _emoji_of("twitter", "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877"),
-    "apple": _emoji_of("apple", "b34d1665e136f163b0d4433318df151895b785186e8c729b2211b43017945075"),
+    "twitter": _measured("twitter", "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877"),
+    "apple": _measured("apple", "b34d1665e136f163b0d4433318df151895b785186e8c729b2211b43017945075"),
+    "fluent": _fluent("3d", "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58", draw_picture),
+    "fluent-flat": _fluent("flat", "8f9113c027c7c20eced0070354715a4093a459b8bef6332b91d45f38c9bdb147", draw_svg),
+    "fxemoji": _iconify("fxemoji", "1.2.2", "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef"),
+    "noto-v1": _iconify("noto-v1", "1.2.5", "2bf62c26c2c2884aa99e90aec942cdaee17a5921f05690694f4978ad4b017c37"),
+    "emojione": _iconify("emojione", "1.2.3", "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e"),
 }
 
 

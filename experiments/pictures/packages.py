@@ -32,8 +32,9 @@ class Package:
 
     @property
     def file(self) -> str:
-        version = self.version.replace(":", "%3a")
-        return f"{self.name}_{version}.deb" if self.registry == "debian" else f"{self.name}-{version}.tgz"
+        if self.registry == "debian":
+            return f"{self.name}_{self.version.replace(':', '%3a')}.deb"
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
     @property
     def command(self) -> list[str]:
@@ -53,7 +54,7 @@ def fetch(package: Package, folder: Path) -> Path:
     if path.exists() and _sha256(path) == package.sha256:
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{package.name}.", dir=folder) as draft:
+    with TemporaryDirectory(prefix=f".{package.file}.", dir=folder) as draft:
         os.chmod(draft, 0o755)  # apt downloads as a user of its own
         _run(package, Path(draft), path)
         (found,) = Path(draft).iterdir()

@@ -57,6 +57,14 @@ def test_a_package_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list((tmp_path / "cache").iterdir()) == [path]
 
 
+def test_a_package_of_an_organization_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(tmp_path / "bin", monkeypatch, 'echo "$*" > p.tgz')
+    content = b"pack --silent @they/pictures@1.0.0\n"
+    path = fetch(Package("npm", "@they/pictures", "1.0.0", sha256(content).hexdigest()), tmp_path / "cache")
+    assert path == tmp_path / "cache" / "they-pictures-1.0.0.tgz"
+    assert path.read_bytes() == content
+
+
 def test_another_file_than_expected_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client(tmp_path / "bin", monkeypatch, "echo other > p.tgz")
     with pytest.raises(
