@@ -7,6 +7,8 @@ openclipart      pictures of Open Clip Art whose titles say something, in the pu
 twitter, apple   the bundled emoji as other artists drew them, for measurements alone
 fluent, fluent-flat, fxemoji, noto-v1, emojione
                  the bundled emoji as further artists drew them, for training alone
+photographs      desktop backgrounds that are photographs, with their authors and licences in credits.jsonl, for
+                 training alone
 
 Without a name, all of them. A folder that is there already is left as it is.
 """

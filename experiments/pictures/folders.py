@@ -11,6 +11,7 @@ from experiments.pictures.drawing import draw_picture, draw_svg
 from experiments.pictures.emoji_artists import write_emoji, write_icons
 from experiments.pictures.openclipart import write_clip_art
 from experiments.pictures.packages import Package, fetch
+from experiments.pictures.photographs import write_photographs
 from polyglance.atomic import remove
 from polyglance.data.gallery import gallery
 from polyglance.errors import ConfigurationError
@@ -79,6 +80,29 @@ PICTURES: Final[Mapping[str, Pictures]] = {
     "fxemoji": _iconify("fxemoji", "1.2.2", "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef"),
     "noto-v1": _iconify("noto-v1", "1.2.5", "2bf62c26c2c2884aa99e90aec942cdaee17a5921f05690694f4978ad4b017c37"),
     "emojione": _iconify("emojione", "1.2.3", "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e"),
+    "photographs": Pictures(
+        (
+            Package(
+                "debian",
+                "lomiri-wallpapers-16.04",
+                "20.04.0-2",
+                "a99ff6a3bfe451e4cc0682ecb3cc82e71740626d59e4845ae34a0a0e45421eab",
+            ),
+            Package(
+                "debian",
+                "lomiri-wallpapers-20.04",
+                "20.04.0-2",
+                "d44e89b8473aafe64a5b678f014862dc31335aaaf18665c544d985d854f1a709",
+            ),
+            Package(
+                "debian",
+                "mate-backgrounds",
+                "1.26.0-1",
+                "7bf4c2209f34b4f61ba6d24c8b58c28b361e82e4b943aae6d42c030169af9e04",
+            ),
+        ),
+        write_photographs,
+    ),
 }
 
 

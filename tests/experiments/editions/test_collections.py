@@ -4,10 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from experiments.editions.collections import FLICKR8K_LANGUAGES, Collection, clip_art, flickr8k, noto, of_artist
+from experiments.editions.collections import (
+    COLLECTIONS,
+    FLICKR8K_LANGUAGES,
+    Collection,
+    clip_art,
+    flickr8k,
+    noto,
+    of_artist,
+)
+from experiments.pictures.folders import ARTISTS, TRAINING_ARTISTS
 from polyglance.data.gallery import gallery
 from polyglance.errors import DataError
 from tests.experiments.editions.tiny_collections import write_captions
+
+
+def test_nothing_is_measured_on_training_material() -> None:
+    assert set(ARTISTS) <= set(COLLECTIONS)
+    assert not {*TRAINING_ARTISTS, "photographs"} & set(COLLECTIONS)
 
 
 def test_flickr8k_asks_about_the_test_split_alone(tmp_path: Path) -> None:
