@@ -75,30 +75,28 @@ def unpack(stored: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> di
     """
     weights = dict(stored)
     for name, shape in shapes.items():
-        for suffix in (_INT8, _INT4) if shape else ():
-            if (rounded := weights.pop(name + suffix, None)) is None:
-                continue
-            if name in weights:
-                raise ValueError(f"expected one of {name} and {name}{suffix}, got both")
+        eight, four, scale = (name + suffix for suffix in (_INT8, _INT4, _SCALE))
+        if not shape:
+            continue
+        if name in weights and (eight in weights or four in weights):
+            raise ValueError(f"expected {name} to be packed or not, got both")
+        if eight in weights:
+            rounded = _taken(weights, eight, torch.int8, shape)
+            weights[name] = _of_8_bits(rounded, _taken(weights, scale, torch.float16, shape[:1]))
+        elif four in weights:
             rows, width = shape[:-1], shape[-1]
-            byte, bytes_shape, scales_shape = (
-                (torch.int8, shape, shape[:1])
-                if suffix == _INT8
-                else (torch.uint8, (*rows, (width + 1) // 2), (*rows, _groups(width)))
-            )
-            _require(name + suffix, rounded, byte, bytes_shape)
-            scale = weights.pop(name + _SCALE, None)
-            _require(name + _SCALE, scale, torch.float16, scales_shape)
-            assert scale is not None
-            weights[name] = _of_8_bits(rounded, scale) if suffix == _INT8 else _of_4_bits(rounded, scale, width)
+            packed = _taken(weights, four, torch.uint8, (*rows, (width + 1) // 2))
+            weights[name] = _of_4_bits(packed, _taken(weights, scale, torch.float16, (*rows, _groups(width))), width)
     return weights
 
 
-def _require(name: str, part: Tensor | None, dtype: torch.dtype, shape: Collection[int]) -> None:
-    wanted = f"{str(dtype).removeprefix('torch.')} {list(shape)}"
-    came = "nothing" if part is None else f"{str(part.dtype).removeprefix('torch.')} {list(part.shape)}"
-    if came != wanted:
-        raise ValueError(f"expected {name} to be {wanted}, got {came}")
+def _taken(weights: dict[str, Tensor], name: str, dtype: torch.dtype, shape: Collection[int]) -> Tensor:
+    """Takes a tensor out of `weights`. Raises ValueError if it is missing or has another shape or dtype."""
+    part = weights.pop(name, None)
+    if part is None or (part.dtype, part.shape) != (dtype, tuple(shape)):
+        came = "nothing" if part is None else f"{part.dtype} {list(part.shape)}"
+        raise ValueError(f"expected {name} to be {dtype} {list(shape)}, got {came}".replace("torch.", ""))
+    return part
 
 
 def _groups(width: int) -> int:
