@@ -53,9 +53,9 @@ bench-%: setup
 # Retrain the bundled model from nothing, and put it into the package; stopped, it goes on where it was.
 # The two settings keep the allocator from handing memory back to the system after each step
 model: setup
-	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 $(BIN)/polyglance scenes train --output runs/scenes-mini
-	mkdir -p src/polyglance/models/scenes-mini
-	cp runs/scenes-mini/model/* src/polyglance/models/scenes-mini/
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 $(BIN)/polyglance scenes train --output runs/bundled
+	folder=$$($(BIN)/python -c 'from polyglance.models import bundled_folder; print(bundled_folder())') && \
+	mkdir -p "$$folder" && cp runs/bundled/model/* "$$folder"
 
 # Write docs/cli.md anew from the commands' own help, and the tables from docs/results/
 docs: setup

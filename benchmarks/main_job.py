@@ -95,7 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_scenes(folder / "pictures", arguments.pictures, SEED, ["en"])
-        library = Library.create(folder / "library", model="scenes-mini")
+        library = Library.create(folder / "library", model=BUNDLED)
         report = library.add([folder / "pictures"])
         again = library.add([folder / "pictures"])
         rows = [

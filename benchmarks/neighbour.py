@@ -26,6 +26,7 @@ import torch
 
 from experiments.results import RESULTS, Measurements, Row
 from polyglance.library import Library
+from polyglance.models import BUNDLED
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import make_scenes, scene_captions
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene
@@ -75,7 +76,7 @@ def measure_here(folder: Path, pictures: int, searches: int) -> None:
     queries = [speaker.caption(scene_captions(index, row, unique=False)[1]) for row in range(min(pictures, searches))]
     with (
         tempfile.TemporaryDirectory(dir=folder) as name,
-        Library.create(Path(name) / "library", model="scenes-mini") as library,
+        Library.create(Path(name) / "library", model=BUNDLED) as library,
     ):
         report = library.add(folder / "pictures")
         times = []

@@ -3,11 +3,11 @@
     make bench-rerank
     python -m benchmarks.rerank [--repeats 7] [--only TEXT] [--small]
 
-All weights except those of scenes-mini are random: this is a test of speed. Each side scores the same 20 pictures for
-one text of 16 tokens (for scenes-mini, a caption) in one batch. Pictures are decoded and scaled before the timing. Ours
-reads the text, loads the pictures' states from a library of 2,000 pictures on disk, unpacks them and runs the joint
-layers. Both sides are timed in turns, with the same dtype and threads. ratio: theirs / ours, of medians. Before the
-timing our scores are compared with those from unrounded states (max_abs_diff of the logits, correlation).
+All weights except those of the bundled model are random: this is a test of speed. Each side scores the same 20 pictures
+for one text of 16 tokens (for the bundled model, a caption) in one batch. Pictures are decoded and scaled before the
+timing. Ours reads the text, loads the pictures' states from a library of 2,000 pictures on disk, unpacks them and runs
+the joint layers. Both sides are timed in turns, with the same dtype and threads. ratio: theirs / ours, of medians.
+Before the timing our scores are compared with those from unrounded states (max_abs_diff of the logits, correlation).
 """
 
 import argparse
@@ -32,7 +32,7 @@ from experiments.results import RESULTS, Measurements, Row
 from polyglance.data.gallery import gallery_folder
 from polyglance.data.tokenization import Tokenizer
 from polyglance.kernels.processor import native_dtype
-from polyglance.models import bundled_folder
+from polyglance.models import BUNDLED, bundled_folder
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.models.protocol import ImageBatch, TextBatch
@@ -112,8 +112,11 @@ EDJE_TOKENS = 64
 
 @dataclass(frozen=True)
 class Case:
-    """A row of the table. ours: what our body stores; None for scenes-mini. required: the lowest ratio. most_bytes: the
-    limit of our bytes per picture."""
+    """A row of the table.
+
+    ours: what our body stores; None for the bundled model. required: the lowest ratio. most_bytes: the limit of our
+    bytes per picture.
+    """
 
     ours: Stored | None
     peer: str
@@ -123,7 +126,7 @@ class Case:
 
     @property
     def title(self) -> str:
-        return f"{self.ours.title if self.ours else 'scenes-mini'}; against {self.peer}"
+        return f"{self.ours.title if self.ours else BUNDLED}; against {self.peer}"
 
 
 CASES = (
@@ -216,7 +219,7 @@ class World:
         return torch.from_numpy(np.stack([np.asarray(picture) for picture in scaled])).permute(0, 3, 1, 2).contiguous()
 
     def ours(self, stored: Stored | None, dtype: torch.dtype) -> FromStates:
-        """Returns our side. stored: what our body stores; None for scenes-mini."""
+        """Returns our side. stored: what our body stores; None for the bundled model."""
         model = self._random(stored, dtype) if stored else load_folder(bundled_folder(), dtype)
         text = self.text if stored else model.tokenize([self.caption])
         folder = Path(tempfile.mkdtemp(dir=self.folder)) / "library"
@@ -243,7 +246,7 @@ class World:
         return SingleStreamModel(config, Tokenizer.load(bundled_folder() / "tokenizer.json")).to(dtype).eval()
 
     def from_pixels(self, ours: FromStates, case: Case) -> Callable[[], Tensor]:
-        """Returns the full cross-encoder; scenes-mini reads its pictures from pixels first."""
+        """Returns the full cross-encoder; the bundled model reads its pictures from pixels first."""
         model, dtype = ours.model, ours.unrounded.hidden.dtype
         pixels = self.pixels(model.config.image_size)
         if case.ours is None:

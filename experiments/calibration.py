@@ -24,7 +24,7 @@ from experiments.results import RESULTS, Row, write_results
 from experiments.scenes_mini import CANDIDATES, read_scenes
 from polyglance.evaluation.calibration import calibration_error, fit_calibration, reliability
 from polyglance.evaluation.retrieval import match, retrieve
-from polyglance.models import load_model
+from polyglance.models import BUNDLED, load_model
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.scenes.grammar import grammar
@@ -154,7 +154,7 @@ def _percent(flags: NDArray[np.bool_]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--seed", type=int, default=FIRST_SEED["val"])

@@ -17,7 +17,7 @@ from experiments.results import RESULTS, Row, write_results
 from polyglance.data.gallery import gallery
 from polyglance.data.images import decode
 from polyglance.evaluation.retrieval import rerank, retrieve
-from polyglance.models import load_model
+from polyglance.models import BUNDLED, load_model
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import embed_all, read_texts
@@ -51,7 +51,7 @@ def queries(kind: str, language: str) -> list[tuple[int, str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     started = time.time()

@@ -3,9 +3,9 @@
     python -m experiments.emoji_questions [--folder runs/emoji-questions] [--systems NAME...] [--small]
 
 A collage shows up to five emoji, rotated and of several sizes, on a mottled ground. The questions ask for their number,
-their groups, their places and the ground. `polyglance train vqa` trains scenes-mini in each of its ways, and a model
-with random weights. The controls are a blank picture, another picture and the most frequent answer to each kind of
-question. One seed.
+their groups, their places and the ground. `polyglance train vqa` trains the bundled model in each of its ways, and a
+model with random weights. The controls are a blank picture, another picture and the most frequent answer to each kind
+of question. One seed.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from polyglance.evaluation.answers import AnswerScores
 from polyglance.evaluation.controls import answer_questions, most_frequent, scores_by_language
 from polyglance.evaluation.pools import pools
 from polyglance.evaluation.systems import Evaluation, System
-from polyglance.models import load_model
+from polyglance.models import BUNDLED, load_model
 from polyglance.models.checkpoint import load_folder
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.reading import open_pictures
@@ -60,7 +60,7 @@ WAYS: Final = {
     "all weights, from random": VqaSettings(all_weights=True),
 }
 RANDOM: Final = "all weights, from random"
-BEGUN: Final = "scenes-mini as it is"
+BEGUN: Final = f"{BUNDLED} as it is"
 FREQUENT: Final = "most frequent answer of its kind"
 
 

@@ -26,7 +26,7 @@ from polyglance.data.questions import Question, Types
 from polyglance.evaluation.controls import answers_about, most_frequent, scores_by_language
 from polyglance.evaluation.retrieval import Ranking, rerank, retrieve
 from polyglance.languages import AUTO
-from polyglance.models import load_model
+from polyglance.models import BUNDLED, load_model
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import embed_all, read_texts
@@ -148,7 +148,7 @@ def _part(ranking: Ranking, rows: Tensor) -> Ranking:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--languages", default="")
     parser.add_argument("--seed", type=int, default=FIRST_SEED["test"])

@@ -87,9 +87,9 @@ SAVERS = {
         "Validations(folder, nn.Linear(2, 2), lambda: 0.1, 0)(2)"
     ),
     "a model": (
-        "from polyglance.models import load_trainable\nfrom polyglance.models.checkpoint import save_model\n"
+        "from polyglance.models import BUNDLED, load_trainable\nfrom polyglance.models.checkpoint import save_model\n"
         "class Full:\n    def save(self, path): raise OSError(27, 'File too large')\n"
-        "model = load_trainable('scenes-mini')\nmodel.tokenizer = Full()\n"
+        "model = load_trainable(BUNDLED)\nmodel.tokenizer = Full()\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))\nsave_model(model, folder)"
     ),
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 
 from polyglance.errors import ConfigurationError, LibraryMismatch, PictureError
 from polyglance.library import Library
-from polyglance.models import load_model
+from polyglance.models import BUNDLED, load_model
 from polyglance.models.added_language import Language, LanguageFacts, save_language
 from polyglance.models.protocol import ImageInput, Picture
 from polyglance.nn.states import TokenStates
@@ -57,13 +58,33 @@ def test_a_library_of_a_model_with_an_added_language_opens_again(tmp_path: Path,
 def test_a_folder_named_as_the_bundled_model_never_stands_for_half_of_it(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_tiny_model(tmp_path / "scenes-mini")
+    save_tiny_model(tmp_path / BUNDLED)
     monkeypatch.chdir(tmp_path)
-    Library.create("bundled", model="scenes-mini").add(pictures)
-    Library.create("own", model=Path("scenes-mini")).add(pictures)
+    Library.create("bundled", model=BUNDLED).add(pictures)
+    Library.create("own", model=Path(BUNDLED)).add(pictures)
     monkeypatch.chdir(pictures)
-    assert Library.open(tmp_path / "bundled").model.name == "scenes-mini"
+    assert Library.open(tmp_path / "bundled").model.name == BUNDLED
     assert Library.open(tmp_path / "own").model.name == "tiny"
+
+
+@pytest.mark.parametrize("name", ["polyglance-mini", "scenes-mini"])
+def test_a_library_of_an_earlier_edition_is_refused_with_the_command_that_reads_it_anew(
+    name: str, tmp_path: Path, pictures: Path
+) -> None:
+    former = ColourModel(name=name, source=name, fingerprint="e" * 16)
+    Library.create(tmp_path / "library", model=former).add(pictures)
+    with pytest.raises(LibraryMismatch, match="made with an earlier edition of the bundled model") as told:
+        Library.open(tmp_path / "library")
+    assert "\n" not in str(told.value)
+    assert f"{name!r} (eeeeeeeeeeee), which {BUNDLED!r} ({load_model().fingerprint[:12]}) replaces" in str(told.value)
+    remove, index = str(told.value).split("to read the pictures again: ")[1].split(" && ")
+    assert shlex.split(remove) == ["rm", "-r", str(tmp_path / "library")]
+    assert shlex.split(index) == [
+        *["polyglance", "index", str(pictures)],
+        *["--library", str(tmp_path / "library"), "--model", BUNDLED],
+    ]
+    with pytest.raises(LibraryMismatch, match=f"was read by {name!r}"):
+        Library.open(tmp_path / "library", model=save_tiny_model(tmp_path / "other"))
 
 
 def test_a_library_of_a_model_in_memory_wants_the_model_again(tmp_path: Path, pictures: Path) -> None:

@@ -43,7 +43,7 @@ def read_pictures(settings: Settings, folder: Path, report: StageProgress | None
     scenes = tuple(map(sample_scene, seeds))
     path = folder / "pictures.safetensors"
     if not path.exists():
-        model = load_model("scenes-mini")
+        model = load_model()
         parts = []
         for start in range(0, len(scenes), CHUNK):
             parts.append(read_scenes(model, scenes[start : start + CHUNK]).hidden.to(torch.bfloat16))

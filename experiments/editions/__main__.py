@@ -24,7 +24,7 @@ from experiments.scenes_mini import answer_rows, read_scenes
 from experiments.scenes_mini import retrieval_rows as scene_rows
 from polyglance.errors import PolyglanceError
 from polyglance.languages import DEMO_LANGUAGES
-from polyglance.models import load_trainable
+from polyglance.models import BUNDLED, load_trainable
 from polyglance.models.families.cut_model import CutModel
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene, split_of
 
@@ -82,7 +82,7 @@ def all_scene_rows(model: CutModel, languages: Sequence[str], pictures: int) -> 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--parts", default=",".join(PARTS), help="[default: %(default)s]")
     parser.add_argument("--fresh", action="store_true", help="measure again what has rows of this model")
     parser.add_argument("--small", action="store_true", help=f"everything on {FEW} pictures, to see that it runs")

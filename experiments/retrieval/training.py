@@ -22,7 +22,7 @@ HEADS = ("embed_head", "match_head")
 
 
 def bundled() -> SingleStreamModel:
-    model = load_model("scenes-mini")
+    model = load_model()
     assert isinstance(model, SingleStreamModel)
     return model
 

@@ -25,7 +25,7 @@ from polyglance.evaluation.answers import AnswerScores, agreement, compare_answe
 from polyglance.evaluation.controls import controlled_report, most_frequent, scores_by_language
 from polyglance.evaluation.measures import Difference
 from polyglance.languages import AUTO, DEMO_LANGUAGES, detect
-from polyglance.models import load_model
+from polyglance.models import BUNDLED, load_model
 from polyglance.models.families.cut_model import CutModel
 from polyglance.training.blind import answer_blind
 
@@ -186,7 +186,7 @@ def main() -> None:
     for among in (DEMO_LANGUAGES, (*DEMO_LANGUAGES, *MORE_LANGUAGES)):
         for language, questions in asked.items():
             rows += detection_rows(language, questions, among)
-    models = {name: load_model(name) for name in arguments.model or ["scenes-mini"]}
+    models = {name: load_model(name) for name in arguments.model or [BUNDLED]}
     for name, model in models.items():
         rows += [spelling_row(name, model.tokenizer, language, questions) for language, questions in asked.items()]
     for shots in SHOTS:

@@ -27,7 +27,7 @@ from polyglance.indexing.pictures import PictureRun, has_changed, remove_picture
 from polyglance.indexing.reading import batches
 from polyglance.indexing.texts import TextRun
 from polyglance.languages import AUTO
-from polyglance.models import FOR_PHOTOGRAPHS, load_model, note_on
+from polyglance.models import FOR_PHOTOGRAPHS, is_bundled, load_model, note_on
 from polyglance.models.capabilities import as_answerer, as_embedder, as_matcher
 from polyglance.models.families.single_stream import as_single_stream
 from polyglance.models.pair_scorers import load_reranker
@@ -97,7 +97,7 @@ class Library:
         loaded, reader = _loaded(FOR_PHOTOGRAPHS if model is None else model)
         LanceDatabase.create(folder, as_embedder(loaded).embedding_dim, reader)
         database = LanceDatabase(folder)
-        database.check(reader)  # another run may have been quicker, with another model
+        _check(database, reader)  # another run may have been quicker, with another model
         return cls(database, loaded)
 
     @classmethod
@@ -128,7 +128,7 @@ class Library:
         """
         database = LanceDatabase(_folder(path))
         loaded, reader = _loaded(_remembered(database) if model is None else model)
-        database.check(reader)
+        _check(database, reader)
         return cls(database, loaded, None if reranker is None else load_reranker(reranker))
 
     def close(self) -> None:
@@ -553,6 +553,11 @@ def _loaded(model: str | os.PathLike[str] | Reader) -> tuple[Reader, ReaderFacts
     """Returns the model and what a library stores about it."""
     loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
     return loaded, ReaderFacts(loaded.name, loaded.source or "", loaded.fingerprint)
+
+
+def _check(database: LanceDatabase, reader: ReaderFacts) -> None:
+    """Raises LibraryMismatch unless `reader` read the library."""
+    database.check(reader, both_bundled=is_bundled(reader.source) and is_bundled(database.reader.source))
 
 
 def _remembered(database: LanceDatabase) -> str:

@@ -8,7 +8,7 @@ from shutil import copytree
 
 import pytest
 
-from polyglance.models import bundled_folder
+from polyglance.models import BUNDLED, bundled_folder
 
 HEAVY = {
     *("PIL", "accelerate", "eldc", "huggingface_hub", "lance", "lance_namespace", "lancedb", "matplotlib", "nncf"),
@@ -43,7 +43,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def library(pictures: Path) -> Path:
     folder = pictures.parent / "library"
-    found = imported("index", pictures, "--library", folder, "--model", "scenes-mini", "--json")
+    found = imported("index", pictures, "--library", folder, "--model", BUNDLED, "--json")
     assert found == STORE | MODEL
     return folder
 
@@ -77,7 +77,7 @@ def test_a_model_that_may_be_another_is_loaded_and_checked(pictures: Path, tmp_p
     command = [sys.executable, "-m", "polyglance", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "was read by 'scenes-mini'" in done.stderr
+    assert f"was read by '{BUNDLED}'" in done.stderr
 
 
 def test_a_question_needs_no_more(pictures: Path, library: Path):

@@ -77,7 +77,7 @@ def with_french(folder: Path) -> Model:
 
 
 FAMILIES = {
-    "scenes-mini": ModelFamily(bundled, in_float32),
+    "bundled": ModelFamily(bundled, in_float32),
     "single stream": ModelFamily(save_tiny_model, in_float32),
     "added language": ModelFamily(save_tiny_model, with_french, language="fr"),
     "imported vilt": ModelFamily(imported, in_float32),
@@ -110,7 +110,7 @@ EMBED_OR_ANSWER = (
 )
 """Those that do not match."""
 OURS = (
-    *("scenes-mini", "single stream", "imported vilt", "clip", "siglip", "siglip 2, naflex", "clip in 8-bit integers"),
+    *("bundled", "single stream", "imported vilt", "clip", "siglip", "siglip 2, naflex", "clip in 8-bit integers"),
     *("composed", "composed, of a feature map"),
 )
 """Those whose joint layers are trained here, and are then saved; of an export, before it was one."""

@@ -10,6 +10,7 @@ import torch
 from polyglance.cli.model import export_compared
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.evaluation.exported import CALIBRATION, ExportReport
+from polyglance.models import BUNDLED
 from tests.checkpoints import pictures, tiny_clip, tiny_naflex
 
 GOOD = ExportReport("fast", "0" * 16, "en", 1000, 0.98, 0.99, 40.0, 39.2, 30.0, 15.0, False)
@@ -73,8 +74,8 @@ def test_what_is_refused(figures: dict[str, Any], said: str) -> None:
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
     tiny_clip(tmp_path / "clip")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigurationError, match=r"two towers, such as CLIP or a composed one, .* got scenes-mini"):
-        export_compared("scenes-mini", tmp_path / "fast")
+    with pytest.raises(ConfigurationError, match=rf"two towers, such as CLIP or a composed one, .* got {BUNDLED}"):
+        export_compared(BUNDLED, tmp_path / "fast")
     with pytest.raises(ConfigurationError, match=r"pictures of one size, got naflex"):
         export_compared(str(tiny_naflex(tmp_path / "naflex")), tmp_path / "fast")
     with pytest.raises(ConfigurationError, match="a new or an empty folder"):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from polyglance.data.gallery import gallery_folder
+from polyglance.models import BUNDLED
 from tests.cli.command import SOURCE, Ended, polyglance
 from tests.journeys.tiny import save_tiny_model
 
@@ -334,20 +335,20 @@ def test_ask_about_the_best_hit(indexed):
 
 
 def test_ask_needs_no_library_for_a_picture_file(indexed, tmp_path):
-    ask = ("ask", "Is it red?", "--image", indexed / "pictures" / "red.png", "--model", "scenes-mini")
+    ask = ("ask", "Is it red?", "--image", indexed / "pictures" / "red.png", "--model", BUNDLED)
     ended = polyglance(*ask, XDG_DATA_HOME=str(tmp_path / "data"))
     assert (ended.status, ended.errors) == (0, "")
-    assert ended.output.endswith("scenes-mini knows drawn scenes only: its answers about a photograph mean nothing\n")
+    assert ended.output.endswith(f"{BUNDLED} knows drawn scenes only: its answers about a photograph mean nothing\n")
     assert not (tmp_path / "data").exists()
     in_json = polyglance(*ask, "--json", XDG_DATA_HOME=str(tmp_path / "data")).json
-    assert in_json["model"] == "scenes-mini"
+    assert in_json["model"] == BUNDLED
     assert in_json["note"] in ended.output
 
 
 def test_without_a_library_no_model_answers_unasked(indexed, tmp_path):
     ask = ("ask", "Is it red?", "--image", indexed / "pictures" / "red.png")
     ended = polyglance(*ask, XDG_DATA_HOME=str(tmp_path / "data"))
-    assert_refused(ended, "--model", "Salesforce/blip-vqa-base for photographs", "scenes-mini for drawn scenes")
+    assert_refused(ended, "--model", "Salesforce/blip-vqa-base for photographs", f"{BUNDLED} for drawn scenes")
 
 
 def test_ask_shows_a_table(indexed):
@@ -415,7 +416,7 @@ def test_photographs_without_a_model_and_without_a_network(tmp_path):
     write_pictures(tmp_path / "pictures")
     index = ("index", "pictures", "--library", "library")
     ended = polyglance(*index, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(tmp_path / "cache"))
-    assert_refused(ended, "google/siglip2-base-patch16-256", "cannot be reached", "folder", "scenes-mini")
+    assert_refused(ended, "google/siglip2-base-patch16-256", "cannot be reached", "folder", BUNDLED)
     assert not (tmp_path / "library").exists()
 
 

@@ -3,6 +3,7 @@ import torch
 from PIL import Image
 
 from polyglance.errors import ConfigurationError
+from polyglance.models import BUNDLED
 from polyglance.models.pair_scorers import MatcherScorer, load_reranker
 from tests.fakes import ColourModel
 
@@ -36,6 +37,6 @@ def test_a_model_that_does_not_match_is_refused() -> None:
 
 
 def test_the_bundled_model_reranks() -> None:
-    reranker = load_reranker("scenes-mini")
-    assert reranker.name == "scenes-mini"
+    reranker = load_reranker(BUNDLED)
+    assert reranker.name == BUNDLED
     assert reranker.log_odds(["a red star"], [RED]).shape == (1,)

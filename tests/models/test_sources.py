@@ -6,23 +6,37 @@ import pytest
 import torch
 
 from polyglance.errors import ConfigurationError
-from polyglance.models import bundled_folder, load_model
+from polyglance.models import BUNDLED, bundled_folder, load_model, note_on
 from polyglance.models.sources import find_model
 from tests.journeys.tiny import save_tiny_model
 
+NAMES = ("polyglance-mini", "scenes-mini")
 
-def test_the_bundled_name_is_the_bundled_model_unless_a_separator_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_of_the_bundled_model_is_that_model_unless_a_separator_is_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = save_tiny_model(tmp_path / "scenes-mini")
+    folder = save_tiny_model(tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    named = find_model("scenes-mini")
-    assert (named.folder, named.loads_again) == (bundled_folder(), "scenes-mini")
-    for path in ("./scenes-mini", "scenes-mini/", str(folder), Path("scenes-mini")):
+    named = find_model(name)
+    assert (named.folder, named.loads_again) == (bundled_folder(), BUNDLED)
+    for path in (f"./{name}", f"{name}/", str(folder), Path(name)):
         found = find_model(path)
         assert (found.folder, found.loads_again) == (folder, str(folder))
-    assert load_model("scenes-mini").name == "scenes-mini"
-    assert load_model("./scenes-mini").name == "tiny"
+    model = load_model(name)
+    assert (model.name, model.source, model.fingerprint) == (BUNDLED, BUNDLED, load_model().fingerprint)
+    assert load_model(f"./{name}").name == "tiny"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_of_each_edition_come_with_a_note(name: str) -> None:
+    assert (
+        note_on(name)
+        == note_on(f"{name}+fr")
+        == f"{name} knows drawn scenes only: its answers about a photograph mean nothing"
+    )
+    assert note_on(f"another-{name}") is note_on(f"{name}-2") is None
 
 
 def test_folders_are_texts_and_paths_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

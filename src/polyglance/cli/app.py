@@ -12,6 +12,7 @@ from polyglance.cli import adapters, evaluate, library, model, scenes, train
 from polyglance.cli.options import Json, Language, LibraryFolder, library_folder
 from polyglance.cli.output import bar, console, counted, file_name, one_line, print_json, print_paths, table, times
 from polyglance.cli.spoken import SpokenCommand
+from polyglance.models import BUNDLED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -178,7 +179,10 @@ def ask(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A model's name or folder. [default: the model of the library or the task]"),
+        typer.Option(
+            metavar="NAME",
+            help=f"A model's name or folder, such as {BUNDLED}. [default: the model of the library or the task]",
+        ),
     ] = None,
     library: LibraryFolder = None,
     language: Language = "auto",
@@ -194,7 +198,7 @@ def ask(
 
     \b
     Examples:
-      polyglance ask "What colour is the star?" --image night.png --model scenes-mini
+      polyglance ask "What colour is the star?" --image night.png
       polyglance ask "How many boats are there?" --image pier.jpg --model Salesforce/blip-vqa-base
       polyglance ask "How many dogs are in the picture?" --query "a dog at night"
       polyglance ask "Is it new?" --image night.png --task tasks/age --task tasks/colours
@@ -282,7 +286,7 @@ def library_to_ask(chosen: Path | None, model: str | None, tasks: Sequence[Path]
     """
     from polyglance.errors import ConfigurationError
     from polyglance.library import Library, library_without_pictures
-    from polyglance.models import BUNDLED, FOR_QUESTIONS, load_model
+    from polyglance.models import FOR_QUESTIONS, load_model
 
     folder = library_folder(chosen)
     if needed or chosen is not None:

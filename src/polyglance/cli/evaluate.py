@@ -11,6 +11,7 @@ from polyglance.cli.evaluate_answers import vqa, xgqa
 from polyglance.cli.options import Json, Languages, Split, measured_split, read_wanted
 from polyglance.cli.output import console, print_json, show_comparison, stages, table, times, warn_skipped
 from polyglance.data.lines import Split as SplitName
+from polyglance.models import BUNDLED
 
 if TYPE_CHECKING:
     from polyglance.evaluation.pools import Pool
@@ -42,7 +43,7 @@ def retrieval(
         Path | None,
         typer.Option(metavar="DIR", help="The folder of the pictures. [default: the folder of the captions]"),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
+    model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = BUNDLED,
     system: Annotated[
         SystemName,
         typer.Option(help="Nearest vectors; every pair by the joint layers; first one, then the other; two models."),

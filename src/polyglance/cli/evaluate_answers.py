@@ -10,6 +10,7 @@ import typer
 from polyglance.cli.options import Json, Languages, Split, measured_split, read_wanted
 from polyglance.cli.output import console, one_line, print_json, show_comparison, stages, table, warn_skipped
 from polyglance.data.lines import Split as SplitName
+from polyglance.models import BUNDLED
 
 if TYPE_CHECKING:
     from polyglance.data.questions import Question
@@ -27,7 +28,7 @@ def vqa(
         Path | None,
         typer.Option(metavar="DIR", help="The folder of the pictures. [default: the folder of the questions]"),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
+    model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = BUNDLED,
     language: Languages = None,
     split: Split = None,
     blind: Annotated[

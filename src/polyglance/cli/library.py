@@ -11,6 +11,7 @@ import typer
 
 from polyglance.cli.options import Json, LibraryFolder, library_folder
 from polyglance.cli.output import console, counted, file_name, one_line, print_json, progress, table
+from polyglance.models import BUNDLED
 
 if TYPE_CHECKING:
     from polyglance.library import Library
@@ -35,7 +36,8 @@ def index(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A model's name or folder. [default: the library's; for a new one google/siglip2-base-patch16-256]",
+            help=f"A model's name or folder, such as {BUNDLED}. [default: the library's; for a new one "
+            "google/siglip2-base-patch16-256]",
         ),
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Also forget pictures that are away.")] = False,
@@ -51,7 +53,7 @@ def index(
     forgets them without asking.
 
     By default SigLIP 2 reads a new library. It is fetched from the Hugging Face hub once. --model names another model,
-    such as a folder, or scenes-mini, which needs no network but knows drawn scenes only.
+    such as a folder, or the bundled model, which needs no network but knows drawn scenes only.
 
     \b
     Examples:

@@ -8,6 +8,7 @@ import typer
 
 from polyglance.cli.options import Json, codes
 from polyglance.cli.output import console, one_line, print_json, progress, stages, table
+from polyglance.models import BUNDLED
 
 if TYPE_CHECKING:
     from polyglance.evaluation.exported import ExportReport
@@ -34,16 +35,14 @@ def _show(facts: dict[str, Any]) -> None:
 
 @app.command()
 def info(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A bundled model's name or a model's folder.")] = (
-        "scenes-mini"
-    ),
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A model's name or folder.")] = BUNDLED,
     as_json: Json = False,
 ) -> None:
     """Show a model's fingerprint, tasks, languages, sizes and answers, and the dtype and instructions it uses here.
 
     \b
     Example:
-      polyglance model info scenes-mini
+      polyglance model info google/siglip2-base-patch16-256
     """
     from polyglance.kernels.processor import instruction_set, native_dtype
     from polyglance.models import load_model

@@ -8,6 +8,7 @@ import typer
 from polyglance.cli.options import Json, Seed
 from polyglance.cli.output import one_line, print_json, progress, stages
 from polyglance.languages import DEMO_LANGUAGES
+from polyglance.models import BUNDLED
 
 app = typer.Typer(help="Make pictures of the scene world, or train on it.", no_args_is_help=True)
 
@@ -53,7 +54,7 @@ def make(
 def train(
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the run; the model is written to DIR/model.")
-    ] = (Path("runs/scenes-mini")),
+    ] = Path("runs", BUNDLED),
     seed: Seed = 0,
     start: Annotated[
         str | None, typer.Option("--from", metavar="MODEL", help="Go on from this model instead of from nothing.")
@@ -70,7 +71,7 @@ def train(
 
     \b
     Example:
-      polyglance scenes train --output runs/scenes-mini --device cuda
+      polyglance scenes train --device cuda
     """
     from polyglance.models import load_single_stream
     from polyglance.pretraining.recipe import ScenesMiniSettings, train_scenes_mini

@@ -10,6 +10,7 @@ from polyglance.cli.options import Json, Precision, Seed, chosen_precision
 from polyglance.cli.output import console, one_line, print_json, stages, table, warn, warn_skipped
 from polyglance.cli.train_language import language
 from polyglance.cli.train_vqa import vqa
+from polyglance.models import BUNDLED
 
 if TYPE_CHECKING:
     from polyglance.data.captions import Caption
@@ -49,7 +50,7 @@ TaskFolders = Annotated[list[Path], typer.Option(metavar="DIR", help="A task to 
 def task(
     questions: Questions,
     output: Output,
-    model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = "scenes-mini",
+    model: Annotated[str, typer.Option(metavar="NAME", help="A model's name or folder.")] = BUNDLED,
     name: Name = None,
     drop_depth: DropDepth = "0",
     epochs: Epochs = 10,
@@ -125,9 +126,7 @@ def retrieval(
         Path | None,
         typer.Option(metavar="DIR", help="The folder of the pictures. [default: the folder of the captions]"),
     ] = None,
-    model: Annotated[
-        str, typer.Option(metavar="NAME", help="The model to start from: a name or a folder.")
-    ] = "scenes-mini",
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model to start from: a name or a folder.")] = BUNDLED,
     mode: Annotated[
         Literal["twin", "cross", "joint"], typer.Option(help="Train the twin encoder, the cross-encoder, or both.")
     ] = "joint",

@@ -9,6 +9,7 @@ import typer
 from polyglance.cli.options import Json, Seed
 from polyglance.cli.output import console, one_line, print_json, stages, warn, warn_skipped
 from polyglance.languages import language_code
+from polyglance.models import BUNDLED
 
 if TYPE_CHECKING:
     from polyglance.training.languages.trainer import LanguageReport
@@ -33,7 +34,7 @@ def language(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Any pictures; a translation learns to match them as its original does."),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="NAME", help="The model to teach: a name or a folder.")] = "scenes-mini",
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model to teach: a name or a folder.")] = BUNDLED,
     epochs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of passes over the sentences.")] = 3,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Batches of translations.")] = 600,
     seed: Seed = 0,

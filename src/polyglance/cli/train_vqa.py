@@ -8,6 +8,7 @@ import typer
 
 from polyglance.cli.options import Json, Precision, Seed, chosen_precision
 from polyglance.cli.output import console, one_line, print_json, stages, warn, warn_skipped
+from polyglance.models import BUNDLED
 
 if TYPE_CHECKING:
     from polyglance.training.vqa import VqaReport
@@ -20,9 +21,7 @@ def vqa(
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Output folder of the trained model; created if missing.")
     ],
-    model: Annotated[
-        str, typer.Option(metavar="NAME", help="The model to start from: a name or a folder.")
-    ] = "scenes-mini",
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model to start from: a name or a folder.")] = BUNDLED,
     adapters: Annotated[
         bool, typer.Option("--adapters", help="Train only the adapter and the head for answers; freeze the rest.")
     ] = False,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from polyglance import atomic
-from polyglance.models import BUNDLED, bundled_folder
+from polyglance.models import bundled_folder, is_bundled
 from polyglance.models.identity import ModelIdentity
 from polyglance.store.lance import LanceDatabase
 
@@ -23,7 +23,7 @@ _LANGUAGE: Final = "language.json"
 def note_model(database: LanceDatabase, identity: ModelIdentity) -> None:
     """Records the files of the library's model. Call it after loading the model from its source and checking it."""
     source = database.reader.source
-    if source == BUNDLED:
+    if is_bundled(source):
         folder = bundled_folder()
     elif os.path.isabs(source):
         folder = Path(source)
@@ -47,7 +47,7 @@ def note_model(database: LanceDatabase, identity: ModelIdentity) -> None:
 def known_model(database: LanceDatabase) -> ModelIdentity | None:
     """Returns the identity of the library's model if its source certainly still names that model, else None."""
     reader = database.reader
-    if not os.path.isabs(reader.source) and reader.source != BUNDLED and os.path.isdir(reader.source):
+    if not (os.path.isabs(reader.source) or is_bundled(reader.source)) and os.path.isdir(reader.source):
         return None  # a folder of that name goes before the hub
     noted = _noted(database)
     if noted.get("fingerprint") != reader.fingerprint or "side_files" not in noted:

@@ -5,15 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polyglance.errors import CheckpointError, ConfigurationError, reason_of
-from polyglance.models.sources import (
-    BUNDLED,
-    FOR_PHOTOGRAPHS,
-    FOR_QUESTIONS,
-    SENTENCE_TRANSFORMERS,
-    bundled_folder,
-    find_model,
-    note_on,
-)
+from polyglance.models.bundled import BUNDLED, bundled_folder, is_bundled, note_on
+from polyglance.models.sources import FOR_PHOTOGRAPHS, FOR_QUESTIONS, SENTENCE_TRANSFORMERS, find_model
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +21,7 @@ __all__ = [
     "FOR_QUESTIONS",
     "bundled_folder",
     "find_model",
+    "is_bundled",
     "load_model",
     "load_single_stream",
     "load_trainable",
@@ -45,15 +39,14 @@ def load_model(
     Args:
         name: one of these.
 
-            - `scenes-mini`, the bundled model.
+            - The name of the bundled model, `BUNDLED`, or a former one.
             - The folder of a model that a training wrote, or of an added language, which loads the model that it was
               added to.
             - A published checkpoint, as its folder or its name on the hub, such as `google/siglip2-base-patch16-256`.
               Append `@revision` for a revision other than the newest.
             - `st:NAME`, an embedding model of sentence-transformers.
 
-            A `Path` is always a folder. `scenes-mini` is the bundled model even if there is a folder of that name;
-            `./scenes-mini` is the folder.
+            A `Path` is always a folder. The name of the bundled model is never a folder; `./NAME` is the folder.
         device: the device of the weights and the results, such as `cuda`; None means the CPU.
         dtype: the dtype of the weights and products; None means bfloat16 if the processor multiplies it faster, else
             float32.

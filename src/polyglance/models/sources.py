@@ -3,14 +3,13 @@
 import os
 import re
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from polyglance.errors import ConfigurationError
+from polyglance.models.bundled import BUNDLED, bundled_folder, is_bundled
 from polyglance.models.huggingface.download import checkpoint_folder
 
-BUNDLED: Final = "scenes-mini"
 SENTENCE_TRANSFORMERS: Final = "st:"
 """The prefix that marks the name of a model of sentence-transformers."""
 FOR_PHOTOGRAPHS: Final = "google/siglip2-base-patch16-256"
@@ -33,25 +32,13 @@ class ModelSource:
     loads_again: str
 
 
-def note_on(name: str) -> str | None:
-    """Returns what to know before trusting the answers of the model of this name, or None."""
-    if name == BUNDLED or name.startswith(f"{BUNDLED}+"):  # + a language that was added to it
-        return f"{BUNDLED} knows drawn scenes only: its answers about a photograph mean nothing"
-    return None
-
-
-def bundled_folder() -> Path:
-    """Returns the folder of the bundled model."""
-    return Path(str(files("polyglance.models"))) / BUNDLED
-
-
 def find_model(name: str | os.PathLike[str], owner: str = "sentence-transformers") -> ModelSource:
     """Finds the files of a model by its name, and fetches them from the hub unless the cache has them.
 
-    name: a `Path` is a folder. A string is, in this order: `st:NAME`, a model of sentence-transformers; `scenes-mini`,
-    the bundled model, even if there is a folder of that name (`./scenes-mini` is the folder); a folder that exists; a
-    name on the hub, `owner/model` or `owner/model@revision`. owner: the owner on the hub of an `st:NAME` that does not
-    name one.
+    name: a `Path` is a folder. A string is, in this order: `st:NAME`, a model of sentence-transformers; `BUNDLED` or a
+    former name of the bundled model, even if there is a folder of that name (`./NAME` is the folder); a folder that
+    exists; a name on the hub, `owner/model` or `owner/model@revision`. owner: the owner on the hub of an `st:NAME` that
+    does not name one.
 
     Raises:
         ConfigurationError: there is no model of that name, or the hub cannot be reached.
@@ -69,7 +56,7 @@ def find_model(name: str | os.PathLike[str], owner: str = "sentence-transformers
             return ModelSource(folder, name, f"{SENTENCE_TRANSFORMERS}{os.path.abspath(folder)}")
         found = _on_hub(where if "/" in where else f"{owner}/{where}", nested=True)
         return ModelSource(found.folder, name, f"{SENTENCE_TRANSFORMERS}{found.loads_again}")
-    if name == BUNDLED:
+    if is_bundled(name):
         return ModelSource(bundled_folder(), BUNDLED, BUNDLED)
     if os.path.isdir(folder := Path(name).expanduser()):
         return _in_folder(folder)

@@ -1,1 +1,1 @@
-"""The recipe that trains the bundled model `scenes-mini` from scratch, in five stages."""
+"""The recipe that trains the bundled model from scratch, in five stages."""

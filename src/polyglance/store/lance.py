@@ -153,14 +153,20 @@ class LanceDatabase:
             for parent in missing:
                 atomic.sync_one(parent.parent)
 
-    def check(self, reader: ReaderFacts) -> None:
-        """Raises LibraryMismatch, with the command that reads everything anew, unless `reader` read this library."""
+    def check(self, reader: ReaderFacts, both_bundled: bool = False) -> None:
+        """Raises LibraryMismatch, with the command that reads everything anew, unless `reader` read this library.
+
+        both_bundled: whether `reader` and the model that read this library are editions of the bundled model.
+        """
         if reader.fingerprint == self.reader.fingerprint:
             return
-        wrong = (
-            f"the library at {self.folder} was read by {self.reader.name!r} ({self.reader.fingerprint:.12}), "
-            f"not by {reader.name!r} ({reader.fingerprint:.12})"
-        )
+        this, other = (f"{one.name!r} ({one.fingerprint:.12})" for one in (reader, self.reader))
+        wrong = f"the library at {self.folder} was read by {other}, not by {this}"
+        if both_bundled:
+            wrong = (
+                f"the library at {self.folder} was made with an earlier edition of the bundled model, {other}, which "
+                f"{this} replaces"
+            )
         if not reader.source:
             raise LibraryMismatch(f"{wrong}: open it with that model, or name a new folder for another library")
         folders = sorted({facts.folder for facts in self.pictures.facts()})

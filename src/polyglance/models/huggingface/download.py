@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from polyglance.errors import CheckpointError, ConfigurationError, reason_of
+from polyglance.models.bundled import BUNDLED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +52,7 @@ def checkpoint_folder(name: str, nested: bool = False) -> Path:
         raise ConfigurationError(
             f"no folder {name!r} and no checkpoint of that name in the hub's cache, and the hub cannot be reached: "
             "name a folder that holds the checkpoint's files (config.json, model.safetensors, tokenizer.json), or "
-            "scenes-mini to try things out"
+            f"{BUNDLED} to try things out"
         )
     return _checked(fetched, name, nested)
 
