@@ -47,9 +47,9 @@ def save_model(
 ) -> None:
     """Writes the files of a model, each of them completely or not at all.
 
-    dtype: the dtype of the stored weights; the variances of batch norms are always stored in float32. packed: None
-    stores all weights in that dtype. Otherwise large weights are packed, see `models/packing.py`: those named here in 4
-    bits, the others in 8.
+    dtype: the dtype of the stored weights, except the variances of batch norms, which are stored in float32 rather than
+    in float16. packed: None stores all weights in that dtype. Otherwise large weights are packed, see
+    `models/packing.py`: those named here in 4 bits, the others in 8.
 
     Raises:
         ConfigurationError: `packed` holds a name that is not the name of a weight, or a weight to pack is not finite.
@@ -68,7 +68,7 @@ def save_model(
 
 def _precision(name: str, dtype: torch.dtype) -> torch.dtype:
     """The dtype to store a weight in. Variances can exceed float16."""
-    return torch.float32 if name.endswith("running_var") else dtype
+    return torch.float32 if dtype == torch.float16 and name.endswith("running_var") else dtype
 
 
 def load_folder(folder: Path, dtype: torch.dtype | None = None, name: str | None = None) -> CutModel:
