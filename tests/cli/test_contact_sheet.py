@@ -6,9 +6,12 @@ from PIL import Image, ImageOps
 from polyglance.cli.contact_sheet import (
     BLOCK_WIDTH,
     MARGIN,
+    PAPER,
+    PER_ROW,
     RIGHT,
     SIDE,
     TITLE_HEIGHT,
+    WORDS_HEIGHT,
     SheetBlock,
     SheetRow,
     draw_contact_sheet,
@@ -39,13 +42,33 @@ def test_blocks_stand_side_by_side(tmp_path, pictures):
         assert drawn.format == "PNG"
 
 
-@pytest.mark.parametrize(("expected", "framed"), [(2, True), (7, False)])
+@pytest.mark.parametrize(("expected", "framed"), [(2, True), (PER_ROW, False)])
 def test_the_picture_looked_for_gets_a_green_frame(tmp_path, pictures, expected, framed):
     sheet = tmp_path / "sheet.png"
     draw_contact_sheet(sheet, [SheetBlock("", [row(pictures, expected=expected)])])
     with Image.open(sheet) as drawn:
         count = {colour: count for count, colour in drawn.getcolors(1 << 20)}
     assert (count.get(RIGHT, 0) > 1000) == framed
+
+
+@pytest.mark.parametrize(("score", "faded"), [(0.9, False), (0.5, False), (0.4, True), (None, False)])
+def test_a_picture_that_is_likelier_not_to_fit_is_faded(tmp_path, pictures, score, faded):
+    found = SheetRow("English", "a dog", "a dog", [(pictures[0], score)])
+    draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("", [found])])
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        middle = drawn.getpixel((MARGIN + SIDE // 2, MARGIN + TITLE_HEIGHT + WORDS_HEIGHT + SIDE // 2))
+    assert (middle == (0, 90, 120)) != faded
+
+
+def test_the_meaning_stands_beside_a_query_only_where_it_is_asked_for(tmp_path, pictures):
+    found = SheetRow("German", "Hund", "a dog", [(pictures[0], 1.0)])
+    inked = []
+    for translated in (False, True):
+        draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("", [found], translated)])
+        with Image.open(tmp_path / "sheet.png") as drawn:
+            line = drawn.crop((MARGIN, MARGIN + TITLE_HEIGHT, drawn.width, MARGIN + TITLE_HEIGHT + WORDS_HEIGHT))
+            inked.append(sum(count for count, colour in line.getcolors(1 << 20) if colour != PAPER))
+    assert inked[1] > inked[0]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +84,7 @@ def test_a_picture_that_cannot_be_read_leaves_its_place_white(tmp_path, pictures
     pictures[1].unlink()
     draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("", [row(pictures)])])
     with Image.open(tmp_path / "sheet.png") as drawn:
-        assert drawn.getpixel((MARGIN + 50, MARGIN + TITLE_HEIGHT + 24 + 50)) == (255, 255, 255)
+        assert drawn.getpixel((MARGIN + 50, MARGIN + TITLE_HEIGHT + WORDS_HEIGHT + 50)) == (255, 255, 255)
 
 
 def test_a_picture_is_drawn_in_the_colours_of_its_profile(tmp_path):
@@ -70,7 +93,10 @@ def test_a_picture_is_drawn_in_the_colours_of_its_profile(tmp_path):
         tmp_path / "sheet.png", [SheetBlock("", [SheetRow("English", "a dog", "a dog", [(path, 1.0)], tmp_path)])]
     )
     expected = ImageOps.contain(decode(path), (SIDE, SIDE))
-    place = (MARGIN + (SIDE - expected.width) // 2, MARGIN + TITLE_HEIGHT + 24 + (SIDE - expected.height) // 2)
+    place = (
+        MARGIN + (SIDE - expected.width) // 2,
+        MARGIN + TITLE_HEIGHT + WORDS_HEIGHT + (SIDE - expected.height) // 2,
+    )
     with Image.open(tmp_path / "sheet.png") as drawn:
         found = drawn.crop((*place, place[0] + expected.width, place[1] + expected.height))
     assert found.tobytes() == expected.tobytes()

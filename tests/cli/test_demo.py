@@ -4,14 +4,16 @@ import pytest
 
 from polyglance.cli.demo import (
     MARKER,
+    WORDS,
     DemoTarget,
-    gallery_target,
+    called,
     make_pictures,
     outcome,
     questions_about,
     said_in_every_language,
     scene_target,
 )
+from polyglance.data.gallery import gallery
 from polyglance.errors import ConfigurationError
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.types import SearchResponse, SearchResult
@@ -59,10 +61,16 @@ def test_the_scene_searched_for_has_a_caption_of_middling_length(folder):
     assert task.queries["ko"].startswith("ko middling")
 
 
-def test_the_emoji_searched_for_has_a_name_in_every_language(tmp_path):
-    task = gallery_target(tmp_path)
-    assert task.queries["en"] == "butterfly"
-    assert set(DEMO_LANGUAGES) <= set(task.queries)
+def test_the_words_searched_for_are_no_name_and_no_keyword_of_an_emoji():
+    assert tuple(WORDS) == DEMO_LANGUAGES
+    for language, (query, _) in WORDS.items():
+        known = {word.casefold() for entry in gallery() for word in (entry.names[language], *entry.keywords[language])}
+        assert query.casefold() not in known
+
+
+def test_a_picture_of_the_gallery_is_called_by_its_name():
+    assert called("/demo/gallery/1f98b.png") == "butterfly"
+    assert called("/demo/samples/photographs/coffee.jpg") == "coffee"
 
 
 def test_questions_are_of_different_kinds_and_in_every_language(folder):
@@ -79,9 +87,9 @@ def test_ranks_are_counted_before_and_after_reranking(tmp_path):
         for rank, (name, score, retrieved) in enumerate((("a", 0.9, 0.1), ("b", 0.5, 0.8), ("c", 0.2, 0.4)), start=1)
     ]
     response = SearchResponse("a dog", "en", "fake", results, {"total": 1.0})
-    found = outcome(DemoTarget("", {"en": "a dog"}, tmp_path / "a"), response)
+    found = outcome(DemoTarget({"en": "a dog"}, tmp_path / "a"), response)
     assert (found.retrieved_rank, found.reranked_rank) == (3, 1)
-    missed = outcome(DemoTarget("", {"en": "a dog"}, tmp_path / "d"), response)
+    missed = outcome(DemoTarget({"en": "a dog"}, tmp_path / "d"), response)
     assert (missed.retrieved_rank, missed.reranked_rank) == (None, None)
 
 

@@ -252,8 +252,9 @@ def demo(
 ) -> None:
     """Try everything out, in eight languages.
 
-    Writes the emoji gallery and fresh scenes as picture files, indexes them, runs the same search in eight languages,
-    asks about the best hit, and draws the results as one picture, contact_sheet.png.
+    Writes emoji, photographs, clip art and fresh scenes as picture files, and indexes them. Describes one scene in
+    eight languages, searches for something else in each of them, asks about the scene, and draws the results as one
+    picture, contact_sheet.png. samples/credits.jsonl names the photographers and artists.
 
     \b
     Example:

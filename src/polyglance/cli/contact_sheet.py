@@ -18,14 +18,21 @@ from polyglance.errors import PictureError
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-SIDE: Final = 104
+SIDE: Final = 112
 """The side of a picture on the sheet, in pixels."""
 GAP: Final = 10
 MARGIN: Final = 28
-PER_ROW: Final = 6
+PER_ROW: Final = 5
 TITLE_HEIGHT: Final = 46
-ROW_HEIGHT: Final = 24 + SIDE + 20 + GAP
+WORDS_HEIGHT, BASELINE = 24, 16
+ROW_HEIGHT: Final = WORDS_HEIGHT + SIDE + 20 + GAP
+LEGEND_HEIGHT: Final = 20 + MARGIN
 BLOCK_WIDTH: Final = PER_ROW * (SIDE + GAP) - GAP
+
+LEGEND: Final = (
+    "Below each picture stands the probability that it fits. Faded pictures are likelier not to fit. "
+    "A green frame is around the scene that was described."
+)
 
 PAPER, INK, FAINT, RIGHT = (250, 250, 247), (32, 34, 40), (125, 128, 136), (30, 150, 80)
 
@@ -34,7 +41,7 @@ PAPER, INK, FAINT, RIGHT = (250, 250, 247), (32, 34, 40), (125, 128, 136), (30, 
 class SheetRow:
     """A search on the sheet.
 
-    meaning: the query in English, which is drawn if no font has the letters of `query`.
+    meaning: the query in English, which is drawn in its place if no font has its letters.
     """
 
     language: str
@@ -42,49 +49,74 @@ class SheetRow:
     meaning: str
     pictures: Sequence[tuple[Path, float | None]]
     """The pictures, best first, each with the probability that it fits; None if it was not reranked."""
-    expected: Path
-    """The expected picture, which gets a green frame."""
+    expected: Path | None = None
+    """The expected picture, which gets a green frame, if one is expected."""
 
 
 @dataclass(frozen=True)
 class SheetBlock:
-    """A column of the sheet: the same search in several languages."""
+    """A column of the sheet: searches in several languages.
+
+    translated: whether the meaning of a query stands beside it.
+    """
 
     title: str
     rows: Sequence[SheetRow]
+    translated: bool = False
+
+
+def is_likely(score: float | None) -> bool:
+    """Returns whether a picture is likelier to fit than not, as far as anything judged it."""
+    return score is None or score >= 0.5
 
 
 def draw_contact_sheet(path: Path, blocks: Sequence[SheetBlock]) -> None:
-    """Writes the sheet to `path`, with the blocks side by side."""
+    """Writes the sheet to `path`, with the blocks side by side and a legend below them."""
     rows = max(len(block.rows) for block in blocks)
     width = MARGIN + len(blocks) * (BLOCK_WIDTH + MARGIN)
-    sheet = Image.new("RGB", (width, 2 * MARGIN + TITLE_HEIGHT + rows * ROW_HEIGHT - GAP), PAPER)
+    bottom = MARGIN + TITLE_HEIGHT + rows * ROW_HEIGHT
+    sheet = Image.new("RGB", (width, bottom + LEGEND_HEIGHT), PAPER)
     draw = ImageDraw.Draw(sheet)
     for column, block in enumerate(blocks):
         x = MARGIN + column * (BLOCK_WIDTH + MARGIN)
         draw.text((x, MARGIN), block.title, INK, font_for(block.title, 20))
         for number, row in enumerate(block.rows):
-            _draw_row(sheet, draw, row, x, MARGIN + TITLE_HEIGHT + number * ROW_HEIGHT)
+            y = MARGIN + TITLE_HEIGHT + number * ROW_HEIGHT
+            _draw_words(draw, row, block.translated, x, y + BASELINE)
+            _draw_pictures(sheet, draw, row, x, y + WORDS_HEIGHT)
+    draw.text((MARGIN, bottom), LEGEND, FAINT, font_for(LEGEND, 15))
     sheet.save(path)
 
 
-def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, x: int, y: int) -> None:
-    language, query = f"{row.language}  ", row.query
-    font = font_for(query, 15)
-    if font is None:
-        query, font = f"({row.meaning})", font_for(row.meaning, 15)
-    faint, small = font_for(language, 15), font_for("0", 12)
-    indent = round(draw.textlength(language, faint))
-    draw.text((x, y), language, FAINT, faint)
-    draw.text((x + indent, y), _cut(draw, query, font, BLOCK_WIDTH - indent), INK, font)
-    for rank, (picture, score) in enumerate(row.pictures[:PER_ROW], start=1):
-        left, top = x + (rank - 1) * (SIDE + GAP), y + 24
-        right = picture == row.expected
-        sheet.paste(_thumbnail(picture), (left, top))
-        if right:
-            draw.rectangle((left - 3, top - 3, left + SIDE + 2, top + SIDE + 2), outline=RIGHT, width=3)
-        judged = "" if score is None else f"   {score:.3f}"
-        draw.text((left, top + SIDE + 4), f"{rank}{judged}", RIGHT if right else FAINT, small)
+def _draw_words(draw: ImageDraw.ImageDraw, row: SheetRow, translated: bool, x: int, y: int) -> None:
+    parts = [(row.language, FAINT)]
+    drawable = font_for(row.query, 15) is not None
+    if drawable:
+        parts.append((row.query, INK))
+    if not drawable or (translated and row.meaning != row.query):
+        parts.append((f"({row.meaning})", FAINT if drawable else INK))
+    right = x + BLOCK_WIDTH
+    for text, colour in parts:
+        font = font_for(text, 15)
+        draw.text((x, y), _cut(draw, text, font, right - x), colour, font, anchor="ls")
+        x += round(draw.textlength(text, font)) + GAP
+
+
+def _draw_pictures(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, x: int, y: int) -> None:
+    for number, (picture, score) in enumerate(row.pictures[:PER_ROW]):
+        left = x + number * (SIDE + GAP)
+        expected = picture == row.expected
+        fits = is_likely(score)
+        sheet.paste(_thumbnail(picture) if fits else _faded(_thumbnail(picture)), (left, y))
+        if expected:
+            draw.rectangle((left - 3, y - 3, left + SIDE + 2, y + SIDE + 2), outline=RIGHT, width=3)
+        if score is not None:
+            colour = RIGHT if expected else INK if fits else FAINT
+            draw.text((left, y + SIDE + 4), f"{score:.3f}", colour, font_for("0", 12))
+
+
+def _faded(picture: Image.Image) -> Image.Image:
+    return Image.blend(picture, Image.new("RGB", picture.size, PAPER), 0.75)
 
 
 @cache
