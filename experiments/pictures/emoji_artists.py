@@ -19,7 +19,8 @@ from polyglance.errors import DataError
 ICONIFY_NAMES: Final = Path(__file__).with_name("iconify_names.json")
 """Artist -> name of an icon -> code points, for names that neither CLDR nor Unicode has or that mean another emoji.
 
-An icon without code points is left out: the package has lost the colours of `tramcar`.
+An icon without code points is left out: `tramcar` has lost its colours and `heartblue` lies outside of its square, and
+a mark that CLDR calls red is not red.
 """
 
 

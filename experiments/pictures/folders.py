@@ -52,7 +52,7 @@ def _fluent(style: str, sha256: str, draw: Callable[[bytes], bytes]) -> Pictures
 
 def _iconify(artist: str, version: str, sha256: str) -> Pictures:
     package = Package("npm", f"@iconify-json/{artist}", version, sha256)
-    return Pictures((package,), lambda files, folder: write_icons(files[0], artist, folder, gallery()))
+    return Pictures((package,), lambda files, folder: write_icons(files[0], artist, folder, gallery()), edition=2)
 
 
 PICTURES: Final[Mapping[str, Pictures]] = {
