@@ -1,4 +1,4 @@
-"""Draw the README's picture anew with the bundled model: `python -m docs.demo`.
+"""Draw the README's picture again, with the bundled model: `python -m docs.demo`.
 
 It is the contact sheet of `polyglance demo`, in 256 colours. The fonts of this machine need the letters of all of the
 demo's languages: Debian's `fonts-noto-core` and `fonts-noto-cjk` have them.

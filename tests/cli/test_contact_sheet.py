@@ -52,7 +52,7 @@ def test_the_picture_looked_for_gets_a_green_frame(tmp_path, pictures, expected,
 
 
 @pytest.mark.parametrize(("score", "faded"), [(0.9, False), (0.5, False), (0.4, True), (None, False)])
-def test_a_picture_that_is_likelier_not_to_fit_is_faded(tmp_path, pictures, score, faded):
+def test_a_picture_that_probably_does_not_fit_is_faded(tmp_path, pictures, score, faded):
     found = SheetRow("English", "a dog", "a dog", [(pictures[0], score)])
     draw_contact_sheet(tmp_path / "sheet.png", [SheetBlock("", [found])])
     with Image.open(tmp_path / "sheet.png") as drawn:

@@ -30,8 +30,8 @@ LEGEND_HEIGHT: Final = 20 + MARGIN
 BLOCK_WIDTH: Final = PER_ROW * (SIDE + GAP) - GAP
 
 LEGEND: Final = (
-    "Below each picture stands the probability that it fits. Faded pictures are likelier not to fit. "
-    "A green frame is around the scene that was described."
+    "The number below a picture is the probability that it fits. Pictures below 0.5 are faded. "
+    "The scene that was described is framed in green."
 )
 
 PAPER, INK, FAINT, RIGHT = (250, 250, 247), (32, 34, 40), (125, 128, 136), (30, 150, 80)
@@ -66,7 +66,7 @@ class SheetBlock:
 
 
 def is_likely(score: float | None) -> bool:
-    """Returns whether a picture is likelier to fit than not, as far as anything judged it."""
+    """Returns whether a picture more likely fits than not. A picture without a probability counts as fitting."""
     return score is None or score >= 0.5
 
 
