@@ -54,6 +54,7 @@ class EfficientNetLite(nn.Module):
             fixed = number in (0, len(_STAGES) - 1)
             blocks = blocks if fixed else math.ceil(depth * blocks)
             self.blocks.append(_stage(before, after, kernel, stride, expansion, blocks))
+        self.channels = channels[-1]
         self.conv_head = nn.Conv2d(channels[-1], _HEAD, 1, bias=False)
         self.bn2 = _norm(_HEAD)
         self.classifier = nn.Linear(_HEAD, classes)
@@ -64,7 +65,15 @@ class EfficientNetLite(nn.Module):
 
     def features(self, values: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
         """Returns the feature map of pixels from -1 to 1. `channels` is 1280."""
-        x = self.blocks(F.relu6(self.bn1(self.conv_stem(values))))
+        return self.head(self.trunk(values))
+
+    def trunk(self, values: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
+        """Returns the output of the last stage, the first half of `features`. `channels` is 320 in Lite0."""
+        x: Tensor = self.blocks(F.relu6(self.bn1(self.conv_stem(values))))
+        return x
+
+    def head(self, x: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch wider rows columns"]:
+        """Returns the feature map of the output of `trunk`, the second half of `features`."""
         return F.relu6(self.bn2(self.conv_head(x)))
 
     def logits(self, features: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch classes"]:

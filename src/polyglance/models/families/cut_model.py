@@ -94,6 +94,11 @@ class CutConfig(ABC):
     def joint_depth(self) -> int:
         """The number of joint layers."""
 
+    @property
+    def kept_states(self) -> int:
+        """The number of states that are kept of a picture, which have positions of their own."""
+        return self.kept_grid**2
+
 
 class CutModel(Model, nn.Module, ABC):
     """A model with joint layers of this project above the cut and any reader below it.
@@ -109,7 +114,7 @@ class CutModel(Model, nn.Module, ABC):
     of_pictures: ClassVar[tuple[str, ...]]
     of_texts: ClassVar[tuple[str, ...]]
     """The names of the weights that `lower_text` uses."""
-    of_tasks: ClassVar[tuple[str, ...]] = ("task_adapters", "embed_head", "match_head", "answer_head")
+    of_tasks: ClassVar[tuple[str, ...]] = ("task_adapters", "embed_head", "whole_head", "match_head", "answer_head")
     """The names of the weights that a training with adapters trains; the rest is frozen."""
     adapter_field: ClassVar[str] = "task_adapters"
     """The field of the configuration for the adapters that such a training adds to a model without any."""
@@ -132,7 +137,7 @@ class CutModel(Model, nn.Module, ABC):
         self.compressor = compressor(c.compression, image_grid, c.kept_grid, image_width, c.state_width, c.heads)
         self.expand_text = nn.Linear(text_width, c.width)
         self.expand_image = nn.Linear(c.state_width, c.width)
-        self.kept_position = nn.Parameter(torch.zeros(c.kept_grid**2, c.width))
+        self.kept_position = nn.Parameter(torch.zeros(c.kept_states, c.width))
         self.task_token = nn.Embedding(len(TASKS), c.width)
         self.joint_layers = Encoder(c.joint_depth, c.width, c.heads, c.feed_forward, c.norm, c.eps)
         self.task_adapters = _task_adapters(c.task_adapters, c) if c.task_adapters else None

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ from polyglance.errors import ConfigurationError, DataError, PictureError
 from polyglance.models.added_language import Language
 from polyglance.models.families.cut_model import CutConfig, CutModel, read_off
 from polyglance.models.protocol import ImageBatch, ImageInput, Picture, Reader, TextBatch
+from polyglance.nn.class_mixture import ClassifierEyes
+from polyglance.nn.efficientnet import SCALES
 from polyglance.nn.encoder import Encoder, unit
 from polyglance.nn.states import TokenStates
 from polyglance.nn.token_head import TokenHead
@@ -38,7 +40,8 @@ class SingleStreamConfig(CutConfig):
 
     layers: the number of all layers; the first `first_joint_layer` of them read one modality alone. sight: the form in
     which pictures come in. For convolutions, `stem` holds their channels, and `image_size` is the side of the square
-    that pictures are fitted into. For patches, `patch` is the side of a patch in pixels, `image_size` the side of the
+    that pictures are fitted into. `eyes` names a classifier of photographs that reads the same square beside the
+    convolutions, see `nn.class_mixture`; its vector of the whole picture is kept as one more state. For patches, `patch` is the side of a patch in pixels, `image_size` the side of the
     square that has positions, and `shorter_side` the shorter side of a picture. For regions, `region_width` is the
     number of values of a region. predicts_tokens: whether there is a head that was trained by masked language
     modelling.
@@ -54,6 +57,7 @@ class SingleStreamConfig(CutConfig):
     first_joint_layer: int = 3
     sight: Sight = "convolutions"
     stem: tuple[int, ...] = (48, 96, 192, 192)
+    eyes: str | None = None
     image_size: int = 256
     patch: int = 32
     shorter_side: int = 384
@@ -72,6 +76,11 @@ class SingleStreamConfig(CutConfig):
             )
         if self.sight not in get_args(Sight):
             raise ConfigurationError(f"expected sight to be {', '.join(get_args(Sight))}, got {self.sight!r}")
+        if self.eyes and (self.sight != "convolutions" or self.eyes not in SCALES or self.image_grid * 32 != self.image_size):
+            raise ConfigurationError(
+                f"expected eyes of {', '.join(SCALES)} beside convolutions of stride 32, got {self.eyes!r} beside "
+                f"{self.sight}"
+            )
         if self.sight == "patches" and (self.image_size % self.patch or self.shorter_side < self.patch):
             raise ConfigurationError(
                 f"expected patches of {self.patch} pixels to divide image_size {self.image_size}, and shorter_side "
@@ -91,6 +100,10 @@ class SingleStreamConfig(CutConfig):
     @property
     def joint_depth(self) -> int:
         return self.layers - self.first_joint_layer
+
+    @property
+    def kept_states(self) -> int:
+        return self.kept_grid**2 + bool(self.eyes)
 
     @property
     def image_grid(self) -> int:
@@ -115,9 +128,9 @@ class SingleStreamModel(CutModel):
     family = "single-stream"
     below = (
         *("token_embedding", "text_position", "text_norm", "text_layers"),
-        *("stem", "image_position", "image_norm", "image_layers"),
+        *("stem", "eyes", "image_position", "image_norm", "image_layers"),
     )
-    of_pictures = ("stem", "image_position", "image_norm", "image_layers", "compressor")
+    of_pictures = ("stem", "eyes", "image_position", "image_norm", "image_layers", "compressor")
     of_texts = ("token_embedding", "text_position", "text_norm", "text_layers")
     config: SingleStreamConfig
     tokenizer: Tokenizer
@@ -131,10 +144,14 @@ class SingleStreamModel(CutModel):
         self.text_norm = nn.LayerNorm(c.width, c.text_eps) if c.text_eps else nn.Identity()
         self.text_layers = _lower_layers(c)
         self.stem = _stem(c)
+        if c.eyes:
+            self.eyes = ClassifierEyes(c.eyes, c.state_width)
+            self.eyes_project = nn.Sequential(nn.LayerNorm(self.eyes.channels), nn.Linear(self.eyes.channels, c.width))
         self.image_position = nn.Parameter(torch.zeros(c.image_grid**2, c.width))
         self.image_norm = nn.LayerNorm(c.width, c.image_eps) if c.image_eps else nn.Identity()
         self.image_layers = _lower_layers(c)
         self.embed_head = nn.Linear(c.width, c.embedding_dim)
+        self.whole_head = nn.Linear(c.state_width, c.embedding_dim, bias=False) if c.eyes else None
         self.pooler = nn.Sequential(nn.Linear(c.width, c.width), nn.Tanh()) if c.pools else None
         if c.answer_width:
             self.answer_hidden = nn.Sequential(
@@ -344,10 +361,25 @@ class SingleStreamModel(CutModel):
         Raises:
             ConfigurationError: the batch holds pixels and the model reads regions, or the other way round.
         """
+        pixels = batch.pixels.to(self.device)
         with self._gradients():
-            x, mask = self._looked_at(batch.pixels.to(self.device))
+            if self.config.eyes:
+                return self.see_beside(pixels, *self.eyes(pixels))
+            x, mask = self._looked_at(pixels)
             tokens: Tensor = self.image_layers(self.image_norm(x), mask)
             return tokens
+
+    def see_beside(
+        self,
+        pixels: UInt8[Tensor, "batch 3 height width"],
+        grid: Float[Tensor, "batch cells channels"],
+        whole: Float[Tensor, "batch state_width"],
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Returns the output of `see` from that of `eyes`, which may be kept. The last token is `whole`, padded with
+        zeros."""
+        x = self.stem(pixels) + self.eyes_project(grid) + self.image_position
+        tokens = self.image_layers(self.image_norm(x), is_real(x))
+        return torch.cat([tokens, functional.pad(whole, (0, tokens.shape[2] - whole.shape[1]))[:, None]], dim=1)
 
     def _looked_at(self, pixels: Tensor) -> tuple[Float[Tensor, "batch tokens width"], Bool[Tensor, "batch tokens"]]:
         """Returns the input of the lowest image layer before its norm, and its mask."""
@@ -366,13 +398,20 @@ class SingleStreamModel(CutModel):
     def compress(self, tokens: Float[Tensor, "batch tokens width"]) -> TokenStates:
         if self.config.compression == "none":
             return TokenStates(tokens.to(self.kept_position.dtype), is_real(tokens), "image")
-        return super().compress(tokens)
+        if not self.config.eyes:
+            return super().compress(tokens)
+        kept, whole = super().compress(tokens[:, :-1]), tokens[:, -1:, : self.config.state_width]
+        hidden = torch.cat([kept.hidden, whole.to(kept.hidden.dtype)], dim=1)
+        return TokenStates(hidden, functional.pad(kept.mask, (0, 1), value=True), "image")
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
         with self._gradients():
-            return unit(read_off(self.embed_head, self.joint("embed", states)[0]))
+            vector = read_off(self.embed_head, self.joint("embed", states)[0])
+            if self.whole_head and states.modality == "image":
+                vector = vector + functional.linear(states.hidden[:, -1].float(), self.whole_head.weight.float())
+            return unit(vector)
 
     def joint(
         self, task: Task, *states: TokenStates, depth: int = 0
@@ -434,5 +473,5 @@ def _grouped(languages: Sequence[str | None]) -> list[tuple[str | None, list[int
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.trunc_normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)

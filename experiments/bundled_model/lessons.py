@@ -1,0 +1,129 @@
+"""What the text side reads: texts in fifteen languages, and for each the text whose vector it is to have.
+
+No text is of a test: neither held-out names and no keyword of the emoji, nor a held-out title of clip art.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from experiments.bundled_model.phrases import sample_captions
+from experiments.bundled_model.words import LANGUAGES, Speech, frequencies
+from polyglance.data.captions import of_split, read_captions
+from polyglance.data.gallery import gallery
+from polyglance.languages import DEMO_LANGUAGES
+from polyglance.scenes.captions import sample_caption
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.questions import sample_question
+from polyglance.scenes.sampling import sample_scene
+
+_CLASS_CAPTIONS: Final = Path(__file__).with_name("class_captions.txt")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Texts of one meaning.
+
+    kind: lessons of one kind and language are centred together. taught: the text that the teacher reads. texts: those
+    that are to have its vector. language: of `taught`.
+    """
+
+    kind: str
+    language: str
+    taught: str
+    texts: tuple[str, ...]
+
+
+def class_captions(names: Sequence[str]) -> list[str]:
+    """Returns for each class of ImageNet what a caption of a photograph might say in which it is seen.
+
+    names: of the classes, for those without a caption.
+    """
+    said = [f"a photo of a {name.split(',')[0]}" for name in names]
+    for line in _CLASS_CAPTIONS.read_text(encoding="utf-8").splitlines():
+        classes, _, caption = line.partition(" ")
+        first, _, last = classes.partition("-")
+        for number in range(int(first), int(last or first) + 1):
+            said[number] = caption
+    return said
+
+
+def photo_lessons(count: int, seed: int) -> Iterator[Lesson]:
+    for caption in sample_captions(count, seed):
+        yield Lesson("photos", "en", caption.said("en"), tuple(caption.said(code) for code in LANGUAGES))
+
+
+def scene_lessons(count: int, seed: int) -> Iterator[Lesson]:
+    """Captions and questions of training scenes."""
+    rng = random.Random(f"scene lessons {seed}")
+    for number in range(count):
+        scene = sample_scene(number)
+        meaning = sample_caption(scene, rng) if number % 2 else sample_question(scene, rng)[0]
+        said = tuple(
+            grammar(code).caption(meaning) if isinstance(meaning, tuple) else grammar(code).say(meaning)
+            for code in DEMO_LANGUAGES
+        )
+        yield Lesson("captions" if isinstance(meaning, tuple) else "questions", "en", said[0], said)
+
+
+def name_lessons() -> Iterator[Lesson]:
+    """The names of emoji in all languages in which they are not held out."""
+    for entry in gallery():
+        names = {code: name for code, name in entry.names.items() if not entry.name_is_held_out(code)}
+        if names:
+            code = next(iter(names))
+            yield Lesson("names", code, names[code], tuple(names.values()))
+
+
+def class_lessons(names: Sequence[str]) -> Iterator[Lesson]:
+    for name in names:
+        for synonym in name.split(", "):
+            yield Lesson("names", "en", synonym, (synonym,))
+    for caption in sorted(set(class_captions(names))):
+        yield Lesson("photos", "en", caption, (caption,))
+
+
+def clip_art_lessons(folder: Path) -> Iterator[Lesson]:
+    """Titles and keywords of the training pictures."""
+    for caption in of_split(read_captions(folder / "captions.jsonl"), "train"):
+        yield Lesson("names", "en", caption.caption, (caption.caption,))
+    for line in (folder / "keywords.jsonl").read_text(encoding="utf-8").splitlines():
+        keywords = json.loads(line)["caption"]
+        yield Lesson("names", "en", keywords, (keywords,))
+
+
+def word_lessons(wheel: Path, language: str, most: int) -> Iterator[Lesson]:
+    """The most frequent words of a language, one at a time."""
+    for word in frequencies(wheel, language, most):
+        yield Lesson("words", language, word, (word,))
+
+
+@cache
+def _spoken(wheel: Path, language: str) -> Speech:
+    return Speech({word: share**0.75 for word, share in frequencies(wheel, language, 2000).items()})
+
+
+def mixed_lessons(
+    wheel: Path, language: str, words: Sequence[str], vectors: Tensor, topics: Tensor, count: int, seed: int
+) -> Iterator[Lesson]:
+    """Words about one thing in any order, with frequent words between them.
+
+    words: of the language, with their unit vectors. topics: unit vectors of things that pictures show.
+    """
+    rng = random.Random(f"mixed lessons {language} {seed}")
+    chosen = [rng.randrange(len(topics)) for _ in range(count)]
+    nearest = (topics[sorted(set(chosen))] @ vectors.T).topk(150, dim=1).indices.tolist()
+    near = dict(zip(sorted(set(chosen)), nearest, strict=True))
+    for topic in chosen:
+        said = [words[number] for number in rng.sample(near[topic], rng.randint(1, 5))]
+        said += _spoken(wheel, language).draw(rng.randint(0, 5), rng)
+        rng.shuffle(said)
+        text = ("" if language in ("zh", "ja") else " ").join(said)
+        yield Lesson("mixed", language, text, (text,))

@@ -1,0 +1,89 @@
+"""The first stage: the text side learns to give the teacher's sentence vectors, in all languages at once."""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from experiments.bundled_model.lessons import Lesson
+from polyglance.kernels.processor import native_autocast
+from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.models.protocol import TextBatch
+from polyglance.training.loop import Losses
+
+SHARES: Final = {"photos": 0.3, "mixed": 0.28, "names": 0.14, "words": 0.1, "captions": 0.09, "questions": 0.09}
+"""Of the texts of a step, by the kind of lesson."""
+_SCALE: Final = 20.0
+"""The inverse temperature of telling the texts of a step apart."""
+_PARTS: Final = (
+    *("token_embedding", "text_position", "text_norm", "text_layers"),
+    *("expand_text", "task_token", "joint_layers", "embed_head"),
+)
+
+
+class TextLosses:
+    """The losses of a step: how far each text's vector is from its target, and from those of other texts.
+
+    targets: unit vectors of the lessons. batch: the number of texts of a step.
+    """
+
+    def __init__(
+        self,
+        model: SingleStreamModel,
+        lessons: Sequence[Lesson],
+        targets: Float[Tensor, "lessons width"],
+        batch: int,
+        seed: int,
+        shares: Mapping[str, float] = SHARES,
+    ) -> None:
+        self.model, self._lessons, self._targets, self._seed = model, lessons, targets, seed
+        self._batch, self._shares = batch, shares
+        self._rows: dict[str, list[int]] = defaultdict(list)
+        for row, lesson in enumerate(lessons):
+            self._rows[lesson.kind].append(row)
+        self._ahead: tuple[int, Future[tuple[TextBatch, Tensor]]] | None = None
+        self._thread = ThreadPoolExecutor(1)
+
+    @property
+    def trained(self) -> nn.Module:
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name.startswith(_PARTS))
+        return self.model
+
+    def __call__(self, step: int) -> Losses:
+        batch, rows = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.drawn(step)
+        self._ahead = (step + 1, self._thread.submit(self.drawn, step + 1))
+        with native_autocast(self.model.device):
+            vectors = self.model.embed(self.model.read_text(batch))
+        return self.losses(vectors, rows)
+
+    def losses(self, vectors: Float[Tensor, "texts width"], rows: Int[Tensor, " texts"]) -> Losses:
+        targets = self._targets[rows].to(vectors.device)
+        logits = _SCALE * vectors @ targets.T
+        same = (rows[:, None] == rows).to(vectors.device) & ~torch.eye(len(rows), dtype=torch.bool)
+        own = torch.arange(len(rows), device=vectors.device)
+        return {
+            "cosine": 4 * (1 - (vectors * targets).sum(dim=-1)).mean(),
+            "apart": F.cross_entropy(logits.masked_fill(same, float("-inf")), own),
+        }
+
+    def drawn(self, step: int) -> tuple[TextBatch, Int[Tensor, " texts"]]:
+        """Returns the texts of a step and the rows of their lessons."""
+        rng = random.Random(f"lessons {self._seed} {step}")
+        kinds = rng.choices(list(self._shares), list(self._shares.values()), k=self._batch)
+        rows = [rng.choice(self._rows[kind]) for kind in kinds]
+        texts = [_loosely(rng.choice(self._lessons[row].texts), rng) for row in rows]
+        return self.model.tokenize(texts), torch.tensor(rows)
+
+
+def _loosely(text: str, rng: random.Random) -> str:
+    """Adds or drops the full stop of half of the texts, as people do."""
+    if rng.random() < 0.5:
+        return text
+    return text[:-1] if text.endswith((".", "。", "।")) else f"{text}."
