@@ -5,13 +5,12 @@ No text is of a test: neither held-out names and no keyword of the emoji, nor a 
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-import torch
 from torch import Tensor
 
 from experiments.bundled_model.phrases import sample_captions
@@ -119,7 +118,7 @@ def mixed_lessons(
     """
     rng = random.Random(f"mixed lessons {language} {seed}")
     chosen = [rng.randrange(len(topics)) for _ in range(count)]
-    nearest = (topics[sorted(set(chosen))] @ vectors.T).topk(150, dim=1).indices.tolist()
+    nearest = (topics[sorted(set(chosen))] @ vectors.T).topk(min(150, len(words)), dim=1).indices.tolist()
     near = dict(zip(sorted(set(chosen)), nearest, strict=True))
     for topic in chosen:
         said = [words[number] for number in rng.sample(near[topic], rng.randint(1, 5))]

@@ -1,12 +1,12 @@
 """The space in which texts and pictures meet: the principal directions of the teacher's sentence vectors."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -19,9 +19,7 @@ _POWER = 0.25
 _OF_PICTURES = ("photos", "names")
 
 
-def centred(
-    lessons: Sequence[Lesson], vectors: Float[Tensor, "lessons teacher"]
-) -> Float[Tensor, "lessons teacher"]:
+def centred(lessons: Sequence[Lesson], vectors: Float[Tensor, "lessons teacher"]) -> Float[Tensor, "lessons teacher"]:
     """Returns unit vectors without the mean of their kind and language.
 
     The teacher's vectors all lie near each other, and those of one language nearer.

@@ -57,8 +57,8 @@ class TextLosses:
         return self.model
 
     def __call__(self, step: int) -> Losses:
-        batch, rows = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.drawn(step)
-        self._ahead = (step + 1, self._thread.submit(self.drawn, step + 1))
+        batch, rows = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self._read(step)
+        self._ahead = (step + 1, self._thread.submit(self._read, step + 1))
         with native_autocast(self.model.device):
             vectors = self.model.embed(self.model.read_text(batch))
         return self.losses(vectors, rows)
@@ -73,12 +73,15 @@ class TextLosses:
             "apart": F.cross_entropy(logits.masked_fill(same, float("-inf")), own),
         }
 
-    def drawn(self, step: int) -> tuple[TextBatch, Int[Tensor, " texts"]]:
-        """Returns the texts of a step and the rows of their lessons."""
+    def drawn(self, step: int, count: int) -> tuple[list[int], list[str]]:
+        """Returns the rows of the lessons of a step, and a text of each."""
         rng = random.Random(f"lessons {self._seed} {step}")
-        kinds = rng.choices(list(self._shares), list(self._shares.values()), k=self._batch)
+        kinds = rng.choices(list(self._shares), list(self._shares.values()), k=count)
         rows = [rng.choice(self._rows[kind]) for kind in kinds]
-        texts = [_loosely(rng.choice(self._lessons[row].texts), rng) for row in rows]
+        return rows, [_loosely(rng.choice(self._lessons[row].texts), rng) for row in rows]
+
+    def _read(self, step: int) -> tuple[TextBatch, Int[Tensor, " texts"]]:
+        rows, texts = self.drawn(step, self._batch)
         return self.model.tokenize(texts), torch.tensor(rows)
 
 

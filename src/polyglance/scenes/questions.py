@@ -135,17 +135,28 @@ def sample_question(scene: Scene, rng: random.Random, structural: str | None = N
     """Samples a question and its answer. structural: one of `STRUCTURAL_TYPES`; None draws one."""
     while True:
         propose = rng.choice(_PROPOSERS[structural or rng.choice(STRUCTURAL_TYPES)])
-        wanted = rng.choice(("yes", "no"))
-        count = str(rng.choice((0, 0, 1, 2, 2, 2, 3, 3, 3, 4)))
-        for _ in range(12):
-            question = propose(scene, rng)
-            found = answer(scene, question) if question else None
-            if question is None or found is None:
-                continue
-            if found == "no" and rng.random() > _KEPT_NO.get(type(question), 1):
-                break
-            if (found not in ("yes", "no") or found == wanted) and (not found.isdigit() or found == count):
-                return question, found
+        if found := _balanced(scene, propose, rng):
+            return found
+
+
+def sample_question_like(scene: Scene, template: type[m.Question], rng: random.Random) -> tuple[m.Question, str] | None:
+    """Samples a question of a template and its answer. Returns None if the scene has none, or none was found."""
+    return _balanced(scene, _PROPOSER_OF[template], rng)
+
+
+def _balanced(scene: Scene, propose: "Proposer", rng: random.Random) -> tuple[m.Question, str] | None:
+    wanted = rng.choice(("yes", "no"))
+    count = str(rng.choice((0, 0, 1, 2, 2, 2, 3, 3, 3, 4)))
+    for _ in range(12):
+        question = propose(scene, rng)
+        found = answer(scene, question) if question else None
+        if question is None or found is None:
+            continue
+        if found == "no" and rng.random() > _KEPT_NO.get(type(question), 1):
+            return None
+        if (found not in ("yes", "no") or found == wanted) and (not found.isdigit() or found == count):
+            return question, found
+    return None
 
 
 def _refer(scene: Scene, thing: Thing, rng: random.Random, hide: str = "") -> m.Phrase | None:
@@ -399,3 +410,41 @@ _PROPOSERS: Final[dict[str, tuple[Proposer, ...]]] = {
     "compare": (_are_same_colour, _are_plates_same_colour, _are_same_size, _which_is_larger, _are_there_more),
     "count": (_how_many,),
 }  # fmt: skip
+
+_PROPOSER_OF: Final[dict[type[m.Question], Proposer]] = {
+    m.IsThere: _is_there,
+    m.IsThereCategory: _is_there_category,
+    m.IsColour: _is_colour,
+    m.IsPlateColour: _is_plate_colour,
+    m.IsSize: _is_size,
+    m.IsRelated: _is_related,
+    m.IsBetween: _is_between,
+    m.IsBackground: _is_background,
+    m.WhatColour: _what_colour,
+    m.WhatPlateColour: _what_plate_colour,
+    m.WhatIsRelated: _what_is_related,
+    m.WhatIsOnPlate: _what_is_on_plate,
+    m.WhichOfCategory: _which_of_category,
+    m.WhatCategoryOnPlate: _what_category_on_plate,
+    m.WhatBackground: _what_background,
+    m.ChooseColour: _choose_colour,
+    m.ChoosePlateColour: _choose_plate_colour,
+    m.ChooseSize: _choose_size,
+    m.ChooseRelation: _choose_relation,
+    m.ChooseKind: _choose_kind,
+    m.ChooseCategoryOnPlate: _choose_category_on_plate,
+    m.ChooseBackground: _choose_background,
+    m.AreBoth: _are_both,
+    m.IsEither: _is_either,
+    m.IsWithout: _is_without,
+    m.AreBothSize: _are_both_size,
+    m.AreSameColour: _are_same_colour,
+    m.ArePlatesSameColour: _are_plates_same_colour,
+    m.AreSameSize: _are_same_size,
+    m.WhichIsLarger: _which_is_larger,
+    m.AreThereMore: _are_there_more,
+    m.HowMany: _how_many,
+}
+
+TEMPLATES: Final = tuple(_PROPOSER_OF)
+"""All kinds of question."""

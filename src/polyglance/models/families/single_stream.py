@@ -40,11 +40,11 @@ class SingleStreamConfig(CutConfig):
 
     layers: the number of all layers; the first `first_joint_layer` of them read one modality alone. sight: the form in
     which pictures come in. For convolutions, `stem` holds their channels, and `image_size` is the side of the square
-    that pictures are fitted into. `eyes` names a classifier of photographs that reads the same square beside the
-    convolutions, see `nn.class_mixture`; its vector of the whole picture is kept as one more state. For patches, `patch` is the side of a patch in pixels, `image_size` the side of the
-    square that has positions, and `shorter_side` the shorter side of a picture. For regions, `region_width` is the
-    number of values of a region. predicts_tokens: whether there is a head that was trained by masked language
-    modelling.
+    that pictures are fitted into. eyes: a classifier of photographs, one of `nn.efficientnet.SCALES`, that reads the
+    same square beside the convolutions, see `nn.class_mixture`; its vector of the whole picture is kept as one more
+    state. None for none. For patches, `patch` is the side of a patch in pixels, `image_size` the side of the square
+    that has positions, and `shorter_side` the shorter side of a picture. For regions, `region_width` is the number of
+    values of a region. predicts_tokens: whether there is a head that was trained by masked language modelling.
 
     Only imported models use the other fields. text_eps, image_eps: the epsilon of a norm after the embeddings of texts
     and pictures; None for no norm. norms_at_cut: whether the layers below the cut end in their own norm, for pre-norm
@@ -76,7 +76,9 @@ class SingleStreamConfig(CutConfig):
             )
         if self.sight not in get_args(Sight):
             raise ConfigurationError(f"expected sight to be {', '.join(get_args(Sight))}, got {self.sight!r}")
-        if self.eyes and (self.sight != "convolutions" or self.eyes not in SCALES or self.image_grid * 32 != self.image_size):
+        if self.eyes and (
+            self.sight != "convolutions" or self.eyes not in SCALES or self.image_grid * 32 != self.image_size
+        ):
             raise ConfigurationError(
                 f"expected eyes of {', '.join(SCALES)} beside convolutions of stride 32, got {self.eyes!r} beside "
                 f"{self.sight}"

@@ -1,0 +1,246 @@
+"""The texts of a step of the last stages: captions, foils, names and titles of drawings, questions and lessons."""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from experiments.bundled_model.pictures import Variant
+from experiments.bundled_model.referents import referents_of
+from polyglance.data.gallery import GalleryEntry
+from polyglance.models.protocol import TextBatch
+from polyglance.pretraining.grounding import spoken_of
+from polyglance.scenes import meaning as m
+from polyglance.scenes.captions import sample_caption
+from polyglance.scenes.foils import sample_foil
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.questions import ANSWERS, TEMPLATES, sample_question, sample_question_like
+from polyglance.scenes.sampling import Scene
+from polyglance.scenes.truth import SceneIndex
+from polyglance.scenes.world import EMOJI_OF
+
+UNKNOWN: Final = "unknown"
+"""The answer to a question about a picture that is none of the scene world's."""
+ALL_ANSWERS: Final = (*ANSWERS, UNKNOWN)
+_OFTEN: Final = (
+    *(m.IsRelated, m.IsBetween, m.ChooseRelation, m.WhatIsRelated),
+    *(m.AreSameSize, m.AreSameColour, m.ArePlatesSameColour, m.WhichIsLarger, m.HowMany),
+)
+"""Templates that are asked about twice as often as others: those that compare things, and counting."""
+_ALIKE: Final = 0.5
+"""The cosine of two names from which both may be true of a picture."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """An emoji or a piece of clip art.
+
+    texts: language -> what it may be called. name: the row of its vector among those of all names. rows: of its variants
+    among all variants. emoji: its id in the gallery, or None.
+    """
+
+    texts: Mapping[str, Sequence[str]]
+    name: int
+    rows: Sequence[int]
+    emoji: str | None
+
+    def said(self, rng: random.Random) -> str:
+        return rng.choice(self.texts[rng.choice(list(self.texts))])
+
+
+@dataclass(frozen=True)
+class JointBatch:
+    """The texts of one step. Pictures are given by row: the scenes first, then the variants.
+
+    texts: captions, names and titles, then a foil of each caption, then lessons. rows: the pictures of captions, names
+    and titles. also_true[i, j]: whether text i may be true of the picture of text j. captions, false_captions: the
+    meanings of captions and foils. near_rows: for each caption a scene that it is false of and that shows most of what
+    it names, or -1. lessons: the rows of the lessons. questions, question_rows, answers: the questions, their pictures,
+    and the indices of the answers; the last ones are about pictures of which nothing is known, and have no cells.
+    question_cells: the cells that a question refers to. referents: what stands there, see `referents`.
+    """
+
+    texts: TextBatch
+    rows: Int[Tensor, " pairs"]
+    also_true: Bool[Tensor, "pairs pairs"]
+    captions: Sequence[m.Caption]
+    false_captions: Sequence[m.Caption]
+    near_rows: Int[Tensor, " captions"]
+    lessons: Int[Tensor, " lessons"]
+    questions: TextBatch
+    question_rows: Int[Tensor, " questions"]
+    question_cells: Float[Tensor, "known cells parts"]
+    referents: Int[Tensor, "known roles facts"]
+    answers: Int[Tensor, " questions"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The number of each in a step: captions, emoji, clip art, lessons, questions, and questions about pictures that
+    are none of scenes."""
+
+    captions: int = 72
+    emoji: int = 40
+    clip_art: int = 16
+    lessons: int = 96
+    questions: int = 132
+    unknown: int = 12
+
+
+@dataclass(frozen=True)
+class JointSource:
+    """Draws the texts of a step from the step's number.
+
+    index: the training scenes. emoji, clip_art: the drawings. likeness: cosines of all names. strangers: the rows of
+    variants that no question can be asked about. lessons: what the text side learns beside. draw_lessons: the rows of a
+    step's lessons and their texts.
+    """
+
+    index: SceneIndex
+    emoji: Sequence[Drawing]
+    clip_art: Sequence[Drawing]
+    likeness: Float[Tensor, "names names"]
+    strangers: Sequence[int]
+    draw_lessons: Callable[[int, int], tuple[list[int], list[str]]]
+    languages: Sequence[str]
+    encode: Callable[[Sequence[str]], TextBatch]
+    counts: Counts
+    seed: int
+
+    @property
+    def scenes(self) -> Sequence[Scene]:
+        return self.index.scenes
+
+    def scene(self, row: int) -> Scene | None:
+        """Returns the scene in this row, or None for another picture."""
+        return self.scenes[row] if row < len(self.scenes) else None
+
+    def __call__(self, step: int) -> JointBatch:
+        rng, c = random.Random(f"joint {self.seed} {step}"), self.counts
+        fragments = rng.choice((1, 1, 1, 2, 2, 3))
+        rows = rng.sample(range(len(self.scenes)), c.captions)
+        captions, foils = zip(*(self._caption_and_foil(self.scenes[row], fragments, rng) for row in rows), strict=True)
+        near = [self.index.near_miss(caption, rng) for caption in captions]
+        speakers = [grammar(rng.choice(self.languages)) for _ in rows]
+        true, false = (
+            [_loosely(speaker.caption(one), rng) for speaker, one in zip(speakers, said, strict=True)]
+            for said in (captions, foils)
+        )
+        drawings = rng.sample(self.emoji, c.emoji) + rng.sample(self.clip_art, c.clip_art)
+        names = [drawing.said(rng) for drawing in drawings]
+        lessons, taught = self.draw_lessons(step, c.lessons)
+        asked = [self._question(rng) for _ in range(c.questions)]
+        strange = [self._question(rng)[1] for _ in range(c.unknown)]
+        known = [self.scenes[row] for row, _, _ in asked]
+        meanings = [question for _, question, _ in asked]
+        return JointBatch(
+            texts=self.encode([*true, *names, *false, *taught]),
+            rows=torch.tensor(rows + [len(self.scenes) + rng.choice(drawing.rows) for drawing in drawings]),
+            also_true=self._also_true(captions, rows, drawings, names),
+            captions=captions,
+            false_captions=foils,
+            near_rows=torch.tensor([-1 if row is None else row for row in near]),
+            lessons=torch.tensor(lessons),
+            questions=self.encode([self._said(question, rng) for question in [*meanings, *strange]]),
+            question_rows=torch.tensor(
+                [row for row, _, _ in asked] + [len(self.scenes) + rng.choice(self.strangers) for _ in strange]
+            ),
+            question_cells=spoken_of(known, meanings),
+            referents=referents_of(known, meanings),
+            answers=torch.tensor(
+                [ALL_ANSWERS.index(answer) for _, _, answer in asked] + [ALL_ANSWERS.index(UNKNOWN)] * len(strange)
+            ),
+        )
+
+    def _said(self, question: m.Question, rng: random.Random) -> str:
+        return grammar(rng.choice(self.languages)).say(question)
+
+    @cached_property
+    def _able(self) -> dict[type[m.Question], list[int]]:
+        """The scenes that rare templates can be asked about."""
+        rng = random.Random(f"able {self.seed}")
+        rare = (m.AreSameColour, m.ArePlatesSameColour, m.IsBetween, m.IsColour, m.WhatColour, m.ChooseColour)
+        return {
+            template: [row for row, scene in enumerate(self.scenes) if sample_question_like(scene, template, rng)]
+            for template in rare
+        }
+
+    def _question(self, rng: random.Random) -> tuple[int, m.Question, str]:
+        """Draws a template, then a scene and a question of it; any question where no scene is found."""
+        template = rng.choice((*TEMPLATES, *_OFTEN))
+        rows = self._able.get(template) or range(len(self.scenes))
+        for _ in range(6):
+            row = rng.choice(rows)
+            if found := sample_question_like(self.scenes[row], template, rng):
+                return row, *found
+        row = rng.randrange(len(self.scenes))
+        return row, *sample_question(self.scenes[row], rng)
+
+    def _caption_and_foil(self, scene: Scene, fragments: int, rng: random.Random) -> tuple[m.Caption, m.Caption]:
+        while True:
+            caption = sample_caption(scene, rng, fragments)
+            foil = sample_foil(scene, caption, rng)
+            if foil is not None:
+                return caption, foil
+
+    def _also_true(
+        self, captions: Sequence[m.Caption], rows: Sequence[int], drawings: Sequence[Drawing], names: Sequence[str]
+    ) -> Bool[Tensor, "texts texts"]:
+        """A caption may be true of a drawing if it only names a thing; a name of a scene that shows the thing, and of a
+        drawing with nearly the same name."""
+        count = len(rows)
+        may = torch.zeros(count + len(names), count + len(names), dtype=torch.bool)
+        scenes = [self.scenes[row] for row in rows]
+        index = SceneIndex(scenes)
+        for i, caption in enumerate(captions):
+            may[i, list(chain(*index.find(caption)))] = True
+            may[i, count:] = _names_a_thing(caption)
+        kinds = [{thing.kind for thing in scene.things} for scene in scenes]
+        emoji = [{EMOJI_OF.get(kind) for kind in shown} for shown in kinds]
+        named = torch.tensor([drawing.name for drawing in drawings])
+        may[count:, count:] = self.likeness[named][:, named] > _ALIKE
+        for i, (name, drawing) in enumerate(zip(names, drawings, strict=True), count):
+            shows = [
+                drawing.emoji in ids or any(kind in name.lower() for kind in shown)
+                for ids, shown in zip(emoji, kinds, strict=True)
+            ]
+            may[i, :count] = torch.tensor(shows)
+            may[i, count:] |= torch.tensor([name == other for other in names])
+        return may
+
+
+def emoji_drawings(gallery: Sequence[GalleryEntry], variants: Sequence[Variant]) -> list[Drawing]:
+    """Returns the emoji with the names that are not held out."""
+    rows: dict[int, list[int]] = defaultdict(list)
+    for row, variant in enumerate(variants):
+        if variant.origin in ("noto", "artists"):
+            rows[variant.of].append(row)
+    return [
+        Drawing(
+            {code: [name] for code, name in entry.names.items() if not entry.name_is_held_out(code)},
+            number,
+            rows[number],
+            entry.id,
+        )
+        for number, entry in enumerate(gallery)
+        if rows[number]
+    ]
+
+
+def _names_a_thing(caption: m.Caption) -> bool:
+    match caption:
+        case (m.Shows(m.Phrase(size=None, plate=None)),):
+            return True
+    return False
+
+
+def _loosely(caption: str, rng: random.Random) -> str:
+    """Drops the full stop of every other caption, as people do in queries."""
+    return caption[:-1] if rng.random() < 0.5 else caption

@@ -1,0 +1,230 @@
+"""The last two stages: joint layers and texts learn to embed, match and answer with frozen states of pictures."""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from experiments.bundled_model.joint_batches import JointBatch, JointSource
+from experiments.bundled_model.referents import ReferentHead
+from polyglance.kernels.processor import native_autocast
+from polyglance.models.families.single_stream import SingleStreamModel
+from polyglance.nn.encoder import unit
+from polyglance.nn.states import TokenStates
+from polyglance.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
+from polyglance.training.loop import Losses
+from polyglance.training.losses import hard_negatives, info_nce
+from polyglance.training.seeds import generator_of
+
+_CELLS: Final = 16
+_PHOTOGRAPHS: Final = 24
+"""The number of photographs in a step."""
+_TEXTS: Final = 4
+"""The number of texts that each photograph is matched with."""
+_MATCH: Final = (16.0, 0.3)
+"""The logit of a match is the first times the cosine less the second, for photographs, which come without texts."""
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Photographs without texts. The vector of each stands for what it shows, and is held as it is.
+
+    rows: of their states. classes: vectors of classes, mixtures of which stand for photographs that are not there.
+    lessons, targets: rows of lessons about photographs, and the vectors of all lessons.
+    """
+
+    rows: Int[Tensor, " photographs"]
+    classes: Float[Tensor, "classes state_width"]
+    lessons: Int[Tensor, " chosen"]
+    targets: Float[Tensor, "lessons width"]
+
+
+class JointLosses:
+    """The losses of a step: twin encoder, cross-encoder, answers and grounding, of scenes, drawings and photographs.
+
+    hidden: the states of all pictures, the scenes first. spoken: the text of each lesson. tasks_alone: whether to train only the adapters and heads of
+    the tasks, without grounding, in a frozen body.
+    """
+
+    def __init__(
+        self,
+        model: SingleStreamModel,
+        source: JointSource,
+        hidden: Float[Tensor, "pictures states state_width"],
+        photographs: Photographs,
+        spoken: Sequence[str],
+        tasks_alone: bool = False,
+    ) -> None:
+        self.model, self.source, self.tasks_alone = model, source, tasks_alone
+        self._hidden, self._photographs, self._spoken = hidden, photographs, spoken
+        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
+        self.grounding = GroundingHead(model.config.width).to(model.device)
+        self.referents = ReferentHead(model.config.width).to(model.device)
+        self._ahead: tuple[int, Future[JointBatch]] | None = None
+        self._thread = ThreadPoolExecutor(1)
+
+    @property
+    def trained(self) -> nn.Module:
+        """The trained modules: all except the picture layers, or the tasks' adapters and heads; and the temperature."""
+        for name, parameter in self.model.named_parameters():
+            of_tasks, of_pictures = name.startswith(self.model.of_tasks), name.startswith(self.model.of_pictures)
+            parameter.requires_grad_(of_tasks if self.tasks_alone else not of_pictures)
+        heads = {} if self.tasks_alone else {"grounding": self.grounding, "referents": self.referents}
+        trained = nn.ModuleDict({"model": self.model, **heads})
+        trained.register_parameter("scale", self.scale)
+        return trained
+
+    def keep_temperature(self) -> None:
+        """Stores the trained temperature in the model, as the start of the next stage."""
+        self.model.config = replace(self.model.config, temperature=1 / self.scale.exp().item())
+
+    def __call__(self, step: int) -> Losses:
+        batch = self._batch(step)
+        generator = generator_of(self.source.seed, step)
+        with native_autocast(self.model.device):
+            texts = self.model.read_text(batch.texts)
+            terms = self._pair_terms(batch, texts, generator)
+            terms |= self._answer_terms(batch)
+            terms |= self._photograph_terms(generator)
+        return terms
+
+    def _pair_terms(self, batch: JointBatch, texts: TokenStates, generator: torch.Generator) -> Losses:
+        """Texts and pictures that belong together: twin encoder, cross-encoder, fragments, and the lessons beside."""
+        model, pairs, foils = self.model, len(batch.rows), len(batch.captions)
+        of_texts, of_pictures = model.embed(texts), model.embed(self._states(batch.rows))
+        likeness = of_texts[:pairs] @ of_pictures.T
+        foil_vectors = of_texts[pairs : pairs + foils]
+        embed = info_nce(of_texts[:pairs], of_pictures, self.scale.exp().clamp(max=100), batch.also_true, foil_vectors)
+        taught = (of_texts[pairs + foils :] * self._photographs.targets[batch.lessons]).sum(dim=-1)
+        text, row = _pairs(batch, likeness, generator)
+        matched, halfway = model.joint("match", texts[text], self._states(row))
+        scores = model.match_head(matched).squeeze(-1).float()
+        terms = {"embed": embed, "lessons": 3 * (1 - taught).mean(), **_match_terms(scores, pairs)}
+        return terms if self.tasks_alone else terms | self._grounding_terms(batch, text, row, matched, halfway)
+
+    def _answer_terms(self, batch: JointBatch) -> Losses:
+        questions = self.model.read_text(batch.questions)
+        asked, halfway = self.model.joint("answer", questions, self._states(batch.question_rows))
+        terms = {"answer": F.cross_entropy(self.model.answer_head(asked).float(), batch.answers)}
+        if self.tasks_alone:
+            return terms
+        known = len(batch.referents)
+        return {
+            **terms,
+            "cells_question": 0.1 * self._cell_loss(halfway[:known], batch.question_cells),
+            "referents": 0.3 * self.referents.loss(halfway[:known, 0], batch.referents),
+        }
+
+    def _photograph_terms(self, generator: torch.Generator) -> Losses:
+        """Photographs keep their vectors, and match texts as these vectors say."""
+        of = self._photographs
+        rows = of.rows[torch.randint(len(of.rows), (_PHOTOGRAPHS,), generator=generator)]
+        hidden = self._hidden[rows].float()
+        made = torch.rand(len(rows), generator=generator) < 0.7
+        hidden[made, -1] = self._mixtures(int(made.sum()), generator)
+        states = TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
+        with torch.no_grad():
+            vectors = unit(F.linear(hidden[:, -1], self._first_whole_head))
+        held = (self.model.embed(states) * vectors).sum(dim=-1)
+        nearest = (vectors @ of.targets[of.lessons].T).topk(40, dim=1).indices
+        picked = torch.randint(40, (len(rows), 1), generator=generator)
+        others = torch.randint(len(of.lessons), (len(rows), _TEXTS - 1), generator=generator)
+        chosen = of.lessons[torch.cat([nearest.gather(1, picked), others], dim=1)]
+        cosines = (vectors[:, None] * of.targets[chosen]).sum(dim=-1)
+        texts = self.model.read_text(self.source.encode([self._spoken[row] for row in chosen.flatten().tolist()]))
+        pictures = torch.arange(len(rows)).repeat_interleave(_TEXTS)
+        result = self.model.joint("match", texts, states[pictures])[0]
+        scores = self.model.match_head(result).squeeze(-1).float()
+        right = torch.sigmoid(_MATCH[0] * (cosines.flatten() - _MATCH[1]))
+        return {
+            "photographs": 2 * (1 - held).mean(),
+            "photograph_match": F.binary_cross_entropy_with_logits(scores, right),
+        }
+
+    def _mixtures(self, count: int, generator: torch.Generator) -> Float[Tensor, "count state_width"]:
+        """Vectors of photographs that might be: mixtures of one to four classes."""
+        classes = self._photographs.classes
+        weights = torch.rand(count, 4, generator=generator) ** 3
+        chosen = torch.randint(len(classes), (count, 4), generator=generator)
+        mixed = (weights[..., None] * classes[chosen]).sum(dim=1)
+        return unit(mixed) * mixed.shape[1] ** 0.5
+
+    @property
+    def _first_whole_head(self) -> Float[Tensor, "width state_width"]:
+        """The projection of a whole picture's vector that the twin encoder begins with."""
+        width, state_width = self.model.config.embedding_dim, self.model.config.state_width
+        return torch.eye(width, state_width)
+
+    def _grounding_terms(
+        self,
+        batch: JointBatch,
+        text: Int[Tensor, " all_pairs"],
+        row: Int[Tensor, " all_pairs"],
+        matched: Float[Tensor, "all_pairs width"],
+        halfway: Float[Tensor, "all_pairs tokens width"],
+    ) -> Losses:
+        """The losses of fragments and cells for all pairs of a caption, true or false, and a scene."""
+        meant = (*batch.captions, *(None for _ in batch.rows[len(batch.captions) :]), *batch.false_captions)
+        known = [
+            (pair, scene, caption)
+            for pair, (t, r) in enumerate(zip(text.tolist(), row.tolist(), strict=True))
+            if (scene := self.source.scene(r)) and (caption := meant[t])
+        ]
+        chosen, scenes, captions = zip(*known, strict=True)
+        rows = torch.tensor(chosen)
+        return {
+            "fragments": self.grounding.fragment_loss(matched[rows], fragments_hold(scenes, captions)),
+            "cells": 0.1 * self._cell_loss(halfway[rows], spoken_of(scenes, captions)),
+        }
+
+    def _cell_loss(
+        self, halfway: Float[Tensor, "texts tokens width"], spoken: Float[Tensor, "texts cells parts"]
+    ) -> Tensor:
+        """As in `GroundingHead`; the last token is that of the whole picture, and no cell."""
+        return self.grounding.cell_loss(halfway[:, :-1], spoken)
+
+    def _states(self, rows: Int[Tensor, " rows"]) -> TokenStates:
+        hidden = self._hidden[rows].float()
+        return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
+
+    def _batch(self, step: int) -> JointBatch:
+        """Returns the texts of this step and starts drawing those of the next one in a thread."""
+        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
+        self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
+        return batch
+
+
+def _pairs(
+    batch: JointBatch, likeness: Float[Tensor, "pairs pairs"], generator: torch.Generator
+) -> Int[Tensor, "2 all_pairs"]:
+    """Returns (text, row of the states) for the right pairs, as many wrong ones, and the foils with their scenes.
+
+    A wrong pair shares its text or its picture with the right one. A third of the captions get a wrong text that the
+    twin encoder ranks high, a third get a scene with nearly the same things; all other texts get a wrong picture that
+    the twin encoder ranks high.
+    """
+    pairs, third = len(batch.rows), len(batch.captions) // 3
+    own = torch.arange(pairs)
+    wrong = torch.stack([own, batch.rows[hard_negatives(likeness, batch.also_true, 15.0, generator)]])
+    wrong[0, :third] = hard_negatives(likeness.T, batch.also_true.T, 15.0, generator)[:third]
+    wrong[1, :third] = batch.rows[:third]
+    near = batch.near_rows[third : 2 * third]
+    wrong[1, third : 2 * third] = torch.where(near < 0, wrong[1, third : 2 * third], near)
+    foils = torch.stack([pairs + torch.arange(len(batch.captions)), batch.rows[: len(batch.captions)]])
+    return torch.cat([torch.stack([own, batch.rows]), wrong, foils], dim=1)
+
+
+def _match_terms(scores: Float[Tensor, " all_pairs"], pairs: int) -> Losses:
+    """Scores each pair alone, and relative to the right pair with the same text or picture."""
+    right, wrong, foils = scores[:pairs], scores[pairs : 2 * pairs], scores[2 * pairs :]
+    return {
+        "match": F.softplus(-right).mean() + F.softplus(wrong).mean(),
+        "foil": F.softplus(foils).mean(),
+        "rank": F.softplus(wrong - right).mean() + F.softplus(foils - right[: len(foils)]).mean(),
+    }

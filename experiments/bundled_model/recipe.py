@@ -1,0 +1,378 @@
+"""Trains the second edition of the bundled model from free material, in five stages.
+
+1. `texts`: the text side learns the sentence vectors of multilingual-e5-small, in fifteen languages at once.
+2. `pictures`, `shapes`: the picture side learns the graphs of 30,000 scenes, and what emoji of six artists and clip art
+   are called, beside what EfficientNet-Lite0 sees in them.
+3. `joint`: the states of all pictures are computed once and frozen; texts and joint layers learn to embed, match and
+   answer from them.
+4. `tasks`: all of this is frozen; an adapter and a head for each task are trained further.
+
+Each stage resumes from its own checkpoint in the output folder.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from experiments.bundled_model import lessons as taught
+from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, Drawing, JointSource, emoji_drawings
+from experiments.bundled_model.joint_stage import JointLosses, Photographs
+from experiments.bundled_model.lessons import Lesson
+from experiments.bundled_model.picture_stage import PictureLosses, PictureSet, set_of
+from experiments.bundled_model.pictures import Seen, Variant, all_variants, drawn_variants, seen_in
+from experiments.bundled_model.space import Space, centred, class_vectors
+from experiments.bundled_model.teacher import NAME as TEACHER
+from experiments.bundled_model.teacher import sentence_vectors
+from experiments.bundled_model.text_stage import TextLosses
+from experiments.bundled_model.vocabulary import SPECIAL, begun_from, lower_cased, most_used, read_pieces, unigram
+from experiments.bundled_model.words import LANGUAGES, fetch_words, frequencies
+from experiments.fetched import cache_root
+from experiments.pictures.folders import pictures_folder
+from experiments.weights.folders import weights_folder
+from polyglance import atomic
+from polyglance.adapters.config import AdapterConfig
+from polyglance.data.captions import of_split, read_captions
+from polyglance.data.gallery import gallery
+from polyglance.data.tokenization import Tokenizer
+from polyglance.kernels.processor import native_autocast
+from polyglance.languages import DEMO_LANGUAGES
+from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.nn.class_mixture import ClassifierEyes
+from polyglance.nn.efficientnet import SCALES, EfficientNetLite
+from polyglance.pretraining.drawn_pictures import draw_scenes
+from polyglance.pretraining.picture_stage import scene_targets
+from polyglance.scenes.sampling import sample_scene
+from polyglance.scenes.truth import SceneIndex
+from polyglance.training.loop import Schedule, fit
+from polyglance.types import Progress, StageProgress
+
+NAME: Final = "polyglance-mini"
+EYES: Final = "efficientnet-lite0"
+FOUR_BITS: Final = ("token_embedding.weight", "eyes.network.classifier.weight")
+"""The weights that are stored in four bits; the others take eight."""
+TASK_ADAPTERS: Final = AdapterConfig(reduction_factor=4)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The size of a training; the defaults make the bundled model.
+
+    seed: of all draws. vocabulary: the number of subwords. photo_captions, scene_lessons: the number of lessons made of
+    phrases and of scenes; words: of each language, and as many mixtures of them. scenes: the number of training scenes.
+    few: the number of pictures of each other origin; None for all. Each stage has its steps (`*_steps`) and its batch:
+    texts: of the first; pictures: scenes, emoji and clip art of the second; counts: of the last ones.
+    """
+
+    seed: int = 0
+    vocabulary: int = 40_000
+    photo_captions: int = 16_000
+    scene_lessons: int = 8_000
+    words: int = 4_000
+    scenes: int = 30_000
+    few: int | None = None
+    text_steps: int = 3_000
+    texts: int = 320
+    picture_steps: int = 1_000
+    shape_steps: int = 500
+    pictures: tuple[int, int, int] = (96, 64, 24)
+    joint_steps: int = 4_000
+    task_steps: int = 600
+    counts: Counts = field(default_factory=Counts)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What the text side learns: lessons with their targets, the space of these, and the vectors of the classes."""
+
+    lessons: Sequence[Lesson]
+    targets: Float[Tensor, "lessons width"]
+    space: Space
+    classes: Float[Tensor, "classes state_width"]
+
+
+@dataclass(frozen=True)
+class World:
+    """All training pictures: scenes, and variants of other pictures."""
+
+    scenes: PictureSet
+    variants: Sequence[Variant]
+    pixels: Tensor
+    seen: Seen
+
+
+def train(settings: Settings, folder: Path, report: StageProgress | None = None) -> SingleStreamModel:
+    """Trains the model, resuming any run in the folder. Returns it as it is before it is packed.
+
+    report: called with the progress of each stage.
+
+    Raises ConfigurationError if weights or pictures were not fetched.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(settings.seed)
+    model = untrained(settings, folder)
+    teaching = teach(settings, folder, model, report)
+    with torch.no_grad():
+        model.eyes.class_vectors.copy_(teaching.classes)
+        width = model.config.state_width
+        model.whole_head.weight.copy_(torch.eye(*model.whole_head.weight.shape) / width**0.5)
+    texts = TextLosses(model, teaching.lessons, teaching.targets, settings.texts, settings.seed)
+    fit("texts", texts.trained, texts, Schedule(settings.text_steps, 2e-3), folder, report)
+
+    world = see_world(settings, folder, model, report)
+    clip_art = ClipArt.read(settings.few)
+    names = names_of_drawings(teaching, clip_art)
+    train_pictures(model, settings, world, names, folder, report)
+    hidden = kept_states(model, world, folder / "states.safetensors")
+    source = joint_source(settings, model, world, clip_art, names, texts)
+    about_photographs = [row for row, lesson in enumerate(teaching.lessons) if lesson.kind in ("photos", "names")]
+    photographs = Photographs(
+        rows=torch.tensor(_rows(world.variants, "photographs")) + settings.scenes,
+        classes=teaching.classes,
+        lessons=torch.tensor(about_photographs),
+        targets=teaching.targets,
+    )
+    spoken = [lesson.taught for lesson in teaching.lessons]
+    losses = JointLosses(model, source, hidden, photographs, spoken)
+    fit("joint", losses.trained, losses, Schedule(settings.joint_steps, 1.2e-3, warmup=150), folder, report)
+    losses.keep_temperature()
+    model = with_task_adapters(model)
+    losses = JointLosses(model, source, hidden, photographs, spoken, tasks_alone=True)
+    fit("tasks", losses.trained, losses, Schedule(settings.task_steps, 1e-3), folder, report)
+    losses.keep_temperature()
+    return model.eval()
+
+
+# -- the text side -----------------------------------------------------------------------------------------------------
+
+
+def untrained(settings: Settings, folder: Path) -> SingleStreamModel:
+    """Returns the model with the classifier's weights, and with the teacher's embeddings in fewer directions."""
+    of_teacher = weights_folder(TEACHER)
+    merged = lower_cased(read_pieces(of_teacher / "tokenizer.json"))
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        scores = {piece: score for piece, (score, _) in merged.items()}
+        atomic.write_text(path, unigram(most_used(scores, _usage(), settings.vocabulary)))
+    tokenizer = Tokenizer.load(path)
+    config = SingleStreamConfig(
+        vocabulary=tokenizer.vocabulary,
+        answers=ALL_ANSWERS,
+        languages=DEMO_LANGUAGES,
+        layers=7,
+        first_joint_layer=2,
+        eyes=f"tf_{EYES.replace('-', '_')}",
+    )
+    model = SingleStreamModel(config, tokenizer, NAME)
+    (embeddings,) = (
+        value.float() for name, value in load_file(of_teacher / "model.safetensors").items() if "word_embed" in name
+    )
+    pieces = [piece for piece, _ in json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"][len(SPECIAL) :]]
+    begun = begun_from(embeddings, [merged[piece][1] for piece in pieces], config.width)
+    with torch.no_grad():
+        model.token_embedding.weight[len(SPECIAL) :] = 0.06 * begun / begun.std()
+    load_eyes(model.eyes)
+    return model
+
+
+def load_eyes(eyes: ClassifierEyes) -> None:
+    """Loads the published weights of the classifier, with each norm in the convolution before it."""
+    published = EfficientNetLite(*SCALES[f"tf_{EYES.replace('-', '_')}"])
+    published.load_state_dict(load_file(weights_folder(EYES) / "model.safetensors"))
+    published.eval().fold_norms()
+    eyes.network.load_state_dict(published.state_dict())
+
+
+def _usage() -> Iterator[tuple[str, float]]:
+    """Yields texts with their weights: words of all languages, and the names that are not held out."""
+    wheel = _words()
+    for language in LANGUAGES:
+        shares = {word: share**0.75 for word, share in frequencies(wheel, language, 50_000).items()}
+        total = sum(shares.values())
+        yield from ((word, share / total) for word, share in shares.items())
+    for lesson in taught.name_lessons():
+        yield from ((name, 3e-5) for name in lesson.texts)
+
+
+def _words() -> Path:
+    return fetch_words(cache_root() / "words")
+
+
+def _class_names() -> list[str]:
+    names: list[str] = json.loads((weights_folder(EYES) / "config.json").read_text(encoding="utf-8"))["label_names"]
+    return names
+
+
+def teach(settings: Settings, folder: Path, model: SingleStreamModel, report: StageProgress | None) -> Teaching:
+    """Makes all lessons and computes their targets."""
+    kept, names, words = folder / "vectors", _class_names(), _words()
+    kept.mkdir(exist_ok=True)
+
+    def labelled(stage: str, found: Iterable[Lesson]) -> tuple[list[Lesson], Tensor]:
+        lessons = list(found)
+        told = (lambda done, total: report(f"read {stage}", done, total, {})) if report else None
+        return lessons, sentence_vectors([lesson.taught for lesson in lessons], kept, told)
+
+    of_photos = labelled("photo captions", taught.photo_lessons(settings.photo_captions, settings.seed))
+    of_classes = labelled("classes", taught.class_lessons(names))
+    of_names = labelled("names", taught.name_lessons())
+    groups = [of_photos, of_classes, of_names]
+    groups.append(labelled("clip art", taught.clip_art_lessons(pictures_folder("openclipart"))))
+    groups.append(labelled("scenes", taught.scene_lessons(settings.scene_lessons, settings.seed)))
+    topics = torch.cat([centred(*of_photos)[:3000], centred(*of_classes), centred(*of_names)])
+    for language in LANGUAGES:
+        of_words = labelled(f"words {language}", taught.word_lessons(words, language, settings.words))
+        spoken, vectors = [lesson.taught for lesson in of_words[0]], centred(*of_words)
+        mixed = taught.mixed_lessons(words, language, spoken, vectors, topics, settings.words, settings.seed)
+        groups += [of_words, labelled(f"mixtures {language}", mixed)]
+    lessons = [lesson for group, _ in groups for lesson in group]
+    vectors = centred(lessons, torch.cat([vectors for _, vectors in groups]))
+    of_pictures = torch.tensor([lesson.kind in ("photos", "names") for lesson in lessons])
+    space = Space.of(vectors[of_pictures], model.config.embedding_dim)
+    named = sentence_vectors([f"A photo of a {name.split(',')[0]}." for name in names], kept)
+    described = sentence_vectors(taught.class_captions(names), kept)
+    classes = class_vectors(space, named, described, model.config.state_width)
+    return Teaching(lessons, space(vectors), space, classes)
+
+
+# -- the picture side --------------------------------------------------------------------------------------------------
+
+
+def see_world(settings: Settings, folder: Path, model: SingleStreamModel, report: StageProgress | None) -> World:
+    """Draws all pictures, and reads them with the classifier."""
+
+    def told(stage: str) -> Progress | None:
+        return (lambda done, total: report(stage, done, total, {})) if report else None
+
+    scenes = draw_scenes(range(settings.scenes), folder / "scenes.npy", told("draw scenes"))
+    variants = all_variants(settings.few)
+    pixels = drawn_variants(variants, folder / "variants.npy", told("draw variants"))
+    seen_scenes = seen_in(scenes, model.eyes, folder / "scenes", told("see scenes"))
+    seen = seen_in(pixels, model.eyes, folder / "variants", told("see variants"))
+    return World(PictureSet(scenes, seen_scenes, torch.arange(len(scenes))), variants, pixels, seen)
+
+
+@dataclass(frozen=True)
+class ClipArt:
+    """The training pictures of clip art: what each may be called, the title first."""
+
+    texts: Sequence[Sequence[str]]
+
+    @classmethod
+    def read(cls, few: int | None) -> "ClipArt":
+        folder = pictures_folder("openclipart")
+        captions = of_split(read_captions(folder / "captions.jsonl"), "train")[:few]
+        keywords = {
+            line["image"]: [word.strip() for word in line["caption"].split(",")]
+            for line in map(json.loads, (folder / "keywords.jsonl").read_text(encoding="utf-8").splitlines())
+        }
+        return cls(
+            [
+                [caption.caption] * 3 + keywords.get(str(Path(caption.image).relative_to(folder)), [])[:6]
+                for caption in captions
+            ]
+        )
+
+
+def names_of_drawings(teaching: Teaching, clip_art: ClipArt) -> Float[Tensor, "names width"]:
+    """Returns the targets of all emoji's names, then those of the titles of clip art."""
+    row = {lesson.taught: number for number, lesson in enumerate(teaching.lessons) if lesson.kind == "names"}
+    emoji = [
+        next(name for code, name in entry.names.items() if not entry.name_is_held_out(code)) for entry in gallery()
+    ]
+    return teaching.targets[[row[name] for name in emoji] + [row[texts[0]] for texts in clip_art.texts]]
+
+
+def train_pictures(
+    model: SingleStreamModel,
+    settings: Settings,
+    world: World,
+    names: Float[Tensor, "names width"],
+    folder: Path,
+    report: StageProgress | None,
+) -> None:
+    """Runs the second stage, in place."""
+    first_title = len(gallery())
+    of = torch.tensor([one.of + first_title * (one.origin == "openclipart") for one in world.variants])
+    losses = PictureLosses(
+        model,
+        world.scenes,
+        scene_targets([sample_scene(seed) for seed in range(settings.scenes)]),
+        set_of(("noto", "artists"), world.variants, world.pixels, world.seen),
+        set_of(("openclipart",), world.variants, world.pixels, world.seen),
+        of,
+        names,
+        settings.pictures,
+        settings.seed,
+    )
+    trained = losses.trained
+    fit("pictures", trained, losses, Schedule(settings.picture_steps, 1.5e-3), folder, report)
+    later = Schedule(settings.shape_steps, 1e-3, warmup=20)
+    fit("shapes", trained, lambda step: losses(settings.picture_steps + step, 4.0), later, folder, report)
+    model.eval()
+
+
+def kept_states(model: SingleStreamModel, world: World, path: Path) -> Float[Tensor, "pictures states state_width"]:
+    """Returns the kept states of the scenes, then of the variants, in bfloat16; from the file if it exists."""
+    if not path.exists():
+        parts = []
+        with native_autocast(model.device), torch.inference_mode():
+            for pixels, seen in ((world.scenes.pixels, world.scenes.seen), (world.pixels, world.seen)):
+                for rows in torch.arange(len(pixels)).split(100):
+                    tokens = model.see_beside(pixels[rows], seen.grid[rows].float(), seen.whole[rows].float())
+                    parts.append(model.compress(tokens).hidden.bfloat16())
+        with atomic.whole(path) as draft:
+            save_file({"hidden": torch.cat(parts)}, draft)
+    return load_file(path)["hidden"]
+
+
+# -- both together -----------------------------------------------------------------------------------------------------
+
+
+def joint_source(
+    settings: Settings,
+    model: SingleStreamModel,
+    world: World,
+    clip_art: ClipArt,
+    names: Float[Tensor, "names width"],
+    texts: TextLosses,
+) -> JointSource:
+    """Returns what draws the texts of the last stages."""
+    rows: dict[int, list[int]] = defaultdict(list)
+    for row in _rows(world.variants, "openclipart"):
+        rows[world.variants[row].of].append(row)
+    first_title = len(gallery())
+    return JointSource(
+        index=SceneIndex([sample_scene(seed) for seed in range(settings.scenes)]),
+        emoji=emoji_drawings(gallery(), world.variants),
+        clip_art=[
+            Drawing({"en": said}, first_title + number, rows[number], None)
+            for number, said in enumerate(clip_art.texts)
+        ],
+        likeness=names @ names.T,
+        strangers=range(len(world.variants)),
+        draw_lessons=texts.drawn,
+        languages=DEMO_LANGUAGES,
+        encode=model.tokenize,
+        counts=settings.counts,
+        seed=settings.seed,
+    )
+
+
+def with_task_adapters(model: SingleStreamModel) -> SingleStreamModel:
+    """Returns the model with new adapters for its tasks, which hardly change it."""
+    config = replace(model.config, task_adapters=TASK_ADAPTERS)
+    adapted = SingleStreamModel(config, model.tokenizer, model.name).train(model.training)
+    adapted.load_state_dict(model.state_dict(), strict=False)
+    return adapted
+
+
+def _rows(variants: Sequence[Variant], origin: str) -> list[int]:
+    return [row for row, variant in enumerate(variants) if variant.origin == origin]
