@@ -52,8 +52,9 @@ bench-%: setup
 
 # Retrain the bundled model from nothing, and put it into the package; stopped, it goes on where it was.
 # The two settings keep the allocator from handing memory back to the system after each step
-model: setup
-	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 $(BIN)/polyglance scenes train --output runs/bundled
+model: setup weights
+	$(BIN)/python -m experiments.pictures
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 $(BIN)/python -m experiments.bundled_model --output runs/bundled
 	folder=$$($(BIN)/python -c 'from polyglance.models import bundled_folder; print(bundled_folder())') && \
 	mkdir -p "$$folder" && cp runs/bundled/model/* "$$folder"
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"data", "scenes", "store", "kernels", "one_save"},
     {"nn", "adapters"},
     {"models"},
-    {"search", "answering", "indexing", "training", "pretraining"},
+    {"search", "answering", "indexing", "training"},
     {"library", "evaluation"},
     {"cli", "server", "__main__"},
 ]
@@ -31,7 +31,6 @@ NEIGHBOURS = {
     ("query", "text"),
     ("scenes", "data"),  # things of a scene are drawn from the gallery's pictures
     ("nn", "adapters"),  # a layer has places for adapters; adapters know no layer
-    ("pretraining", "training"),  # the bundled model is trained by the loop that all trainings run in
     ("evaluation", "library"),  # measures run over libraries
     ("__main__", "cli"),
 }

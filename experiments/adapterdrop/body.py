@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.pretraining.picture_stage import CELLS
 from polyglance.data.tokenization import Tokenizer
 from polyglance.models.protocol import TextBatch
 from polyglance.nn.encoder import Encoder
-from polyglance.pretraining.picture_stage import CELLS
 
 
 @dataclass(frozen=True)

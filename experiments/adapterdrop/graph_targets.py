@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polyglance.pretraining.grounding import FRAGMENTS, PARTS, ROLES
-from polyglance.pretraining.picture_stage import CELLS
+from experiments.pretraining.grounding import FRAGMENTS, PARTS, ROLES
+from experiments.pretraining.picture_stage import CELLS
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import Scene, Thing, cell_of
 from polyglance.scenes.truth import Truth, anyone, between, fitting, related

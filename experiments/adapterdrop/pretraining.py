@@ -24,12 +24,12 @@ from experiments.adapterdrop.body import BodyConfig, SceneBody
 from experiments.adapterdrop.graph_targets import WORDS, CellHead, relation_targets, word_targets
 from experiments.adapterdrop.pictures import Pictures
 from experiments.adapterdrop.settings import Settings
+from experiments.pretraining.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
+from experiments.pretraining.joint_batches import WordBatch, WordSource
 from polyglance import atomic
 from polyglance.data.tokenization import MASK, SPECIAL_TOKENS, Tokenizer
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.protocol import TextBatch
-from polyglance.pretraining.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
-from polyglance.pretraining.joint_batches import WordBatch, WordSource
 from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.grammar import grammar

@@ -14,20 +14,18 @@ from torch import Tensor
 
 from experiments.bundled_model.pictures import Variant
 from experiments.bundled_model.referents import referents_of
+from experiments.pretraining.grounding import spoken_of
+from experiments.pretraining.joint_batches import caption_and_foil, loosely, names_a_thing
+from polyglance.answering.words import UNKNOWN
 from polyglance.data.gallery import GalleryEntry
 from polyglance.models.protocol import TextBatch
-from polyglance.pretraining.grounding import spoken_of
 from polyglance.scenes import meaning as m
-from polyglance.scenes.captions import sample_caption
-from polyglance.scenes.foils import sample_foil
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import ANSWERS, TEMPLATES, sample_question, sample_question_like
 from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.scenes.world import EMOJI_OF
 
-UNKNOWN: Final = "unknown"
-"""The answer to a question about a picture that is none of the scene world's."""
 ALL_ANSWERS: Final = (*ANSWERS, UNKNOWN)
 _OFTEN: Final = (
     *(m.IsRelated, m.IsBetween, m.ChooseRelation, m.WhatIsRelated),
@@ -42,8 +40,8 @@ _ALIKE: Final = 0.5
 class Drawing:
     """An emoji or a piece of clip art.
 
-    texts: language -> what it may be called. name: the row of its vector among those of all names. rows: of its variants
-    among all variants. emoji: its id in the gallery, or None.
+    texts: language -> what it may be called. name: the row of its vector among those of all names. rows: those of its
+    variants among all variants. emoji: its id in the gallery, or None.
     """
 
     texts: Mapping[str, Sequence[str]]
@@ -126,18 +124,18 @@ class JointSource:
         rng, c = random.Random(f"joint {self.seed} {step}"), self.counts
         fragments = rng.choice((1, 1, 1, 2, 2, 3))
         rows = rng.sample(range(len(self.scenes)), c.captions)
-        captions, foils = zip(*(self._caption_and_foil(self.scenes[row], fragments, rng) for row in rows), strict=True)
+        captions, foils = zip(*(caption_and_foil(self.scenes[row], fragments, rng) for row in rows), strict=True)
         near = [self.index.near_miss(caption, rng) for caption in captions]
         speakers = [grammar(rng.choice(self.languages)) for _ in rows]
         true, false = (
-            [_loosely(speaker.caption(one), rng) for speaker, one in zip(speakers, said, strict=True)]
+            [loosely(speaker.caption(one), rng) for speaker, one in zip(speakers, said, strict=True)]
             for said in (captions, foils)
         )
         drawings = rng.sample(self.emoji, c.emoji) + rng.sample(self.clip_art, c.clip_art)
         names = [drawing.said(rng) for drawing in drawings]
         lessons, taught = self.draw_lessons(step, c.lessons)
-        asked = [self._question(rng) for _ in range(c.questions)]
-        strange = [self._question(rng)[1] for _ in range(c.unknown)]
+        asked = [self.question(rng) for _ in range(c.questions)]
+        strange = [self.question(rng)[1] for _ in range(c.unknown)]
         known = [self.scenes[row] for row, _, _ in asked]
         meanings = [question for _, question, _ in asked]
         return JointBatch(
@@ -172,7 +170,7 @@ class JointSource:
             for template in rare
         }
 
-    def _question(self, rng: random.Random) -> tuple[int, m.Question, str]:
+    def question(self, rng: random.Random) -> tuple[int, m.Question, str]:
         """Draws a template, then a scene and a question of it; any question where no scene is found."""
         template = rng.choice((*TEMPLATES, *_OFTEN))
         rows = self._able.get(template) or range(len(self.scenes))
@@ -182,13 +180,6 @@ class JointSource:
                 return row, *found
         row = rng.randrange(len(self.scenes))
         return row, *sample_question(self.scenes[row], rng)
-
-    def _caption_and_foil(self, scene: Scene, fragments: int, rng: random.Random) -> tuple[m.Caption, m.Caption]:
-        while True:
-            caption = sample_caption(scene, rng, fragments)
-            foil = sample_foil(scene, caption, rng)
-            if foil is not None:
-                return caption, foil
 
     def _also_true(
         self, captions: Sequence[m.Caption], rows: Sequence[int], drawings: Sequence[Drawing], names: Sequence[str]
@@ -201,7 +192,7 @@ class JointSource:
         index = SceneIndex(scenes)
         for i, caption in enumerate(captions):
             may[i, list(chain(*index.find(caption)))] = True
-            may[i, count:] = _names_a_thing(caption)
+            may[i, count:] = names_a_thing(caption)
         kinds = [{thing.kind for thing in scene.things} for scene in scenes]
         emoji = [{EMOJI_OF.get(kind) for kind in shown} for shown in kinds]
         named = torch.tensor([drawing.name for drawing in drawings])
@@ -232,15 +223,3 @@ def emoji_drawings(gallery: Sequence[GalleryEntry], variants: Sequence[Variant])
         for number, entry in enumerate(gallery)
         if rows[number]
     ]
-
-
-def _names_a_thing(caption: m.Caption) -> bool:
-    match caption:
-        case (m.Shows(m.Phrase(size=None, plate=None)),):
-            return True
-    return False
-
-
-def _loosely(caption: str, rng: random.Random) -> str:
-    """Drops the full stop of every other caption, as people do in queries."""
-    return caption[:-1] if rng.random() < 0.5 else caption

@@ -13,13 +13,14 @@ from torch.nn import functional as F
 
 from experiments.bundled_model.joint_batches import JointBatch, JointSource
 from experiments.bundled_model.referents import ReferentHead
+from experiments.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
+from experiments.pretraining.joint_stages import chosen_pairs, match_terms
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.encoder import unit
 from polyglance.nn.states import TokenStates
-from polyglance.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
 from polyglance.training.loop import Losses
-from polyglance.training.losses import hard_negatives, info_nce
+from polyglance.training.losses import info_nce
 from polyglance.training.seeds import generator_of
 
 _CELLS: Final = 16
@@ -48,8 +49,8 @@ class Photographs:
 class JointLosses:
     """The losses of a step: twin encoder, cross-encoder, answers and grounding, of scenes, drawings and photographs.
 
-    hidden: the states of all pictures, the scenes first. spoken: the text of each lesson. tasks_alone: whether to train only the adapters and heads of
-    the tasks, without grounding, in a frozen body.
+    hidden: the states of all pictures, the scenes first. spoken: the text of each lesson. tasks_alone: whether to train
+    only the adapters and heads of the tasks, without grounding, in a frozen body.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class JointLosses:
         self.model, self.source, self.tasks_alone = model, source, tasks_alone
         self._hidden, self._photographs, self._spoken = hidden, photographs, spoken
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
-        self.grounding = GroundingHead(model.config.width).to(model.device)
+        self.grounding = GroundingHead(model.config.width, model.config.kept_states).to(model.device)
         self.referents = ReferentHead(model.config.width).to(model.device)
         self._ahead: tuple[int, Future[JointBatch]] | None = None
         self._thread = ThreadPoolExecutor(1)
@@ -102,10 +103,10 @@ class JointLosses:
         foil_vectors = of_texts[pairs : pairs + foils]
         embed = info_nce(of_texts[:pairs], of_pictures, self.scale.exp().clamp(max=100), batch.also_true, foil_vectors)
         taught = (of_texts[pairs + foils :] * self._photographs.targets[batch.lessons]).sum(dim=-1)
-        text, row = _pairs(batch, likeness, generator)
+        text, row = chosen_pairs(batch, likeness, generator)
         matched, halfway = model.joint("match", texts[text], self._states(row))
         scores = model.match_head(matched).squeeze(-1).float()
-        terms = {"embed": embed, "lessons": 3 * (1 - taught).mean(), **_match_terms(scores, pairs)}
+        terms = {"embed": embed, "lessons": 3 * (1 - taught).mean(), **match_terms(scores, pairs)}
         return terms if self.tasks_alone else terms | self._grounding_terms(batch, text, row, matched, halfway)
 
     def _answer_terms(self, batch: JointBatch) -> Losses:
@@ -117,7 +118,7 @@ class JointLosses:
         known = len(batch.referents)
         return {
             **terms,
-            "cells_question": 0.1 * self._cell_loss(halfway[:known], batch.question_cells),
+            "cells_question": 0.1 * self.grounding.cell_loss(halfway[:known], batch.question_cells),
             "referents": 0.3 * self.referents.loss(halfway[:known, 0], batch.referents),
         }
 
@@ -180,14 +181,8 @@ class JointLosses:
         rows = torch.tensor(chosen)
         return {
             "fragments": self.grounding.fragment_loss(matched[rows], fragments_hold(scenes, captions)),
-            "cells": 0.1 * self._cell_loss(halfway[rows], spoken_of(scenes, captions)),
+            "cells": 0.1 * self.grounding.cell_loss(halfway[rows], spoken_of(scenes, captions)),
         }
-
-    def _cell_loss(
-        self, halfway: Float[Tensor, "texts tokens width"], spoken: Float[Tensor, "texts cells parts"]
-    ) -> Tensor:
-        """As in `GroundingHead`; the last token is that of the whole picture, and no cell."""
-        return self.grounding.cell_loss(halfway[:, :-1], spoken)
 
     def _states(self, rows: Int[Tensor, " rows"]) -> TokenStates:
         hidden = self._hidden[rows].float()
@@ -198,33 +193,3 @@ class JointLosses:
         batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
         self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
         return batch
-
-
-def _pairs(
-    batch: JointBatch, likeness: Float[Tensor, "pairs pairs"], generator: torch.Generator
-) -> Int[Tensor, "2 all_pairs"]:
-    """Returns (text, row of the states) for the right pairs, as many wrong ones, and the foils with their scenes.
-
-    A wrong pair shares its text or its picture with the right one. A third of the captions get a wrong text that the
-    twin encoder ranks high, a third get a scene with nearly the same things; all other texts get a wrong picture that
-    the twin encoder ranks high.
-    """
-    pairs, third = len(batch.rows), len(batch.captions) // 3
-    own = torch.arange(pairs)
-    wrong = torch.stack([own, batch.rows[hard_negatives(likeness, batch.also_true, 15.0, generator)]])
-    wrong[0, :third] = hard_negatives(likeness.T, batch.also_true.T, 15.0, generator)[:third]
-    wrong[1, :third] = batch.rows[:third]
-    near = batch.near_rows[third : 2 * third]
-    wrong[1, third : 2 * third] = torch.where(near < 0, wrong[1, third : 2 * third], near)
-    foils = torch.stack([pairs + torch.arange(len(batch.captions)), batch.rows[: len(batch.captions)]])
-    return torch.cat([torch.stack([own, batch.rows]), wrong, foils], dim=1)
-
-
-def _match_terms(scores: Float[Tensor, " all_pairs"], pairs: int) -> Losses:
-    """Scores each pair alone, and relative to the right pair with the same text or picture."""
-    right, wrong, foils = scores[:pairs], scores[pairs : 2 * pairs], scores[2 * pairs :]
-    return {
-        "match": F.softplus(-right).mean() + F.softplus(wrong).mean(),
-        "foil": F.softplus(foils).mean(),
-        "rank": F.softplus(wrong - right).mean() + F.softplus(foils - right[: len(foils)]).mean(),
-    }

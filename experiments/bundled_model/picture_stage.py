@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.bundled_model.pictures import Seen, Variant
+from experiments.pretraining.picture_stage import CELLS, SceneGraphHead
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.encoder import unit
 from polyglance.nn.states import TokenStates
-from polyglance.pretraining.picture_stage import CELLS, SceneGraphHead
 from polyglance.training.loop import Losses
 from polyglance.training.seeds import generator_of
 

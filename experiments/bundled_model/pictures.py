@@ -3,7 +3,6 @@
 Variants and what the classifier sees in them are made once and mapped from files.
 """
 
-import json
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ from experiments.pictures.folders import TRAINING_ARTISTS, pictures_folder
 from polyglance import atomic
 from polyglance.data.captions import of_split, read_captions
 from polyglance.data.gallery import gallery
+from polyglance.data.samples import samples_folder
 from polyglance.nn.class_mixture import ClassifierEyes
 from polyglance.scenes.sampling import IMAGE_SIZE
 from polyglance.types import Progress
@@ -47,7 +47,8 @@ class Variant:
 
 
 def all_variants(few: int | None = None) -> list[Variant]:
-    """Returns the variants of all training pictures. few: of each origin, at most so many pictures."""
+    """Returns the variants of all training pictures. few: at most so many pictures of each artist or origin, and
+    variants of each."""
     emoji = list(enumerate(gallery()))[:few]
     pictures = [(entry.path, "noto", row) for row, entry in emoji]
     for artist in TRAINING_ARTISTS:
@@ -57,14 +58,13 @@ def all_variants(few: int | None = None) -> list[Variant]:
     titled = of_split(read_captions(pictures_folder("openclipart") / "captions.jsonl"), "train")[:few]
     pictures += [(Path(caption.image), "openclipart", row) for row, caption in enumerate(titled)]
     pictures += [(path, "photographs", -1) for path in _photographs()[:few]]
-    return [Variant(*picture, seed) for picture in pictures for seed in range(VARIANTS[picture[1]])]
+    return [Variant(*picture, seed) for picture in pictures for seed in range(VARIANTS[picture[1]])[:few]]
 
 
 def _photographs() -> list[Path]:
-    """Returns the photographs under a licence of Creative Commons."""
-    folder = pictures_folder("photographs")
-    credits = map(json.loads, (folder / "credits.jsonl").read_text(encoding="utf-8").splitlines())
-    return sorted(folder / one["file"] for one in credits if one["licence"].startswith("CC"))
+    """Returns the photographs that the demo does not show."""
+    shown = (samples_folder() / "credits.jsonl").read_text(encoding="utf-8")
+    return sorted(path for path in pictures_folder("photographs").glob("*.jpg") if path.name not in shown)
 
 
 def varied(variant: Variant) -> UInt8[np.ndarray, "3 height width"]:

@@ -36,6 +36,8 @@ from experiments.bundled_model.vocabulary import SPECIAL, begun_from, lower_case
 from experiments.bundled_model.words import LANGUAGES, fetch_words, frequencies
 from experiments.fetched import cache_root
 from experiments.pictures.folders import pictures_folder
+from experiments.pretraining.drawn_pictures import draw_scenes
+from experiments.pretraining.picture_stage import scene_targets
 from experiments.weights.folders import weights_folder
 from polyglance import atomic
 from polyglance.adapters.config import AdapterConfig
@@ -47,11 +49,10 @@ from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.nn.class_mixture import ClassifierEyes
 from polyglance.nn.efficientnet import SCALES, EfficientNetLite
-from polyglance.pretraining.drawn_pictures import draw_scenes
-from polyglance.pretraining.picture_stage import scene_targets
 from polyglance.scenes.sampling import sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.loop import Schedule, fit
+from polyglance.training.seeds import check_seed
 from polyglance.types import Progress, StageProgress
 
 NAME: Final = "polyglance-mini"
@@ -78,14 +79,17 @@ class Settings:
     words: int = 4_000
     scenes: int = 30_000
     few: int | None = None
-    text_steps: int = 3_000
-    texts: int = 320
+    text_steps: int = 2_500
+    texts: int = 256
     picture_steps: int = 1_000
     shape_steps: int = 500
     pictures: tuple[int, int, int] = (96, 64, 24)
     joint_steps: int = 4_000
     task_steps: int = 600
     counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)

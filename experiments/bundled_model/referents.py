@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polyglance.pretraining.grounding import ROLES
-from polyglance.pretraining.picture_stage import CELLS
+from experiments.pretraining.grounding import ROLES
+from experiments.pretraining.picture_stage import CELLS
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import Scene, Thing, cell_of
 from polyglance.scenes.truth import fitting, related

@@ -13,13 +13,13 @@ from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
+from experiments.pretraining.drawn_pictures import draw_scenes
 from experiments.retrieval.settings import Settings
 from polyglance import atomic
 from polyglance.data.captions import Caption
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.nn.encoder import Encoder
-from polyglance.pretraining.drawn_pictures import draw_scenes
 from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption, sample_unique_caption
 from polyglance.scenes.grammar import grammar

@@ -10,6 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from experiments.pretraining.drawn_pictures import draw_scenes, gallery_pixels
+from experiments.pretraining.joint_batches import WordSource
+from experiments.pretraining.joint_stages import WordLosses
+from experiments.pretraining.text_stage import sample_meaning, train_texts
 from experiments.scenes_mini import read_scenes
 from experiments.xgqa.settings import Settings
 from polyglance import atomic
@@ -22,11 +26,6 @@ from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.states import TokenStates
-from polyglance.pretraining.drawn_pictures import draw_scenes, gallery_pixels
-from polyglance.pretraining.joint_batches import WordSource
-from polyglance.pretraining.joint_stages import WordLosses
-from polyglance.pretraining.recipe import ScenesMiniSettings, train_texts
-from polyglance.pretraining.text_stage import sample_meaning
 from polyglance.scenes import meaning as m
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
@@ -112,11 +111,8 @@ def english_body(world: World) -> SingleStreamModel:
         tokenizer = _tokenizer(world, [SOURCE_LANGUAGE], settings.vocabulary)
         model = _untrained(tokenizer, (SOURCE_LANGUAGE,), world.seed)
         source, faces = english_source(world, model, model.tokenize)
-        stages = ScenesMiniSettings(
-            seed=world.seed, text_steps=settings.fact_steps, texts=settings.texts, text_names=settings.names
-        )
         folder.mkdir(parents=True, exist_ok=True)
-        train_texts(model, source, stages, folder, world.report)
+        train_texts(model, source, settings.fact_steps, settings.texts, settings.names, folder, world.report)
         words = WordLosses(model, source, world.states, faces)
         tokens = TokensOf(model, world.sentences(SOURCE_LANGUAGE), world.seed, settings.captions)
         fit(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from experiments.pretraining.text_stage import sample_meaning
 from experiments.results import Row
 from experiments.xgqa.aligned import AlignedModel, aligned_model
 from experiments.xgqa.asked import AnswerLosses, of_training_pictures
@@ -17,7 +18,6 @@ from experiments.xgqa.settings import Settings
 from polyglance.data.corpora import Translation
 from polyglance.models.added_language import Language, LanguageFacts, load_facts, load_language, save_language
 from polyglance.models.families.single_stream import SingleStreamModel
-from polyglance.pretraining.text_stage import sample_meaning
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import sample_scene
 from polyglance.training.languages.trainer import ADAPTER, LanguageSettings, frozen, train_language

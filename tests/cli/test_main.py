@@ -67,7 +67,6 @@ _TRAIN = "--data x --output y"
         ("evaluate vqa --data x", "--split", ("train", "val", "test")),
         ("evaluate xgqa --gold x --predictions y", "--split", ("train", "val", "test")),
         ("scenes make x", "--split", ("train", "val", "test")),
-        ("scenes train", "--device", ("cpu", "cuda")),
         ("train task x --output y", "--drop-depth", ("robust",)),
         ("ask q --image x --task y", "--drop-depth", ("auto",)),
     ],

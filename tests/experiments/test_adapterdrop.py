@@ -10,10 +10,10 @@ from experiments.adapterdrop.pictures import Pictures, read_pictures
 from experiments.adapterdrop.pretraining import pretrained_body
 from experiments.adapterdrop.settings import SMALL
 from experiments.adapterdrop.tasks import TASKS, TOKENS, task_data
+from experiments.pretraining.grounding import FRAGMENTS, PARTS
+from experiments.pretraining.picture_stage import CELLS
 from experiments.results import open_folder
 from polyglance.errors import ConfigurationError
-from polyglance.pretraining.grounding import FRAGMENTS, PARTS
-from polyglance.pretraining.picture_stage import CELLS
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import FIRST_SEED, Scene, Thing
 from polyglance.training.loop import read_log

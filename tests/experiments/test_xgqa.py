@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.pretraining.text_stage import sample_meaning
 from experiments.results import open_folder
 from experiments.xgqa.aligned import PARTS, AlignedModel
 from experiments.xgqa.asked import EACH, of_training_pictures
@@ -23,7 +24,6 @@ from experiments.xgqa.ways import TRANSLATED, WAYS, beside_english, translations
 from polyglance.adapters.routing import Adaptation
 from polyglance.data.corpora import Translation
 from polyglance.models.protocol import ImageBatch
-from polyglance.pretraining.text_stage import sample_meaning
 from polyglance.scenes import meaning as m
 from polyglance.scenes.questions import answer
 from polyglance.scenes.sampling import sample_scene

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from experiments.bundled_model.recipe import Settings as BundledModelSettings
 from polyglance.errors import ConfigurationError
-from polyglance.pretraining.recipe import ScenesMiniSettings
 from polyglance.training.languages.trainer import LanguageSettings
 from polyglance.training.retrieval.objectives import RetrievalSettings
 from polyglance.training.seeds import LARGEST_SEED, generator_of
@@ -11,7 +11,7 @@ from polyglance.training.vqa import VqaSettings
 
 
 @pytest.mark.parametrize(
-    "settings", [LanguageSettings, RetrievalSettings, ScenesMiniSettings, TaskSettings, VqaSettings]
+    "settings", [LanguageSettings, RetrievalSettings, BundledModelSettings, TaskSettings, VqaSettings]
 )
 @pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1, 10**30])
 def test_every_training_refuses_a_seed_out_of_range(settings: type, seed: int) -> None:

@@ -7,6 +7,19 @@ from polyglance.languages import AUTO, language_code
 from polyglance.scenes.grammar import codes, grammar
 
 SOURCE: Final = "en"
+UNKNOWN: Final = "unknown picture"
+"""The answer of a model that does not know pictures like the one that it was asked about."""
+_UNKNOWN: Final = {
+    "en": "I do not know pictures like this",
+    "de": "Solche Bilder kenne ich nicht",
+    "fr": "Je ne connais pas ce genre d'images",
+    "pt": "Não conheço imagens como esta",
+    "ru": "Я не знаю таких картинок",
+    "id": "Saya tidak mengenal gambar seperti ini",
+    "bn": "আমি এরকম ছবি চিনি না",
+    "ko": "이런 그림은 모릅니다",
+    "zh": "我不认识这样的图片",
+}
 
 
 def answer_language(code: str, question: str) -> str:
@@ -28,9 +41,10 @@ def answer_language(code: str, question: str) -> str:
 
 
 def word_of(answer: str, language: str, question: str = "") -> str:
-    """Returns the answer's word in a language; an answer without one is returned unchanged.
+    """Returns the answer's word in a language, or a sentence for `UNKNOWN`; an answer without one is returned
+    unchanged.
 
     answer: in English. language: a code that `answer_language` returned. question: the question in that language, which
     the word agrees with; empty if it was asked in another language.
     """
-    return grammar(language).answer(answer, question)
+    return _UNKNOWN[language] if answer == UNKNOWN else grammar(language).answer(answer, question)

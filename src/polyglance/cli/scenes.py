@@ -1,16 +1,15 @@
-"""The commands on the scene world: make pictures of it, train the bundled model on it."""
+"""The commands on the scene world."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from polyglance.cli.options import Json, Seed
-from polyglance.cli.output import one_line, print_json, progress, stages
+from polyglance.cli.options import Json
+from polyglance.cli.output import one_line, print_json, progress
 from polyglance.languages import DEMO_LANGUAGES
-from polyglance.models import BUNDLED
 
-app = typer.Typer(help="Make pictures of the scene world, or train on it.", no_args_is_help=True)
+app = typer.Typer(help="Make pictures of the scene world.", no_args_is_help=True)
 
 
 @app.command()
@@ -48,43 +47,3 @@ def make(
     else:
         counts = ", ".join(f"{number} {what}" for what, number in made.items())
         print(f"{counts} in {one_line(str(folder))}")
-
-
-@app.command()
-def train(
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the run; the model is written to DIR/model.")
-    ] = Path("runs", BUNDLED),
-    seed: Seed = 0,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="MODEL", help="Go on from this model instead of from nothing.")
-    ] = None,
-    tasks_alone: Annotated[
-        bool, typer.Option("--tasks-alone", help="With --from: train the tasks' adapters in it, and nothing else.")
-    ] = False,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Device to compute on.")] = "cpu",
-    as_json: Json = False,
-) -> None:
-    """Train the bundled model from scratch. Run the same command again to resume a stopped run.
-
-    The losses of every step are written to DIR, as one file of JSON lines for each stage.
-
-    \b
-    Example:
-      polyglance scenes train --device cuda
-    """
-    from polyglance.models import load_single_stream
-    from polyglance.pretraining.recipe import ScenesMiniSettings, train_scenes_mini
-
-    with stages() as report:
-        train_scenes_mini(
-            ScenesMiniSettings(seed=seed, device=device),
-            output,
-            report,
-            load_single_stream(start) if start else None,
-            tasks_alone,
-        )
-    if as_json:
-        print_json({"folder": str(output / "model")})
-    else:
-        print(f"the model is in {one_line(str(output / 'model'))}")

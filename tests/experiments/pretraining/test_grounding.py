@@ -1,7 +1,7 @@
 import torch
 
-from polyglance.pretraining.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
-from polyglance.pretraining.picture_stage import CELLS
+from experiments.pretraining.grounding import FRAGMENTS, PARTS, GroundingHead, fragments_hold, spoken_of
+from experiments.pretraining.picture_stage import CELLS
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import Scene, Thing
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polyglance.pretraining.picture_stage import CELLS
+from experiments.pretraining.picture_stage import CELLS
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import Scene, Thing, cell_of
 from polyglance.scenes.truth import fitting, holds, related
@@ -58,11 +58,13 @@ def fragments_hold(scenes: Sequence[Scene], captions: Sequence[m.Caption]) -> Fl
 class GroundingHead(nn.Module):
     """Predicts cells from the image tokens half-way up the joint layers, and fragments from the result.
 
-    The head is discarded after training. width: of the joint layers.
+    The head is discarded after training. width: of the joint layers. kept: the number of a picture's states, of which
+    those of the cells are the first.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, kept: int = CELLS) -> None:
         super().__init__()
+        self._kept = kept
         self.cells = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, PARTS))
         self.fragments = nn.Linear(width, FRAGMENTS)
 
@@ -71,7 +73,7 @@ class GroundingHead(nn.Module):
     ) -> Tensor:
         """Binary cross-entropy, summed over cells and roles and averaged over texts; the image tokens are the last
         ones."""
-        logits = self.cells(halfway[:, -CELLS:]).float()
+        logits = self.cells(halfway[:, -self._kept :][:, :CELLS]).float()
         targets = spoken_of.to(logits.device)
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=(1, 2)).mean()
 

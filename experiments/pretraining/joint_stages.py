@@ -1,4 +1,4 @@
-"""The last two stages, which train texts with frozen states of pictures: first the joint layers, then the tasks."""
+"""Trains texts and joint layers with frozen states of pictures."""
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,16 +9,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
+from experiments.pretraining.joint_batches import PairedTexts, WordBatch, WordSource
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
-from polyglance.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
-from polyglance.pretraining.joint_batches import WordBatch, WordSource
 from polyglance.training.loop import Losses
 from polyglance.training.losses import hard_negatives, info_nce
 from polyglance.training.seeds import generator_of
-
-TASK_PARTS = ("task_adapters", "embed_head", "match_head", "answer_head")
 
 
 class WordLosses:
@@ -30,27 +28,22 @@ class WordLosses:
         source: WordSource,
         scenes: TokenStates,
         gallery: TokenStates,
-        tasks_alone: bool = False,
     ) -> None:
-        """scenes, gallery: the states of all pictures. source: of the texts.
-
-        tasks_alone: whether to train only the adapters and heads of the tasks, without grounding, in a frozen body.
-        """
-        self.model, self.source, self.tasks_alone = model, source, tasks_alone
+        """scenes, gallery: the states of all pictures. source: of the texts."""
+        self.model, self.source = model, source
         self.states = TokenStates(
             torch.cat([scenes.hidden, gallery.hidden]), torch.cat([scenes.mask, gallery.mask]), "image"
         )
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
-        self.grounding = GroundingHead(model.config.width).to(model.device)
+        self.grounding = GroundingHead(model.config.width, model.config.kept_states).to(model.device)
         self._ahead: tuple[int, Future[WordBatch]] | None = None
         self._thread = ThreadPoolExecutor(1)
 
     @property
     def trained(self) -> nn.Module:
-        """The trained modules: all except the picture layers, or the tasks' adapters and heads; and the temperature."""
+        """The trained modules: all except the picture layers; and the temperature."""
         for name, parameter in self.model.named_parameters():
-            of_tasks, of_pictures = name.startswith(TASK_PARTS), name.startswith(self.model.of_pictures)
-            parameter.requires_grad_(of_tasks if self.tasks_alone else not of_pictures)
+            parameter.requires_grad_(not name.startswith(self.model.of_pictures))
         trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
         trained.register_parameter("scale", self.scale)
         return trained
@@ -70,20 +63,15 @@ class WordLosses:
             scale, also_true = self.scale.exp().clamp(max=100), batch.also_true.to(model.device)
             embed = info_nce(of_texts[:pairs], of_pictures, scale, also_true, of_texts[pairs:])
 
-            text, row = _pairs(batch, likeness, generator)
+            text, row = chosen_pairs(batch, likeness, generator)
             matched, halfway = model.joint("match", texts[text.to(model.device)], self._states(row))
             questions = model.read_text(batch.questions)
             asked, asked_halfway = model.joint("answer", questions, self._states(batch.question_rows))
             scores, answers = model.match_head(matched).squeeze(-1).float(), model.answer_head(asked).float()
-        terms = {
-            "embed": embed,
-            **_match_terms(scores, pairs),
-            "answer": F.cross_entropy(answers, batch.answers.to(answers.device)),
-        }
-        if self.tasks_alone:
-            return terms
         return {
-            **terms,
+            "embed": embed,
+            **match_terms(scores, pairs),
+            "answer": F.cross_entropy(answers, batch.answers.to(answers.device)),
             **self._grounding_terms(batch, text, row, matched, halfway),
             "cells_question": 0.1 * self.grounding.cell_loss(asked_halfway, batch.question_cells),
         }
@@ -120,8 +108,8 @@ class WordLosses:
         return batch
 
 
-def _pairs(
-    batch: WordBatch, likeness: Float[Tensor, "pairs pairs"], generator: torch.Generator
+def chosen_pairs(
+    batch: PairedTexts, likeness: Float[Tensor, "pairs pairs"], generator: torch.Generator
 ) -> Int[Tensor, "2 all_pairs"]:
     """Returns (text, row of the states) for the right pairs, as many wrong ones, and the foils with their scenes.
 
@@ -140,7 +128,7 @@ def _pairs(
     return torch.cat([torch.stack([own, batch.rows]), wrong, foils], dim=1)
 
 
-def _match_terms(scores: Float[Tensor, " all_pairs"], pairs: int) -> Losses:
+def match_terms(scores: Float[Tensor, " all_pairs"], pairs: int) -> Losses:
     """Scores each pair alone, and relative to the right pair with the same text or picture."""
     right, wrong, foils = scores[:pairs], scores[pairs : 2 * pairs], scores[2 * pairs :]
     return {

@@ -4,14 +4,15 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from experiments.pretraining.grounding import spoken_of
 from polyglance.data.gallery import GalleryEntry
 from polyglance.models.protocol import TextBatch
-from polyglance.pretraining.grounding import spoken_of
 from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.foils import sample_foil
@@ -20,6 +21,19 @@ from polyglance.scenes.questions import ANSWERS, sample_question
 from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.scenes.world import EMOJI_OF
+
+
+class PairedTexts(Protocol):
+    """The part of a step's texts that pairs are chosen from, see `WordBatch`."""
+
+    @property
+    def rows(self) -> Int[Tensor, " pairs"]: ...
+    @property
+    def also_true(self) -> Bool[Tensor, "pairs pairs"]: ...
+    @property
+    def captions(self) -> Sequence[m.Caption]: ...
+    @property
+    def near_rows(self) -> Int[Tensor, " captions"]: ...
 
 
 @dataclass(frozen=True)
@@ -72,11 +86,11 @@ class WordSource:
         rng = random.Random(f"words {self.seed} {step}")
         fragments = rng.choice((1, 1, 1, 2, 2, 3))
         rows = rng.sample(range(len(self.scenes)), self.captions)
-        captions, foils = zip(*(self._caption_and_foil(self.scenes[row], fragments, rng) for row in rows), strict=True)
+        captions, foils = zip(*(caption_and_foil(self.scenes[row], fragments, rng) for row in rows), strict=True)
         near = [self.index.near_miss(caption, rng) for caption in captions]
         speakers = [grammar(rng.choice(self.languages)) for _ in rows]
         true, false = (
-            [_loosely(speaker.caption(caption), rng) for speaker, caption in zip(speakers, said, strict=True)]
+            [loosely(speaker.caption(caption), rng) for speaker, caption in zip(speakers, said, strict=True)]
             for said in (captions, foils)
         )
         emoji = rng.sample(range(len(self.gallery)), self.names)
@@ -111,13 +125,6 @@ class WordSource:
         seen = [language for language in self.languages if not entry.name_is_held_out(language)]
         return entry.names[rng.choice(seen)]
 
-    def _caption_and_foil(self, scene: Scene, fragments: int, rng: random.Random) -> tuple[m.Caption, m.Caption]:
-        while True:
-            caption = sample_caption(scene, rng, fragments)
-            foil = sample_foil(scene, caption, rng)
-            if foil is not None:
-                return caption, foil
-
     def _also_true(
         self, captions: Sequence[m.Caption], rows: Sequence[int], names: Sequence[str], emoji: Sequence[int]
     ) -> Bool[Tensor, "texts texts"]:
@@ -128,7 +135,7 @@ class WordSource:
         index = SceneIndex(scenes)
         for i, caption in enumerate(captions):
             may[i, list(chain(*index.find(caption)))] = True
-            may[i, count:] = _names_a_thing(caption)
+            may[i, count:] = names_a_thing(caption)
         shown = [{EMOJI_OF.get(thing.kind) for thing in scene.things} for scene in scenes]
         for i, (name, row) in enumerate(zip(names, emoji, strict=True), count):
             may[i, :count] = torch.tensor([self.gallery[row].id in emoji_ids for emoji_ids in shown])
@@ -136,13 +143,23 @@ class WordSource:
         return may
 
 
-def _names_a_thing(caption: m.Caption) -> bool:
+def caption_and_foil(scene: Scene, fragments: int, rng: random.Random) -> tuple[m.Caption, m.Caption]:
+    """Samples a true caption of this many fragments that has a foil, and the foil."""
+    while True:
+        caption = sample_caption(scene, rng, fragments)
+        foil = sample_foil(scene, caption, rng)
+        if foil is not None:
+            return caption, foil
+
+
+def names_a_thing(caption: m.Caption) -> bool:
+    """Whether a caption says no more than that a thing is there, which may be true of a picture that is no scene."""
     match caption:
         case (m.Shows(m.Phrase(size=None, plate=None)),):
             return True
     return False
 
 
-def _loosely(caption: str, rng: random.Random) -> str:
+def loosely(caption: str, rng: random.Random) -> str:
     """Drops the full stop of every other caption, as people do in queries."""
     return caption[:-1] if rng.random() < 0.5 else caption

@@ -2,8 +2,8 @@ import random
 
 import torch
 
+from experiments.pretraining.text_stage import MeaningHead, facts, known_facts, sample_meaning
 from polyglance.nn.states import TokenStates
-from polyglance.pretraining.text_stage import MeaningHead, facts, known_facts, sample_meaning
 from polyglance.scenes import meaning as m
 from polyglance.scenes.sampling import sample_scene
 

@@ -1,4 +1,4 @@
-"""The third stage: the text layers learn to predict the facts that a text states, in all languages at once.
+"""The text layers learn to predict the facts that a text states, in all languages at once.
 
 Facts are for texts what the scene graph is for pictures, and are learned as quickly: one head for all languages maps
 `dog`, `Hund` and `собака` to the same place before the first picture is seen.
@@ -7,17 +7,23 @@ Facts are for texts what the scene graph is for pictures, and are learned as qui
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.pretraining.joint_batches import WordSource
+from polyglance.kernels.processor import native_autocast
+from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.questions import sample_question
 from polyglance.scenes.sampling import Scene
+from polyglance.training.loop import Losses, Schedule, fit
+from polyglance.types import StageProgress
 
 
 def facts(meaning: m.Caption | m.Question) -> set[str]:
@@ -76,3 +82,37 @@ class MeaningHead(nn.Module):
 
 def _mean(texts: TokenStates) -> Float[Tensor, "texts width"]:
     return texts.hidden.float().sum(dim=1) / texts.mask.sum(dim=1, keepdim=True)
+
+
+def train_texts(
+    model: SingleStreamModel,
+    source: WordSource,
+    steps: int,
+    texts: int,
+    names: int,
+    folder: Path,
+    report: StageProgress | None,
+) -> None:
+    """Trains the text layers in place. texts, names: the number of scene texts and of emoji names in a step."""
+    head = MeaningHead(model.config.width, known_facts(source.scenes, source.seed), len(source.gallery))
+    head.to(model.device)
+    trained = nn.ModuleDict(
+        {"tokens": model.token_embedding, "positions": model.text_position, "layers": model.text_layers, "head": head}
+    )
+
+    def losses(step: int) -> Losses:
+        rng = random.Random(f"texts {source.seed} {step}")
+        meanings = [sample_meaning(rng.choice(source.scenes), rng) for _ in range(texts)]
+        said = [source.say(meaning, rng) for meaning in meanings]
+        emoji = rng.sample(range(len(source.gallery)), names)
+        spoken = [source.name(row, rng) for row in emoji]
+        with native_autocast(model.device):
+            read, named = model.read_text(model.tokenize(said)), model.read_text(model.tokenize(spoken))
+        return {
+            "facts": head.fact_loss(read, head.targets(meanings).to(model.device)),
+            "names": head.emoji_loss(named, torch.tensor(emoji, device=model.device)),
+        }
+
+    model.train()
+    fit("texts", trained, losses, Schedule(steps, 2e-3), folder, report)
+    model.eval()

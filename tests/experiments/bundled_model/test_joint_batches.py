@@ -1,0 +1,111 @@
+"""The texts of a step of the bundled model's last stages."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, JointSource, emoji_drawings
+from experiments.bundled_model.pictures import Variant
+from polyglance.answering.words import UNKNOWN
+from polyglance.data.gallery import gallery
+from polyglance.languages import DEMO_LANGUAGES
+from polyglance.models.protocol import TextBatch
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.questions import TEMPLATES, answer
+from polyglance.scenes.sampling import sample_scene
+from polyglance.scenes.truth import SceneIndex, caption_holds
+
+SCENES = 300
+COUNTS = Counts(captions=12, emoji=30, clip_art=0, lessons=4, questions=40, unknown=5)
+
+
+class Ear:
+    """Keeps the texts that it is asked to encode."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def __call__(self, said: Sequence[str]) -> TextBatch:
+        self.texts.extend(said)
+        return TextBatch(torch.zeros(len(said), 1, dtype=torch.long), torch.ones(len(said), 1, dtype=torch.bool))
+
+
+@pytest.fixture(scope="module")
+def scenes() -> SceneIndex:
+    return SceneIndex([sample_scene(seed) for seed in range(SCENES)])
+
+
+def source(scenes: SceneIndex, ear: Ear, likeness: torch.Tensor | None = None) -> JointSource:
+    variants = [Variant(Path(entry.path), "noto", row, seed) for row, entry in enumerate(gallery()) for seed in (0, 1)]
+    emoji = emoji_drawings(gallery(), variants)
+    return JointSource(
+        index=scenes,
+        emoji=emoji,
+        clip_art=[],
+        likeness=torch.eye(len(emoji)) if likeness is None else likeness,
+        strangers=range(len(variants)),
+        draw_lessons=lambda step, count: (list(range(count)), [f"lesson {row}" for row in range(count)]),
+        languages=DEMO_LANGUAGES,
+        encode=ear,
+        counts=COUNTS,
+        seed=0,
+    )
+
+
+def test_pairs_belong_together_and_foils_do_not(scenes: SceneIndex) -> None:
+    ear = Ear()
+    draw = source(scenes, ear)
+    batch = draw(0)
+    texts = ear.texts[: 2 * COUNTS.captions + COUNTS.emoji + COUNTS.lessons]
+    names = texts[COUNTS.captions : COUNTS.captions + COUNTS.emoji]
+    for row, name in zip((batch.rows[COUNTS.captions :] - SCENES).tolist(), names, strict=True):
+        entry = gallery()[row // 2]
+        assert name in {text for code, text in entry.names.items() if not entry.name_is_held_out(code)}
+    for caption, foil, row in zip(batch.captions, batch.false_captions, batch.rows.tolist(), strict=False):
+        assert caption_holds(draw.scenes[row], caption)
+        assert caption_holds(draw.scenes[row], foil) is False
+    assert texts[-COUNTS.lessons :] == [f"lesson {row}" for row in range(COUNTS.lessons)]
+
+
+def test_every_template_is_asked_about_and_comparisons_twice_as_often(scenes: SceneIndex) -> None:
+    ear = Ear()
+    draw = source(scenes, ear)
+    asked: Counter[str] = Counter()
+    for step in range(40):
+        batch = draw(step)
+        known = COUNTS.questions
+        assert (batch.question_rows[:known] < SCENES).all()
+        assert (batch.question_rows[known:] >= SCENES).all()
+        answers = [ALL_ANSWERS[row] for row in batch.answers.tolist()]
+        assert answers[known:] == [UNKNOWN] * COUNTS.unknown
+        assert UNKNOWN not in answers[:known]
+    for seed in range(1500):
+        row, question, right = draw.question(random.Random(seed))
+        assert answer(draw.scenes[row], question) == right
+        asked[type(question).__name__] += 1
+    assert {template.__name__ for template in TEMPLATES} - asked.keys() <= {"AreSameColour"}
+    assert asked["IsRelated"] > 1.3 * asked["WhatBackground"]
+
+
+def test_a_name_that_is_nearly_the_same_is_no_negative(scenes: SceneIndex) -> None:
+    likeness = torch.eye(len(gallery()))
+    likeness[:, :] = 0.9
+    batch = source(scenes, Ear(), likeness)(0)
+    assert batch.also_true[COUNTS.captions :, COUNTS.captions :].all()
+    apart = source(scenes, Ear())(0)
+    assert not apart.also_true[COUNTS.captions :, COUNTS.captions :].all()
+
+
+def test_questions_are_said_in_all_languages(scenes: SceneIndex) -> None:
+    ear = Ear()
+    draw = source(scenes, ear)
+    for step in range(10):
+        draw(step)
+    backgrounds = {grammar(code).say(TEMPLATES[-1]("dog")) for code in DEMO_LANGUAGES}
+    assert len(backgrounds) == 8
+    assert any(text.endswith("？") for text in ear.texts)
+    assert any("кошк" in text or "собак" in text or "картин" in text for text in ear.texts)
