@@ -121,7 +121,7 @@ def mixed_lessons(
     nearest = (topics[sorted(set(chosen))] @ vectors.T).topk(min(150, len(words)), dim=1).indices.tolist()
     near = dict(zip(sorted(set(chosen)), nearest, strict=True))
     for topic in chosen:
-        said = [words[number] for number in rng.sample(near[topic], rng.randint(1, 5))]
+        said = [words[number] for number in rng.sample(near[topic], min(rng.randint(1, 5), len(words)))]
         said += _spoken(wheel, language).draw(rng.randint(0, 5), rng)
         rng.shuffle(said)
         text = ("" if language in ("zh", "ja") else " ").join(said)

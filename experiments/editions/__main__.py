@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from experiments.editions.collections import COLLECTIONS, Collection
-from experiments.editions.measures import read_collection, retrieval_rows
+from experiments.editions.measures import read_collection, retrieval_rows, unknown_row
 from experiments.emoji import read_gallery
 from experiments.results import RESULTS, Results, Row, commit, machine
 from experiments.scenes_mini import answer_rows, read_scenes
 from experiments.scenes_mini import retrieval_rows as scene_rows
+from polyglance.answering.words import UNKNOWN
 from polyglance.errors import PolyglanceError
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models import BUNDLED, load_trainable
@@ -57,12 +58,17 @@ def measure(
             for kind, code in collection.queries
             if not results.has(part=name, kind=kind, language=code, **of_model)
         ]
-        if missing:
+        asks = UNKNOWN in model.answers and not results.has(part=name, system="answer", **of_model)
+        if missing or asks:
             print(f"{name}: reading {len(collection.pictures):,} pictures", file=sys.stderr)
             states = read_collection(model, collection)
+            if asks:
+                results.add([of_model | unknown_row(model, name, states) | measured])
             for key in missing:
                 results.add([of_model | row | measured for row in retrieval_rows(model, collection, states, [key])])
-    missing_scenes = [code for code in DEMO_LANGUAGES if not results.has(part=SCENES, language=code, **of_model)]
+    missing_scenes = [
+        code for code in DEMO_LANGUAGES if not results.has(part=SCENES, language=code, system="twin", **of_model)
+    ]
     if scenes and missing_scenes:
         for rows in all_scene_rows(model, missing_scenes, few or 1000):
             results.add([of_model | {"part": SCENES} | row | measured for row in rows])
@@ -75,6 +81,8 @@ def all_scene_rows(model: CutModel, languages: Sequence[str], pictures: int) -> 
     print(f"{SCENES}: reading {pictures:,} pictures", file=sys.stderr)
     scenes = [sample_scene(seed) for seed in seeds]
     states, emoji = read_scenes(model, scenes), read_gallery(model)
+    if UNKNOWN in model.answers and "en" in languages:
+        yield [unknown_row(model, SCENES, states)]
     for code in languages:
         answers = answer_rows(model, scenes, states, [code]) if "answer" in model.tasks else []
         yield scene_rows(model, scenes, states, emoji, [code]) + answers

@@ -8,12 +8,16 @@ from torch import Tensor
 
 from experiments.editions.collections import Collection
 from experiments.results import Row
+from polyglance.answering.words import UNKNOWN
 from polyglance.errors import DataError
 from polyglance.evaluation.retrieval import Ranking, rerank, retrieve
 from polyglance.languages import AUTO
 from polyglance.models.families.cut_model import CutModel
-from polyglance.models.reading import embed_all, read_readable, read_texts
+from polyglance.models.reading import best_answers, embed_all, read_readable, read_texts
 from polyglance.nn.states import TokenStates
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.questions import sample_question
+from polyglance.scenes.sampling import FIRST_SEED, sample_scene
 
 CANDIDATES = 20
 """The number of pictures that are reranked, as in a search."""
@@ -65,6 +69,29 @@ def retrieval_rows(
                 **{f"R@{at}": round(ranking.recall(asked, at), 2) for at in CUTOFFS},
                 "chance": {f"R@{at}": round(100 * min(at / pool, 1), 2) for at in CUTOFFS},
             }
+
+
+def unknown_row(model: CutModel, part: str, states: TokenStates, language: str = "en") -> Row:
+    """Asks a question about each picture, and returns how often the most probable answer is that it is unknown.
+
+    The questions are about other pictures, scenes of the test range, and would be answered if asked about these.
+
+    part: the name of the pictures. states: of them.
+    """
+    rng = random.Random(f"unknown {part}")
+    first = FIRST_SEED["test"] + 10_000
+    asked = [sample_question(sample_scene(first + row), rng)[0] for row in range(len(states))]
+    texts = read_texts(model, [grammar(language).say(question) for question in asked], [language] * len(states))
+    found = best_answers(model, texts, states, top=1)
+    unknown = [probability for ((answer, probability),) in found if answer == UNKNOWN]
+    return {
+        "part": part,
+        "kind": "questions",
+        "language": language,
+        "system": "answer",
+        "asked": len(states),
+        "unknown": round(100 * len(unknown) / len(states), 2),
+    }
 
 
 def _sample(count: int, seed: str) -> Tensor:

@@ -52,6 +52,7 @@ LINES = (
 
 def measures(rows: Rows) -> str:
     """Measures down, models and systems across: the mean over languages."""
+    rows = [row for row in rows if "unknown" not in row]
     columns = [
         (model, system)
         for model in dict.fromkeys(row["model"] for row in rows)
@@ -96,9 +97,19 @@ def by_language(rows: Rows) -> str:
     return table(["R@1 / R@10, %", "", *languages], lines)
 
 
+def unknown(rows: Rows) -> str:
+    """Pictures down, models across: how often the answer is that a picture like this is unknown."""
+    rows = [row for row in rows if "unknown" in row]
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    share = {(row["part"], row["model"]): f"{row['unknown']:.1f}" for row in rows}
+    asked = {row["part"]: f"{row['asked']:,}" for row in rows}
+    lines = [[part, count, *(share.get((part, model), "") for model in models)] for part, count in asked.items()]
+    return table(["unknown, %", "questions", *models], lines)
+
+
 def scenes(rows: Rows) -> str:
     """Figures of the scene table down, models and systems across: English, and the lowest of the languages."""
-    rows = [row for row in rows if row["part"] == "scenes"]
+    rows = [row for row in rows if row["part"] == "scenes" and "unknown" not in row]
     columns = list(dict.fromkeys((row["model"], row["system"]) for row in rows if row["system"] in SYSTEMS))
     values: dict[str, Callable[[dict[str, Any]], float]] = {
         "text to image R@1": lambda row: row["text_to_image"]["R@1"],
@@ -116,7 +127,7 @@ def scenes(rows: Rows) -> str:
 
 def templates(rows: Rows) -> str:
     """Templates of questions down, their number and models across: English, and the lowest of the languages."""
-    rows = [row for row in rows if row["part"] == "scenes" and row["system"] == "answer"]
+    rows = [row for row in rows if row["part"] == "scenes" and "accuracy" in row]
     models = list(dict.fromkeys(row["model"] for row in rows))
     kinds: dict[str, Callable[[dict[str, Any]], float]] = {"all questions": lambda row: row["accuracy"]}
     for name in rows[0]["by_template"] if rows else ():
@@ -141,6 +152,7 @@ def _english_and_lowest(rows: Rows, value: Callable[[dict[str, Any]], float]) ->
 TABLES: Mapping[str, Callable[[Rows], str]] = {
     "editions": measures,
     "editions_languages": by_language,
+    "editions_unknown": unknown,
     "editions_scenes": scenes,
     "editions_templates": templates,
 }

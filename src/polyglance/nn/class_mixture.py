@@ -18,15 +18,15 @@ class ClassifierEyes(nn.Module):
     their probabilities, as in ConSE (arXiv:1312.5650). If these are vectors of sentences about the classes, a picture
     can be compared with any sentence before a pair of both was seen.
 
-    architecture: a name in `SCALES`. width: of the vector. classes: their number.
+    architecture: a name in `SCALES`. dim: of the vector. classes: their number.
     """
 
-    def __init__(self, architecture: str, width: int, classes: int = 1000) -> None:
+    def __init__(self, architecture: str, dim: int, classes: int = 1000) -> None:
         super().__init__()
         self.network = EfficientNetLite(*SCALES[architecture], classes=classes)
         self.network.fold_norms()
         self.network.requires_grad_(False)
-        self.class_vectors = nn.Parameter(torch.zeros(classes, width), requires_grad=False)
+        self.class_vectors = nn.Parameter(torch.zeros(classes, dim), requires_grad=False)
 
     @property
     def channels(self) -> int:
@@ -35,7 +35,7 @@ class ClassifierEyes(nn.Module):
     @torch.no_grad()
     def forward(
         self, pixels: UInt8[Tensor, "batch 3 height width"]
-    ) -> tuple[Float[Tensor, "batch cells channels"], Float[Tensor, "batch width"]]:
+    ) -> tuple[Float[Tensor, "batch cells channels"], Float[Tensor, "batch dim"]]:
         """Returns the feature map as tokens, and the vector of the whole picture, whose values have a mean square of
         1."""
         values = pixels.to(self.class_vectors.dtype) / 127.5 - 1

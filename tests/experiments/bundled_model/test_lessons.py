@@ -1,7 +1,6 @@
 """What the text side reads: in all languages, and nothing that it is measured on."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,8 +92,8 @@ def test_scenes_teach_captions_and_questions_in_the_languages_of_the_demo() -> N
 
 
 @pytest.fixture
-def words(tmp_path: Path) -> Iterator[Path]:
-    yield write_words(tmp_path, {"en": [["the"], ["dog"], ["cat", "house"]], "zh": [["狗"], ["猫"], ["家"]]})
+def words(tmp_path: Path) -> Path:
+    return write_words(tmp_path, {"en": [["the"], ["dog"], ["cat", "house"]], "zh": [["狗"], ["猫"], ["家"]]})
 
 
 def test_words_come_by_frequency_and_mixtures_are_about_one_thing(words: Path) -> None:

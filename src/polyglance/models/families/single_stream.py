@@ -373,7 +373,7 @@ class SingleStreamModel(CutModel):
 
     def see_beside(
         self,
-        pixels: UInt8[Tensor, "batch 3 height width"],
+        pixels: UInt8[Tensor, "batch 3 high wide"],
         grid: Float[Tensor, "batch cells channels"],
         whole: Float[Tensor, "batch state_width"],
     ) -> Float[Tensor, "batch tokens width"]:
