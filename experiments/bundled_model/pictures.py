@@ -5,9 +5,7 @@ Variants and what the classifier sees in them are made once and mapped from file
 
 import random
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +16,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
 from experiments.pictures.folders import TRAINING_ARTISTS, pictures_folder
+from experiments.pretraining.drawn_pictures import in_processes
 from polyglance import atomic
 from polyglance.data.captions import of_split, read_captions
 from polyglance.data.gallery import gallery
@@ -135,10 +134,10 @@ def drawn_variants(
     """Maps the variants' pixels from a file, and makes it first if it is missing."""
     if not path.exists():
         chunks = [variants[start : start + _CHUNK] for start in range(0, len(variants), _CHUNK)]
-        with atomic.whole(path) as draft, ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        with atomic.whole(path) as draft:
             shape = (len(variants), 3, IMAGE_SIZE, IMAGE_SIZE)
             pixels = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
-            for number, chunk in enumerate(pool.map(_drawn, chunks)):
+            for number, chunk in enumerate(in_processes(_drawn, chunks)):
                 pixels[number * _CHUNK : number * _CHUNK + len(chunk)] = chunk
                 if progress:
                     progress(min((number + 1) * _CHUNK, len(variants)), len(variants))

@@ -14,6 +14,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -362,7 +363,7 @@ def joint_source(
         ],
         likeness=names @ names.T,
         strangers=range(len(world.variants)),
-        draw_lessons=texts.drawn,
+        draw_lessons=partial(texts.drawn, taught=0.3),
         languages=DEMO_LANGUAGES,
         encode=model.tokenize,
         counts=settings.counts,

@@ -73,12 +73,18 @@ class TextLosses:
             "apart": F.cross_entropy(logits.masked_fill(same, float("-inf")), own),
         }
 
-    def drawn(self, step: int, count: int) -> tuple[list[int], list[str]]:
-        """Returns the rows of the lessons of a step, and a text of each."""
+    def drawn(self, step: int, count: int, taught: float = 0.0) -> tuple[list[int], list[str]]:
+        """Returns the rows of the lessons of a step, and a text of each.
+
+        taught: the share of texts that are those that the teacher read, most of which are English; the others are in
+        any language.
+        """
         rng = random.Random(f"lessons {self._seed} {step}")
         kinds = rng.choices(list(self._shares), list(self._shares.values()), k=count)
         rows = [rng.choice(self._rows[kind]) for kind in kinds]
-        return rows, [_loosely(rng.choice(self._lessons[row].texts), rng) for row in rows]
+        lessons = [self._lessons[row] for row in rows]
+        said = [one.taught if rng.random() < taught else rng.choice(one.texts) for one in lessons]
+        return rows, [_loosely(text, rng) for text in said]
 
     def _read(self, step: int) -> tuple[TextBatch, Int[Tensor, " texts"]]:
         rows, texts = self.drawn(step, self._batch)

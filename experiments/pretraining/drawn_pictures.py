@@ -1,9 +1,10 @@
 """Draws the training pictures once into a file, which any number of runs may map into memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from polyglance.scenes.render import render
 from polyglance.scenes.sampling import IMAGE_SIZE, sample_scene
 from polyglance.types import Progress
 
+T, R = TypeVar("T"), TypeVar("R")
 SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 CHUNK = 250
 
@@ -29,14 +31,23 @@ def draw_scenes(seeds: range, path: Path, progress: Progress | None = None) -> U
     """
     if not path.exists():
         chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
-        with atomic.whole(path) as draft, ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        with atomic.whole(path) as draft:
             pictures = np.lib.format.open_memmap(draft, "w+", np.uint8, (len(seeds), *SHAPE))
-            for done, chunk in enumerate(pool.map(_draw, chunks)):
+            for done, chunk in enumerate(in_processes(_draw, chunks)):
                 pictures[done * CHUNK : done * CHUNK + len(chunk)] = chunk
                 if progress:
                     progress(min((done + 1) * CHUNK, len(seeds)), len(seeds))
             pictures.flush()
     return torch.from_numpy(np.load(path, mmap_mode="r+", allow_pickle=False))
+
+
+def in_processes(make: Callable[[Sequence[T]], R], chunks: Sequence[Sequence[T]]) -> Iterator[R]:
+    """Yields what `make` makes of each chunk, in order. Several chunks are spread over processes."""
+    if len(chunks) == 1:
+        yield make(chunks[0])
+        return
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        yield from pool.map(make, chunks)
 
 
 def _draw(seeds: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
