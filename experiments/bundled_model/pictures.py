@@ -28,6 +28,8 @@ from polyglance.types import Progress
 VARIANTS: Final = {"noto": 6, "artists": 3, "openclipart": 6, "photographs": 80}
 """The number of variants of each picture, by where it comes from."""
 _CHUNK: Final = 200
+_AT_ONCE: Final = 4
+"""The number of pictures that the classifier reads at once."""
 
 
 @dataclass(frozen=True)
@@ -167,18 +169,16 @@ def seen_in(
     missing."""
     grids, wholes = path.with_suffix(".grid.npy"), path.with_suffix(".whole.npy")
     if not wholes.exists():
-        cells = (IMAGE_SIZE // 32) ** 2
-        with atomic.whole(grids) as draft, torch.inference_mode():
-            grid = np.lib.format.open_memmap(draft, "w+", np.float16, (len(pixels), cells, eyes.channels))
-            whole = np.empty((len(pixels), eyes.class_vectors.shape[1]), np.float16)
-            for start in range(0, len(pixels), 2):
-                tokens, vectors = eyes(pixels[start : start + 2])
-                grid[start : start + 2] = tokens.half().numpy()
-                whole[start : start + 2] = vectors.half().numpy()
+        grid, whole = [], []
+        with torch.inference_mode():
+            for start in range(0, len(pixels), _AT_ONCE):
+                tokens, vectors = eyes(pixels[start : start + _AT_ONCE])
+                grid.append(tokens.half().numpy())
+                whole.append(vectors.half().numpy())
                 if progress:
-                    progress(min(start + 2, len(pixels)), len(pixels))
-            grid.flush()
-        with atomic.whole(wholes) as draft, draft.open("wb") as file:
-            np.save(file, whole)
+                    progress(min(start + _AT_ONCE, len(pixels)), len(pixels))
+        for target, values in ((grids, grid), (wholes, whole)):
+            with atomic.whole(target) as draft, draft.open("wb") as file:
+                np.save(file, np.concatenate(values))
     mapped = np.load(grids, mmap_mode="r+", allow_pickle=False)
     return Seen(torch.from_numpy(mapped), torch.from_numpy(np.load(wholes, allow_pickle=False)))

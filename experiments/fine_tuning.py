@@ -1,0 +1,90 @@
+"""Measures what training on a folder of titled clip art is worth to somebody who has one.
+
+    python -m experiments.fine_tuning [--model NAME_OR_FOLDER] [--epochs N] [--output FOLDER]
+
+`polyglance train retrieval` on the training titles of Open Clip Art, with the lower layers frozen and the defaults
+otherwise; then the held-out titles, before and after: among the held-out pictures, and among all. `python -m
+experiments.pictures openclipart` fetches the pictures first.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from experiments.editions.collections import CLIP_ART, Collection, clip_art
+from experiments.editions.measures import read_collection, retrieval_rows
+from experiments.pictures.folders import pictures_folder
+from experiments.results import RESULTS, Row, commit, machine, write_results
+from polyglance.models import load_trainable
+
+
+def rows_of(model: str, when: str) -> list[Row]:
+    """Returns the rows of the held-out titles, among the held-out pictures and among all.
+
+    model: a name or a folder. when: `before` or `after` the training.
+    """
+    loaded = load_trainable(model)
+    found: list[Row] = []
+    for collection in (_held_out(clip_art()), clip_art()):
+        states = read_collection(loaded, collection)
+        found += [{"when": when, **row} for row in retrieval_rows(loaded, collection, states, list(collection.queries))]
+    return found
+
+
+def _held_out(collection: Collection) -> Collection:
+    """Returns only the pictures that are asked about."""
+    ((key, queries),) = collection.queries.items()
+    rows = sorted({row for row, _ in queries})
+    place = {row: number for number, row in enumerate(rows)}
+    asked = [(place[row], text) for row, text in queries]
+    return replace(collection, pictures=[collection.pictures[row] for row in rows], queries={key: asked})
+
+
+def trained(model: str, epochs: int | None, folder: Path) -> tuple[Sequence[str], dict[str, object]]:
+    """Runs the command, and returns it with its report. folder: of the trained model."""
+    options = ["--model", model, "--freeze-lower", *(("--epochs", str(epochs)) if epochs else ())]
+    command = ["train", "retrieval", "--data", str(pictures_folder(CLIP_ART) / "captions.jsonl"), *options]
+    done = subprocess.run(
+        [sys.executable, "-m", "polyglance", *command, "--output", str(folder), "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return ["polyglance", *command[:3], "captions.jsonl", *options], json.loads(done.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    started = time.time()
+    before = rows_of(arguments.model, "before")
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.time()
+        command, report = trained(arguments.model, arguments.epochs, Path(folder) / "model")
+        minutes = round((time.time() - began) / 60, 1)
+        after = rows_of(str(Path(folder) / "model"), "after")
+    common: Row = {
+        "model": arguments.model,
+        "trained": " ".join(command),
+        "minutes": minutes,
+        "best_epoch": report["best_epoch"],
+        "commit": commit(),
+        "machine": machine(),
+    }
+    rows = [common | row for row in before + after]
+    for row in rows:
+        print(row["when"], row["system"], f"of {row['pool']}:", f"R@1 {row['R@1']}", f"R@10 {row['R@10']}")
+    print(f"wrote {write_results('fine_tuning', rows, 0, started, arguments.output)}")
+
+
+if __name__ == "__main__":
+    main()
