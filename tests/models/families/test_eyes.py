@@ -1,0 +1,91 @@
+"""A single-stream model that reads pictures with a classifier of photographs beside its own layers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from polyglance.data.tokenization import Tokenizer
+from polyglance.errors import ConfigurationError
+from polyglance.models.checkpoint import load_folder, save_model
+from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
+from polyglance.models.protocol import ImageBatch
+from polyglance.nn.states import TokenStates
+
+CONFIG = SingleStreamConfig(
+    vocabulary=300,
+    answers=("yes", "no"),
+    languages=("en",),
+    layers=3,
+    first_joint_layer=1,
+    width=32,
+    heads=2,
+    feed_forward=64,
+    state_width=16,
+    embedding_dim=24,
+    stem=(8, 8, 8, 32),
+    eyes="tf_efficientnet_lite0",
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> SingleStreamModel:
+    torch.manual_seed(0)
+    made = SingleStreamModel(CONFIG, Tokenizer.train(["a red star"] * 3, 300), "seeing").eval()
+    torch.nn.init.normal_(made.eyes.class_vectors)
+    return made
+
+
+@pytest.fixture(scope="module")
+def pictures() -> ImageBatch:
+    generator = torch.Generator().manual_seed(0)
+    return ImageBatch(torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8, generator=generator))
+
+
+def test_the_whole_picture_is_one_more_state_which_compression_leaves_as_it_is(
+    model: SingleStreamModel, pictures: ImageBatch
+) -> None:
+    states = model.read_images(pictures)
+    assert states.hidden.shape == (2, 17, 16)
+    grid, whole = model.eyes(pictures.pixels)
+    assert torch.equal(states.hidden[:, -1], whole)
+    torch.testing.assert_close(whole.square().mean(dim=1), torch.ones(2))
+    torch.testing.assert_close(model.compress(model.see_beside(pictures.pixels, grid, whole)).hidden, states.hidden)
+
+
+def test_the_vector_of_the_whole_picture_is_part_of_the_embedding(
+    model: SingleStreamModel, pictures: ImageBatch
+) -> None:
+    states = model.read_images(pictures)
+    other = TokenStates(states.hidden.clone(), states.mask, "image")
+    other.hidden[:, -1] *= -1
+    assert (model.embed(states) * model.embed(other)).sum(dim=1).max() < 0.999
+    text = model.read_text(model.tokenize(["a red star", "star"]))
+    assert model.match(text, states).shape == (2,)
+    assert not torch.equal(model.match(text, states), model.match(text, other))
+
+
+def test_what_the_classifier_was_trained_for_is_not_trained_again(
+    model: SingleStreamModel, pictures: ImageBatch
+) -> None:
+    model.train()
+    model.embed(model.read_images(pictures)).sum().backward()
+    trained = {name.split(".")[0] for name, weight in model.named_parameters() if weight.grad is not None}
+    model.zero_grad()
+    model.eval()
+    assert {"stem", "eyes_project", "image_layers", "compressor", "joint_layers", "whole_head"} <= trained
+    assert "eyes" not in trained
+
+
+def test_it_is_saved_and_loaded(model: SingleStreamModel, pictures: ImageBatch, tmp_path: Path) -> None:
+    save_model(model, tmp_path / "model", torch.float32)
+    loaded = load_folder(tmp_path / "model", torch.float32)
+    assert isinstance(loaded, SingleStreamModel)
+    assert torch.equal(loaded.embed(loaded.read_images(pictures)), model.embed(model.read_images(pictures)))
+
+
+@pytest.mark.parametrize("changed", [{"eyes": "resnet"}, {"sight": "patches"}, {"stem": (8, 8, 32)}])
+def test_eyes_that_do_not_fit_are_refused(changed: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match="expected eyes of tf_efficientnet_lite0"):
+        replace(CONFIG, **changed)  # type: ignore[arg-type]
