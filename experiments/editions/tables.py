@@ -9,6 +9,8 @@ from docs.markdown import table
 
 Rows = Sequence[dict[str, Any]]
 SYSTEMS = ("twin", "coop")
+EDITIONS = ("scenes-mini", "polyglance-mini")
+"""The names of the bundled model's editions."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ def measures(rows: Rows) -> str:
         chance = _cell(line.value(found[0]["chance"])) if found else ""
         lines.append([line.name, chance, line.to_reach, *cells])
     return table(["%, mean of the languages", "chance", "second edition: at least", *map(", ".join, columns)], lines)
+
+
+def bundled(rows: Rows) -> str:
+    """As `measures`, of the editions of the bundled model alone."""
+    return measures([row for row in rows if row["model"] in EDITIONS])
 
 
 def _mean(line: Line, rows: Rows) -> str:
@@ -151,6 +158,7 @@ def _english_and_lowest(rows: Rows, value: Callable[[dict[str, Any]], float]) ->
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {
     "editions": measures,
+    "editions_bundled": bundled,
     "editions_languages": by_language,
     "editions_unknown": unknown,
     "editions_scenes": scenes,
