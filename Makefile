@@ -54,9 +54,9 @@ bench-%: setup
 # The two settings keep the allocator from handing memory back to the system after each step
 model: setup weights
 	$(BIN)/python -m experiments.pictures
-	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 $(BIN)/python -m experiments.bundled_model --output runs/bundled
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 $(BIN)/python -m experiments.bundled_model --output runs/polyglance-mini
 	folder=$$($(BIN)/python -c 'from polyglance.models import bundled_folder; print(bundled_folder())') && \
-	mkdir -p "$$folder" && cp runs/bundled/model/* "$$folder"
+	mkdir -p "$$folder" && cp runs/polyglance-mini/model/* "$$folder"
 
 # Write docs/cli.md anew from the commands' own help, and the tables from docs/results/
 docs: setup

@@ -107,9 +107,7 @@ def open_folder(folder: Path, settings: "DataclassInstance") -> None:
     document = json.dumps(asdict(settings), indent=1) + "\n"
     if path.exists() and (before := json.loads(path.read_text())) != (now := json.loads(document)):
         changed = sorted(name for name, value in now.items() if before.get(name) != value)
-        raise ConfigurationError(
-            f"{folder} holds a run with another {', '.join(changed)}: name another folder with --folder"
-        )
+        raise ConfigurationError(f"{folder} holds a run with another {', '.join(changed)}: name another folder")
     path.write_text(document)
 
 

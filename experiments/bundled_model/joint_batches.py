@@ -1,6 +1,7 @@
 """The texts of a step of the last stages: captions, foils, names and titles of drawings, questions and lessons."""
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,8 +98,8 @@ class JointSource:
     """Draws the texts of a step from the step's number.
 
     index: the training scenes. emoji, clip_art: the drawings. likeness: cosines of all names. strangers: the rows of
-    variants that no question can be asked about. lessons: what the text side learns beside. draw_lessons: the rows of a
-    step's lessons and their texts.
+    variants that no question can be asked about. draw_lessons: returns the rows of a step's lessons and their texts.
+    languages: of scenes. encode: the tokenizer. counts: of each kind of text in a step. seed: of all draws.
     """
 
     index: SceneIndex
@@ -194,12 +195,13 @@ class JointSource:
             may[i, list(chain(*index.find(caption)))] = True
             may[i, count:] = names_a_thing(caption)
         kinds = [{thing.kind for thing in scene.things} for scene in scenes]
-        emoji = [{EMOJI_OF.get(kind) for kind in shown} for shown in kinds]
+        emoji = [{EMOJI_OF[kind] for kind in shown if kind in EMOJI_OF} for shown in kinds]
         named = torch.tensor([drawing.name for drawing in drawings])
         may[count:, count:] = self.likeness[named][:, named] > _ALIKE
         for i, (name, drawing) in enumerate(zip(names, drawings, strict=True), count):
+            words = " ".join(["", *re.findall(r"\w+", name.lower()), ""])
             shows = [
-                drawing.emoji in ids or any(kind in name.lower() for kind in shown)
+                drawing.emoji in ids or any(f" {kind} " in words for kind in shown)
                 for ids, shown in zip(emoji, kinds, strict=True)
             ]
             may[i, :count] = torch.tensor(shows)

@@ -23,7 +23,6 @@ from polyglance.training.loop import Losses
 from polyglance.training.losses import info_nce
 from polyglance.training.seeds import generator_of
 
-_CELLS: Final = 16
 _PHOTOGRAPHS: Final = 24
 """The number of photographs in a step."""
 _TEXTS: Final = 4
@@ -64,9 +63,9 @@ class JointLosses:
     ) -> None:
         self.model, self.source, self.tasks_alone = model, source, tasks_alone
         self._hidden, self._photographs, self._spoken = hidden, photographs, spoken
-        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
-        self.grounding = GroundingHead(model.config.width, model.config.kept_states).to(model.device)
-        self.referents = ReferentHead(model.config.width).to(model.device)
+        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature)))
+        self.grounding = GroundingHead(model.config.width, model.config.kept_states)
+        self.referents = ReferentHead(model.config.width)
         self._ahead: tuple[int, Future[JointBatch]] | None = None
         self._thread = ThreadPoolExecutor(1)
 
@@ -131,7 +130,8 @@ class JointLosses:
         hidden[made, -1] = self._mixtures(int(made.sum()), generator)
         states = TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
         with torch.no_grad():
-            vectors = unit(F.linear(hidden[:, -1], self._first_whole_head))
+            # As the projection of a whole picture begins: the first directions of the space, and nothing in the others
+            vectors = unit(F.pad(hidden[:, -1], (0, self.model.config.embedding_dim - hidden.shape[2])))
         held = (self.model.embed(states) * vectors).sum(dim=-1)
         nearest = (vectors @ of.targets[of.lessons].T).topk(40, dim=1).indices
         picked = torch.randint(40, (len(rows), 1), generator=generator)
@@ -155,12 +155,6 @@ class JointLosses:
         chosen = torch.randint(len(classes), (count, 4), generator=generator)
         mixed = (weights[..., None] * classes[chosen]).sum(dim=1)
         return unit(mixed) * mixed.shape[1] ** 0.5
-
-    @property
-    def _first_whole_head(self) -> Float[Tensor, "width state_width"]:
-        """The projection of a whole picture's vector that the twin encoder begins with."""
-        width, state_width = self.model.config.embedding_dim, self.model.config.state_width
-        return torch.eye(width, state_width)
 
     def _grounding_terms(
         self,

@@ -1,6 +1,7 @@
 """What the text side reads: texts in fifteen languages, and for each the text whose vector it is to have.
 
-No text is of a test: neither held-out names and no keyword of the emoji, nor a held-out title of clip art.
+No text is about a picture that it is tested on: no name of an emoji that is held out in its language, no keyword of an
+emoji, and no title of clip art that is held out. Single words and keywords of other pictures may be the same words.
 """
 
 import json
@@ -23,7 +24,7 @@ from polyglance.scenes.grammar import grammar
 from polyglance.scenes.questions import sample_question
 from polyglance.scenes.sampling import sample_scene
 
-_CLASS_CAPTIONS: Final = Path(__file__).with_name("class_captions.txt")
+CLASS_CAPTIONS: Final = Path(__file__).with_name("class_captions.txt")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def class_captions(names: Sequence[str]) -> list[str]:
     names: of the classes, for those without a caption.
     """
     said = [f"a photo of a {name.split(',')[0]}" for name in names]
-    for line in _CLASS_CAPTIONS.read_text(encoding="utf-8").splitlines():
+    for line in CLASS_CAPTIONS.read_text(encoding="utf-8").splitlines():
         classes, _, caption = line.partition(" ")
         first, _, last = classes.partition("-")
         for number in range(int(first), int(last or first) + 1):

@@ -11,12 +11,12 @@ FILE: Final = Path(__file__).with_name("phrases.tsv")
 _PARTS: Final = ("subject", "action", "place")
 _PLACE_FIRST: Final = ("zh", "ja", "ko", "tr", "hi", "bn")
 _NO_SPACES: Final = ("zh", "ja")
-_FEMININE: Final = {
+_WITH_WOMEN: Final = {
     *("a woman", "a girl", "a young woman", "an old woman", "a little girl", "a bride", "a cow"),
     *("a woman in a blue dress", "a girl with long hair", "a woman with sunglasses"),
 }
-"""Subjects with which the verb agrees in Arabic and Hindi; of further nouns see `_agreeing`."""
-_ALSO_FEMININE: Final = {"ar": {"a family", "a group of people"}, "hi": {"a crowd", "a cat"}}
+"""Subjects with which the verb agrees in Arabic and in Hindi."""
+_FEMININE_IN: Final = {"ar": {"a family", "a group of people"}, "hi": {"a crowd", "a cat"}}
 
 Phrase = Mapping[str, str]
 """The words in each language."""
@@ -59,7 +59,7 @@ def sample_captions(count: int, seed: int) -> Sequence[PhotoCaption]:
 
 def _agreeing(action: str, subject: str, language: str) -> str:
     """Returns an action in the gender of its subject; all but Arabic and Hindi have the same form for both."""
-    if subject not in _FEMININE | _ALSO_FEMININE.get(language, set()):
+    if subject not in _WITH_WOMEN | _FEMININE_IN.get(language, set()):
         return action
     if language == "ar":
         return "ت" + action.removeprefix("ي")

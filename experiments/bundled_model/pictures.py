@@ -38,7 +38,7 @@ class Variant:
 
     path: of its file. origin: `noto`, `artists`, `openclipart` or `photographs`. of: the row of the emoji in the
     gallery, or of the caption among the training captions of clip art; -1 for a photograph. seed: of the variation; 0
-    leaves the picture as it is.
+    leaves a drawing as it is.
     """
 
     path: Path

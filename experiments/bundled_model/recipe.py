@@ -52,7 +52,7 @@ from polyglance.nn.class_mixture import ClassifierEyes
 from polyglance.nn.efficientnet import SCALES, EfficientNetLite
 from polyglance.scenes.sampling import sample_scene
 from polyglance.scenes.truth import SceneIndex
-from polyglance.training.loop import Schedule, fit
+from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.seeds import check_seed
 from polyglance.types import Progress, StageProgress
 
@@ -145,12 +145,16 @@ def train(settings: Settings, folder: Path, report: StageProgress | None = None)
         targets=teaching.targets,
     )
     spoken = [lesson.taught for lesson in teaching.lessons]
+    torch.manual_seed(settings.seed)  # what was read from files instead of made has drawn no numbers
     losses = JointLosses(model, source, hidden, photographs, spoken)
-    fit("joint", losses.trained, losses, Schedule(settings.joint_steps, 1.2e-3, warmup=150), folder, report)
+    schedule = Schedule(settings.joint_steps, 1.2e-3, warmup=min(150, settings.joint_steps // 4))
+    fit("joint", losses.trained, losses, schedule, folder, report)
     losses.keep_temperature()
+    torch.manual_seed(settings.seed)
     model = with_task_adapters(model)
     losses = JointLosses(model, source, hidden, photographs, spoken, tasks_alone=True)
-    fit("tasks", losses.trained, losses, Schedule(settings.task_steps, 1e-3), folder, report)
+    later = partial(_later, losses, settings.joint_steps)
+    fit("tasks", losses.trained, later, Schedule(settings.task_steps, 1e-3), folder, report)
     losses.keep_temperature()
     return model.eval()
 
@@ -240,7 +244,10 @@ def teach(settings: Settings, folder: Path, model: SingleStreamModel, report: St
     lessons = [lesson for group, _ in groups for lesson in group]
     vectors = centred(lessons, torch.cat([vectors for _, vectors in groups]))
     of_pictures = torch.tensor([lesson.kind in ("photos", "names") for lesson in lessons])
-    space = Space.of(vectors[of_pictures], model.config.embedding_dim)
+    path = folder / "space.safetensors"
+    if not path.exists():
+        Space.of(vectors[of_pictures], model.config.embedding_dim).save(path)
+    space = Space.load(path)  # the same directions for a run that goes on, whatever computes them there
     named = sentence_vectors([f"A photo of a {name.split(',')[0]}." for name in names], kept)
     described = sentence_vectors(taught.class_captions(names), kept)
     classes = class_vectors(space, named, described, model.config.state_width)
@@ -304,6 +311,7 @@ def train_pictures(
     report: StageProgress | None,
 ) -> None:
     """Runs the second stage, in place."""
+    torch.manual_seed(settings.seed)
     first_title = len(gallery())
     of = torch.tensor([one.of + first_title * (one.origin == "openclipart") for one in world.variants])
     losses = PictureLosses(
@@ -375,8 +383,14 @@ def with_task_adapters(model: SingleStreamModel) -> SingleStreamModel:
     """Returns the model with new adapters for its tasks, which hardly change it."""
     config = replace(model.config, task_adapters=TASK_ADAPTERS)
     adapted = SingleStreamModel(config, model.tokenizer, model.name).train(model.training)
-    adapted.load_state_dict(model.state_dict(), strict=False)
+    missing, _ = adapted.load_state_dict(model.state_dict(), strict=False)
+    assert all(name.startswith("task_adapters") for name in missing)
     return adapted
+
+
+def _later(losses: JointLosses, steps: int, step: int) -> Losses:
+    """The losses of a step that comes after so many others, with texts and pictures of its own."""
+    return losses(steps + step)
 
 
 def _rows(variants: Sequence[Variant], origin: str) -> list[int]:

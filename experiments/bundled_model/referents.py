@@ -51,21 +51,20 @@ def _colour(name: str | None) -> int:
 
 
 class ReferentHead(nn.Module):
-    """Predicts the facts of each role from a question's result; it is discarded after training.
+    """Predicts the facts of each role from the state of a question's token half-way up the joint layers.
 
-    width: of the result.
+    It is discarded after training. width: of the state.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.facts = nn.Linear(width, _ROLES * sum(_FACTS.values()))
 
-    def loss(
-        self, results: Float[Tensor, "questions width"], referents: Int[Tensor, "questions roles facts"]
-    ) -> Tensor:
+    def loss(self, states: Float[Tensor, "questions width"], referents: Int[Tensor, "questions roles facts"]) -> Tensor:
         """Cross-entropy, averaged over known roles and summed over facts."""
-        logits = self.facts(results).float().unflatten(1, (_ROLES, -1)).flatten(0, 1)
-        targets = referents.to(results.device).flatten(0, 1)
+        logits = self.facts(states).float().unflatten(1, (_ROLES, -1)).flatten(0, 1)
+        targets = referents.flatten(0, 1)
         parts = zip(logits.split(list(_FACTS.values()), dim=-1), targets.unbind(dim=-1), strict=True)
-        terms = [F.cross_entropy(predicted, right, ignore_index=_UNSAID) for predicted, right in parts]
-        return torch.stack(terms).sum()
+        known = (targets[:, 0] != _UNSAID).sum().clamp(min=1)
+        terms = [F.cross_entropy(predicted, right, ignore_index=_UNSAID, reduction="sum") for predicted, right in parts]
+        return torch.stack(terms).sum() / known

@@ -16,20 +16,24 @@ from polyglance.nn.encoder import unit
 
 _POWER = 0.25
 """Directions are divided by their standard deviation to this power: those of small variance tell meanings apart too."""
-_OF_PICTURES = ("photos", "names")
+_FEW = 20
+"""Fewer vectors than this have no mean worth taking away."""
 
 
 def centred(lessons: Sequence[Lesson], vectors: Float[Tensor, "lessons teacher"]) -> Float[Tensor, "lessons teacher"]:
-    """Returns unit vectors without the mean of their kind and language.
+    """Returns unit vectors without the mean of their kind and language; of a kind with few lessons in a language,
+    without the mean of the kind.
 
     The teacher's vectors all lie near each other, and those of one language nearer.
     """
-    rows: dict[tuple[str, str], list[int]] = defaultdict(list)
+    kinds, both = defaultdict(list), defaultdict(list)
     for row, lesson in enumerate(lessons):
-        rows[lesson.kind, lesson.language].append(row)
+        kinds[lesson.kind].append(row)
+        both[lesson.kind, lesson.language].append(row)
     found = torch.empty_like(vectors)
-    for group in rows.values():
-        found[group] = vectors[group] - vectors[group].mean(dim=0)
+    for (kind, _), group in both.items():
+        common = group if len(group) >= _FEW else kinds[kind]
+        found[group] = vectors[group] - vectors[common].mean(dim=0)
     return unit(found)
 
 

@@ -64,10 +64,10 @@ class TextLosses:
         return self.losses(vectors, rows)
 
     def losses(self, vectors: Float[Tensor, "texts width"], rows: Int[Tensor, " texts"]) -> Losses:
-        targets = self._targets[rows].to(vectors.device)
+        targets = self._targets[rows]
         logits = _SCALE * vectors @ targets.T
-        same = (rows[:, None] == rows).to(vectors.device) & ~torch.eye(len(rows), dtype=torch.bool)
-        own = torch.arange(len(rows), device=vectors.device)
+        same = (rows[:, None] == rows) & ~torch.eye(len(rows), dtype=torch.bool)
+        own = torch.arange(len(rows))
         return {
             "cosine": 4 * (1 - (vectors * targets).sum(dim=-1)).mean(),
             "apart": F.cross_entropy(logits.masked_fill(same, float("-inf")), own),

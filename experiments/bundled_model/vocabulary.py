@@ -58,19 +58,19 @@ def unigram(pieces: Mapping[str, float]) -> str:
 def most_used(pieces: Mapping[str, float], texts: Iterable[tuple[str, float]], size: int) -> dict[str, float]:
     """Returns the pieces that texts use most, and every letter in them.
 
-    pieces: all pieces with their scores. texts: with their weights. size: of the vocabulary, with special tokens.
+    pieces: all pieces with their scores. texts: with their weights. size: of the vocabulary, with special tokens; it is
+    larger if there are more letters.
     """
     from tokenizers import Tokenizer
 
     fast = Tokenizer.from_str(unigram(pieces))
     used: dict[str, float] = defaultdict(float)
-    letters: dict[str, float] = defaultdict(float)
+    letters: set[str] = set()
     words, weights = zip(*texts, strict=True)
     for encoding, weight in zip(fast.encode_batch(list(words), add_special_tokens=False), weights, strict=True):
         for token in encoding.tokens:
             used[token] += weight
-            for letter in token:
-                letters[letter] += weight
+            letters.update(token)
     kept = {piece for piece in letters if piece in pieces}
     for piece in sorted(used, key=lambda piece: -used[piece]):
         if len(kept) >= size - len(SPECIAL):

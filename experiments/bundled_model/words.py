@@ -3,7 +3,7 @@
 import gzip
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -21,7 +21,7 @@ _LARGE: Final = ("en", "de", "pt", "ru", "bn", "zh", "es", "fr", "ja", "ar", "cs
 
 def fetch_words(folder: Path) -> Path:
     """Returns the wheel with the lists, and fetches it into `folder` unless it is there."""
-    found = sorted(folder.glob("wordfreq-*.whl"))
+    found = sorted(folder.glob(f"{_WORDFREQ.name}-{_WORDFREQ.version}-*.whl"))
     if found:
         return found[0]
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,11 +59,3 @@ class Speech:
 
     def draw(self, count: int, rng: random.Random) -> list[str]:
         return rng.choices(self._words, cum_weights=self._weights, k=count)
-
-
-def repeated(words: dict[str, float], total: int, power: float = 0.75) -> Iterator[str]:
-    """Yields each word as often as its frequency to this power says, about `total` words."""
-    weights = {word: share**power for word, share in words.items()}
-    scale = total / sum(weights.values())
-    for word, weight in weights.items():
-        yield from [word] * round(weight * scale)

@@ -4,7 +4,14 @@ from collections import Counter, defaultdict
 import pytest
 
 from polyglance.scenes import meaning as m
-from polyglance.scenes.questions import ANSWERS, STRUCTURAL_TYPES, answer, sample_question
+from polyglance.scenes.questions import (
+    ANSWERS,
+    STRUCTURAL_TYPES,
+    TEMPLATES,
+    answer,
+    sample_question,
+    sample_question_like,
+)
 from polyglance.scenes.sampling import Scene, Thing, sample_scene
 
 SCENE = Scene(
@@ -73,6 +80,21 @@ def test_what_stands_alone_beside_something_is_found() -> None:
     scene = Scene(0, "sea", SCENE.things[:2])
     assert answer(scene, m.WhatIsRelated("right", DOG)) == "cat"
     assert answer(scene, m.WhichOfCategory("animal")) is None
+
+
+def test_a_question_of_a_template_is_one_and_its_answer_is_right() -> None:
+    rng = random.Random(0)
+    scenes = [sample_scene(seed) for seed in range(60)]
+    asked: Counter[type[m.Question]] = Counter()
+    for template in TEMPLATES:
+        for scene in scenes:
+            if found := sample_question_like(scene, template, rng):
+                assert type(found[0]) is template
+                assert answer(scene, found[0]) == found[1]
+                asked[template] += 1
+    drawn = {type(sample_question(scene, rng)[0]) for scene in scenes for _ in range(40)}
+    assert drawn <= set(TEMPLATES)
+    assert set(TEMPLATES) - asked.keys() <= {m.AreSameColour}, "which needs two shapes, in one scene of 150"
 
 
 def test_sampled_questions_are_balanced() -> None:

@@ -53,7 +53,7 @@ EPOCHS: Final = 10
 LEAST_STEPS: Final = 300
 """The default number of steps is that of EPOCHS epochs, but at least LEAST_STEPS."""
 
-OF_OTHER_TASKS: Final = ("embed_head", "match_head")
+OF_OTHER_TASKS: Final = ("embed_head", "whole_head", "match_head")
 
 
 @dataclass(frozen=True)
@@ -402,7 +402,7 @@ class VqaLosses(nn.Module):
 
 
 def _is_trained(name: str, model: CutModel, settings: VqaSettings) -> bool:
-    if name.startswith(OF_OTHER_TASKS):
+    if name.startswith((*OF_OTHER_TASKS, *model.never_trained)):
         return False
     if settings.adapters:
         return name.startswith(model.of_tasks)

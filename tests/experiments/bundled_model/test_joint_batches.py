@@ -3,12 +3,13 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, JointSource, emoji_drawings
+from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, Drawing, JointSource, emoji_drawings
 from experiments.bundled_model.pictures import Variant
 from polyglance.answering.words import UNKNOWN
 from polyglance.data.gallery import gallery
@@ -39,19 +40,22 @@ def scenes() -> SceneIndex:
     return SceneIndex([sample_scene(seed) for seed in range(SCENES)])
 
 
-def source(scenes: SceneIndex, ear: Ear, likeness: torch.Tensor | None = None) -> JointSource:
+CLIP_ART = [Drawing({"en": [title]}, len(gallery()) + row, [row], None) for row, title in enumerate(("A dog", "Dogma"))]
+
+
+def source(scenes: SceneIndex, ear: Ear, likeness: torch.Tensor | None = None, counts: Counts = COUNTS) -> JointSource:
     variants = [Variant(Path(entry.path), "noto", row, seed) for row, entry in enumerate(gallery()) for seed in (0, 1)]
     emoji = emoji_drawings(gallery(), variants)
     return JointSource(
         index=scenes,
         emoji=emoji,
-        clip_art=[],
-        likeness=torch.eye(len(emoji)) if likeness is None else likeness,
+        clip_art=CLIP_ART,
+        likeness=torch.eye(len(emoji) + len(CLIP_ART)) if likeness is None else likeness,
         strangers=range(len(variants)),
         draw_lessons=lambda step, count: (list(range(count)), [f"lesson {row}" for row in range(count)]),
         languages=DEMO_LANGUAGES,
         encode=ear,
-        counts=COUNTS,
+        counts=counts,
         seed=0,
     )
 
@@ -92,12 +96,27 @@ def test_every_template_is_asked_about_and_comparisons_twice_as_often(scenes: Sc
 
 
 def test_a_name_that_is_nearly_the_same_is_no_negative(scenes: SceneIndex) -> None:
-    likeness = torch.eye(len(gallery()))
-    likeness[:, :] = 0.9
+    likeness = torch.full((len(gallery()), len(gallery())), 0.9)
     batch = source(scenes, Ear(), likeness)(0)
     assert batch.also_true[COUNTS.captions :, COUNTS.captions :].all()
     apart = source(scenes, Ear())(0)
     assert not apart.also_true[COUNTS.captions :, COUNTS.captions :].all()
+
+
+def test_a_title_may_be_true_of_scenes_that_show_what_it_names_and_of_no_others(scenes: SceneIndex) -> None:
+    ear = Ear()
+    draw = source(scenes, ear, counts=replace(COUNTS, captions=60, emoji=1, clip_art=2))
+    shown: list[bool] = []
+    for step in range(6):
+        ear.texts.clear()
+        batch = draw(step)
+        titles = ear.texts[61:63]
+        for row, title in enumerate(titles, 61):
+            kinds = [{thing.kind for thing in draw.scenes[at].things} for at in batch.rows[:60].tolist()]
+            expected = [title == "A dog" and "dog" in of_scene for of_scene in kinds]
+            assert batch.also_true[row, :60].tolist() == expected
+            shown += expected
+    assert any(shown)
 
 
 def test_questions_are_said_in_all_languages(scenes: SceneIndex) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from experiments.bundled_model.lessons import (
+    CLASS_CAPTIONS,
     class_captions,
     class_lessons,
     clip_art_lessons,
@@ -49,6 +50,15 @@ def test_no_name_that_is_held_out_in_its_language_is_read() -> None:
     read = {text for lesson in name_lessons() for text in lesson.texts}
     seen = {e.names[code] for e in gallery() for code in e.names if not e.name_is_held_out(code)}
     assert read == seen
+
+
+def test_no_class_has_two_captions() -> None:
+    told: list[int] = []
+    for line in CLASS_CAPTIONS.read_text(encoding="utf-8").splitlines():
+        first, _, last = line.split(" ")[0].partition("-")
+        told += range(int(first), int(last or first) + 1)
+    assert len(told) == len(set(told))
+    assert set(told) <= set(range(1000))
 
 
 def test_classes_have_a_caption_or_their_name() -> None:

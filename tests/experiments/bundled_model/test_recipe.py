@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as FastTokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -98,6 +98,15 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
     row = next(iter(read_log(folder / "joint.jsonl")))
     assert {"embed", "lessons", "match", "cells_question", "referents", "answer", "photograph_match"} <= row.keys()
     assert {"draw scenes", "see variants", "pictures", "shapes"} <= set(stages)
+
+    joint = {
+        name.removeprefix("module.model."): value for name, value in load_file(folder / "joint.safetensors").items()
+    }
+    after = trained.state_dict()
+    changed = {
+        name.split(".")[0] for name, value in after.items() if not torch.equal(joint.get(name, value + 1), value)
+    }
+    assert changed == {"task_adapters", "embed_head", "whole_head", "match_head", "answer_head"}
 
     stages.clear()
     again = train(TINY, folder, lambda stage, *_: stages.append(stage))

@@ -19,6 +19,15 @@ def test_vectors_of_a_kind_and_language_lose_what_they_have_in_common() -> None:
     torch.testing.assert_close(english.norm(dim=1), torch.ones(50))
 
 
+def test_a_few_vectors_of_a_language_lose_what_all_of_their_kind_have_in_common() -> None:
+    torch.manual_seed(0)
+    languages = ["en"] * 40 + ["id"]
+    lessons = [Lesson("names", code, str(row), (str(row),)) for row, code in enumerate(languages)]
+    vectors = torch.randn(41, 8) + 3
+    alone = centred(lessons, vectors)[-1]
+    torch.testing.assert_close(alone, torch.nn.functional.normalize(vectors[-1] - vectors.mean(dim=0), dim=0))
+
+
 def test_the_widest_directions_are_kept_and_narrow_ones_come_nearer_to_them(tmp_path: Path) -> None:
     torch.manual_seed(0)
     vectors = torch.nn.functional.normalize(torch.randn(500, 4) * torch.tensor([4.0, 2.0, 1.0, 0.0]), dim=1)

@@ -114,6 +114,8 @@ class CutModel(Model, nn.Module, ABC):
     of_pictures: ClassVar[tuple[str, ...]]
     of_texts: ClassVar[tuple[str, ...]]
     """The names of the weights that `lower_text` uses."""
+    never_trained: ClassVar[tuple[str, ...]] = ()
+    """The names of the weights that stay as they were published, whatever is trained."""
     of_tasks: ClassVar[tuple[str, ...]] = ("task_adapters", "embed_head", "whole_head", "match_head", "answer_head")
     """The names of the weights that a training with adapters trains; the rest is frozen."""
     adapter_field: ClassVar[str] = "task_adapters"
@@ -215,7 +217,7 @@ class CutModel(Model, nn.Module, ABC):
         return states
 
     def read_images(self, batch: ImageBatch) -> TokenStates:
-        """Runs the lower layers over each picture and compresses to `kept_grid`² states of `state_width` values."""
+        """Runs the lower layers over each picture and compresses to `kept_states` states of `state_width` values."""
         return self.compress(self.see(batch))
 
     @abstractmethod

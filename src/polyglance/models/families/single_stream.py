@@ -76,12 +76,10 @@ class SingleStreamConfig(CutConfig):
             )
         if self.sight not in get_args(Sight):
             raise ConfigurationError(f"expected sight to be {', '.join(get_args(Sight))}, got {self.sight!r}")
-        if self.eyes and (
-            self.sight != "convolutions" or self.eyes not in SCALES or self.image_grid * 32 != self.image_size
-        ):
+        if self.eyes and not self._fits_eyes():
             raise ConfigurationError(
-                f"expected eyes of {', '.join(SCALES)} beside convolutions of stride 32, got {self.eyes!r} beside "
-                f"{self.sight}"
+                f"expected eyes of {', '.join(SCALES)} beside compressed convolutions of stride 32, with a state_width "
+                f"of at most the width, got {self.eyes!r} beside {self.sight}"
             )
         if self.sight == "patches" and (self.image_size % self.patch or self.shorter_side < self.patch):
             raise ConfigurationError(
@@ -102,6 +100,10 @@ class SingleStreamConfig(CutConfig):
     @property
     def joint_depth(self) -> int:
         return self.layers - self.first_joint_layer
+
+    def _fits_eyes(self) -> bool:
+        stride_32 = self.sight == "convolutions" and self.image_grid * 32 == self.image_size
+        return self.eyes in SCALES and stride_32 and self.compression != "none" and self.state_width <= self.width
 
     @property
     def kept_states(self) -> int:
@@ -134,6 +136,7 @@ class SingleStreamModel(CutModel):
     )
     of_pictures = ("stem", "eyes", "image_position", "image_norm", "image_layers", "compressor")
     of_texts = ("token_embedding", "text_position", "text_norm", "text_layers")
+    never_trained = ("eyes.",)
     config: SingleStreamConfig
     tokenizer: Tokenizer
 
