@@ -22,6 +22,7 @@ from polyglance.models.families.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.nn.states import TokenStates
+from polyglance.scenes.world import EMOJI_OF
 
 CANDIDATES = 20
 
@@ -37,14 +38,20 @@ def read_gallery(model: CutModel, batch: int = 50) -> TokenStates:
 
 
 def queries(kind: str, language: str) -> list[tuple[int, str]]:
-    """Returns (row of the gallery, text) for one kind of query: `seen names`, `held-out names` or `keywords`."""
+    """Returns (row of the gallery, text) for one kind of query: `seen names`, `held-out names` or `keywords`.
+
+    Names of emoji that scenes show are of neither kind if they are held out: captions of scenes name these things.
+    """
     found = []
+    shown = set(EMOJI_OF.values())
     for row, entry in enumerate(gallery()):
         name = entry.names[language]
         if kind == "keywords":
             words = [word for word in entry.keywords[language] if word != name]
             found += [(row, ", ".join(words))] if words else []
-        elif entry.name_is_held_out(language) == (kind == "held-out names"):
+        elif not entry.name_is_held_out(language):
+            found += [(row, name)] if kind == "seen names" else []
+        elif kind == "held-out names" and entry.id not in shown:
             found.append((row, name))
     return found
 
