@@ -5,7 +5,7 @@
    are called, beside what EfficientNet-Lite0 sees in them.
 3. `joint`: the states of all pictures are computed once and frozen; texts and joint layers learn to embed, match and
    answer from them.
-4. `tasks`: all of this is frozen; an adapter and a head for each task are trained further.
+4. `tasks`: all of this is frozen; an adapter and a head for each task are trained further. Then matches are calibrated.
 
 Each stage resumes from its own checkpoint in the output folder.
 """
@@ -27,6 +27,7 @@ from experiments.bundled_model import lessons as taught
 from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, Drawing, JointSource, emoji_drawings
 from experiments.bundled_model.joint_stage import JointLosses, Photographs
 from experiments.bundled_model.lessons import Lesson
+from experiments.bundled_model.measuring import measure
 from experiments.bundled_model.picture_stage import PictureLosses, PictureSet, set_of
 from experiments.bundled_model.pictures import Seen, Variant, all_variants, drawn_variants, seen_in
 from experiments.bundled_model.space import Space, centred, class_vectors
@@ -70,7 +71,8 @@ class Settings:
     seed: of all draws. vocabulary: the number of subwords. photo_captions, scene_lessons: the number of lessons made of
     phrases and of scenes; words: of each language, and as many mixtures of them. scenes: the number of training scenes.
     few: the number of pictures of each other origin; None for all. Each stage has its steps (`*_steps`) and its batch:
-    texts: of the first; pictures: scenes, emoji and clip art of the second; counts: of the last ones.
+    texts: of the first; pictures: scenes, emoji and clip art of the second; counts: of the last ones. measured: scenes
+    and searches for the calibration of matches.
     """
 
     seed: int = 0
@@ -88,6 +90,7 @@ class Settings:
     joint_steps: int = 4_000
     task_steps: int = 600
     counts: Counts = field(default_factory=Counts)
+    measured: tuple[int, int] = (2000, 500)
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -156,7 +159,8 @@ def train(settings: Settings, folder: Path, report: StageProgress | None = None)
     later = partial(_later, losses, settings.joint_steps)
     fit("tasks", losses.trained, later, Schedule(settings.task_steps, 1e-3), folder, report)
     losses.keep_temperature()
-    return model.eval()
+    measure(model.eval(), pictures_folder("openclipart"), *settings.measured)
+    return model
 
 
 # -- the text side -----------------------------------------------------------------------------------------------------

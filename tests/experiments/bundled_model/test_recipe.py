@@ -62,7 +62,7 @@ def write_clip_art(folder: Path) -> None:
     lines = []
     for number in range(6):
         Image.new("RGB", (80, 60), (40 * number, 200, 90)).save(folder / f"{number}.png")
-        split = "train" if number < 4 else "test"
+        split = "train" if number < 4 else "val"
         lines.append({"image": f"{number}.png", "caption": f"Thing {number}", "language": "en", "split": split})
     for name, of_file in (("captions", lines), ("keywords", [lines[0] | {"caption": "thing, nought"}])):
         text = "".join(f"{json.dumps(line)}\n" for line in of_file)
@@ -118,6 +118,7 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
     assert isinstance(model, SingleStreamModel)
     assert model.name == "polyglance-mini"
     assert model.answers[-1] == UNKNOWN
+    assert len(model.recall_by_depth) == 6
     texts = model.tokenize(["a dog", "ein Hund"])
     cosines = (model.embed(model.read_text(texts)) * trained.embed(trained.read_text(texts))).sum(dim=1)
     assert (cosines > 0.97).all()
