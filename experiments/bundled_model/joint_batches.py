@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import Final
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from experiments.bundled_model.pictures import Variant
 from experiments.bundled_model.referents import referents_of
 from experiments.pretraining.grounding import spoken_of
-from experiments.pretraining.joint_batches import caption_and_foil, loosely, names_a_thing
+from experiments.pretraining.joint_batches import DrawnCaptions, captions_may_be_true, drawn_captions
 from polyglance.answering.words import UNKNOWN
 from polyglance.data.gallery import GalleryEntry
 from polyglance.models.protocol import TextBatch
@@ -123,15 +122,7 @@ class JointSource:
 
     def __call__(self, step: int) -> JointBatch:
         rng, c = random.Random(f"joint {self.seed} {step}"), self.counts
-        fragments = rng.choice((1, 1, 1, 2, 2, 3))
-        rows = rng.sample(range(len(self.scenes)), c.captions)
-        captions, foils = zip(*(caption_and_foil(self.scenes[row], fragments, rng) for row in rows), strict=True)
-        near = [self.index.near_miss(caption, rng) for caption in captions]
-        speakers = [grammar(rng.choice(self.languages)) for _ in rows]
-        true, false = (
-            [loosely(speaker.caption(one), rng) for speaker, one in zip(speakers, said, strict=True)]
-            for said in (captions, foils)
-        )
+        said = drawn_captions(self.index, c.captions, self.languages, rng)
         drawings = rng.sample(self.emoji, c.emoji) + rng.sample(self.clip_art, c.clip_art)
         names = [drawing.said(rng) for drawing in drawings]
         lessons, taught = self.draw_lessons(step, c.lessons)
@@ -140,12 +131,12 @@ class JointSource:
         known = [self.scenes[row] for row, _, _ in asked]
         meanings = [question for _, question, _ in asked]
         return JointBatch(
-            texts=self.encode([*true, *names, *false, *taught]),
-            rows=torch.tensor(rows + [len(self.scenes) + rng.choice(drawing.rows) for drawing in drawings]),
-            also_true=self._also_true(captions, rows, drawings, names),
-            captions=captions,
-            false_captions=foils,
-            near_rows=torch.tensor([-1 if row is None else row for row in near]),
+            texts=self.encode([*said.true, *names, *said.false, *taught]),
+            rows=torch.tensor(said.rows + [len(self.scenes) + rng.choice(drawing.rows) for drawing in drawings]),
+            also_true=self._also_true(said, drawings, names),
+            captions=said.captions,
+            false_captions=said.foils,
+            near_rows=torch.tensor(said.near),
             lessons=torch.tensor(lessons),
             questions=self.encode([self._said(question, rng) for question in [*meanings, *strange]]),
             question_rows=torch.tensor(
@@ -183,17 +174,14 @@ class JointSource:
         return row, *sample_question(self.scenes[row], rng)
 
     def _also_true(
-        self, captions: Sequence[m.Caption], rows: Sequence[int], drawings: Sequence[Drawing], names: Sequence[str]
+        self, said: DrawnCaptions, drawings: Sequence[Drawing], names: Sequence[str]
     ) -> Bool[Tensor, "texts texts"]:
         """A caption may be true of a drawing if it only names a thing; a name of a scene that shows the thing, and of a
         drawing with nearly the same name."""
-        count = len(rows)
+        count = len(said.rows)
         may = torch.zeros(count + len(names), count + len(names), dtype=torch.bool)
-        scenes = [self.scenes[row] for row in rows]
-        index = SceneIndex(scenes)
-        for i, caption in enumerate(captions):
-            may[i, list(chain(*index.find(caption)))] = True
-            may[i, count:] = names_a_thing(caption)
+        scenes = [self.scenes[row] for row in said.rows]
+        may[:count] = captions_may_be_true(said.captions, scenes, len(names))
         kinds = [{thing.kind for thing in scene.things} for scene in scenes]
         emoji = [{EMOJI_OF[kind] for kind in shown if kind in EMOJI_OF} for shown in kinds]
         named = torch.tensor([drawing.name for drawing in drawings])

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,8 +12,9 @@ from torch.nn import functional as F
 
 from experiments.bundled_model.joint_batches import JointBatch, JointSource
 from experiments.bundled_model.referents import ReferentHead
-from experiments.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
-from experiments.pretraining.joint_stages import chosen_pairs, match_terms
+from experiments.pretraining.ahead import Ahead
+from experiments.pretraining.grounding import GroundingHead
+from experiments.pretraining.joint_stages import chosen_pairs, grounding_terms, match_terms
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.encoder import unit
@@ -66,8 +66,7 @@ class JointLosses:
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature)))
         self.grounding = GroundingHead(model.config.width, model.config.kept_states)
         self.referents = ReferentHead(model.config.width)
-        self._ahead: tuple[int, Future[JointBatch]] | None = None
-        self._thread = ThreadPoolExecutor(1)
+        self._batch = Ahead(source)
 
     @property
     def trained(self) -> nn.Module:
@@ -106,7 +105,10 @@ class JointLosses:
         matched, halfway = model.joint("match", texts[text], self._states(row))
         scores = model.match_head(matched).squeeze(-1).float()
         terms = {"embed": embed, "lessons": 3 * (1 - taught).mean(), **match_terms(scores, pairs)}
-        return terms if self.tasks_alone else terms | self._grounding_terms(batch, text, row, matched, halfway)
+        if self.tasks_alone:
+            return terms
+        pairs_of_all = torch.stack([text, row])
+        return terms | grounding_terms(self.grounding, self.source.scene, batch, pairs_of_all, matched, halfway)
 
     def _answer_terms(self, batch: JointBatch) -> Losses:
         questions = self.model.read_text(batch.questions)
@@ -156,34 +158,6 @@ class JointLosses:
         mixed = (weights[..., None] * classes[chosen]).sum(dim=1)
         return unit(mixed) * mixed.shape[1] ** 0.5
 
-    def _grounding_terms(
-        self,
-        batch: JointBatch,
-        text: Int[Tensor, " all_pairs"],
-        row: Int[Tensor, " all_pairs"],
-        matched: Float[Tensor, "all_pairs width"],
-        halfway: Float[Tensor, "all_pairs tokens width"],
-    ) -> Losses:
-        """The losses of fragments and cells for all pairs of a caption, true or false, and a scene."""
-        meant = (*batch.captions, *(None for _ in batch.rows[len(batch.captions) :]), *batch.false_captions)
-        known = [
-            (pair, scene, caption)
-            for pair, (t, r) in enumerate(zip(text.tolist(), row.tolist(), strict=True))
-            if (scene := self.source.scene(r)) and (caption := meant[t])
-        ]
-        chosen, scenes, captions = zip(*known, strict=True)
-        rows = torch.tensor(chosen)
-        return {
-            "fragments": self.grounding.fragment_loss(matched[rows], fragments_hold(scenes, captions)),
-            "cells": 0.1 * self.grounding.cell_loss(halfway[rows], spoken_of(scenes, captions)),
-        }
-
     def _states(self, rows: Int[Tensor, " rows"]) -> TokenStates:
         hidden = self._hidden[rows].float()
         return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
-
-    def _batch(self, step: int) -> JointBatch:
-        """Returns the texts of this step and starts drawing those of the next one in a thread."""
-        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
-        self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
-        return batch

@@ -3,7 +3,6 @@
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.bundled_model.lessons import Lesson
+from experiments.pretraining.ahead import Ahead
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import TextBatch
@@ -43,12 +43,11 @@ class TextLosses:
         shares: Mapping[str, float] = SHARES,
     ) -> None:
         self.model, self._lessons, self._targets, self._seed = model, lessons, targets, seed
-        self._batch, self._shares = batch, shares
+        self._count, self._shares = batch, shares
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, lesson in enumerate(lessons):
             self._rows[lesson.kind].append(row)
-        self._ahead: tuple[int, Future[tuple[TextBatch, Tensor]]] | None = None
-        self._thread = ThreadPoolExecutor(1)
+        self._batch = Ahead(self._read)
 
     @property
     def trained(self) -> nn.Module:
@@ -57,8 +56,7 @@ class TextLosses:
         return self.model
 
     def __call__(self, step: int) -> Losses:
-        batch, rows = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self._read(step)
-        self._ahead = (step + 1, self._thread.submit(self._read, step + 1))
+        batch, rows = self._batch(step)
         with native_autocast(self.model.device):
             vectors = self.model.embed(self.model.read_text(batch))
         return self.losses(vectors, rows)
@@ -87,7 +85,7 @@ class TextLosses:
         return rows, [_loosely(text, rng) for text in said]
 
     def _read(self, step: int) -> tuple[TextBatch, Int[Tensor, " texts"]]:
-        rows, texts = self.drawn(step, self._batch)
+        rows, texts = self.drawn(step, self._count)
         return self.model.tokenize(texts), torch.tensor(rows)
 
 

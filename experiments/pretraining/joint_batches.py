@@ -33,6 +33,8 @@ class PairedTexts(Protocol):
     @property
     def captions(self) -> Sequence[m.Caption]: ...
     @property
+    def false_captions(self) -> Sequence[m.Caption]: ...
+    @property
     def near_rows(self) -> Int[Tensor, " captions"]: ...
 
 
@@ -84,26 +86,18 @@ class WordSource:
 
     def __call__(self, step: int) -> WordBatch:
         rng = random.Random(f"words {self.seed} {step}")
-        fragments = rng.choice((1, 1, 1, 2, 2, 3))
-        rows = rng.sample(range(len(self.scenes)), self.captions)
-        captions, foils = zip(*(caption_and_foil(self.scenes[row], fragments, rng) for row in rows), strict=True)
-        near = [self.index.near_miss(caption, rng) for caption in captions]
-        speakers = [grammar(rng.choice(self.languages)) for _ in rows]
-        true, false = (
-            [loosely(speaker.caption(caption), rng) for speaker, caption in zip(speakers, said, strict=True)]
-            for said in (captions, foils)
-        )
+        said = drawn_captions(self.index, self.captions, self.languages, rng)
         emoji = rng.sample(range(len(self.gallery)), self.names)
         names = [self.name(row, rng) for row in emoji]
         question_rows = rng.sample(range(len(self.scenes)), self.questions)
         asked = [sample_question(self.scenes[row], rng) for row in question_rows]
         return WordBatch(
-            texts=self.encode(true + names + false),
-            rows=torch.tensor(rows + [len(self.scenes) + row for row in emoji]),
-            also_true=self._also_true(captions, rows, names, emoji),
-            captions=captions,
-            false_captions=foils,
-            near_rows=torch.tensor([-1 if row is None else row for row in near]),
+            texts=self.encode([*said.true, *names, *said.false]),
+            rows=torch.tensor(said.rows + [len(self.scenes) + row for row in emoji]),
+            also_true=self._also_true(said.captions, said.rows, names, emoji),
+            captions=said.captions,
+            false_captions=said.foils,
+            near_rows=torch.tensor(said.near),
             questions=self.encode([self.say(question, rng) for question, _ in asked]),
             question_rows=torch.tensor(question_rows),
             question_cells=spoken_of([self.scenes[row] for row in question_rows], [question for question, _ in asked]),
@@ -132,15 +126,57 @@ class WordSource:
         count = len(rows)
         may = torch.zeros(count + len(names), count + len(names), dtype=torch.bool)
         scenes = [self.scenes[row] for row in rows]
-        index = SceneIndex(scenes)
-        for i, caption in enumerate(captions):
-            may[i, list(chain(*index.find(caption)))] = True
-            may[i, count:] = names_a_thing(caption)
+        may[:count] = captions_may_be_true(captions, scenes, len(names))
         shown = [{EMOJI_OF.get(thing.kind) for thing in scene.things} for scene in scenes]
         for i, (name, row) in enumerate(zip(names, emoji, strict=True), count):
             may[i, :count] = torch.tensor([self.gallery[row].id in emoji_ids for emoji_ids in shown])
             may[i, count:] = torch.tensor([name == other for other in names])
         return may
+
+
+@dataclass(frozen=True)
+class DrawnCaptions:
+    """Captions of scenes, each with a foil, in words.
+
+    rows: of the scenes. captions, foils: what is meant. near: for each caption, a scene that it is false of and that
+    shows most of what it names, or -1. true, false: captions and foils in the same languages.
+    """
+
+    rows: list[int]
+    captions: Sequence[m.Caption]
+    foils: Sequence[m.Caption]
+    near: list[int]
+    true: list[str]
+    false: list[str]
+
+
+def drawn_captions(index: SceneIndex, count: int, languages: Sequence[str], rng: random.Random) -> DrawnCaptions:
+    """Draws captions of different scenes. All have the same number of fragments, which keeps padding short."""
+    fragments = rng.choice((1, 1, 1, 2, 2, 3))
+    rows = rng.sample(range(len(index.scenes)), count)
+    captions, foils = zip(*(caption_and_foil(index.scenes[row], fragments, rng) for row in rows), strict=True)
+    near = [index.near_miss(caption, rng) for caption in captions]
+    speakers = [grammar(rng.choice(languages)) for _ in rows]
+    true, false = (
+        [loosely(speaker.caption(caption), rng) for speaker, caption in zip(speakers, said, strict=True)]
+        for said in (captions, foils)
+    )
+    return DrawnCaptions(rows, captions, foils, [-1 if row is None else row for row in near], true, false)
+
+
+def captions_may_be_true(
+    captions: Sequence[m.Caption], scenes: Sequence[Scene], others: int
+) -> Bool[Tensor, "captions pictures"]:
+    """Returns whether each caption may be true of each of the scenes, and of other pictures behind them.
+
+    A caption may be true of a picture that is no scene if it only names a thing. others: their number.
+    """
+    may = torch.zeros(len(captions), len(scenes) + others, dtype=torch.bool)
+    index = SceneIndex(scenes)
+    for row, caption in zip(may, captions, strict=True):
+        row[list(chain(*index.find(caption)))] = True
+        row[len(scenes) :] = names_a_thing(caption)
+    return may
 
 
 def caption_and_foil(scene: Scene, fragments: int, rng: random.Random) -> tuple[m.Caption, m.Caption]:

@@ -1,7 +1,7 @@
 """Trains texts and joint layers with frozen states of pictures."""
 
 import math
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -9,11 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.pretraining.ahead import Ahead
 from experiments.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
-from experiments.pretraining.joint_batches import PairedTexts, WordBatch, WordSource
+from experiments.pretraining.joint_batches import PairedTexts, WordSource
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
+from polyglance.scenes.sampling import Scene
 from polyglance.training.loop import Losses
 from polyglance.training.losses import hard_negatives, info_nce
 from polyglance.training.seeds import generator_of
@@ -36,8 +38,7 @@ class WordLosses:
         )
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.grounding = GroundingHead(model.config.width, model.config.kept_states).to(model.device)
-        self._ahead: tuple[int, Future[WordBatch]] | None = None
-        self._thread = ThreadPoolExecutor(1)
+        self._batch = Ahead(source)
 
     @property
     def trained(self) -> nn.Module:
@@ -72,40 +73,12 @@ class WordLosses:
             "embed": embed,
             **match_terms(scores, pairs),
             "answer": F.cross_entropy(answers, batch.answers.to(answers.device)),
-            **self._grounding_terms(batch, text, row, matched, halfway),
+            **grounding_terms(self.grounding, self.source.scene, batch, torch.stack([text, row]), matched, halfway),
             "cells_question": 0.1 * self.grounding.cell_loss(asked_halfway, batch.question_cells),
-        }
-
-    def _grounding_terms(
-        self,
-        batch: WordBatch,
-        text: Int[Tensor, " all_pairs"],
-        row: Int[Tensor, " all_pairs"],
-        matched: Float[Tensor, "all_pairs width"],
-        halfway: Float[Tensor, "all_pairs tokens width"],
-    ) -> Losses:
-        """The losses of fragments and cells for all pairs of a caption, true or false, and a scene."""
-        meant = (*batch.captions, *(None for _ in batch.rows[len(batch.captions) :]), *batch.false_captions)
-        known = [
-            (pair, scene, caption)
-            for pair, (t, r) in enumerate(zip(text.tolist(), row.tolist(), strict=True))
-            if (scene := self.source.scene(r)) and (caption := meant[t])
-        ]
-        chosen, scenes, captions = zip(*known, strict=True)
-        rows = torch.tensor(chosen, device=matched.device)
-        return {
-            "fragments": self.grounding.fragment_loss(matched[rows], fragments_hold(scenes, captions)),
-            "cells": 0.1 * self.grounding.cell_loss(halfway[rows], spoken_of(scenes, captions)),
         }
 
     def _states(self, rows: Tensor) -> TokenStates:
         return self.states[rows.to(self.states.hidden.device)]
-
-    def _batch(self, step: int) -> WordBatch:
-        """Returns the texts of this step and starts drawing those of the next one in a thread."""
-        batch = self._ahead[1].result() if self._ahead and self._ahead[0] == step else self.source(step)
-        self._ahead = (step + 1, self._thread.submit(self.source, step + 1))
-        return batch
 
 
 def chosen_pairs(
@@ -135,4 +108,31 @@ def match_terms(scores: Float[Tensor, " all_pairs"], pairs: int) -> Losses:
         "match": F.softplus(-right).mean() + F.softplus(wrong).mean(),
         "foil": F.softplus(foils).mean(),
         "rank": F.softplus(wrong - right).mean() + F.softplus(foils - right[: len(foils)]).mean(),
+    }
+
+
+def grounding_terms(
+    head: GroundingHead,
+    scene_of: Callable[[int], Scene | None],
+    batch: PairedTexts,
+    pairs: Int[Tensor, "2 all_pairs"],
+    matched: Float[Tensor, "all_pairs width"],
+    halfway: Float[Tensor, "all_pairs tokens width"],
+) -> Losses:
+    """The losses of fragments and cells for all pairs of a caption, true or false, and a scene.
+
+    scene_of: returns the scene in a row of the states, or None for another picture. pairs: what `chosen_pairs`
+    returned. matched, halfway: the results of these pairs, and their states half-way up.
+    """
+    meant = (*batch.captions, *(None for _ in batch.rows[len(batch.captions) :]), *batch.false_captions)
+    known = [
+        (number, scene, caption)
+        for number, (text, row) in enumerate(pairs.T.tolist())
+        if (scene := scene_of(row)) and (caption := meant[text])
+    ]
+    chosen, scenes, captions = zip(*known, strict=True)
+    rows = torch.tensor(chosen, device=matched.device)
+    return {
+        "fragments": head.fragment_loss(matched[rows], fragments_hold(scenes, captions)),
+        "cells": 0.1 * head.cell_loss(halfway[rows], spoken_of(scenes, captions)),
     }

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -85,7 +86,9 @@ def test_it_is_saved_and_loaded(model: SingleStreamModel, pictures: ImageBatch, 
     assert torch.equal(loaded.embed(loaded.read_images(pictures)), model.embed(model.read_images(pictures)))
 
 
-@pytest.mark.parametrize("changed", [{"eyes": "resnet"}, {"sight": "patches"}, {"stem": (8, 8, 32)}])
-def test_eyes_that_do_not_fit_are_refused(changed: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "changed", [{"eyes": "resnet"}, {"sight": "patches"}, {"stem": (8, 8, 32)}, {"state_width": 48}]
+)
+def test_eyes_that_do_not_fit_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="expected eyes of tf_efficientnet_lite0"):
-        replace(CONFIG, **changed)  # type: ignore[arg-type]
+        replace(CONFIG, **changed)
