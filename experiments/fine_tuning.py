@@ -31,13 +31,13 @@ def rows_of(model: str, when: str) -> list[Row]:
     """
     loaded = load_trainable(model)
     found: list[Row] = []
-    for collection in (_held_out(clip_art()), clip_art()):
+    for collection in (held_out(clip_art()), clip_art()):
         states = read_collection(loaded, collection)
         found += [{"when": when, **row} for row in retrieval_rows(loaded, collection, states, list(collection.queries))]
     return found
 
 
-def _held_out(collection: Collection) -> Collection:
+def held_out(collection: Collection) -> Collection:
     """Returns only the pictures that are asked about."""
     ((key, queries),) = collection.queries.items()
     rows = sorted({row for row, _ in queries})

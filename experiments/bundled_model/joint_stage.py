@@ -28,7 +28,7 @@ _PHOTOGRAPHS: Final = 24
 _TEXTS: Final = 4
 """The number of texts that each photograph is matched with."""
 _MATCH: Final = (16.0, 0.3)
-"""The logit of a match is the first times the cosine less the second, for photographs, which come without texts."""
+"""Slope a and centre b of the logit that a photograph without a text is taught: a (cosine - b)."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
 from experiments.pictures.folders import TRAINING_ARTISTS, pictures_folder
-from experiments.pretraining.drawn_pictures import in_processes
+from experiments.pretraining.drawn_pictures import draw_once
 from polyglance import atomic
 from polyglance.data.captions import of_split, read_captions
 from polyglance.data.gallery import gallery
@@ -27,7 +27,6 @@ from polyglance.types import Progress
 
 VARIANTS: Final = {"noto": 6, "artists": 3, "openclipart": 6, "photographs": 80}
 """The number of variants of each picture, by where it comes from."""
-_CHUNK: Final = 200
 _AT_ONCE: Final = 4
 """The number of pictures that the classifier reads at once."""
 
@@ -133,18 +132,8 @@ def _restyled(picture: Image.Image, rng: random.Random) -> Image.Image:
 def drawn_variants(
     variants: Sequence[Variant], path: Path, progress: Progress | None = None
 ) -> UInt8[Tensor, "n 3 h w"]:
-    """Maps the variants' pixels from a file, and makes it first if it is missing."""
-    if not path.exists():
-        chunks = [variants[start : start + _CHUNK] for start in range(0, len(variants), _CHUNK)]
-        with atomic.whole(path) as draft:
-            shape = (len(variants), 3, IMAGE_SIZE, IMAGE_SIZE)
-            pixels = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
-            for number, chunk in enumerate(in_processes(_drawn, chunks)):
-                pixels[number * _CHUNK : number * _CHUNK + len(chunk)] = chunk
-                if progress:
-                    progress(min((number + 1) * _CHUNK, len(variants)), len(variants))
-            pixels.flush()
-    return torch.from_numpy(np.load(path, mmap_mode="r+", allow_pickle=False))
+    """Maps the variants' pixels from a file, as `draw_once` does."""
+    return draw_once(variants, _drawn, path, progress)
 
 
 def _drawn(chunk: Sequence[Variant]) -> UInt8[np.ndarray, "n 3 h w"]:

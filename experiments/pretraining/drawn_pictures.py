@@ -24,30 +24,41 @@ SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 CHUNK = 250
 
 
-def draw_scenes(seeds: range, path: Path, progress: Progress | None = None) -> UInt8[Tensor, "n 3 h w"]:
-    """Maps the pictures of these seeds from a file and draws them there first if the file is missing.
+def draw_once(
+    items: Sequence[T],
+    draw: Callable[[Sequence[T]], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]],
+    path: Path,
+    progress: Progress | None = None,
+) -> UInt8[Tensor, "n 3 h w"]:
+    """Maps pictures from a file and draws them there first, in several processes, if the file is missing.
 
-    seeds: of the scenes. path: the file. progress: called with the number of pictures drawn and of all pictures.
+    items: what is drawn, a picture each. draw: returns the pictures of some items, (items, 3, height, width). progress:
+    called with the number of pictures drawn and of all pictures.
     """
     if not path.exists():
-        chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
+        chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
         with atomic.whole(path) as draft:
-            pictures = np.lib.format.open_memmap(draft, "w+", np.uint8, (len(seeds), *SHAPE))
-            for done, chunk in enumerate(in_processes(_draw, chunks)):
+            pictures = np.lib.format.open_memmap(draft, "w+", np.uint8, (len(items), *SHAPE))
+            for done, chunk in enumerate(_in_processes(draw, chunks)):
                 pictures[done * CHUNK : done * CHUNK + len(chunk)] = chunk
                 if progress:
-                    progress(min((done + 1) * CHUNK, len(seeds)), len(seeds))
+                    progress(min((done + 1) * CHUNK, len(items)), len(items))
             pictures.flush()
     return torch.from_numpy(np.load(path, mmap_mode="r+", allow_pickle=False))
 
 
-def in_processes(make: Callable[[Sequence[T]], R], chunks: Sequence[Sequence[T]]) -> Iterator[R]:
+def _in_processes(make: Callable[[Sequence[T]], R], chunks: Sequence[Sequence[T]]) -> Iterator[R]:
     """Yields what `make` makes of each chunk, in order. Several chunks are spread over processes."""
     if len(chunks) == 1:
         yield make(chunks[0])
         return
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         yield from pool.map(make, chunks)
+
+
+def draw_scenes(seeds: range, path: Path, progress: Progress | None = None) -> UInt8[Tensor, "n 3 h w"]:
+    """Maps the pictures of scenes from a file, as `draw_once` does. seeds: of the scenes."""
+    return draw_once(seeds, _draw, path, progress)
 
 
 def _draw(seeds: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
