@@ -24,7 +24,7 @@ def measure(model: SingleStreamModel, clip_art: Path, pictures: int, queries: in
     clip_art: the folder of the pictures. pictures, queries: of the pool of scenes, see `search_scenes`.
     """
     scenes = search_scenes(model, FIRST_SEED["val"], pictures, queries)
-    drawings = _search_clip_art(model, clip_art)
+    drawings = search_clip_art(model, clip_art)
     logits = np.concatenate([scenes.logits.ravel(), drawings.logits.ravel()])
     line = fit_calibration(logits, np.concatenate([scenes.true.ravel(), drawings.true.ravel()]))
     best = scenes.by_depth.argmax(axis=2)[..., None]
@@ -35,7 +35,7 @@ def measure(model: SingleStreamModel, clip_art: Path, pictures: int, queries: in
     model.config = replace(model.config, calibration=line, recall_by_depth=recalls)
 
 
-def _search_clip_art(model: SingleStreamModel, folder: Path) -> Searches:
+def search_clip_art(model: SingleStreamModel, folder: Path) -> Searches:
     """Searches the pictures of the splits train and val for the titles of val; every second one is not in the pool."""
     captions = [one for one in read_captions(folder / "captions.jsonl") if one.split in ("train", "val")]
     asked = [one for one in captions if one.split == "val"]

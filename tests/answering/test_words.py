@@ -1,8 +1,9 @@
 import pytest
 
-from polyglance.answering.words import answer_language, word_of
+from polyglance.answering.words import UNKNOWN, answer_language, word_of
 from polyglance.errors import ConfigurationError
 from polyglance.languages import AUTO
+from polyglance.scenes.grammar import codes
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,10 @@ def test_an_answer_without_a_word_stays_as_it_is(answer: str, language: str, wor
 def test_a_word_agrees_with_the_question() -> None:
     assert word_of("red", "pt", "Qual é a cor da estrela?") == "vermelha"
     assert word_of("red", "pt") == "vermelho"
+
+
+@pytest.mark.parametrize("code", codes())
+def test_a_picture_that_is_unknown_is_said_to_be_in_every_language(code: str) -> None:
+    said = {word_of(UNKNOWN, one) for one in codes()}
+    assert len(said) == len(codes())
+    assert word_of(UNKNOWN, code, "a question") == word_of(UNKNOWN, code) != UNKNOWN

@@ -51,6 +51,10 @@ def test_the_whole_picture_is_one_more_state_which_compression_leaves_as_it_is(
     assert states.hidden.shape == (2, 17, 16)
     grid, whole = model.eyes(pictures.pixels)
     assert torch.equal(states.hidden[:, -1], whole)
+    network = model.eyes.network
+    logits = network.logits(network(pictures.pixels))
+    mixture = (logits / 1.75).softmax(dim=1) @ model.eyes.class_vectors
+    torch.testing.assert_close(whole, torch.nn.functional.normalize(mixture, dim=1) * 4)
     torch.testing.assert_close(whole.square().mean(dim=1), torch.ones(2))
     torch.testing.assert_close(model.compress(model.see_beside(pictures.pixels, grid, whole)).hidden, states.hidden)
 
@@ -70,11 +74,12 @@ def test_the_vector_of_the_whole_picture_is_part_of_the_embedding(
 def test_what_the_classifier_was_trained_for_is_not_trained_again(
     model: SingleStreamModel, pictures: ImageBatch
 ) -> None:
-    model.train()
+    model.train().requires_grad_(True)
     model.embed(model.read_images(pictures)).sum().backward()
     trained = {name.split(".")[0] for name, weight in model.named_parameters() if weight.grad is not None}
     model.zero_grad()
     model.eval()
+    model.eyes.requires_grad_(False)
     assert {"stem", "eyes_project", "image_layers", "compressor", "joint_layers", "whole_head"} <= trained
     assert "eyes" not in trained
 
