@@ -326,7 +326,7 @@ class VqaLosses(nn.Module):
         together = self.picture_of[: len(trained_on)] if settings.all_weights else None
         self._rows = Shuffled(len(trained_on), settings.batch, settings.seed, together)
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(_is_trained(name, model, settings))
+            parameter.requires_grad_(is_trained(name, model, settings))
         if model.task_adapters:
             for task in TASKS:
                 model.task_adapters.adapters[task].requires_grad_(task == "answer")
@@ -401,7 +401,8 @@ class VqaLosses(nn.Module):
         return self.model.read_images(pictures)[place.to(self.model.device)]
 
 
-def _is_trained(name: str, model: CutModel, settings: VqaSettings) -> bool:
+def is_trained(name: str, model: CutModel, settings: VqaSettings) -> bool:
+    """Returns whether a training on questions with these settings trains the weight of this name."""
     if name.startswith((*OF_OTHER_TASKS, *model.never_trained)):
         return False
     if settings.adapters:

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 import torch
 
+from polyglance.data.captions import Caption
 from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
 from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.nn.states import TokenStates
+from polyglance.training.retrieval.caption_batches import CaptionSource
+from polyglance.training.retrieval.objectives import RetrievalLosses, RetrievalSettings
+from polyglance.training.vqa import VqaSettings, is_trained
 
 CONFIG = SingleStreamConfig(
     vocabulary=300,
@@ -35,6 +39,7 @@ def model() -> SingleStreamModel:
     torch.manual_seed(0)
     made = SingleStreamModel(CONFIG, Tokenizer.train(["a red star"] * 3, 300), "seeing").eval()
     torch.nn.init.normal_(made.eyes.class_vectors)
+    torch.nn.init.normal_(made.eyes.network.classifier.weight, std=30)  # as sure of its classes as a trained one
     return made
 
 
@@ -89,6 +94,23 @@ def test_it_is_saved_and_loaded(model: SingleStreamModel, pictures: ImageBatch, 
     loaded = load_folder(tmp_path / "model", torch.float32)
     assert isinstance(loaded, SingleStreamModel)
     assert torch.equal(loaded.embed(loaded.read_images(pictures)), model.embed(model.read_images(pictures)))
+
+
+def test_no_training_changes_what_was_published(model: SingleStreamModel, tmp_path: Path) -> None:
+    captions = [Caption(tmp_path / f"{row}.png", f"a red star {row}", "en", "train") for row in range(4)]
+    retrieval = RetrievalSettings(batch=2)
+    trained = {
+        name.split(".")[0]
+        for name, weight in RetrievalLosses(model, CaptionSource(captions, 2, 0), retrieval).model.named_parameters()
+        if weight.requires_grad
+    }
+    assert {"stem", "eyes_project", "whole_head"} <= trained
+    assert "eyes" not in trained
+    assert not any(
+        is_trained(name, model, VqaSettings(all_weights=True)) for name in ("eyes.class_vectors", "whole_head.weight")
+    )
+    assert is_trained("eyes_project.1.weight", model, VqaSettings(all_weights=True))
+    model.requires_grad_(False)
 
 
 @pytest.mark.parametrize(
