@@ -39,7 +39,7 @@ def model() -> SingleStreamModel:
     torch.manual_seed(0)
     made = SingleStreamModel(CONFIG, Tokenizer.train(["a red star"] * 3, 300), "seeing").eval()
     torch.nn.init.normal_(made.eyes.class_vectors)
-    torch.nn.init.normal_(made.eyes.network.classifier.weight, std=30)  # as sure of its classes as a trained one
+    torch.nn.init.normal_(made.eyes.network.classifier.bias, std=3)  # as sure of its classes as a trained one
     return made
 
 
