@@ -96,13 +96,14 @@ class JointLosses:
     def _pair_terms(self, batch: JointBatch, texts: TokenStates, generator: torch.Generator) -> Losses:
         """Texts and pictures that belong together: twin encoder, cross-encoder, fragments, and the lessons beside."""
         model, pairs, foils = self.model, len(batch.rows), len(batch.captions)
-        of_texts, of_pictures = model.embed(texts), model.embed(self._states(batch.rows))
+        said, lessons = texts[: pairs + foils].trimmed(), texts[pairs + foils :]
+        of_texts, of_pictures = model.embed(said), model.embed(self._states(batch.rows))
         likeness = of_texts[:pairs] @ of_pictures.T
-        foil_vectors = of_texts[pairs : pairs + foils]
-        embed = info_nce(of_texts[:pairs], of_pictures, self.scale.exp().clamp(max=100), batch.also_true, foil_vectors)
-        taught = (of_texts[pairs + foils :] * self._photographs.targets[batch.lessons]).sum(dim=-1)
+        scale = self.scale.exp().clamp(max=100)
+        embed = info_nce(of_texts[:pairs], of_pictures, scale, batch.also_true, of_texts[pairs:])
+        taught = (model.embed(lessons) * self._photographs.targets[batch.lessons]).sum(dim=-1)
         text, row = chosen_pairs(batch, likeness, generator)
-        matched, halfway = model.joint("match", texts[text], self._states(row))
+        matched, halfway = model.joint("match", said[text], self._states(row))
         scores = model.match_head(matched).squeeze(-1).float()
         terms = {"embed": embed, "lessons": 3 * (1 - taught).mean(), **match_terms(scores, pairs)}
         if self.tasks_alone:

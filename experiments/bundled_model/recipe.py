@@ -87,8 +87,8 @@ class Settings:
     picture_steps: int = 1_000
     shape_steps: int = 500
     pictures: tuple[int, int, int] = (96, 64, 24)
-    joint_steps: int = 4_000
-    task_steps: int = 600
+    joint_steps: int = 3_000
+    task_steps: int = 400
     counts: Counts = field(default_factory=Counts)
     measured: tuple[int, int] = (2000, 500)
 
