@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from experiments.bundled_model.joint_batches import JointBatch, JointSource
 from experiments.bundled_model.referents import ReferentHead
+from experiments.bundled_model.text_stage import lesson_terms
 from experiments.pretraining.ahead import Ahead
 from experiments.pretraining.grounding import GroundingHead
 from experiments.pretraining.joint_stages import chosen_pairs, grounding_terms, match_terms
@@ -24,9 +25,13 @@ from polyglance.training.losses import info_nce
 from polyglance.training.seeds import generator_of
 
 _PHOTOGRAPHS: Final = 24
-"""The number of photographs in a step."""
-_TEXTS: Final = 4
-"""The number of texts that each photograph is matched with."""
+"""The number of photographs in a step, each with a text."""
+_ALIKE: Final = 4
+"""The number of photographs in a row that have a class in common, and of those that each text is matched with."""
+_NAMED: Final = 64
+"""The number of drawings in a step whose names are told from all others."""
+_SCALE: Final = 25.0
+"""The inverse temperature of telling names apart."""
 _MATCH: Final = (16.0, 0.3)
 """Slope a and centre b of the logit that a photograph without a text is taught: a (cosine - b)."""
 
@@ -45,11 +50,23 @@ class Photographs:
     targets: Float[Tensor, "lessons width"]
 
 
+@dataclass(frozen=True)
+class Named:
+    """All variants of emoji and clip art.
+
+    rows: of their states. names: the vectors of all names. of: the row of each variant's name among these.
+    """
+
+    rows: Int[Tensor, " variants"]
+    names: Float[Tensor, "names width"]
+    of: Int[Tensor, " variants"]
+
+
 class JointLosses:
     """The losses of a step: twin encoder, cross-encoder, answers and grounding, of scenes, drawings and photographs.
 
-    hidden: the states of all pictures, the scenes first. spoken: the text of each lesson. tasks_alone: whether to train
-    only the adapters and heads of the tasks, without grounding, in a frozen body.
+    hidden: the states of all pictures, the scenes first. named: the drawings. spoken: the text of each lesson.
+    tasks_alone: whether to train only the adapters and heads of the tasks, without grounding, in a frozen body.
     """
 
     def __init__(
@@ -57,12 +74,13 @@ class JointLosses:
         model: SingleStreamModel,
         source: JointSource,
         hidden: Float[Tensor, "pictures states state_width"],
+        named: Named,
         photographs: Photographs,
         spoken: Sequence[str],
         tasks_alone: bool = False,
     ) -> None:
         self.model, self.source, self.tasks_alone = model, source, tasks_alone
-        self._hidden, self._photographs, self._spoken = hidden, photographs, spoken
+        self._hidden, self._named, self._photographs, self._spoken = hidden, named, photographs, spoken
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature)))
         self.grounding = GroundingHead(model.config.width, model.config.kept_states)
         self.referents = ReferentHead(model.config.width)
@@ -90,6 +108,7 @@ class JointLosses:
             texts = self.model.read_text(batch.texts)
             terms = self._pair_terms(batch, texts, generator)
             terms |= self._answer_terms(batch)
+            terms["names"] = self._name_loss(generator)
             terms |= self._photograph_terms(generator)
         return terms
 
@@ -101,11 +120,11 @@ class JointLosses:
         likeness = of_texts[:pairs] @ of_pictures.T
         scale = self.scale.exp().clamp(max=100)
         embed = info_nce(of_texts[:pairs], of_pictures, scale, batch.also_true, of_texts[pairs:])
-        taught = (model.embed(lessons) * self._photographs.targets[batch.lessons]).sum(dim=-1)
         text, row = chosen_pairs(batch, likeness, generator)
         matched, halfway = model.joint("match", said[text], self._states(row))
         scores = model.match_head(matched).squeeze(-1).float()
-        terms = {"embed": embed, "lessons": 3 * (1 - taught).mean(), **match_terms(scores, pairs)}
+        taught = lesson_terms(model.embed(lessons), self._photographs.targets[batch.lessons], batch.lessons)
+        terms = {"embed": embed, **taught, **match_terms(scores, pairs)}
         if self.tasks_alone:
             return terms
         pairs_of_all = torch.stack([text, row])
@@ -124,40 +143,53 @@ class JointLosses:
             "referents": 0.3 * self.referents.loss(halfway[:known, 0], batch.referents),
         }
 
+    def _name_loss(self, generator: torch.Generator) -> Tensor:
+        """Each drawing is told by its vector from all other names and titles."""
+        drawn = torch.randint(len(self._named.rows), (_NAMED,), generator=generator)
+        vectors = self.model.embed(self._states(self._named.rows[drawn]))
+        return 0.5 * F.cross_entropy(_SCALE * vectors @ self._named.names.T, self._named.of[drawn])
+
     def _photograph_terms(self, generator: torch.Generator) -> Losses:
         """Photographs keep their vectors, and match texts as these vectors say."""
         of = self._photographs
-        rows = of.rows[torch.randint(len(of.rows), (_PHOTOGRAPHS,), generator=generator)]
-        hidden = self._hidden[rows].float()
-        made = torch.rand(len(rows), generator=generator) < 0.7
-        hidden[made, -1] = self._mixtures(int(made.sum()), generator)
-        states = TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
+        states = self._photographs_that_might_be(generator)
         with torch.no_grad():
             # As the projection of a whole picture begins: the first directions of the space, and nothing in the others
-            vectors = unit(F.pad(hidden[:, -1], (0, self.model.config.embedding_dim - hidden.shape[2])))
+            whole = states.hidden[:, -1]
+            vectors = unit(F.pad(whole, (0, self.model.config.embedding_dim - whole.shape[1])))
         held = (self.model.embed(states) * vectors).sum(dim=-1)
         nearest = (vectors @ of.targets[of.lessons].T).topk(40, dim=1).indices
-        picked = torch.randint(40, (len(rows), 1), generator=generator)
-        others = torch.randint(len(of.lessons), (len(rows), _TEXTS - 1), generator=generator)
-        chosen = of.lessons[torch.cat([nearest.gather(1, picked), others], dim=1)]
-        cosines = (vectors[:, None] * of.targets[chosen]).sum(dim=-1)
-        texts = self.model.read_text(self.source.encode([self._spoken[row] for row in chosen.flatten().tolist()]))
-        pictures = torch.arange(len(rows)).repeat_interleave(_TEXTS)
-        result = self.model.joint("match", texts, states[pictures])[0]
-        scores = self.model.match_head(result).squeeze(-1).float()
-        right = torch.sigmoid(_MATCH[0] * (cosines.flatten() - _MATCH[1]))
+        chosen = of.lessons[nearest.gather(1, torch.randint(40, (len(states), 1), generator=generator)).squeeze(1)]
+        texts = self.model.read_text(self.source.encode([self._spoken[row] for row in chosen.tolist()]))
+        cosines = of.targets[chosen] @ vectors.T
+        likely = cosines.fill_diagonal_(2.0).topk(_ALIKE - 1, dim=1).indices
+        shown = torch.cat([likely, torch.randint(len(states), (len(states), 1), generator=generator)], dim=1)
+        own = torch.arange(len(states))
+        cosines[own, own] = (of.targets[chosen] * vectors).sum(dim=-1)
+        right = _MATCH[0] * (cosines.gather(1, shown) - _MATCH[1])
+        pairs = texts[own.repeat_interleave(_ALIKE)], states[shown.flatten()]
+        scores = self.model.match_head(self.model.joint("match", *pairs)[0]).view(-1, _ALIKE).float()
         return {
             "photographs": 2 * (1 - held).mean(),
-            "photograph_match": F.binary_cross_entropy_with_logits(scores, right),
+            "photograph_match": F.binary_cross_entropy_with_logits(scores, right.sigmoid()),
+            "photograph_order": F.kl_div(scores.log_softmax(1), right.softmax(1), reduction="batchmean"),
         }
 
-    def _mixtures(self, count: int, generator: torch.Generator) -> Float[Tensor, "count state_width"]:
-        """Vectors of photographs that might be: mixtures of one to four classes."""
-        classes = self._photographs.classes
-        weights = torch.rand(count, 4, generator=generator) ** 3
-        chosen = torch.randint(len(classes), (count, 4), generator=generator)
-        mixed = (weights[..., None] * classes[chosen]).sum(dim=1)
-        return unit(mixed) * mixed.shape[1] ** 0.5
+    def _photographs_that_might_be(self, generator: torch.Generator) -> TokenStates:
+        """States of photographs, blended in pairs so that no two steps have the same. Most stand for mixtures of one to
+        four classes; the first class is that of all `_ALIKE` pictures in a row."""
+        of = self._photographs
+        pair = self._hidden[of.rows[torch.randint(len(of.rows), (2, _PHOTOGRAPHS), generator=generator)]].float()
+        share = torch.rand(_PHOTOGRAPHS, 1, 1, generator=generator)
+        hidden = share * pair[0] + (1 - share) * pair[1]
+        weights = torch.rand(_PHOTOGRAPHS, 4, generator=generator) ** 3
+        classes = torch.randint(len(of.classes), (_PHOTOGRAPHS, 4), generator=generator)
+        classes[:, 0] = classes[::_ALIKE, 0].repeat_interleave(_ALIKE)
+        mixed = (weights[..., None] * of.classes[classes]).sum(dim=1)
+        made = torch.rand(_PHOTOGRAPHS, generator=generator) < 0.8
+        whole = torch.where(made[:, None], mixed, hidden[:, -1])
+        hidden[:, -1] = unit(whole) * whole.shape[1] ** 0.5
+        return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
 
     def _states(self, rows: Int[Tensor, " rows"]) -> TokenStates:
         hidden = self._hidden[rows].float()

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from experiments.bundled_model import lessons as taught
 from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, Drawing, JointSource, emoji_drawings
-from experiments.bundled_model.joint_stage import JointLosses, Photographs
+from experiments.bundled_model.joint_stage import JointLosses, Named, Photographs
 from experiments.bundled_model.lessons import Lesson
 from experiments.bundled_model.measuring import measure
 from experiments.bundled_model.picture_stage import PictureLosses, PictureSet, set_of
@@ -87,7 +87,7 @@ class Settings:
     picture_steps: int = 1_000
     shape_steps: int = 500
     pictures: tuple[int, int, int] = (96, 64, 24)
-    joint_steps: int = 3_000
+    joint_steps: int = 4_500
     task_steps: int = 400
     counts: Counts = field(default_factory=Counts)
     measured: tuple[int, int] = (2000, 500)
@@ -147,15 +147,16 @@ def train(settings: Settings, folder: Path, report: StageProgress | None = None)
         lessons=torch.tensor(about_photographs),
         targets=teaching.targets,
     )
+    named = named_drawings(settings, world, names)
     spoken = [lesson.taught for lesson in teaching.lessons]
     torch.manual_seed(settings.seed)  # what was read from files instead of made has drawn no numbers
-    losses = JointLosses(model, source, hidden, photographs, spoken)
+    losses = JointLosses(model, source, hidden, named, photographs, spoken)
     schedule = Schedule(settings.joint_steps, 1.2e-3, warmup=min(150, settings.joint_steps // 4))
     fit("joint", losses.trained, losses, schedule, folder, report)
     losses.keep_temperature()
     torch.manual_seed(settings.seed)
     model = with_task_adapters(model)
-    losses = JointLosses(model, source, hidden, photographs, spoken, tasks_alone=True)
+    losses = JointLosses(model, source, hidden, named, photographs, spoken, tasks_alone=True)
     later = partial(_later, losses, settings.joint_steps)
     fit("tasks", losses.trained, later, Schedule(settings.task_steps, 1e-3), folder, report)
     losses.keep_temperature()
@@ -306,6 +307,12 @@ def names_of_drawings(teaching: Teaching, clip_art: ClipArt) -> Float[Tensor, "n
     return teaching.targets[[row[name] for name in emoji] + [row[texts[0]] for texts in clip_art.texts]]
 
 
+def names_of(variants: Sequence[Variant]) -> Int[Tensor, " variants"]:
+    """Returns for each variant of a drawing the row of its name among all names; of photographs it means nothing."""
+    first_title = len(gallery())
+    return torch.tensor([one.of + first_title * (one.origin == "openclipart") for one in variants])
+
+
 def train_pictures(
     model: SingleStreamModel,
     settings: Settings,
@@ -316,15 +323,13 @@ def train_pictures(
 ) -> None:
     """Runs the second stage, in place."""
     torch.manual_seed(settings.seed)
-    first_title = len(gallery())
-    of = torch.tensor([one.of + first_title * (one.origin == "openclipart") for one in world.variants])
     losses = PictureLosses(
         model,
         world.scenes,
         scene_targets([sample_scene(seed) for seed in range(settings.scenes)]),
         set_of(("noto", "artists"), world.variants, world.pixels, world.seen),
         set_of(("openclipart",), world.variants, world.pixels, world.seen),
-        of,
+        names_of(world.variants),
         names,
         settings.pictures,
         settings.seed,
@@ -381,6 +386,12 @@ def joint_source(
         counts=settings.counts,
         seed=settings.seed,
     )
+
+
+def named_drawings(settings: Settings, world: World, names: Float[Tensor, "names width"]) -> Named:
+    """Returns all variants that have a name."""
+    rows = torch.tensor([row for row, variant in enumerate(world.variants) if variant.of >= 0])
+    return Named(rows + settings.scenes, names, names_of(world.variants)[rows])
 
 
 def with_task_adapters(model: SingleStreamModel) -> SingleStreamModel:

@@ -59,17 +59,7 @@ class TextLosses:
         batch, rows = self._batch(step)
         with native_autocast(self.model.device):
             vectors = self.model.embed(self.model.read_text(batch))
-        return self.losses(vectors, rows)
-
-    def losses(self, vectors: Float[Tensor, "texts width"], rows: Int[Tensor, " texts"]) -> Losses:
-        targets = self._targets[rows]
-        logits = _SCALE * vectors @ targets.T
-        same = (rows[:, None] == rows) & ~torch.eye(len(rows), dtype=torch.bool)
-        own = torch.arange(len(rows))
-        return {
-            "cosine": 4 * (1 - (vectors * targets).sum(dim=-1)).mean(),
-            "apart": F.cross_entropy(logits.masked_fill(same, float("-inf")), own),
-        }
+        return lesson_terms(vectors, self._targets[rows], rows)
 
     def drawn(self, step: int, count: int, taught: float = 0.0) -> tuple[list[int], list[str]]:
         """Returns the rows of the lessons of a step, and a text of each.
@@ -87,6 +77,18 @@ class TextLosses:
     def _read(self, step: int) -> tuple[TextBatch, Int[Tensor, " texts"]]:
         rows, texts = self.drawn(step, self._count)
         return self.model.tokenize(texts), torch.tensor(rows)
+
+
+def lesson_terms(
+    vectors: Float[Tensor, "texts width"], targets: Float[Tensor, "texts width"], rows: Int[Tensor, " texts"]
+) -> Losses:
+    """Returns how far each vector is from its target, and from those of other lessons. rows: of the lessons."""
+    same = (rows[:, None] == rows) & ~torch.eye(len(rows), dtype=torch.bool)
+    logits = (_SCALE * vectors @ targets.T).masked_fill(same, float("-inf"))
+    return {
+        "cosine": 4 * (1 - (vectors * targets).sum(dim=-1)).mean(),
+        "apart": F.cross_entropy(logits, torch.arange(len(rows))),
+    }
 
 
 def _loosely(text: str, rng: random.Random) -> str:
