@@ -96,7 +96,16 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
     trained = train(TINY, folder, lambda stage, *_: stages.append(stage))
     assert [len(list(read_log(folder / f"{stage}.jsonl"))) for stage in ("texts", "joint", "tasks")] == [4, 3, 2]
     row = next(iter(read_log(folder / "joint.jsonl")))
-    assert {"embed", "apart", "match", "cells_question", "referents", "answer", "names", "photograph_order"} <= row.keys()
+    assert {
+        "embed",
+        "apart",
+        "match",
+        "cells_question",
+        "referents",
+        "answer",
+        "names",
+        "photograph_order",
+    } <= row.keys()
     assert {"draw scenes", "see variants", "pictures", "shapes"} <= set(stages)
 
     joint = {
