@@ -28,6 +28,8 @@ _PHOTOGRAPHS: Final = 24
 """The number of photographs in a step, each with a text."""
 _ALIKE: Final = 4
 """The number of photographs in a row that have a class in common, and of those that each text is matched with."""
+_NOISE: Final = 0.4
+"""The standard deviation of the noise in the cells of a photograph; their own is about 1."""
 _NAMED: Final = 64
 """The number of drawings in a step whose names are told from all others."""
 _SCALE: Final = 25.0
@@ -176,12 +178,17 @@ class JointLosses:
         }
 
     def _photographs_that_might_be(self, generator: torch.Generator) -> TokenStates:
-        """States of photographs, blended in pairs so that no two steps have the same. Most stand for mixtures of one to
-        four classes; the first class is that of all `_ALIKE` pictures in a row."""
+        """States of photographs. There are few, so cells are blended in pairs, in half of them each cell with that of
+        another photograph, and noise is added. Most stand for mixtures of one to four classes; the first class is that
+        of all `_ALIKE` pictures in a row."""
         of = self._photographs
-        pair = self._hidden[of.rows[torch.randint(len(of.rows), (2, _PHOTOGRAPHS), generator=generator)]].float()
+        one, other = self._hidden[of.rows[torch.randint(len(of.rows), (2, _PHOTOGRAPHS), generator=generator)]].float()
+        cells = torch.arange(one.shape[1])
+        strewn = other[torch.randint(_PHOTOGRAPHS, one.shape[:2], generator=generator), cells]
+        other = torch.where(torch.rand(_PHOTOGRAPHS, 1, 1, generator=generator) < 0.5, strewn, other)
         share = torch.rand(_PHOTOGRAPHS, 1, 1, generator=generator)
-        hidden = share * pair[0] + (1 - share) * pair[1]
+        hidden = share * one + (1 - share) * other
+        hidden[:, :-1] += _NOISE * torch.randn(hidden[:, :-1].shape, generator=generator)
         weights = torch.rand(_PHOTOGRAPHS, 4, generator=generator) ** 3
         classes = torch.randint(len(of.classes), (_PHOTOGRAPHS, 4), generator=generator)
         classes[:, 0] = classes[::_ALIKE, 0].repeat_interleave(_ALIKE)
