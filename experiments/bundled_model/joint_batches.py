@@ -87,7 +87,7 @@ class Counts:
     captions: int = 72
     emoji: int = 40
     clip_art: int = 16
-    lessons: int = 96
+    lessons: int = 256
     questions: int = 132
     unknown: int = 12
 
