@@ -38,7 +38,7 @@ _ALIKE: Final = 0.5
 
 @dataclass(frozen=True)
 class Drawing:
-    """An emoji or a piece of clip art.
+    """An emoji, a flag or a piece of clip art.
 
     texts: language -> what it may be called. name: the row of its vector among those of all names. rows: those of its
     variants among all variants. emoji: its id in the gallery, or None.
@@ -96,9 +96,10 @@ class Counts:
 class JointSource:
     """Draws the texts of a step from the step's number.
 
-    index: the training scenes. emoji, clip_art: the drawings. likeness: cosines of all names. strangers: the rows of
-    variants that no question can be asked about. draw_lessons: returns the rows of a step's lessons and their texts.
-    languages: of scenes. encode: the tokenizer. counts: of each kind of text in a step. seed: of all draws.
+    index: the training scenes. emoji, clip_art: the drawings; the former with flags. likeness: cosines of all names.
+    strangers: the rows of variants that no question can be asked about. draw_lessons: returns the rows of a step's
+    lessons and their texts. languages: of scenes. encode: the tokenizer. counts: of each kind of text in a step. seed:
+    of all draws.
     """
 
     index: SceneIndex

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.bundled_model.joint_batches import JointBatch, JointSource
+from experiments.bundled_model.picture_stage import name_loss
 from experiments.bundled_model.referents import ReferentHead
 from experiments.bundled_model.text_stage import lesson_terms
 from experiments.pretraining.ahead import Ahead
@@ -54,7 +55,7 @@ class Photographs:
 
 @dataclass(frozen=True)
 class Named:
-    """All variants of emoji and clip art.
+    """All variants of emoji, clip art and flags.
 
     rows: of their states. names: the vectors of all names. of: the row of each variant's name among these.
     """
@@ -149,7 +150,7 @@ class JointLosses:
         """Each drawing is told by its vector from all other names and titles."""
         drawn = torch.randint(len(self._named.rows), (_NAMED,), generator=generator)
         vectors = self.model.embed(self._states(self._named.rows[drawn]))
-        return 0.5 * F.cross_entropy(_SCALE * vectors @ self._named.names.T, self._named.of[drawn])
+        return 0.5 * name_loss(vectors, self._named.names, self._named.of[drawn], _SCALE)
 
     def _photograph_terms(self, generator: torch.Generator) -> Losses:
         """Photographs keep their vectors, and match texts as these vectors say."""

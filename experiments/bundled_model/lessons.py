@@ -1,7 +1,8 @@
 """What the text side reads: texts in fifteen languages, and for each the text whose vector it is to have.
 
 No text is about a picture that it is tested on: no name of an emoji that is held out in its language, no keyword of an
-emoji, and no title of clip art that is held out. Single words and keywords of other pictures may be the same words.
+emoji, and no title of clip art that is held out. Single words, countries and keywords of other pictures may be the same
+words.
 """
 
 import json
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from experiments.bundled_model.phrases import sample_captions
 from experiments.bundled_model.words import LANGUAGES, Speech, frequencies
+from experiments.pictures.flags import Flag
 from polyglance.data.captions import of_split, read_captions
 from polyglance.data.gallery import gallery
 from polyglance.languages import DEMO_LANGUAGES
@@ -97,6 +99,18 @@ def clip_art_lessons(folder: Path) -> Iterator[Lesson]:
     for line in (folder / "keywords.jsonl").read_text(encoding="utf-8").splitlines():
         keywords = json.loads(line)["caption"]
         yield Lesson("names", "en", keywords, (keywords,))
+
+
+def flag_lessons(flags: Sequence[Flag]) -> Iterator[Lesson]:
+    """The names of countries, and of their flags in English."""
+    for flag in flags:
+        yield Lesson("names", "en", flag.names["en"], tuple(flag.names.values()))
+        of_flag = flag_of(flag.names["en"])
+        yield Lesson("names", "en", of_flag, (of_flag,))
+
+
+def flag_of(country: str) -> str:
+    return f"flag of {country}"
 
 
 def word_lessons(wheel: Path, language: str, most: int) -> Iterator[Lesson]:

@@ -22,6 +22,8 @@ from polyglance.nn.states import TokenStates
 from polyglance.training.loop import Losses
 from polyglance.training.seeds import generator_of
 
+_SAME: Final = 0.99
+"""The cosine from which two names are the same."""
 _TRAINED: Final = ("stem", "eyes_project", "image_position", "image_norm", "image_layers", "compressor")
 
 
@@ -57,13 +59,27 @@ class PictureHead(nn.Module):
     def loss(self, states: TokenStates, named: Int[Tensor, " pictures"]) -> Tensor:
         """Cross-entropy of telling which of all names is the picture's."""
         vectors = unit(self.project(states.hidden.float().flatten(1)))
-        return F.cross_entropy(self.scale.exp().clamp(max=100) * vectors @ self.names.T, named)
+        return name_loss(vectors, self.names, named, self.scale.exp().clamp(max=100))
+
+
+def name_loss(
+    vectors: Float[Tensor, "pictures width"],
+    names: Float[Tensor, "names width"],
+    named: Int[Tensor, " pictures"],
+    scale: Tensor | float,
+) -> Float[Tensor, ""]:
+    """Returns the cross-entropy of telling which of all names is the picture's. Others with the same vector, as of a
+    flag that comes twice, are no mistakes."""
+    same = names[named] @ names.T > _SAME
+    same[torch.arange(len(named)), named] = False
+    return F.cross_entropy((scale * vectors @ names.T).masked_fill(same, float("-inf")), named)
 
 
 class PictureLosses:
     """The losses of a step.
 
-    scenes: with their graphs in `classes` and `places`, see `SceneGraphHead`. emoji, clip_art: drawings. of: for each
+    scenes: with their graphs in `classes` and `places`, see `SceneGraphHead`. emoji, clip_art: drawings; the latter
+    with flags. of: for each
     drawing of both the row of its name in `names`; emoji have the first rows. batch: the number of scenes, emoji and
     clip art in a step.
     """

@@ -1,4 +1,5 @@
-"""The training pictures beside drawn scenes: emoji of six artists, clip art and photographs, each in several variants.
+"""The training pictures beside drawn scenes: emoji of six artists, clip art, flags and photographs, each in several
+variants.
 
 Variants and what the classifier sees in them are made once and mapped from files.
 """
@@ -15,6 +16,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
+from experiments.pictures.flags import read_flags
 from experiments.pictures.folders import TRAINING_ARTISTS, pictures_folder
 from experiments.pretraining.drawn_pictures import draw_once
 from polyglance import atomic
@@ -25,7 +27,7 @@ from polyglance.nn.class_mixture import ClassifierEyes
 from polyglance.scenes.sampling import IMAGE_SIZE
 from polyglance.types import Progress
 
-VARIANTS: Final = {"noto": 6, "artists": 3, "openclipart": 6, "photographs": 80}
+VARIANTS: Final = {"noto": 6, "artists": 3, "openclipart": 6, "photographs": 80, "flags": 8}
 """The number of variants of each picture, by where it comes from."""
 _AT_ONCE: Final = 4
 """The number of pictures that the classifier reads at once."""
@@ -35,8 +37,8 @@ _AT_ONCE: Final = 4
 class Variant:
     """A picture as it is to be varied.
 
-    path: of its file. origin: `noto`, `artists`, `openclipart` or `photographs`. of: the row of the emoji in the
-    gallery, or of the caption among the training captions of clip art; -1 for a photograph. seed: of the variation; 0
+    path: of its file. origin: a key of `VARIANTS`. of: the row of the emoji in the gallery, of the caption among the
+    training captions of clip art, or of the flag; -1 for a photograph. seed: of the variation; 0
     leaves a drawing as it is.
     """
 
@@ -58,6 +60,7 @@ def all_variants(few: int | None = None) -> list[Variant]:
     titled = of_split(read_captions(pictures_folder("openclipart") / "captions.jsonl"), "train")[:few]
     pictures += [(Path(caption.image), "openclipart", row) for row, caption in enumerate(titled)]
     pictures += [(path, "photographs", -1) for path in _photographs()[:few]]
+    pictures += [(flag.path, "flags", row) for row, flag in enumerate(read_flags(pictures_folder("flags"))[:few])]
     return [Variant(*picture, seed) for picture in pictures for seed in range(VARIANTS[picture[1]])[:few]]
 
 

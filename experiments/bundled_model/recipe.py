@@ -37,6 +37,7 @@ from experiments.bundled_model.text_stage import TextLosses
 from experiments.bundled_model.vocabulary import SPECIAL, begun_from, lower_cased, most_used, read_pieces, unigram
 from experiments.bundled_model.words import LANGUAGES, fetch_words, frequencies
 from experiments.fetched import cache_root
+from experiments.pictures.flags import Flag, read_flags
 from experiments.pictures.folders import pictures_folder
 from experiments.pretraining.drawn_pictures import draw_scenes
 from experiments.pretraining.picture_stage import scene_targets
@@ -136,10 +137,11 @@ def train(settings: Settings, folder: Path, report: StageProgress | None = None)
 
     world = see_world(settings, folder, model, report)
     clip_art = ClipArt.read(settings.few)
-    names = names_of_drawings(teaching, clip_art)
+    flags = read_flags(pictures_folder("flags"))[: settings.few]
+    names = names_of_drawings(teaching, clip_art, flags)
     train_pictures(model, settings, world, names, folder, report)
     hidden = kept_states(model, world, folder / "states.safetensors")
-    source = joint_source(settings, model, world, clip_art, names, texts)
+    source = joint_source(settings, model, world, clip_art, flags, names, texts)
     about_photographs = [row for row, lesson in enumerate(teaching.lessons) if lesson.kind in ("photos", "names")]
     photographs = Photographs(
         rows=torch.tensor(_rows(world.variants, "photographs")) + settings.scenes,
@@ -239,6 +241,7 @@ def teach(settings: Settings, folder: Path, model: SingleStreamModel, report: St
     of_names = labelled("names", taught.name_lessons())
     groups = [of_photos, of_classes, of_names]
     groups.append(labelled("clip art", taught.clip_art_lessons(pictures_folder("openclipart"))))
+    groups.append(labelled("flags", taught.flag_lessons(read_flags(pictures_folder("flags")))))
     groups.append(labelled("scenes", taught.scene_lessons(settings.scene_lessons, settings.seed)))
     topics = torch.cat([centred(*of_photos)[:3000], centred(*of_classes), centred(*of_names)])
     for language in LANGUAGES:
@@ -298,19 +301,22 @@ class ClipArt:
         )
 
 
-def names_of_drawings(teaching: Teaching, clip_art: ClipArt) -> Float[Tensor, "names width"]:
-    """Returns the targets of all emoji's names, then those of the titles of clip art."""
+def names_of_drawings(teaching: Teaching, clip_art: ClipArt, flags: Sequence[Flag]) -> Float[Tensor, "names width"]:
+    """Returns the targets of all emoji's names, then those of the titles of clip art and of the flags' countries."""
     row = {lesson.taught: number for number, lesson in enumerate(teaching.lessons) if lesson.kind == "names"}
     emoji = [
         next(name for code, name in entry.names.items() if not entry.name_is_held_out(code)) for entry in gallery()
     ]
-    return teaching.targets[[row[name] for name in emoji] + [row[texts[0]] for texts in clip_art.texts]]
+    titles = [texts[0] for texts in clip_art.texts]
+    return teaching.targets[[row[name] for name in (*emoji, *titles, *(flag.names["en"] for flag in flags))]]
 
 
 def names_of(variants: Sequence[Variant]) -> Int[Tensor, " variants"]:
     """Returns for each variant of a drawing the row of its name among all names; of photographs it means nothing."""
     first_title = len(gallery())
-    return torch.tensor([one.of + first_title * (one.origin == "openclipart") for one in variants])
+    first_flag = first_title + len({one.of for one in variants if one.origin == "openclipart"})
+    first = {"openclipart": first_title, "flags": first_flag}
+    return torch.tensor([one.of + first.get(one.origin, 0) for one in variants])
 
 
 def train_pictures(
@@ -328,7 +334,7 @@ def train_pictures(
         world.scenes,
         scene_targets([sample_scene(seed) for seed in range(settings.scenes)]),
         set_of(("noto", "artists"), world.variants, world.pixels, world.seen),
-        set_of(("openclipart",), world.variants, world.pixels, world.seen),
+        set_of(("openclipart", "flags"), world.variants, world.pixels, world.seen),
         names_of(world.variants),
         names,
         settings.pictures,
@@ -363,19 +369,31 @@ def joint_source(
     model: SingleStreamModel,
     world: World,
     clip_art: ClipArt,
+    flags: Sequence[Flag],
     names: Float[Tensor, "names width"],
     texts: TextLosses,
 ) -> JointSource:
     """Returns what draws the texts of the last stages."""
     rows: dict[int, list[int]] = defaultdict(list)
-    for row in _rows(world.variants, "openclipart"):
-        rows[world.variants[row].of].append(row)
+    for row, name in enumerate(names_of(world.variants).tolist()):
+        if world.variants[row].origin in ("openclipart", "flags"):
+            rows[name].append(row)
     first_title = len(gallery())
+    first_flag = first_title + len(clip_art.texts)
+    flown = [
+        Drawing(
+            {code: [name, taught.flag_of(name)] if code == "en" else [name] for code, name in flag.names.items()},
+            first_flag + number,
+            rows[first_flag + number],
+            None,
+        )
+        for number, flag in enumerate(flags)
+    ]
     return JointSource(
         index=SceneIndex([sample_scene(seed) for seed in range(settings.scenes)]),
-        emoji=emoji_drawings(gallery(), world.variants),
+        emoji=emoji_drawings(gallery(), world.variants) + flown,
         clip_art=[
-            Drawing({"en": said}, first_title + number, rows[number], None)
+            Drawing({"en": said}, first_title + number, rows[first_title + number], None)
             for number, said in enumerate(clip_art.texts)
         ],
         likeness=names @ names.T,

@@ -53,7 +53,7 @@ def write_icons(package: Path, artist: str, folder: Path, entries: Iterable[Gall
     aliases = {alias: of["parent"] for alias, of in icons.get("aliases", {}).items()}
     names = json.loads(ICONIFY_NAMES.read_text(encoding="utf-8")).get(artist, {})
     for known, icon in icons_of(entries, icons["icons"], aliases, names).items():
-        (folder / f"{known}.png").write_bytes(draw_svg(_svg(icons, icon)))
+        (folder / f"{known}.png").write_bytes(draw_svg(svg_of(icons, icon)))
 
 
 def icons_of(
@@ -80,7 +80,8 @@ def icons_of(
     return found
 
 
-def _svg(icons: Mapping[str, Any], name: str) -> bytes:
+def svg_of(icons: Mapping[str, Any], name: str) -> bytes:
+    """Returns an icon of Iconify as an SVG file. icons: the content of `icons.json`."""
     icon = icons["icons"][name]
     width, height = (icon.get(side, icons.get(side, 16)) for side in ("width", "height"))  # 16: Iconify's default
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">{icon["body"]}</svg>'

@@ -9,6 +9,7 @@ from typing import Final
 from experiments.fetched import cache_root, is_made_from, make_folder, require_folder
 from experiments.pictures.drawing import draw_picture, draw_svg
 from experiments.pictures.emoji_artists import write_emoji, write_icons
+from experiments.pictures.flags import write_flags
 from experiments.pictures.openclipart import write_clip_art
 from experiments.pictures.packages import Package, fetch
 from experiments.pictures.photographs import write_photographs
@@ -80,6 +81,23 @@ PICTURES: Final[Mapping[str, Pictures]] = {
     "fxemoji": _iconify("fxemoji", "1.2.2", "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef"),
     "noto-v1": _iconify("noto-v1", "1.2.5", "2bf62c26c2c2884aa99e90aec942cdaee17a5921f05690694f4978ad4b017c37"),
     "emojione": _iconify("emojione", "1.2.3", "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e"),
+    "flags": Pictures(
+        (
+            Package(
+                "npm",
+                "@iconify-json/flag",
+                "1.2.12",
+                "42246bc20f6154739a192172d71ffe477747ad38278f2e912ec43f4dcb5a15e0",
+            ),
+            Package(
+                "npm",
+                "cldr-localenames-full",
+                "48.2.0",
+                "7f2ac7fd3b5d90f56ad127f9ed5ae67b58b3e556818f55530b9f47bb81bcde57",
+            ),
+        ),
+        lambda files, folder: write_flags(*files, folder),
+    ),
     "photographs": Pictures(
         (
             Package(

@@ -69,6 +69,12 @@ def write_clip_art(folder: Path) -> None:
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
 
 
+def write_flag(folder: Path) -> None:
+    Image.new("RGBA", (256, 256), (0, 150, 60)).save(folder / "lt.png")
+    line = {"image": "lt.png", "names": {"en": "Lithuania", "de": "Litauen"}}
+    (folder / "names.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+
+
 def write_photographs(folder: Path) -> None:
     for number in range(2):
         Image.effect_noise((120, 90), 20 + 30 * number).convert("RGB").save(folder / f"{number}.jpg")
@@ -84,6 +90,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for artist in TRAINING_ARTISTS:
         make_folder(root / "pictures" / artist, PICTURES[artist].source, write_emoji)
     make_folder(root / "pictures" / "openclipart", PICTURES["openclipart"].source, write_clip_art)
+    make_folder(root / "pictures" / "flags", PICTURES["flags"].source, write_flag)
     make_folder(root / "pictures" / "photographs", PICTURES["photographs"].source, write_photographs)
     (root / "words").mkdir()
     write_words(root / "words", {code: [["the", "a"], ["dog", "cat"], [f"{code}x"]] for code in LANGUAGES})
