@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.bundled_model.joint_batches import JointBatch, JointSource
+from experiments.bundled_model.photographs import ALIKE, Photographs
 from experiments.bundled_model.picture_stage import name_loss
 from experiments.bundled_model.referents import ReferentHead
 from experiments.bundled_model.text_stage import lesson_terms
@@ -25,32 +26,10 @@ from polyglance.training.loop import Losses
 from polyglance.training.losses import info_nce
 from polyglance.training.seeds import generator_of
 
-_PHOTOGRAPHS: Final = 24
-"""The number of photographs in a step, each with a text."""
-_ALIKE: Final = 4
-"""The number of photographs in a row that have a class in common, and of those that each text is matched with."""
-_NOISE: Final = 0.4
-"""The standard deviation of the noise in the cells of a photograph; their own is about 1."""
 _NAMED: Final = 64
 """The number of drawings in a step whose names are told from all others."""
 _SCALE: Final = 25.0
 """The inverse temperature of telling names apart."""
-_MATCH: Final = (16.0, 0.3)
-"""Slope a and centre b of the logit that a photograph without a text is taught: a (cosine - b)."""
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """Photographs without texts. The vector of each stands for what it shows, and is held as it is.
-
-    rows: of their states. classes: vectors of classes, mixtures of which stand for photographs that are not there.
-    lessons, targets: rows of lessons about photographs, and the vectors of all lessons.
-    """
-
-    rows: Int[Tensor, " photographs"]
-    classes: Float[Tensor, "classes state_width"]
-    lessons: Int[Tensor, " chosen"]
-    targets: Float[Tensor, "lessons width"]
 
 
 @dataclass(frozen=True)
@@ -154,51 +133,25 @@ class JointLosses:
 
     def _photograph_terms(self, generator: torch.Generator) -> Losses:
         """Photographs keep their vectors, and match texts as these vectors say."""
-        of = self._photographs
-        states = self._photographs_that_might_be(generator)
-        with torch.no_grad():
-            # As the projection of a whole picture begins: the first directions of the space, and nothing in the others
-            whole = states.hidden[:, -1]
-            vectors = unit(F.pad(whole, (0, self.model.config.embedding_dim - whole.shape[1])))
+        states = _as_states(self._photographs.blended(self._hidden, generator))
+        # As the projection of a whole picture begins: the first directions of the space, and nothing in the others
+        whole = states.hidden[:, -1]
+        vectors = unit(F.pad(whole, (0, self.model.config.embedding_dim - whole.shape[1])))
         held = (self.model.embed(states) * vectors).sum(dim=-1)
-        nearest = (vectors @ of.targets[of.lessons].T).topk(40, dim=1).indices
-        chosen = of.lessons[nearest.gather(1, torch.randint(40, (len(states), 1), generator=generator)).squeeze(1)]
-        texts = self.model.read_text(self.source.encode([self._spoken[row] for row in chosen.tolist()]))
-        cosines = of.targets[chosen] @ vectors.T
-        likely = cosines.fill_diagonal_(2.0).topk(_ALIKE - 1, dim=1).indices
-        shown = torch.cat([likely, torch.randint(len(states), (len(states), 1), generator=generator)], dim=1)
-        own = torch.arange(len(states))
-        cosines[own, own] = (of.targets[chosen] * vectors).sum(dim=-1)
-        right = _MATCH[0] * (cosines.gather(1, shown) - _MATCH[1])
-        pairs = texts[own.repeat_interleave(_ALIKE)], states[shown.flatten()]
-        scores = self.model.match_head(self.model.joint("match", *pairs)[0]).view(-1, _ALIKE).float()
+        matches = self._photographs.matched(vectors, generator)
+        texts = self.model.read_text(self.source.encode([self._spoken[row] for row in matches.lessons.tolist()]))
+        pairs = texts[torch.arange(len(texts)).repeat_interleave(ALIKE)], states[matches.shown.flatten()]
+        scores = self.model.match_head(self.model.joint("match", *pairs)[0]).view(-1, ALIKE).float()
+        order = matches.logits.softmax(dim=1)
         return {
             "photographs": 2 * (1 - held).mean(),
-            "photograph_match": F.binary_cross_entropy_with_logits(scores, right.sigmoid()),
-            "photograph_order": F.kl_div(scores.log_softmax(1), right.softmax(1), reduction="batchmean"),
+            "photograph_match": F.binary_cross_entropy_with_logits(scores, matches.logits.sigmoid()),
+            "photograph_order": F.kl_div(scores.log_softmax(dim=1), order, reduction="batchmean"),
         }
 
-    def _photographs_that_might_be(self, generator: torch.Generator) -> TokenStates:
-        """States of photographs. There are few, so cells are blended in pairs, in half of them each cell with that of
-        another photograph, and noise is added. Most stand for mixtures of one to four classes; the first class is that
-        of all `_ALIKE` pictures in a row."""
-        of = self._photographs
-        one, other = self._hidden[of.rows[torch.randint(len(of.rows), (2, _PHOTOGRAPHS), generator=generator)]].float()
-        cells = torch.arange(one.shape[1])
-        strewn = other[torch.randint(_PHOTOGRAPHS, one.shape[:2], generator=generator), cells]
-        other = torch.where(torch.rand(_PHOTOGRAPHS, 1, 1, generator=generator) < 0.5, strewn, other)
-        share = torch.rand(_PHOTOGRAPHS, 1, 1, generator=generator)
-        hidden = share * one + (1 - share) * other
-        hidden[:, :-1] += _NOISE * torch.randn(hidden[:, :-1].shape, generator=generator)
-        weights = torch.rand(_PHOTOGRAPHS, 4, generator=generator) ** 3
-        classes = torch.randint(len(of.classes), (_PHOTOGRAPHS, 4), generator=generator)
-        classes[:, 0] = classes[::_ALIKE, 0].repeat_interleave(_ALIKE)
-        mixed = (weights[..., None] * of.classes[classes]).sum(dim=1)
-        made = torch.rand(_PHOTOGRAPHS, generator=generator) < 0.8
-        whole = torch.where(made[:, None], mixed, hidden[:, -1])
-        hidden[:, -1] = unit(whole) * whole.shape[1] ** 0.5
-        return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
-
     def _states(self, rows: Int[Tensor, " rows"]) -> TokenStates:
-        hidden = self._hidden[rows].float()
-        return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
+        return _as_states(self._hidden[rows].float())
+
+
+def _as_states(hidden: Float[Tensor, "pictures states state_width"]) -> TokenStates:
+    return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")

@@ -102,7 +102,7 @@ def clip_art_lessons(folder: Path) -> Iterator[Lesson]:
 
 
 def flag_lessons(flags: Sequence[Flag]) -> Iterator[Lesson]:
-    """The names of countries, and of their flags in English."""
+    """The names of countries and territories, and of their flags in English."""
     for flag in flags:
         yield Lesson("names", "en", flag.names["en"], tuple(flag.names.values()))
         of_flag = flag_of(flag.names["en"])

@@ -79,9 +79,8 @@ class PictureLosses:
     """The losses of a step.
 
     scenes: with their graphs in `classes` and `places`, see `SceneGraphHead`. emoji, clip_art: drawings; the latter
-    with flags. of: for each
-    drawing of both the row of its name in `names`; emoji have the first rows. batch: the number of scenes, emoji and
-    clip art in a step.
+    with flags. of: for each drawing of both the row of its name in `names`; emoji have the first rows. batch: the
+    number of scenes, emoji and clip art in a step.
     """
 
     def __init__(

@@ -38,8 +38,8 @@ class Variant:
     """A picture as it is to be varied.
 
     path: of its file. origin: a key of `VARIANTS`. of: the row of the emoji in the gallery, of the caption among the
-    training captions of clip art, or of the flag; -1 for a photograph. seed: of the variation; 0
-    leaves a drawing as it is.
+    training captions of clip art, or of the flag; -1 for a photograph. seed: of the variation; 0 leaves a
+    drawing as it is.
     """
 
     path: Path

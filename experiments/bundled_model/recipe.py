@@ -25,9 +25,10 @@ from torch import Tensor
 
 from experiments.bundled_model import lessons as taught
 from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, Drawing, JointSource, emoji_drawings
-from experiments.bundled_model.joint_stage import JointLosses, Named, Photographs
+from experiments.bundled_model.joint_stage import JointLosses, Named
 from experiments.bundled_model.lessons import Lesson
 from experiments.bundled_model.measuring import measure
+from experiments.bundled_model.photographs import Photographs
 from experiments.bundled_model.picture_stage import PictureLosses, PictureSet, set_of
 from experiments.bundled_model.pictures import Seen, Variant, all_variants, drawn_variants, seen_in
 from experiments.bundled_model.space import Space, centred, class_vectors

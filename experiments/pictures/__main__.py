@@ -7,7 +7,7 @@ openclipart      pictures of Open Clip Art whose titles say something, in the pu
 twitter, apple   the bundled emoji as other artists drew them, for measurements alone
 fluent, fluent-flat, fxemoji, noto-v1, emojione
                  the bundled emoji as further artists drew them, for training alone
-flags            flags of countries, with the countries' names in names.jsonl, for training alone
+flags            flags of countries and territories, with their names in names.jsonl, for training alone
 photographs      desktop backgrounds that are photographs, with their authors and licences in credits.jsonl, for
                  training alone
 

@@ -1,4 +1,4 @@
-"""Flags of countries, with the countries' names in the languages of the bundled model."""
+"""Flags of countries and territories, with their names in the languages of the bundled model."""
 
 import json
 from collections.abc import Mapping
@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from experiments.bundled_model.words import LANGUAGES
 from experiments.pictures.drawing import draw_svg
 from experiments.pictures.emoji_artists import svg_of
 from experiments.pictures.packages import files_of
 from polyglance.errors import DataError
 
-LANGUAGES: Final = ("en", "de", "pt", "ru", "id", "bn", "ko", "zh", "es", "fr", "ja", "tr", "ar", "hi", "cs")
 _SHAPE: Final = "-4x3"
 _ALL: Final = "names.jsonl"
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag. names: of its country, by language, English first."""
+    """A flag. names: of its country or territory, by language, English first."""
 
     path: Path
     names: Mapping[str, str]
 
 
 def write_flags(drawings: Path, locales: Path, folder: Path) -> None:
-    """Writes `folder/CODE.png` for each country's flag, and `names.jsonl`. CODE is the country's in ISO 3166-1.
+    """Writes `folder/CODE.png` for each flag of a territory that Unicode CLDR names, and `names.jsonl`.
 
     drawings: the file of Iconify's package of `flag-icons`. locales: the file of the package of Unicode CLDR with names
     of territories.

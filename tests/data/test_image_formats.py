@@ -78,6 +78,8 @@ def test_a_filter_that_came_later_changes_nothing() -> None:
     with without_warnings():
         pass
     warnings.simplefilter("error")
+    with pytest.raises(UserWarning, match="outside"):
+        warnings.warn("outside", stacklevel=1)
     with without_warnings():
         warnings.warn("of the decoder", stacklevel=1)
 

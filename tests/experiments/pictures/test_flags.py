@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from experiments.pictures.flags import LANGUAGES, read_flags, write_flags
+from experiments.bundled_model.words import LANGUAGES
+from experiments.pictures.flags import read_flags, write_flags
 from polyglance.errors import DataError
 from tests.experiments.pictures.archives import write_tgz
 
