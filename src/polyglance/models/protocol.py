@@ -8,7 +8,7 @@ of a model does not tell which of these abilities it was trained for, because it
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -50,6 +50,9 @@ class TextBatch:
     ids: Int[Tensor, "batch tokens"]
     mask: Bool[Tensor, "batch tokens"]
     languages: tuple[str | None, ...] | None = None
+
+    def to(self, device: torch.device) -> "TextBatch":
+        return replace(self, ids=self.ids.to(device), mask=self.mask.to(device))
 
 
 @dataclass(frozen=True, eq=False)

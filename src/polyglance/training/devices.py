@@ -23,13 +23,17 @@ PATIENCE: Final = timedelta(days=1)
 """The time that processes wait for the first one, which alone validates and reads the pictures that are kept."""
 
 
+def fastest_device() -> torch.device:
+    """Returns the accelerator of this machine, or the CPU."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
 def native_precision() -> Precision:
     """Returns bf16 if the device that trainings run on multiplies it faster than float32, else no.
 
     With emulated bfloat16 a step takes ten times as long.
     """
-    device = torch.accelerator.current_accelerator(check_available=True)
-    return "bf16" if native_dtype(device) == torch.bfloat16 else "no"
+    return "bf16" if native_dtype(fastest_device()) == torch.bfloat16 else "no"
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -135,13 +135,15 @@ def fit(
         parts = []
         for part in range(step * engine.parts, (step + 1) * engine.parts):
             terms = losses(part)
-            _require_finite(stage, step, terms, checkpoint)
-            engine.backward(torch.stack(list(terms.values())).sum())
-            parts.append(terms)
+            stacked = torch.stack(list(terms.values()))
+            values = dict(zip(terms, stacked.tolist(), strict=True))  # all at once: a GPU is waited for
+            _require_finite(stage, step, values, checkpoint)
+            engine.backward(stacked.sum())
+            parts.append(values)
         engine.clip(trained, schedule.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        values = {name: round(fmean(terms[name].item() for terms in parts), 4) for name in parts[0]}
+        values = {name: round(fmean(part[name] for part in parts), 4) for name in parts[0]}
         if engine.first:
             with log.open("a") as lines:
                 row = {"step": step, "seconds": round(time.perf_counter() - started, 4), **values}
@@ -169,10 +171,10 @@ def fit(
     module.eval()
 
 
-def _require_finite(stage: str, step: int, terms: Losses, checkpoint: Path) -> None:
-    for name, value in terms.items():
-        if not torch.isfinite(value):
-            raise TrainingError(f"{stage}: the loss {name} is {value.item()} at step {step}; {_kept(checkpoint)}")
+def _require_finite(stage: str, step: int, values: Mapping[str, float], checkpoint: Path) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise TrainingError(f"{stage}: the loss {name} is {value} at step {step}; {_kept(checkpoint)}")
 
 
 def _require_finite_weights(stage: str, step: int, weights: Sequence[Tensor], checkpoint: Path) -> None:
