@@ -31,6 +31,7 @@ SMALL = Settings(
     pictures=(8, 6, 4),
     joint_steps=3,
     task_steps=2,
+    answer_steps=2,
     counts=Counts(captions=12, emoji=6, clip_art=4, lessons=8, questions=12, unknown=3),
     measured=(20, 4),
 )

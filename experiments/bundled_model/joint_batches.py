@@ -4,7 +4,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Final
 
@@ -27,11 +27,13 @@ from polyglance.scenes.truth import SceneIndex
 from polyglance.scenes.world import EMOJI_OF
 
 ALL_ANSWERS: Final = (*ANSWERS, UNKNOWN)
-_OFTEN: Final = (
+OFTEN: Final = (
     *(m.IsRelated, m.IsBetween, m.ChooseRelation, m.WhatIsRelated),
     *(m.AreSameSize, m.AreSameColour, m.ArePlatesSameColour, m.WhichIsLarger, m.HowMany),
 )
 """Templates that are asked about twice as often as others: those that compare things, and counting."""
+HARD: Final = (*(m.IsRelated, m.WhatIsRelated, m.ChooseRelation, m.HowMany, m.AreThereMore, m.IsEither) * 2, *OFTEN)
+"""Templates that are asked about more often in the last stage: those answered worst before it, in validation scenes."""
 _ALIKE: Final = 0.5
 """The cosine of two names from which both may be true of a picture."""
 
@@ -54,15 +56,31 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Questions about scenes, then questions about pictures of which nothing is known.
+
+    rows: of their pictures. answers: the indices of the answers. cells: those that each question about a scene refers
+    to. referents: what stands there, see `referents`.
+    """
+
+    texts: TextBatch
+    rows: Int[Tensor, " questions"]
+    answers: Int[Tensor, " questions"]
+    cells: Float[Tensor, "known cells parts"]
+    referents: Int[Tensor, "known roles facts"]
+
+    def to(self, device: torch.device) -> "Asked":
+        return Asked(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+@dataclass(frozen=True)
 class JointBatch:
     """The texts of one step. Pictures are given by row: the scenes first, then the variants.
 
     texts: captions, names and titles, then a foil of each caption, then lessons. rows: the pictures of captions, names
     and titles. also_true[i, j]: whether text i may be true of the picture of text j. captions, false_captions: the
     meanings of captions and foils. near_rows: for each caption a scene that it is false of and that shows most of what
-    it names, or -1. lessons: the rows of the lessons. questions, question_rows, answers: the questions, their pictures,
-    and the indices of the answers; the last ones are about pictures of which nothing is known, and have no cells.
-    question_cells: the cells that a question refers to. referents: what stands there, see `referents`.
+    it names, or -1. lessons: the rows of the lessons.
     """
 
     texts: TextBatch
@@ -72,11 +90,12 @@ class JointBatch:
     false_captions: Sequence[m.Caption]
     near_rows: Int[Tensor, " captions"]
     lessons: Int[Tensor, " lessons"]
-    questions: TextBatch
-    question_rows: Int[Tensor, " questions"]
-    question_cells: Float[Tensor, "known cells parts"]
-    referents: Int[Tensor, "known roles facts"]
-    answers: Int[Tensor, " questions"]
+    asked: Asked
+
+    def to(self, device: torch.device) -> "JointBatch":
+        """Moves what is compared with outputs of the model. Rows of pictures stay, since negatives are drawn there."""
+        moved = ("texts", "also_true", "lessons", "asked")
+        return replace(self, **{name: getattr(self, name).to(device) for name in moved})
 
 
 @dataclass(frozen=True)
@@ -84,12 +103,12 @@ class Counts:
     """The number of each in a step: captions, emoji, clip art, lessons, questions, and questions about pictures that
     are none of scenes."""
 
-    captions: int = 72
-    emoji: int = 40
-    clip_art: int = 16
-    lessons: int = 256
-    questions: int = 132
-    unknown: int = 12
+    captions: int = 180
+    emoji: int = 100
+    clip_art: int = 40
+    lessons: int = 640
+    questions: int = 330
+    unknown: int = 30
 
 
 @dataclass(frozen=True)
@@ -127,10 +146,6 @@ class JointSource:
         drawings = rng.sample(self.emoji, c.emoji) + rng.sample(self.clip_art, c.clip_art)
         names = [drawing.said(rng) for drawing in drawings]
         lessons, taught = self.draw_lessons(step, c.lessons)
-        asked = [self.question(rng) for _ in range(c.questions)]
-        strange = [self.question(rng)[1] for _ in range(c.unknown)]
-        known = [self.scenes[row] for row, _, _ in asked]
-        meanings = [question for _, question, _ in asked]
         return JointBatch(
             texts=self.encode([*said.true, *names, *said.false, *taught]),
             rows=torch.tensor(said.rows + [len(self.scenes) + rng.choice(drawing.rows) for drawing in drawings]),
@@ -139,15 +154,26 @@ class JointSource:
             false_captions=said.foils,
             near_rows=torch.tensor(said.near),
             lessons=torch.tensor(lessons),
-            questions=self.encode([self._said(question, rng) for question in [*meanings, *strange]]),
-            question_rows=torch.tensor(
-                [row for row, _, _ in asked] + [len(self.scenes) + rng.choice(self.strangers) for _ in strange]
-            ),
-            question_cells=spoken_of(known, meanings),
+            asked=self._asked(rng, OFTEN),
+        )
+
+    def hard_questions(self, step: int) -> Asked:
+        """Draws the questions of a step of the last stage."""
+        return self._asked(random.Random(f"questions {self.seed} {step}"), HARD)
+
+    def _asked(self, rng: random.Random, often: Sequence[type[m.Question]]) -> Asked:
+        asked = [self.question(rng, often) for _ in range(self.counts.questions)]
+        strange = [self.question(rng, often)[1] for _ in range(self.counts.unknown)]
+        known = [self.scenes[row] for row, _, _ in asked]
+        meanings = [question for _, question, _ in asked]
+        rows = [row for row, _, _ in asked] + [len(self.scenes) + rng.choice(self.strangers) for _ in strange]
+        answers = [answer for _, _, answer in asked] + [UNKNOWN] * len(strange)
+        return Asked(
+            texts=self.encode([self._said(question, rng) for question in [*meanings, *strange]]),
+            rows=torch.tensor(rows),
+            answers=torch.tensor([ALL_ANSWERS.index(answer) for answer in answers]),
+            cells=spoken_of(known, meanings),
             referents=referents_of(known, meanings),
-            answers=torch.tensor(
-                [ALL_ANSWERS.index(answer) for _, _, answer in asked] + [ALL_ANSWERS.index(UNKNOWN)] * len(strange)
-            ),
         )
 
     def _said(self, question: m.Question, rng: random.Random) -> str:
@@ -163,9 +189,12 @@ class JointSource:
             for template in rare
         }
 
-    def question(self, rng: random.Random) -> tuple[int, m.Question, str]:
-        """Draws a template, then a scene and a question of it; any question where no scene is found."""
-        template = rng.choice((*TEMPLATES, *_OFTEN))
+    def question(self, rng: random.Random, often: Sequence[type[m.Question]]) -> tuple[int, m.Question, str]:
+        """Draws a template, then a scene and a question of it; any question where no scene is found.
+
+        often: templates that are drawn more often, once more for each time they stand here.
+        """
+        template = rng.choice((*TEMPLATES, *often))
         rows = self._able.get(template) or range(len(self.scenes))
         for _ in range(6):
             row = rng.choice(rows)

@@ -14,8 +14,8 @@ from experiments.bundled_model.joint_batches import JointBatch, JointSource
 from experiments.bundled_model.photographs import ALIKE, Photographs
 from experiments.bundled_model.picture_stage import name_loss
 from experiments.bundled_model.referents import ReferentHead
-from experiments.bundled_model.text_stage import lesson_terms
-from experiments.pretraining.ahead import Ahead
+from experiments.bundled_model.text_stage import encoded, lesson_terms
+from experiments.pretraining.ahead import ahead
 from experiments.pretraining.grounding import GroundingHead
 from experiments.pretraining.joint_stages import chosen_pairs, grounding_terms, match_terms
 from polyglance.kernels.processor import native_autocast
@@ -26,7 +26,7 @@ from polyglance.training.loop import Losses
 from polyglance.training.losses import info_nce
 from polyglance.training.seeds import generator_of
 
-_NAMED: Final = 64
+_NAMED: Final = 160
 """The number of drawings in a step whose names are told from all others."""
 _SCALE: Final = 25.0
 """The inverse temperature of telling names apart."""
@@ -42,6 +42,13 @@ class Named:
     rows: Int[Tensor, " variants"]
     names: Float[Tensor, "names width"]
     of: Int[Tensor, " variants"]
+
+    def drawn(self, generator: torch.Generator) -> Int[Tensor, " drawn"]:
+        """Draws `_NAMED` of the variants."""
+        return torch.randint(len(self.rows), (_NAMED,), generator=generator).to(self.rows.device)
+
+    def to(self, device: torch.device) -> "Named":
+        return Named(self.rows.to(device), self.names.to(device), self.of.to(device))
 
 
 class JointLosses:
@@ -61,12 +68,13 @@ class JointLosses:
         spoken: Sequence[str],
         tasks_alone: bool = False,
     ) -> None:
-        self.model, self.source, self.tasks_alone = model, source, tasks_alone
-        self._hidden, self._named, self._photographs, self._spoken = hidden, named, photographs, spoken
-        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature)))
-        self.grounding = GroundingHead(model.config.width, model.config.kept_states)
-        self.referents = ReferentHead(model.config.width)
-        self._batch = Ahead(source)
+        self.model, self.source, self.tasks_alone, device = model, source, tasks_alone, model.device
+        self._hidden, self._named = hidden.to(device), named.to(device)
+        self._photographs, self._spoken = photographs.to(device), spoken
+        self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=device))
+        self.grounding = GroundingHead(model.config.width, model.config.kept_states).to(device)
+        self.referents = ReferentHead(model.config.width).to(device)
+        self._batch = ahead(source, device)
 
     @property
     def trained(self) -> nn.Module:
@@ -84,28 +92,38 @@ class JointLosses:
         self.model.config = replace(self.model.config, temperature=1 / self.scale.exp().item())
 
     def __call__(self, step: int) -> Losses:
-        batch = self._batch(step)
+        batch = self._batch(step).to(self.model.device)
         generator = generator_of(self.source.seed, step)
+        named = self._named.drawn(generator)
+        photographs = _as_states(self._photographs.blended(generator))
+        parts = [self._states(batch.rows), self._states(self._named.rows[named]), photographs]
         with native_autocast(self.model.device):
             texts = self.model.read_text(batch.texts)
-            terms = self._pair_terms(batch, texts, generator)
+            of_texts, of_pictures = self.model.embed(texts), self.model.embed(TokenStates.joined(parts))
+            paired, drawn, held = of_pictures.split([len(part) for part in parts])
+            terms = self._pair_terms(batch, texts, of_texts, paired, generator)
             terms |= self._answer_terms(batch)
-            terms["names"] = self._name_loss(generator)
-            terms |= self._photograph_terms(generator)
+            terms["names"] = 0.5 * name_loss(drawn, self._named.names, self._named.of[named], _SCALE)
+            terms |= self._photograph_terms(photographs, held, generator)
         return terms
 
-    def _pair_terms(self, batch: JointBatch, texts: TokenStates, generator: torch.Generator) -> Losses:
+    def _pair_terms(
+        self,
+        batch: JointBatch,
+        texts: TokenStates,
+        of_texts: Float[Tensor, "texts width"],
+        of_pictures: Float[Tensor, "pairs width"],
+        generator: torch.Generator,
+    ) -> Losses:
         """Texts and pictures that belong together: twin encoder, cross-encoder, fragments, and the lessons beside."""
         model, pairs, foils = self.model, len(batch.rows), len(batch.captions)
-        said, lessons = texts[: pairs + foils].trimmed(), texts[pairs + foils :]
-        of_texts, of_pictures = model.embed(said), model.embed(self._states(batch.rows))
-        likeness = of_texts[:pairs] @ of_pictures.T
+        said, false, lessons = of_texts.split([pairs, foils, len(batch.lessons)])
         scale = self.scale.exp().clamp(max=100)
-        embed = info_nce(of_texts[:pairs], of_pictures, scale, batch.also_true, of_texts[pairs:])
-        text, row = chosen_pairs(batch, likeness, generator)
-        matched, halfway = model.joint("match", said[text], self._states(row))
+        embed = info_nce(said, of_pictures, scale, batch.also_true, false)
+        text, row = chosen_pairs(batch, said @ of_pictures.T, generator)
+        matched, halfway = model.joint("match", texts[: pairs + foils].trimmed()[text], self._states(row))
         scores = model.match_head(matched).squeeze(-1).float()
-        taught = lesson_terms(model.embed(lessons), self._photographs.targets[batch.lessons], batch.lessons)
+        taught = lesson_terms(lessons, self._photographs.targets[batch.lessons], batch.lessons)
         terms = {"embed": embed, **taught, **match_terms(scores, pairs)}
         if self.tasks_alone:
             return terms
@@ -113,45 +131,67 @@ class JointLosses:
         return terms | grounding_terms(self.grounding, self.source.scene, batch, pairs_of_all, matched, halfway)
 
     def _answer_terms(self, batch: JointBatch) -> Losses:
-        questions = self.model.read_text(batch.questions)
-        asked, halfway = self.model.joint("answer", questions, self._states(batch.question_rows))
-        terms = {"answer": F.cross_entropy(self.model.answer_head(asked).float(), batch.answers)}
+        asked = batch.asked
+        results, halfway = self.model.joint("answer", self.model.read_text(asked.texts), self._states(asked.rows))
+        terms = {"answer": F.cross_entropy(self.model.answer_head(results).float(), asked.answers)}
         if self.tasks_alone:
             return terms
-        known = len(batch.referents)
+        known = len(asked.referents)
         return {
             **terms,
-            "cells_question": 0.1 * self.grounding.cell_loss(halfway[:known], batch.question_cells),
-            "referents": 0.3 * self.referents.loss(halfway[:known, 0], batch.referents),
+            "cells_question": 0.1 * self.grounding.cell_loss(halfway[:known], asked.cells),
+            "referents": 0.3 * self.referents.loss(halfway[:known, 0], asked.referents),
         }
 
-    def _name_loss(self, generator: torch.Generator) -> Tensor:
-        """Each drawing is told by its vector from all other names and titles."""
-        drawn = torch.randint(len(self._named.rows), (_NAMED,), generator=generator)
-        vectors = self.model.embed(self._states(self._named.rows[drawn]))
-        return 0.5 * name_loss(vectors, self._named.names, self._named.of[drawn], _SCALE)
-
-    def _photograph_terms(self, generator: torch.Generator) -> Losses:
+    def _photograph_terms(
+        self, photographs: TokenStates, embedded: Float[Tensor, "photographs width"], generator: torch.Generator
+    ) -> Losses:
         """Photographs keep their vectors, and match texts as these vectors say."""
-        states = _as_states(self._photographs.blended(self._hidden, generator))
         # As the projection of a whole picture begins: the first directions of the space, and nothing in the others
-        whole = states.hidden[:, -1]
+        whole = photographs.hidden[:, -1]
         vectors = unit(F.pad(whole, (0, self.model.config.embedding_dim - whole.shape[1])))
-        held = (self.model.embed(states) * vectors).sum(dim=-1)
         matches = self._photographs.matched(vectors, generator)
-        texts = self.model.read_text(self.source.encode([self._spoken[row] for row in matches.lessons.tolist()]))
-        pairs = texts[torch.arange(len(texts)).repeat_interleave(ALIKE)], states[matches.shown.flatten()]
+        said = encoded(self.model, [self._spoken[row] for row in matches.lessons.tolist()])
+        texts = self.model.read_text(said.to(self.model.device))
+        pairs = texts[torch.arange(len(texts)).repeat_interleave(ALIKE)], photographs[matches.shown.flatten()]
         scores = self.model.match_head(self.model.joint("match", *pairs)[0]).view(-1, ALIKE).float()
         order = matches.logits.softmax(dim=1)
         return {
-            "photographs": 2 * (1 - held).mean(),
+            "photographs": 2 * (1 - (embedded * vectors).sum(dim=-1)).mean(),
             "photograph_match": F.binary_cross_entropy_with_logits(scores, matches.logits.sigmoid()),
             "photograph_order": F.kl_div(scores.log_softmax(dim=1), order, reduction="batchmean"),
         }
 
     def _states(self, rows: Int[Tensor, " rows"]) -> TokenStates:
-        return _as_states(self._hidden[rows].float())
+        return _as_states(self._hidden[rows.to(self._hidden.device)].float())
+
+
+class AnswerLosses:
+    """The loss of a step that trains the adapter and the head of answers alone, in a frozen body.
+
+    hidden: the states of all pictures, the scenes first.
+    """
+
+    def __init__(
+        self, model: SingleStreamModel, source: JointSource, hidden: Float[Tensor, "pictures states state_width"]
+    ) -> None:
+        self.model, self._hidden = model, hidden.to(model.device)
+        self._asked = ahead(source.hard_questions, model.device)
+
+    @property
+    def trained(self) -> nn.Module:
+        """The model. The other tasks' adapters get no gradient."""
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name.startswith(("task_adapters", "answer_head")))
+        return self.model
+
+    def __call__(self, step: int) -> Losses:
+        asked = self._asked(step).to(self.model.device)
+        states = _as_states(self._hidden[asked.rows].float())
+        with native_autocast(self.model.device):
+            results, _ = self.model.joint("answer", self.model.read_text(asked.texts), states)
+            return {"answer": F.cross_entropy(self.model.answer_head(results).float(), asked.answers)}
 
 
 def _as_states(hidden: Float[Tensor, "pictures states state_width"]) -> TokenStates:
-    return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
+    return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device), "image")

@@ -38,38 +38,38 @@ class Matches:
 class Photographs:
     """Photographs without texts. The vector of each stands for what it shows, and is held as it is.
 
-    rows: of their states. classes: vectors of classes, mixtures of which stand for photographs that are not there.
+    states: of the photographs. classes: vectors of classes, mixtures of which stand for photographs that are not there.
     lessons, targets: rows of lessons about photographs, and the vectors of all lessons.
     """
 
-    rows: Int[Tensor, " photographs"]
+    states: Float[Tensor, "photographs states state_width"]
     classes: Float[Tensor, "classes state_width"]
     lessons: Int[Tensor, " chosen"]
     targets: Float[Tensor, "lessons width"]
 
-    def blended(
-        self, hidden: Float[Tensor, "pictures states state_width"], generator: torch.Generator
-    ) -> Float[Tensor, "count states state_width"]:
+    def to(self, device: torch.device) -> "Photographs":
+        return Photographs(*(part.to(device) for part in (self.states, self.classes, self.lessons, self.targets)))
+
+    def blended(self, generator: torch.Generator) -> Float[Tensor, "count states state_width"]:
         """Returns states of `COUNT` photographs that might be.
 
         There are few photographs, so their cells are blended in pairs, in half of them each cell with that of another
         one, and noise is added. Most stand for mixtures of one to four classes; the first class is that of all `ALIKE`
         pictures in a row.
-
-        hidden: the states of all pictures.
         """
-        one, other = hidden[self.rows[torch.randint(len(self.rows), (2, COUNT), generator=generator)]].float()
-        cells = torch.arange(one.shape[1])
-        strewn = other[torch.randint(COUNT, one.shape[:2], generator=generator), cells]
-        other = torch.where(torch.rand(COUNT, 1, 1, generator=generator) < 0.5, strewn, other)
-        share = torch.rand(COUNT, 1, 1, generator=generator)
+        device = self.states.device
+        one, other = self.states[torch.randint(len(self.states), (2, COUNT), generator=generator).to(device)].float()
+        cells = torch.arange(one.shape[1], device=device)
+        strewn = other[torch.randint(COUNT, one.shape[:2], generator=generator).to(device), cells]
+        other = torch.where(torch.rand(COUNT, 1, 1, generator=generator).to(device) < 0.5, strewn, other)
+        share = torch.rand(COUNT, 1, 1, generator=generator).to(device)
         blended = share * one + (1 - share) * other
-        blended[:, :-1] += _NOISE * torch.randn(blended[:, :-1].shape, generator=generator)
-        weights = torch.rand(COUNT, 4, generator=generator) ** 3
-        classes = torch.randint(len(self.classes), (COUNT, 4), generator=generator)
+        blended[:, :-1] += _NOISE * torch.randn(blended[:, :-1].shape, generator=generator).to(device)
+        weights = torch.rand(COUNT, 4, generator=generator).to(device) ** 3
+        classes = torch.randint(len(self.classes), (COUNT, 4), generator=generator).to(device)
         classes[:, 0] = classes[::ALIKE, 0].repeat_interleave(ALIKE)
         mixed = (weights[..., None] * self.classes[classes]).sum(dim=1)
-        made = torch.rand(COUNT, generator=generator) < 0.8
+        made = torch.rand(COUNT, generator=generator).to(device) < 0.8
         whole = torch.where(made[:, None], mixed, blended[:, -1])
         blended[:, -1] = unit(whole) * whole.shape[1] ** 0.5
         return blended
@@ -81,11 +81,11 @@ class Photographs:
         """
         count = len(vectors)
         nearest = (vectors @ self.targets[self.lessons].T).topk(min(_NEAREST, len(self.lessons)), dim=1).indices
-        picked = torch.randint(nearest.shape[1], (count, 1), generator=generator)
+        picked = torch.randint(nearest.shape[1], (count, 1), generator=generator).to(vectors.device)
         lessons = self.lessons[nearest.gather(1, picked).squeeze(1)]
         cosines = self.targets[lessons] @ vectors.T
-        own_first = cosines + 2 * torch.eye(count)
-        anyone = torch.randint(count, (count, 1), generator=generator)
+        own_first = cosines + 2 * torch.eye(count, device=vectors.device)
+        anyone = torch.randint(count, (count, 1), generator=generator).to(vectors.device)
         shown = torch.cat([own_first.topk(ALIKE - 1, dim=1).indices, anyone], dim=1)
         slope, centre = _MATCH
         return Matches(lessons, shown, slope * (cosines.gather(1, shown) - centre))

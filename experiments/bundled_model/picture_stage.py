@@ -39,7 +39,7 @@ class PictureSet:
     rows: Int[Tensor, " chosen"]
 
     def draw(self, count: int, generator: torch.Generator) -> Int[Tensor, " count"]:
-        return self.rows[torch.randint(len(self.rows), (count,), generator=generator)]
+        return self.rows[torch.randint(len(self.rows), (count,), generator=generator)].to(self.pixels.device)
 
 
 class PictureHead(nn.Module):
@@ -71,7 +71,7 @@ def name_loss(
     """Returns the cross-entropy of telling which of all names is the picture's. Others with the same vector, as of a
     flag that comes twice, are no mistakes."""
     same = names[named] @ names.T > _SAME
-    same[torch.arange(len(named)), named] = False
+    same[torch.arange(len(named), device=named.device), named] = False
     return F.cross_entropy((scale * vectors @ names.T).masked_fill(same, float("-inf")), named)
 
 
@@ -95,11 +95,12 @@ class PictureLosses:
         batch: tuple[int, int, int],
         seed: int,
     ) -> None:
-        self.model, self._scenes, self._graphs, self._seed, self._batch = model, scenes, graphs, seed, batch
-        self._emoji, self._clip_art, self._of = emoji, clip_art, of
+        self.model, self._scenes, self._seed, self._batch = model, scenes, seed, batch
+        self._graphs = tuple(part.to(model.device) for part in graphs)
+        self._emoji, self._clip_art, self._of = emoji, clip_art, of.to(model.device)
         width, kinds = model.config.state_width, int(of[emoji.rows].max()) + 1
-        self.graph_head = SceneGraphHead(width, kinds)
-        self.name_head = PictureHead(width, model.config.kept_states, names)
+        self.graph_head = SceneGraphHead(width, kinds).to(model.device)
+        self.name_head = PictureHead(width, model.config.kept_states, names).to(model.device)
 
     @property
     def trained(self) -> nn.Module:

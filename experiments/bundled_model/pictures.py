@@ -30,7 +30,7 @@ from polyglance.types import Progress
 VARIANTS: Final = {"noto": 6, "artists": 3, "openclipart": 6, "photographs": 80, "flags": 8}
 """The number of variants of each picture, by where it comes from."""
 _AT_ONCE: Final = 4
-"""The number of pictures that the classifier reads at once."""
+"""The number of pictures that the classifier reads at once on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,9 @@ class Seen:
     grid: Float[Tensor, "pictures cells channels"]
     whole: Float[Tensor, "pictures width"]
 
+    def to(self, device: torch.device) -> "Seen":
+        return Seen(self.grid.to(device), self.whole.to(device))
+
 
 def seen_in(
     pixels: UInt8[Tensor, "n 3 h w"],
@@ -159,16 +162,18 @@ def seen_in(
 ) -> Seen:
     """Maps what the classifier sees from files beside `path`, in float16, and reads the pictures first if they are
     missing."""
+    device = eyes.class_vectors.device
+    at_once = _AT_ONCE if device.type == "cpu" else 64 * _AT_ONCE
     grids, wholes = path.with_suffix(".grid.npy"), path.with_suffix(".whole.npy")
     if not wholes.exists():
         grid, whole = [], []
         with torch.inference_mode():
-            for start in range(0, len(pixels), _AT_ONCE):
-                tokens, vectors = eyes(pixels[start : start + _AT_ONCE])
-                grid.append(tokens.half().numpy())
-                whole.append(vectors.half().numpy())
+            for start in range(0, len(pixels), at_once):
+                tokens, vectors = eyes(pixels[start : start + at_once].to(device))
+                grid.append(tokens.half().cpu().numpy())
+                whole.append(vectors.half().cpu().numpy())
                 if progress:
-                    progress(min(start + _AT_ONCE, len(pixels)), len(pixels))
+                    progress(min(start + at_once, len(pixels)), len(pixels))
         for target, values in ((grids, grid), (wholes, whole)):
             with atomic.whole(target) as draft, draft.open("wb") as file:
                 np.save(file, np.concatenate(values))

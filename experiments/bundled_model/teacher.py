@@ -13,6 +13,7 @@ from torch import Tensor
 
 from experiments.weights.folders import weights_folder
 from polyglance import atomic
+from polyglance.training.devices import fastest_device
 from polyglance.types import Progress
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _PART: Final = 4096
 def _teacher() -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(str(weights_folder(NAME)), device="cpu")
+    return SentenceTransformer(str(weights_folder(NAME)), device=str(fastest_device()))
 
 
 def sentence_vectors(
@@ -46,7 +47,7 @@ def sentence_vectors(
                 list(part), prompt=_PROMPT, batch_size=128, normalize_embeddings=True, convert_to_tensor=True
             )
             with atomic.whole(path) as draft:
-                save_file({"vectors": found.half().contiguous()}, draft)
+                save_file({"vectors": found.half().cpu().contiguous()}, draft)
         parts.append(load_file(path)["vectors"].float())
         if progress:
             progress(min(start + _PART, len(texts)), len(texts))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.bundled_model.lessons import Lesson
-from experiments.pretraining.ahead import Ahead
+from experiments.pretraining.ahead import ahead
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import TextBatch
@@ -42,12 +42,13 @@ class TextLosses:
         seed: int,
         shares: Mapping[str, float] = SHARES,
     ) -> None:
-        self.model, self._lessons, self._targets, self._seed = model, lessons, targets, seed
+        self.model, self._lessons, self._seed = model, lessons, seed
+        self._targets = targets.to(model.device)
         self._count, self._shares = batch, shares
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, lesson in enumerate(lessons):
             self._rows[lesson.kind].append(row)
-        self._batch = Ahead(self._read)
+        self._batch = ahead(self._read, model.device)
 
     @property
     def trained(self) -> nn.Module:
@@ -56,7 +57,7 @@ class TextLosses:
         return self.model
 
     def __call__(self, step: int) -> Losses:
-        batch, rows = self._batch(step)
+        batch, rows = (part.to(self.model.device) for part in self._batch(step))
         with native_autocast(self.model.device):
             vectors = self.model.embed(self.model.read_text(batch))
         return lesson_terms(vectors, self._targets[rows], rows)
@@ -76,18 +77,24 @@ class TextLosses:
 
     def _read(self, step: int) -> tuple[TextBatch, Int[Tensor, " texts"]]:
         rows, texts = self.drawn(step, self._count)
-        return self.model.tokenize(texts), torch.tensor(rows)
+        return encoded(self.model, texts), torch.tensor(rows)
+
+
+def encoded(model: SingleStreamModel, texts: Sequence[str]) -> TextBatch:
+    """Returns what `model.tokenize` returns, but on the CPU: processes that draw ahead have no other device."""
+    ids, mask = model.tokenizer.encode(texts, model.config.max_text_tokens)
+    return TextBatch(torch.from_numpy(ids), torch.from_numpy(mask))
 
 
 def lesson_terms(
     vectors: Float[Tensor, "texts width"], targets: Float[Tensor, "texts width"], rows: Int[Tensor, " texts"]
 ) -> Losses:
     """Returns how far each vector is from its target, and from those of other lessons. rows: of the lessons."""
-    same = (rows[:, None] == rows) & ~torch.eye(len(rows), dtype=torch.bool)
+    same = (rows[:, None] == rows) & ~torch.eye(len(rows), dtype=torch.bool, device=rows.device)
     logits = (_SCALE * vectors @ targets.T).masked_fill(same, float("-inf"))
     return {
         "cosine": 4 * (1 - (vectors * targets).sum(dim=-1)).mean(),
-        "apart": F.cross_entropy(logits, torch.arange(len(rows))),
+        "apart": F.cross_entropy(logits, torch.arange(len(rows), device=rows.device)),
     }
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, Drawing, JointSource, emoji_drawings
+from experiments.bundled_model.joint_batches import (
+    ALL_ANSWERS,
+    HARD,
+    OFTEN,
+    Counts,
+    Drawing,
+    JointSource,
+    emoji_drawings,
+)
 from experiments.bundled_model.pictures import Variant
 from polyglance.answering.words import UNKNOWN
 from polyglance.data.gallery import gallery
@@ -82,17 +90,30 @@ def test_every_template_is_asked_about_and_comparisons_twice_as_often(scenes: Sc
     for step in range(8):
         batch = draw(step)
         known = COUNTS.questions
-        assert (batch.question_rows[:known] < SCENES).all()
-        assert (batch.question_rows[known:] >= SCENES).all()
-        answers = [ALL_ANSWERS[row] for row in batch.answers.tolist()]
+        assert (batch.asked.rows[:known] < SCENES).all()
+        assert (batch.asked.rows[known:] >= SCENES).all()
+        answers = [ALL_ANSWERS[row] for row in batch.asked.answers.tolist()]
         assert answers[known:] == [UNKNOWN] * COUNTS.unknown
         assert UNKNOWN not in answers[:known]
     for seed in range(800):
-        row, question, right = draw.question(random.Random(seed))
+        row, question, right = draw.question(random.Random(seed), OFTEN)
         assert answer(draw.scenes[row], question) == right
         asked[type(question).__name__] += 1
     assert {template.__name__ for template in TEMPLATES} - asked.keys() <= {"AreSameColour"}
     assert asked["IsRelated"] > 1.3 * asked["WhatBackground"]
+
+
+def test_the_last_stage_asks_about_the_hardest_templates_most_and_about_strangers_too(scenes: SceneIndex) -> None:
+    draw = source(scenes, Ear())
+    hard = Counter(type(draw.question(random.Random(seed), HARD)[1]).__name__ for seed in range(800))
+    often = Counter(type(draw.question(random.Random(seed), OFTEN)[1]).__name__ for seed in range(800))
+    assert hard["IsRelated"] > 1.5 * often["IsRelated"]
+    assert hard["IsEither"] > 1.5 * often["IsEither"]
+    asked = draw.hard_questions(3)
+    assert [ALL_ANSWERS[row] for row in asked.answers.tolist()].count(UNKNOWN) == COUNTS.unknown
+    assert len(asked.rows) == COUNTS.questions + COUNTS.unknown == len(asked.texts.ids)
+    assert torch.equal(asked.rows, draw.hard_questions(3).rows)
+    assert not torch.equal(asked.rows, draw.hard_questions(4).rows)
 
 
 def test_a_name_that_is_nearly_the_same_is_no_negative(scenes: SceneIndex) -> None:

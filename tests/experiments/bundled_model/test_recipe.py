@@ -101,7 +101,9 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
     folder = tmp_path / "run"
     stages: list[str] = []
     trained = train(TINY, folder, lambda stage, *_: stages.append(stage))
-    assert [len(list(read_log(folder / f"{stage}.jsonl"))) for stage in ("texts", "joint", "tasks")] == [4, 3, 2]
+    assert [len(list(read_log(folder / f"{stage}.jsonl"))) for stage in ("texts", "joint", "tasks", "answers")] == [
+        *(4, 3, 2, 2)
+    ]
     row = next(iter(read_log(folder / "joint.jsonl")))
     assert {
         "embed",
@@ -123,10 +125,14 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
         name.split(".")[0] for name, value in after.items() if not torch.equal(joint.get(name, value + 1), value)
     }
     assert changed == {"task_adapters", "embed_head", "whole_head", "match_head", "answer_head"}
+    tasks = load_file(folder / "tasks.safetensors")
+    changed = {name for name, value in after.items() if not torch.equal(tasks[f"module.model.{name}"], value)}
+    of_answers = {name for name in after if name.startswith(("task_adapters.parts.2.", "answer_head"))}
+    assert changed == {"whole_head.weight", *of_answers}, "the last stage trains what answers, and nothing else"
 
     stages.clear()
     again = train(TINY, folder, lambda stage, *_: stages.append(stage))
-    assert not {"texts", "pictures", "joint", "tasks", "draw scenes"} & set(stages)
+    assert not {"texts", "pictures", "joint", "tasks", "answers", "draw scenes"} & set(stages)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in trained.state_dict().items())
 
     save_model(trained, folder / "model", packed=FOUR_BITS)
