@@ -40,6 +40,7 @@ class ColourModel(Model):
     answers: tuple[str, ...] = tuple(COLOURS)
     languages: tuple[str, ...] = ("en", "de", "ru")
     calibration: tuple[float, float] = (1.0, 0.0)
+    cosine_weight: float = 0.0
     recall_by_depth: tuple[float, ...] = ()
 
     @property

@@ -1,6 +1,10 @@
+import pytest
 import torch
+from PIL import Image
 
-from polyglance.evaluation.retrieval import Ranking, retrieve
+from polyglance.evaluation.retrieval import Ranking, match, rerank, retrieve
+from polyglance.models.reading import embed_all, read_pictures, read_texts
+from tests.fakes import ColourModel
 
 
 def test_recall_counts_the_right_item_among_the_first() -> None:
@@ -14,3 +18,19 @@ def test_retrieve_orders_by_cosine_and_takes_no_more_than_there_are() -> None:
     ranking, scores = retrieve(torch.tensor([[1.0, 0]]), pool, 10)
     assert ranking.order.tolist() == [[0, 2, 1]]
     torch.testing.assert_close(scores, torch.tensor([[1, 0.6, 0]]))
+
+
+@pytest.mark.parametrize("queries_are_text", [True, False])
+def test_cosines_weigh_in_matches(queries_are_text: bool) -> None:
+    model = ColourModel()
+    texts = read_texts(model, ["red left", "green", "blue green"])
+    pictures = read_pictures(model, [Image.new("RGB", (16, 16), name) for name in ("red", "lime", "blue", "white")])
+    queries, pool = (texts, pictures) if queries_are_text else (pictures, texts)
+    chosen = torch.tensor([[2, 0]] * len(queries))
+    alone = match(model, queries, pool, chosen, queries_are_text)
+    cosines = (embed_all(model, queries) @ embed_all(model, pool).T)[:, [2, 0]]
+    model.cosine_weight = 5.0
+    torch.testing.assert_close(match(model, queries, pool, chosen, queries_are_text), alone + 5 * cosines)
+    model.cosine_weight = 1e6
+    best = rerank(model, queries, pool, Ranking(chosen), queries_are_text).order
+    assert torch.equal(best, chosen.gather(1, cosines.argsort(dim=1, descending=True, stable=True)))

@@ -30,10 +30,10 @@ def test_a_folder_may_be_named_as_a_part_of_an_export_is(tmp_path: Path) -> None
 def test_what_was_measured_of_a_model_is_kept_and_makes_no_other_model_of_it(tmp_path: Path) -> None:
     """Libraries of the model stay its own: neither vectors nor states depend on it."""
     model = load_folder(save_tiny_model(tmp_path / "tiny"))
-    model.config = replace(model.config, calibration=(0.5, -1.5), recall_by_depth=(91.5,))
+    model.config = replace(model.config, calibration=(0.5, -1.5), cosine_weight=2.5, recall_by_depth=(91.5,))
     save_model(model, tmp_path / "again")
     again = load_folder(tmp_path / "again")
-    assert (again.calibration, again.recall_by_depth) == ((0.5, -1.5), (91.5,))
+    assert (again.calibration, again.cosine_weight, again.recall_by_depth) == ((0.5, -1.5), 2.5, (91.5,))
     assert again.fingerprint == model.fingerprint
     model.config = replace(model.config, temperature=0.5)
     save_model(model, tmp_path / "other")

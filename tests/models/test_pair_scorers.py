@@ -31,6 +31,14 @@ def test_scores_are_calibrated() -> None:
     torch.testing.assert_close(MatcherScorer(calibrated).log_odds(["red"], [RED]), expected)
 
 
+def test_the_cosine_weighs_in_scores() -> None:
+    alone, together = ColourModel(), ColourModel(cosine_weight=3.0, calibration=(2.0, -1.0))
+    texts, images = ["red", "green", "red"], [RED, RED, GREEN]
+    cosines = torch.tensor([1.0, 0.0, 0.0])
+    expected = 2 * (MatcherScorer(alone).log_odds(texts, images) + 3 * cosines) - 1
+    torch.testing.assert_close(MatcherScorer(together).log_odds(texts, images), expected, atol=0.02, rtol=0)
+
+
 def test_a_model_that_does_not_match_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="trained to embed and answer: name another"):
         MatcherScorer(ColourModel(tasks=("embed", "answer")))

@@ -210,6 +210,31 @@ def test_a_match_is_calibrated_before_it_is_weighed(mixed: SearchPipeline):
     assert twice.score == pytest.approx(1 / (1 + math.exp(-2)), abs=5e-3)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query.text("red left"),
+        2 * Query.text("red left"),
+        -1 * Query.text("red left"),
+        0.25 * Query.text("red left") + 0.75 * Query.text("red left"),
+        Query.text("red left") - Query.text("green"),
+    ],
+    ids=str,
+)
+def test_the_twin_encoder_has_a_say_in_matches(mixed: SearchPipeline, query: Query):
+    """Log-odds are those of the matches, plus the weight times the cosines of each term, however it is composed."""
+    (terms,) = mixed.read([query], ["en"])
+    alone = {result.path: result.score for result in mixed.search(query).results}
+    mixed.model.cosine_weight, mixed.model.calibration = 3.0, (0.5, 0.0)
+    together = mixed.search(query).results
+    assert len(together) == 4
+    for result in together:
+        vector = mixed.model.embed(TokenStates.load(mixed.states.get([result.path]), "image", "cpu"))[0]
+        cosines = sum(term.weight * float(vector @ term.vector) for term in terms)
+        odds = 0.5 * (math.log(alone[result.path] / (1 - alone[result.path])) + 3 * cosines)
+        assert result.score == pytest.approx(1 / (1 + math.exp(-odds)), abs=2e-3)
+
+
 def test_a_least_score_leaves_out_what_does_not_fit_and_what_nobody_looked_at(mixed: SearchPipeline):
     assert paths(mixed.search("red", min_score=0.9)) == ["red-red"]
     assert paths(mixed.search("red", min_score=0.1)) == ["red-red", "blue-red", "red-blue"]

@@ -7,7 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polyglance.models.capabilities import as_embedder
 from polyglance.models.protocol import Matcher
+from polyglance.models.reading import embed_all
 from polyglance.nn.states import TokenStates
 
 PAIRS: Final = 2048
@@ -41,8 +43,8 @@ def match(
     queries_are_text: bool,
     depth: int = 0,
 ) -> Float[Tensor, "queries candidates"]:
-    """Returns the cross-encoder's logit of each query with each of its candidates, on the CPU. depth: as in
-    `Matcher.match`."""
+    """Returns the logit of each query with each of its candidates, on the CPU: that of the cross-encoder, plus what the
+    cosine weighs in it, see `Matcher.cosine_weight`. depth: as in `Matcher.match`."""
     rows, columns = chosen.shape
     scores = []
     for q, i in zip(
@@ -51,7 +53,12 @@ def match(
         asking, asked = queries[q].trimmed(), pool[i].trimmed()
         pairs = (asking, asked) if queries_are_text else (asked, asking)
         scores.append(model.match(*pairs, depth=depth).float().cpu())
-    return torch.cat(scores).view(rows, columns)
+    logits = torch.cat(scores).view(rows, columns)
+    if not model.cosine_weight:
+        return logits
+    items, places = chosen.unique(return_inverse=True)
+    asking, asked = (embed_all(as_embedder(model), states).cpu() for states in (queries, pool[items]))
+    return logits + model.cosine_weight * (asking @ asked.T).gather(1, places)
 
 
 def rerank(model: Matcher, queries: TokenStates, pool: TokenStates, found: Ranking, queries_are_text: bool) -> Ranking:

@@ -37,8 +37,8 @@ _CONFIGS: Final[dict[str, type[CutConfig]]] = {
     DualTowerModel.family: DualTowerConfig,
     ComposedModel.family: ComposedConfig,
 }
-_MEASURED = {"calibration", "recall_by_depth"}
-"""Measured facts in the configuration that are not part of the fingerprint: stored states do not depend on them."""
+_MEASURED = {"calibration", "cosine_weight", "recall_by_depth"}
+"""Fields of the configuration that are not part of the fingerprint: stored states do not depend on them."""
 _WEIGHTS: Final = "model.safetensors"
 
 

@@ -146,7 +146,15 @@ class Matcher(Reader, Protocol):
 
     @property
     def calibration(self) -> tuple[float, float]:
-        """(slope, offset), where `slope * logit + offset` are the log-odds that a text is true of a picture."""
+        """(slope, offset), where `slope * logit + offset` are the log-odds that a text is true of a picture.
+
+        The logit is that of `match`, plus `cosine_weight` times the cosine of both vectors.
+        """
+        ...
+
+    @property
+    def cosine_weight(self) -> float:
+        """What the twin encoder has to say in a match; 0 for a cross-encoder that judges alone."""
         ...
 
     @property

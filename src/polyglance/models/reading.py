@@ -13,6 +13,7 @@ from torch import Tensor
 from polyglance.data.lines import named
 from polyglance.errors import ConfigurationError, DataError, PictureError
 from polyglance.languages import AUTO, detect, language_code, nearest
+from polyglance.models.capabilities import as_embedder
 from polyglance.models.protocol import (
     Answerer,
     AnswerWriter,
@@ -132,7 +133,11 @@ def matched(model: Matcher, texts: Sequence[Text], images: Sequence[ImageInput])
     read = model.read([texts[row] for row in first_texts])
     seen = read_pictures(model, [images[row] for row in first_images])
     slope, offset = model.calibration
-    return slope * model.match(read[text_rows], seen[image_rows]).float() + offset
+    logits = model.match(read[text_rows], seen[image_rows]).float()
+    if model.cosine_weight:
+        of_texts, of_images = (as_embedder(model).embed(states) for states in (read, seen))
+        logits = logits + model.cosine_weight * (of_texts[text_rows] * of_images[image_rows]).sum(dim=-1)
+    return slope * logits + offset
 
 
 def best_answers(

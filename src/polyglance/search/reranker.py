@@ -1,5 +1,6 @@
 """The second stage of a search: a cross-encoder reads the query with each candidate and reorders the candidates."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -52,7 +53,9 @@ class StateReranker(Generic[AnyFacts]):
             items = TokenStates.load(
                 self.states.get([hit.facts.content for hit in some]), self.modality, read.device, read.dtype
             )
-            scores += probabilities(log_odds(self.model, terms, items, self.depth))
+            cosines = torch.tensor([hit.score for hit in some]) * math.copysign(1, terms[0].weight)
+            known = cosines if len(terms) == 1 else None  # of several terms, retrieval knows only their sum
+            scores += probabilities(log_odds(self.model, terms, items, self.depth, known))
         return sorted(zip(hits, scores, strict=True), key=lambda pair: -pair[1])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -67,24 +68,33 @@ def probabilities(odds: Float[Tensor, " items"]) -> list[float]:
     return torch.sigmoid(odds.double()).tolist()
 
 
-def log_odds(model: Reader, terms: Sequence[ReadTerm], items: TokenStates, depth: int = 0) -> Float[Tensor, " items"]:
+def log_odds(
+    model: Reader,
+    terms: Sequence[ReadTerm],
+    items: TokenStates,
+    depth: int = 0,
+    cosines: Float[Tensor, " items"] | None = None,
+) -> Float[Tensor, " items"]:
     """Returns the log-odds that each item fits the query, as a weighted sum over the terms.
 
     A term of the other modality contributes the calibrated logit of the cross-encoder. Any other term contributes the
     log-odds from `like`, because the cross-encoder cannot match it.
 
-    depth: the drop depth, see `Matcher.match`.
+    depth: the drop depth, see `Matcher.match`. cosines: of the items with the only term, if they are known.
     """
     total = torch.zeros(len(items), device=items.hidden.device)
-    vectors = None
+    vectors = cache(lambda: as_embedder(model).embed(items))
     for term in terms:
         if (states := term.matched_states(items.modality)) is not None:
             matcher = as_matcher(model)
             slope, offset = matcher.calibration
             asked = states[[0] * len(items)]
             pairs = (items, asked) if items.modality == "text" else (asked, items)
-            total += term.weight * (slope * matcher.match(*pairs, depth=depth).float() + offset)
+            logits = matcher.match(*pairs, depth=depth).float()
+            if matcher.cosine_weight:
+                near = vectors() @ term.vector.to(total.device) if cosines is None else cosines.to(total.device)
+                logits = logits + matcher.cosine_weight * near
+            total += term.weight * (slope * logits + offset)
         else:
-            vectors = as_embedder(model).embed(items) if vectors is None else vectors
-            total += term.weight * like(vectors, term.vector.to(vectors.device))
+            total += term.weight * like(vectors(), term.vector.to(total.device))
     return total

@@ -137,6 +137,8 @@ def test_a_text_over_the_limit_is_cut(model: SingleStreamModel) -> None:
         ({"heads": 3}, "multiple"),
         ({"calibration": (0.0, 1.0)}, "slope above 0"),
         ({"calibration": (1.0, float("nan"))}, "slope above 0"),
+        ({"cosine_weight": -1.0}, "0 or above"),
+        ({"cosine_weight": float("nan")}, "0 or above"),
         ({"recall_by_depth": (90.0, 91.0)}, "at most 1 depths"),
         ({"recall_by_depth": (-1.0,)}, "percentages"),
     ],

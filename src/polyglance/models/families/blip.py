@@ -89,6 +89,7 @@ class _BlipMatching(_Blip):
     """The base of the models that match."""
 
     calibration: tuple[float, float] = (1.0, 0.0)
+    cosine_weight = 0.0
     recall_by_depth: tuple[float, ...] = ()
 
     @torch.no_grad()

@@ -51,8 +51,7 @@ class CutConfig(ABC):
     of a stored image token. embedding_dim: the length of the vectors. max_text_tokens: the length at which texts are
     cut. task_adapters: the configuration of each task's adapter in the joint layers; None for a model without adapters.
     tasks: the tasks that the weights were trained for. temperature: the temperature of the twin encoder's contrastive
-    loss, from which further training starts. calibration: the slope and offset that turn a match's logit into log-odds.
-    recall_by_depth: see `Matcher`.
+    loss, from which further training starts. calibration, cosine_weight, recall_by_depth: see `Matcher`.
     """
 
     answers: tuple[str, ...]
@@ -71,6 +70,7 @@ class CutConfig(ABC):
     tasks: tuple[Task, ...] = TASKS
     temperature: float = 0.07
     calibration: tuple[float, float] = (1.0, 0.0)
+    cosine_weight: float = 0.0
     recall_by_depth: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -83,6 +83,8 @@ class CutConfig(ABC):
         slope, offset = self.calibration
         if not (0 < slope < math.inf and math.isfinite(offset)):
             raise ConfigurationError(f"calibration must be a slope above 0 and an offset, not {self.calibration}")
+        if not 0 <= self.cosine_weight < math.inf:
+            raise ConfigurationError(f"cosine_weight must be 0 or above, not {self.cosine_weight}")
         depths = 1 + (self.joint_depth if self.task_adapters else 0)
         if len(self.recall_by_depth) > depths or not all(0 <= recall <= 100 for recall in self.recall_by_depth):
             raise ConfigurationError(
@@ -183,6 +185,10 @@ class CutModel(Model, nn.Module, ABC):
     @property
     def calibration(self) -> tuple[float, float]:
         return self.config.calibration
+
+    @property
+    def cosine_weight(self) -> float:
+        return self.config.cosine_weight
 
     @property
     def recall_by_depth(self) -> tuple[float, ...]:
