@@ -32,6 +32,7 @@ SMALL = Settings(
     joint_steps=3,
     task_steps=2,
     answer_steps=2,
+    match_steps=2,
     counts=Counts(captions=12, emoji=6, clip_art=4, lessons=8, questions=12, unknown=3),
     measured=(20, 4),
 )

@@ -74,13 +74,13 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class JointBatch:
-    """The texts of one step. Pictures are given by row: the scenes first, then the variants.
+class Pairs:
+    """Texts with their pictures, given by row: the scenes first, then the variants.
 
     texts: captions, names and titles, then a foil of each caption, then lessons. rows: the pictures of captions, names
     and titles. also_true[i, j]: whether text i may be true of the picture of text j. captions, false_captions: the
     meanings of captions and foils. near_rows: for each caption a scene that it is false of and that shows most of what
-    it names, or -1. lessons: the rows of the lessons.
+    it names, or -1.
     """
 
     texts: TextBatch
@@ -89,13 +89,22 @@ class JointBatch:
     captions: Sequence[m.Caption]
     false_captions: Sequence[m.Caption]
     near_rows: Int[Tensor, " captions"]
+
+    def to(self, device: torch.device) -> "Pairs":
+        """Moves what is compared with outputs of the model. Rows of pictures stay, since negatives are drawn there."""
+        return replace(self, texts=self.texts.to(device), also_true=self.also_true.to(device))
+
+
+@dataclass(frozen=True)
+class JointBatch:
+    """The texts of one step of the joint stage. lessons: the rows of those behind the pairs' texts."""
+
+    pairs: Pairs
     lessons: Int[Tensor, " lessons"]
     asked: Asked
 
     def to(self, device: torch.device) -> "JointBatch":
-        """Moves what is compared with outputs of the model. Rows of pictures stay, since negatives are drawn there."""
-        moved = ("texts", "also_true", "lessons", "asked")
-        return replace(self, **{name: getattr(self, name).to(device) for name in moved})
+        return JointBatch(self.pairs.to(device), self.lessons.to(device), self.asked.to(device))
 
 
 @dataclass(frozen=True)
@@ -141,24 +150,29 @@ class JointSource:
         return self.scenes[row] if row < len(self.scenes) else None
 
     def __call__(self, step: int) -> JointBatch:
-        rng, c = random.Random(f"joint {self.seed} {step}"), self.counts
-        said = drawn_captions(self.index, c.captions, self.languages, rng)
-        drawings = rng.sample(self.emoji, c.emoji) + rng.sample(self.clip_art, c.clip_art)
+        rng = random.Random(f"joint {self.seed} {step}")
+        lessons, taught = self.draw_lessons(step, self.counts.lessons)
+        return JointBatch(self._pairs(rng, taught), torch.tensor(lessons), self._asked(rng, OFTEN))
+
+    def matches(self, step: int) -> Pairs:
+        """Draws the pairs of a step of the stage for matches."""
+        return self._pairs(random.Random(f"matches {self.seed} {step}"), [])
+
+    def _pairs(self, rng: random.Random, lessons: Sequence[str]) -> Pairs:
+        said = drawn_captions(self.index, self.counts.captions, self.languages, rng)
+        drawings = rng.sample(self.emoji, self.counts.emoji) + rng.sample(self.clip_art, self.counts.clip_art)
         names = [drawing.said(rng) for drawing in drawings]
-        lessons, taught = self.draw_lessons(step, c.lessons)
-        return JointBatch(
-            texts=self.encode([*said.true, *names, *said.false, *taught]),
+        return Pairs(
+            texts=self.encode([*said.true, *names, *said.false, *lessons]),
             rows=torch.tensor(said.rows + [len(self.scenes) + rng.choice(drawing.rows) for drawing in drawings]),
             also_true=self._also_true(said, drawings, names),
             captions=said.captions,
             false_captions=said.foils,
             near_rows=torch.tensor(said.near),
-            lessons=torch.tensor(lessons),
-            asked=self._asked(rng, OFTEN),
         )
 
     def hard_questions(self, step: int) -> Asked:
-        """Draws the questions of a step of the last stage."""
+        """Draws the questions of a step of the stage for answers."""
         return self._asked(random.Random(f"questions {self.seed} {step}"), HARD)
 
     def _asked(self, rng: random.Random, often: Sequence[type[m.Question]]) -> Asked:

@@ -1,4 +1,4 @@
-"""The last two stages: joint layers and texts learn to embed, match and answer with frozen states of pictures."""
+"""Joint layers and texts, then all tasks, learn to embed, match and answer with frozen states of pictures."""
 
 import math
 from collections.abc import Sequence
@@ -95,10 +95,11 @@ class JointLosses:
         batch = self._batch(step).to(self.model.device)
         generator = generator_of(self.source.seed, step)
         named = self._named.drawn(generator)
-        photographs = _as_states(self._photographs.blended(generator))
-        parts = [self._states(batch.rows), self._states(self._named.rows[named]), photographs]
+        photographs = as_states(self._photographs.blended(generator))
+        pairs = batch.pairs
+        parts = [self._states(pairs.rows), self._states(self._named.rows[named]), photographs]
         with native_autocast(self.model.device):
-            texts = self.model.read_text(batch.texts)
+            texts = self.model.read_text(pairs.texts)
             of_texts, of_pictures = self.model.embed(texts), self.model.embed(TokenStates.joined(parts))
             paired, drawn, held = of_pictures.split([len(part) for part in parts])
             terms = self._pair_terms(batch, texts, of_texts, paired, generator)
@@ -116,19 +117,20 @@ class JointLosses:
         generator: torch.Generator,
     ) -> Losses:
         """Texts and pictures that belong together: twin encoder, cross-encoder, fragments, and the lessons beside."""
-        model, pairs, foils = self.model, len(batch.rows), len(batch.captions)
-        said, false, lessons = of_texts.split([pairs, foils, len(batch.lessons)])
+        model, pairs = self.model, batch.pairs
+        right, foils = len(pairs.rows), len(pairs.captions)
+        said, false, lessons = of_texts.split([right, foils, len(batch.lessons)])
         scale = self.scale.exp().clamp(max=100)
-        embed = info_nce(said, of_pictures, scale, batch.also_true, false)
-        text, row = chosen_pairs(batch, said @ of_pictures.T, generator)
-        matched, halfway = model.joint("match", texts[: pairs + foils].trimmed()[text], self._states(row))
+        embed = info_nce(said, of_pictures, scale, pairs.also_true, false)
+        text, row = chosen_pairs(pairs, said @ of_pictures.T, generator)
+        matched, halfway = model.joint("match", texts[: right + foils].trimmed()[text], self._states(row))
         scores = model.match_head(matched).squeeze(-1).float()
         taught = lesson_terms(lessons, self._photographs.targets[batch.lessons], batch.lessons)
-        terms = {"embed": embed, **taught, **match_terms(scores, pairs)}
+        terms = {"embed": embed, **taught, **match_terms(scores, right)}
         if self.tasks_alone:
             return terms
         pairs_of_all = torch.stack([text, row])
-        return terms | grounding_terms(self.grounding, self.source.scene, batch, pairs_of_all, matched, halfway)
+        return terms | grounding_terms(self.grounding, self.source.scene, pairs, pairs_of_all, matched, halfway)
 
     def _answer_terms(self, batch: JointBatch) -> Losses:
         asked = batch.asked
@@ -147,51 +149,43 @@ class JointLosses:
         self, photographs: TokenStates, embedded: Float[Tensor, "photographs width"], generator: torch.Generator
     ) -> Losses:
         """Photographs keep their vectors, and match texts as these vectors say."""
-        # As the projection of a whole picture begins: the first directions of the space, and nothing in the others
-        whole = photographs.hidden[:, -1]
-        vectors = unit(F.pad(whole, (0, self.model.config.embedding_dim - whole.shape[1])))
-        matches = self._photographs.matched(vectors, generator)
-        said = encoded(self.model, [self._spoken[row] for row in matches.lessons.tolist()])
-        texts = self.model.read_text(said.to(self.model.device))
-        pairs = texts[torch.arange(len(texts)).repeat_interleave(ALIKE)], photographs[matches.shown.flatten()]
-        scores = self.model.match_head(self.model.joint("match", *pairs)[0]).view(-1, ALIKE).float()
-        order = matches.logits.softmax(dim=1)
-        return {
-            "photographs": 2 * (1 - (embedded * vectors).sum(dim=-1)).mean(),
-            "photograph_match": F.binary_cross_entropy_with_logits(scores, matches.logits.sigmoid()),
-            "photograph_order": F.kl_div(scores.log_softmax(dim=1), order, reduction="batchmean"),
-        }
+        vectors = untaught_vectors(self.model, photographs)
+        held = {"photographs": 2 * (1 - (embedded * vectors).sum(dim=-1)).mean()}
+        return held | photograph_matches(self.model, self._photographs, self._spoken, photographs, generator)
 
     def _states(self, rows: Int[Tensor, " rows"]) -> TokenStates:
-        return _as_states(self._hidden[rows.to(self._hidden.device)].float())
+        return as_states(self._hidden[rows.to(self._hidden.device)].float())
 
 
-class AnswerLosses:
-    """The loss of a step that trains the adapter and the head of answers alone, in a frozen body.
-
-    hidden: the states of all pictures, the scenes first.
-    """
-
-    def __init__(
-        self, model: SingleStreamModel, source: JointSource, hidden: Float[Tensor, "pictures states state_width"]
-    ) -> None:
-        self.model, self._hidden = model, hidden.to(model.device)
-        self._asked = ahead(source.hard_questions, model.device)
-
-    @property
-    def trained(self) -> nn.Module:
-        """The model. The other tasks' adapters get no gradient."""
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name.startswith(("task_adapters", "answer_head")))
-        return self.model
-
-    def __call__(self, step: int) -> Losses:
-        asked = self._asked(step).to(self.model.device)
-        states = _as_states(self._hidden[asked.rows].float())
-        with native_autocast(self.model.device):
-            results, _ = self.model.joint("answer", self.model.read_text(asked.texts), states)
-            return {"answer": F.cross_entropy(self.model.answer_head(results).float(), asked.answers)}
-
-
-def _as_states(hidden: Float[Tensor, "pictures states state_width"]) -> TokenStates:
+def as_states(hidden: Float[Tensor, "pictures states state_width"]) -> TokenStates:
     return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device), "image")
+
+
+def untaught_vectors(model: SingleStreamModel, photographs: TokenStates) -> Float[Tensor, "photographs width"]:
+    """Returns the vectors that the projection of a whole picture gives at first: the first directions of the space, and
+    nothing in the others."""
+    whole = photographs.hidden[:, -1]
+    return unit(F.pad(whole, (0, model.config.embedding_dim - whole.shape[1])))
+
+
+def photograph_matches(
+    model: SingleStreamModel,
+    photographs: Photographs,
+    spoken: Sequence[str],
+    shown: TokenStates,
+    generator: torch.Generator,
+) -> Losses:
+    """Photographs match texts as their vectors say, and in this order.
+
+    spoken: the text of each lesson. shown: the states of the step's photographs.
+    """
+    matches = photographs.matched(untaught_vectors(model, shown), generator)
+    said = encoded(model, [spoken[row] for row in matches.lessons.tolist()])
+    texts = model.read_text(said.to(model.device))
+    pairs = texts[torch.arange(len(texts)).repeat_interleave(ALIKE)], shown[matches.shown.flatten()]
+    scores = model.match_head(model.joint("match", *pairs)[0]).view(-1, ALIKE).float()
+    order = matches.logits.softmax(dim=1)
+    return {
+        "photograph_match": F.binary_cross_entropy_with_logits(scores, matches.logits.sigmoid()),
+        "photograph_order": F.kl_div(scores.log_softmax(dim=1), order, reduction="batchmean"),
+    }

@@ -1,4 +1,4 @@
-"""Trains the second edition of the bundled model from free material, in six stages.
+"""Trains the second edition of the bundled model from free material, in seven stages.
 
 1. `texts`: the text side learns the sentence vectors of multilingual-e5-small, in fifteen languages at once.
 2. `pictures`, `shapes`: the picture side learns the graphs of 30,000 scenes, and what emoji of six artists and clip art
@@ -6,7 +6,7 @@
 3. `joint`: the states of all pictures are computed once and frozen; texts and joint layers learn to embed, match and
    answer from them.
 4. `tasks`: all of this is frozen; an adapter and a head for each task are trained further.
-5. `answers`: those of answers are trained still further. Then matches are calibrated.
+5. `answers`, `matches`: those of two tasks are trained still further, one at a time. Then matches are calibrated.
 
 Each stage resumes from its own checkpoint in the output folder.
 """
@@ -26,13 +26,14 @@ from torch import Tensor
 
 from experiments.bundled_model import lessons as taught
 from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, Drawing, JointSource, emoji_drawings
-from experiments.bundled_model.joint_stage import AnswerLosses, JointLosses, Named
+from experiments.bundled_model.joint_stage import JointLosses, Named
 from experiments.bundled_model.lessons import Lesson
 from experiments.bundled_model.measuring import measure
 from experiments.bundled_model.photographs import Photographs
 from experiments.bundled_model.picture_stage import PictureLosses, PictureSet, set_of
 from experiments.bundled_model.pictures import Seen, Variant, all_variants, drawn_variants, seen_in
 from experiments.bundled_model.space import Space, centred, class_vectors
+from experiments.bundled_model.task_stages import AnswerLosses, MatchLosses
 from experiments.bundled_model.teacher import NAME as TEACHER
 from experiments.bundled_model.teacher import sentence_vectors
 from experiments.bundled_model.text_stage import TextLosses, encoded
@@ -98,7 +99,8 @@ class Settings:
     pictures: tuple[int, int, int] = (96, 128, 64)
     joint_steps: int = 2_600
     task_steps: int = 250
-    answer_steps: int = 2_000
+    answer_steps: int = 4_000
+    match_steps: int = 500
     counts: Counts = field(default_factory=Counts)
     measured: tuple[int, int] = (2000, 500)
 
@@ -172,6 +174,8 @@ def train(settings: Settings, folder: Path, report: StageProgress | None = None)
     losses.keep_temperature()
     answers = AnswerLosses(model, source, hidden)
     fit("answers", answers.trained, answers, Schedule(settings.answer_steps, 1e-3), folder, report)
+    matches = MatchLosses(model, source, hidden, photographs, spoken)
+    fit("matches", matches.trained, matches, Schedule(settings.match_steps, 1e-3), folder, report)
     with torch.no_grad():
         model.whole_head.weight += _WHOLE * first_directions(model)
     model.config = replace(model.config, cosine_weight=_COSINE)

@@ -71,7 +71,7 @@ def source(scenes: SceneIndex, ear: Ear, likeness: torch.Tensor | None = None, c
 def test_pairs_belong_together_and_foils_do_not(scenes: SceneIndex) -> None:
     ear = Ear()
     draw = source(scenes, ear)
-    batch = draw(0)
+    batch = draw(0).pairs
     texts = ear.texts[: 2 * COUNTS.captions + COUNTS.emoji + COUNTS.lessons]
     names = texts[COUNTS.captions : COUNTS.captions + COUNTS.emoji]
     for row, name in zip((batch.rows[COUNTS.captions :] - SCENES).tolist(), names, strict=True):
@@ -116,11 +116,22 @@ def test_the_last_stage_asks_about_the_hardest_templates_most_and_about_stranger
     assert not torch.equal(asked.rows, draw.hard_questions(4).rows)
 
 
+def test_the_stage_for_matches_draws_pairs_of_its_own_without_lessons(scenes: SceneIndex) -> None:
+    ear = Ear()
+    draw = source(scenes, ear)
+    pairs = draw.matches(0)
+    assert len(ear.texts) == 2 * COUNTS.captions + COUNTS.emoji
+    assert not any(text.startswith("lesson") for text in ear.texts)
+    assert len(pairs.rows) == COUNTS.captions + COUNTS.emoji
+    assert not torch.equal(pairs.rows, draw(0).pairs.rows)
+    assert torch.equal(pairs.rows, draw.matches(0).rows)
+
+
 def test_a_name_that_is_nearly_the_same_is_no_negative(scenes: SceneIndex) -> None:
     likeness = torch.full((len(gallery()), len(gallery())), 0.9)
-    batch = source(scenes, Ear(), likeness)(0)
+    batch = source(scenes, Ear(), likeness)(0).pairs
     assert batch.also_true[COUNTS.captions :, COUNTS.captions :].all()
-    apart = source(scenes, Ear())(0)
+    apart = source(scenes, Ear())(0).pairs
     assert not apart.also_true[COUNTS.captions :, COUNTS.captions :].all()
 
 
@@ -130,7 +141,7 @@ def test_a_title_may_be_true_of_scenes_that_show_what_it_names_and_of_no_others(
     shown: list[bool] = []
     for step in range(6):
         ear.texts.clear()
-        batch = draw(step)
+        batch = draw(step).pairs
         titles = ear.texts[61:63]
         for row, title in enumerate(titles, 61):
             kinds = [{thing.kind for thing in draw.scenes[at].things} for at in batch.rows[:60].tolist()]

@@ -23,6 +23,7 @@ from polyglance.answering.words import UNKNOWN
 from polyglance.data.gallery import gallery
 from polyglance.models import load_model
 from polyglance.models.checkpoint import save_model
+from polyglance.models.families.cut_model import TASKS
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.efficientnet import SCALES, EfficientNetLite
 from polyglance.training.loop import read_log
@@ -101,9 +102,8 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
     folder = tmp_path / "run"
     stages: list[str] = []
     trained = train(TINY, folder, lambda stage, *_: stages.append(stage))
-    assert [len(list(read_log(folder / f"{stage}.jsonl"))) for stage in ("texts", "joint", "tasks", "answers")] == [
-        *(4, 3, 2, 2)
-    ]
+    steps = {"texts": 4, "joint": 3, "tasks": 2, "answers": 2, "matches": 2}
+    assert {stage: len(list(read_log(folder / f"{stage}.jsonl"))) for stage in steps} == steps
     row = next(iter(read_log(folder / "joint.jsonl")))
     assert {
         "embed",
@@ -125,14 +125,22 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
         name.split(".")[0] for name, value in after.items() if not torch.equal(joint.get(name, value + 1), value)
     }
     assert changed == {"task_adapters", "embed_head", "whole_head", "match_head", "answer_head"}
-    tasks = load_file(folder / "tasks.safetensors")
-    changed = {name for name, value in after.items() if not torch.equal(tasks[f"module.model.{name}"], value)}
-    of_answers = {name for name in after if name.startswith(("task_adapters.parts.2.", "answer_head"))}
-    assert changed == {"whole_head.weight", *of_answers}, "the last stage trains what answers, and nothing else"
+    tasks, answers, matches = (
+        {
+            name.removeprefix("module.").removeprefix("model."): value
+            for name, value in load_file(folder / f"{stage}.safetensors").items()
+        }
+        for stage in ("tasks", "answers", "matches")
+    )
+    for task, before, behind in (("answer", tasks, answers), ("match", answers, matches)):
+        parts = (f"task_adapters.parts.{TASKS.index(task)}.", f"{task}_head")
+        own = {name for name in after if name.startswith(parts)}
+        assert {name for name in after if not torch.equal(before[name], behind[name])} == own
+    assert {name for name in after if not torch.equal(matches[name], after[name])} == {"whole_head.weight"}
 
     stages.clear()
     again = train(TINY, folder, lambda stage, *_: stages.append(stage))
-    assert not {"texts", "pictures", "joint", "tasks", "answers", "draw scenes"} & set(stages)
+    assert not {"texts", "pictures", "joint", "tasks", "answers", "matches", "draw scenes"} & set(stages)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in trained.state_dict().items())
 
     save_model(trained, folder / "model", packed=FOUR_BITS)
