@@ -57,8 +57,8 @@ def match(
     if not model.cosine_weight:
         return logits
     items, places = chosen.unique(return_inverse=True)
-    asking, asked = (embed_all(as_embedder(model), states).cpu() for states in (queries, pool[items]))
-    return logits + model.cosine_weight * (asking @ asked.T).gather(1, places)
+    of_queries, of_items = (embed_all(as_embedder(model), states).cpu() for states in (queries, pool[items]))
+    return logits + model.cosine_weight * (of_queries @ of_items.T).gather(1, places)
 
 
 def rerank(model: Matcher, queries: TokenStates, pool: TokenStates, found: Ranking, queries_are_text: bool) -> Ranking:
