@@ -1,71 +1,60 @@
 """Draws what the next steps need while this one is computed."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Any, Final, Generic, TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 T = TypeVar("T")
 _PROCESSES: Final = 12
-_LAST_STEP: Final = 10**9
 
 
-def ahead(draw: Callable[[int], T], device: torch.device) -> Callable[[int], T]:
-    """Returns a function like `draw` that is faster if it is called for one step after the other.
+class Ahead(Generic[T]):
+    """Returns what `draw` returns for a step, and has the steps after it drawn meanwhile.
 
-    draw: depends on the step alone, and returns tensors on the CPU. device: that computes the steps; a fast one is
-    served by several processes.
+    draw: depends on the step alone. pool: that draws. steps: how many it is ahead.
     """
-    return AheadInThread(draw) if device.type == "cpu" else AheadInProcesses(draw)
 
-
-class AheadInThread(Generic[T]):
-    """Draws for the next step in a thread."""
-
-    def __init__(self, draw: Callable[[int], T]) -> None:
-        self._draw = draw
-        self._next: tuple[int, Future[T]] | None = None
-        self._thread = ThreadPoolExecutor(1)
+    def __init__(self, draw: Callable[[int], T], pool: Executor, steps: int) -> None:
+        self._draw, self._pool, self._steps = draw, pool, steps
+        self._drawn: dict[int, Future[T]] = {}
 
     def __call__(self, step: int) -> T:
-        drawn = self._next[1].result() if self._next and self._next[0] == step else self._draw(step)
-        self._next = (step + 1, self._thread.submit(self._draw, step + 1))
-        return drawn
+        wanted = range(step, step + 1 + self._steps)
+        for late in self._drawn.keys() - set(wanted):
+            self._drawn.pop(late).cancel()
+        for one in wanted:
+            if one not in self._drawn:
+                self._drawn[one] = self._pool.submit(self._draw, one)
+        return self._drawn.pop(step).result()
 
 
-class AheadInProcesses(Generic[T]):
-    """Draws for several of the next steps, each in a process."""
-
-    def __init__(self, draw: Callable[[int], T], processes: int = _PROCESSES) -> None:
-        self._draw, self._processes = draw, processes
-        self._next = -1
-        self._drawn: Iterator[T] = iter(())
-
-    def __call__(self, step: int) -> T:
-        if step != self._next:
-            self._drawn = iter(
-                DataLoader(
-                    _Steps(self._draw),
-                    batch_size=None,
-                    sampler=range(step, _LAST_STEP),
-                    num_workers=self._processes,
-                    collate_fn=_as_it_is,
-                    multiprocessing_context="fork",
-                )
-            )
-        self._next = step + 1
-        return next(self._drawn)
+def in_thread(draw: Callable[[int], T]) -> Ahead[T]:
+    """Draws one step ahead in a thread."""
+    return Ahead(draw, ThreadPoolExecutor(1), 1)
 
 
-class _Steps(Dataset[T]):
-    def __init__(self, draw: Callable[[int], T]) -> None:
-        self._draw = draw
-
-    def __getitem__(self, step: int) -> T:
-        return self._draw(step)
+def in_processes(draw: Callable[[int], T], processes: int = _PROCESSES) -> Ahead[T]:
+    """Draws in forked processes, which have no GPU. draw: returns tensors on the CPU."""
+    pool = ProcessPoolExecutor(processes, get_context("fork"), _remember, (draw,))
+    return Ahead(_remembered, pool, 2 * processes)
 
 
-def _as_it_is(drawn: T) -> T:
-    return drawn
+def ahead(draw: Callable[[int], T], device: torch.device) -> Ahead[T]:
+    """Draws in a thread if steps are computed on the CPU, else in several processes. draw: as for `in_processes`."""
+    return in_thread(draw) if device.type == "cpu" else in_processes(draw)
+
+
+_here: dict[str, Callable[[int], Any]] = {}
+"""In a process that draws: what it draws with."""
+
+
+def _remember(draw: Callable[[int], Any]) -> None:
+    torch.set_num_threads(1)
+    _here["draw"] = draw
+
+
+def _remembered(step: int) -> Any:
+    return _here["draw"](step)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.pretraining.ahead import AheadInThread
+from experiments.pretraining.ahead import in_thread
 from experiments.pretraining.grounding import GroundingHead, fragments_hold, spoken_of
 from experiments.pretraining.joint_batches import PairedTexts, WordSource
 from polyglance.kernels.processor import native_autocast
@@ -38,7 +38,7 @@ class WordLosses:
         )
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.grounding = GroundingHead(model.config.width, model.config.kept_states).to(model.device)
-        self._batch = AheadInThread(source)
+        self._batch = in_thread(source)
 
     @property
     def trained(self) -> nn.Module:
