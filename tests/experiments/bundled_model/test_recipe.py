@@ -30,7 +30,7 @@ from polyglance.training.loop import read_log
 from tests.experiments.bundled_model.wheels import write_words
 
 TINY = replace(SMALL, vocabulary=500, photo_captions=40, scene_lessons=20, words=8, scenes=24, few=4)
-TINY = replace(TINY, counts=replace(SMALL.counts, emoji=4, clip_art=3))
+TINY = replace(TINY, counts=replace(SMALL.counts, emoji=4, clip_art=3), measured=(8, 2))
 
 
 def write_teacher(folder: Path) -> None:
