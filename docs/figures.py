@@ -24,7 +24,7 @@ PAGES = (
     *(
         DOCS / f"{page}.md"
         for page in (
-            "scenes-mini",
+            "polyglance-mini",
             "adapters",
             "adapterdrop",
             "checkpoints",

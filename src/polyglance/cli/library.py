@@ -53,7 +53,7 @@ def index(
     forgets them without asking.
 
     By default SigLIP 2 reads a new library. It is fetched from the Hugging Face hub once. --model names another model,
-    such as a folder, or the bundled model, which needs no network but knows drawn scenes only.
+    such as a folder, or the bundled model, which needs no network but finds less.
 
     \b
     Examples:

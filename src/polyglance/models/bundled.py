@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-BUNDLED: Final = "scenes-mini"
+BUNDLED: Final = "polyglance-mini"
 """The name of the bundled model, and of its folder."""
 _NAMES: Final = ("polyglance-mini", "scenes-mini")
 """The names of all editions of the bundled model. Each loads the edition that is bundled now."""
@@ -23,6 +23,4 @@ def bundled_folder() -> Path:
 def note_on(name: str) -> str | None:
     """Returns what to know before trusting the answers of the model of this name, or None."""
     model = name.partition("+")[0]  # behind it, a language that was added to the model
-    return (
-        f"{model} knows drawn scenes only: its answers about a photograph mean nothing" if is_bundled(model) else None
-    )
+    return f"{model} can answer about drawn scenes only" if is_bundled(model) else None
