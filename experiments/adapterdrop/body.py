@@ -1,7 +1,7 @@
 """The body that holds the tasks' adapters: one sequence as in BERT, joint from the first layer on.
 
-The sequence is [CLS], the tokens of a text, and the 16 token states that the bundled model keeps of a picture. The
-picture layers that compute these were trained on scene graphs alone and are frozen.
+The sequence is [CLS], the tokens of a text, and the 16 token states that the bundled model keeps of a picture's cells.
+The picture layers that compute these were trained on scene graphs and on names of drawings, and are frozen.
 """
 
 from collections.abc import Sequence

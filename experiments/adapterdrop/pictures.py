@@ -1,4 +1,4 @@
-"""The pictures of the experiment as the bundled model keeps them, read once."""
+"""The pictures of the experiment as the bundled model keeps them, read once, without the state of the whole picture."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from experiments.adapterdrop.settings import Settings
+from experiments.pretraining.picture_stage import CELLS
 from experiments.scenes_mini import read_scenes
 from polyglance import atomic
 from polyglance.models import load_model
@@ -46,7 +47,7 @@ def read_pictures(settings: Settings, folder: Path, report: StageProgress | None
         model = load_model()
         parts = []
         for start in range(0, len(scenes), CHUNK):
-            parts.append(read_scenes(model, scenes[start : start + CHUNK]).hidden.to(torch.bfloat16))
+            parts.append(read_scenes(model, scenes[start : start + CHUNK]).hidden[:, :CELLS].to(torch.bfloat16))
             if report:
                 report("pictures", min(start + CHUNK, len(scenes)), len(scenes), {})
         with atomic.whole(path) as draft:

@@ -18,7 +18,7 @@ from polyglance.training.retrieval.objectives import Mode, RetrievalSettings
 from polyglance.training.retrieval.trainer import train_retrieval
 from polyglance.types import StageProgress
 
-HEADS = ("embed_head", "match_head")
+HEADS = ("embed_head", "whole_head", "match_head")
 
 
 def bundled() -> SingleStreamModel:
@@ -54,7 +54,8 @@ def _restored(weights: Mapping[str, Tensor], old: SingleStreamConfig, new: Singl
 
     The projection of four concatenated tokens becomes one of their mean: the sum of its four parts. Positions are
     interpolated. A smaller width keeps the directions that contribute most to the expanded states; a larger one starts
-    with unused values. Learned queries start anew.
+    with unused values. Learned queries start anew. The vectors of classes, of which the state of a whole picture is
+    made, take the same directions.
     """
     project, bias = weights["compressor.project.weight"], weights["compressor.project.bias"]
     gain, shift = weights["compressor.norm.weight"], weights["compressor.norm.bias"]
@@ -64,17 +65,20 @@ def _restored(weights: Mapping[str, Tensor], old: SingleStreamConfig, new: Singl
     there = min(old.state_width, new.state_width)
     directions = torch.linalg.svd(expand * gain).Vh[:there] if there < old.state_width else torch.eye(there)
     unused = new.state_width - there
-    grid = weights["kept_position"].T.unflatten(1, (old.kept_grid, old.kept_grid))[None]
+    of_grid, of_whole = weights["kept_position"].split([old.kept_grid**2, 1])
     size = (new.kept_grid, new.kept_grid)
-    position = F.interpolate(grid, size, mode="bilinear", antialias=True).flatten(2)[0].T
+    grid = of_grid.T.unflatten(1, (old.kept_grid, old.kept_grid))[None]
+    of_grid = F.interpolate(grid, size, mode="bilinear", antialias=True).flatten(2)[0].T
+    classes = weights["eyes.class_vectors"] / gain  # unlike the other states, that of the whole picture had no gain
     return {
+        "eyes.class_vectors": F.pad(classes @ directions.T, (0, unused)),
         "compressor.project.weight": F.pad(directions @ project, (0, 0, 0, unused)),
         "compressor.project.bias": F.pad(directions @ bias, (0, unused)),
         "compressor.norm.weight": torch.ones(new.state_width),
         "compressor.norm.bias": torch.zeros(new.state_width),
         "expand_image.weight": F.pad((expand * gain) @ directions.T, (0, unused)),
         "expand_image.bias": weights["expand_image.bias"] + expand @ shift,
-        "kept_position": position.contiguous(),
+        "kept_position": torch.cat([of_grid, of_whole - expand @ shift]),
     }
 
 

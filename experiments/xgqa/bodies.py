@@ -47,7 +47,7 @@ parallel."""
 @dataclass(frozen=True)
 class World:
     """What the bodies have in common. The lower layers of the bundled model read the pictures; they were trained on
-    scene graphs, without text."""
+    scene graphs and on names of drawings, and the state of the whole picture is made of vectors of class names."""
 
     settings: Settings
     folder: Path
