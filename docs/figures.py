@@ -17,6 +17,7 @@ from experiments.editions import tables as editions
 from experiments.retrieval import tables as retrieval
 from experiments.xgqa import tables as xgqa
 from experiments.xgqa_questions import tables as xgqa_questions
+from polyglance.models import BUNDLED
 
 DOCS = Path(__file__).parent
 PAGES = (
@@ -46,13 +47,18 @@ def results(name: str) -> list[Row]:
     return rows
 
 
+def of_bundled(part: str) -> list[Row]:
+    """The rows of one part of the editions, of the model in the package."""
+    return [row for row in results("editions") if (row["part"], row["model"]) == (part, BUNDLED)]
+
+
 def by_language(rows: Iterable[Row]) -> dict[str, Row]:
     return {row["language"]: row for row in rows}
 
 
 def scenes() -> str:
     """One column per language, one row per measurement."""
-    rows = results("scenes_mini")
+    rows = of_bundled("scenes")
     twin, coop, answer = (
         by_language(row for row in rows if row["system"] == name) for name in ("twin", "coop", "answer")
     )
@@ -74,7 +80,7 @@ def scenes() -> str:
 
 def answers() -> str:
     """English and the mean of the other languages, by type of question."""
-    rows = by_language(row for row in results("scenes_mini") if row["system"] == "answer")
+    rows = by_language(row for row in of_bundled("scenes") if row["system"] == "answer")
     others = [row for language, row in rows.items() if language != "en"]
     lines = []
     for kind in ("by_structural", "by_semantic"):
@@ -86,12 +92,12 @@ def answers() -> str:
 
 def emoji() -> str:
     """R@1 / R@10: one row per kind of query, one column per language."""
-    rows = results("emoji")
-    languages = list(by_language(rows))
+    rows = of_bundled("noto")
+    languages = list(by_language(row for row in rows if "R@1" in row))
     lines = []
     for queries in ("seen names", "held-out names", "keywords"):
         for system in ("twin", "coop"):
-            found = by_language(row for row in rows if (row["queries"], row["system"]) == (queries, system))
+            found = by_language(row for row in rows if (row["kind"], row["system"]) == (queries, system))
             lines.append(
                 [f"{queries}, {system}", *(f"{found[x]['R@1']:.0f} / {found[x]['R@10']:.0f}" for x in languages)]
             )

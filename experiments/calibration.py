@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from experiments.results import RESULTS, Row, write_results
-from experiments.scenes_mini import CANDIDATES, read_scenes
+from experiments.scenes import CANDIDATES, read_scenes
 from polyglance.evaluation.calibration import calibration_error, fit_calibration, reliability
 from polyglance.evaluation.retrieval import match, retrieve
 from polyglance.models import BUNDLED, load_model

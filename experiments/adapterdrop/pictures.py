@@ -10,7 +10,7 @@ from torch import Tensor
 
 from experiments.adapterdrop.settings import Settings
 from experiments.pretraining.picture_stage import CELLS
-from experiments.scenes_mini import read_scenes
+from experiments.scenes import read_scenes
 from polyglance import atomic
 from polyglance.models import load_model
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene

@@ -5,7 +5,7 @@
 
 Text to image: photographs of Flickr8k's test split by their captions; emoji of two other artists by their names; the
 bundled emoji by names that no training met and by keywords; Open Clip Art by titles held out from training. Then all
-figures of experiments/scenes_mini.py. `python -m experiments.pictures` fetches the pictures first.
+figures of experiments/scenes.py. `python -m experiments.pictures` fetches the pictures first.
 
 Each figure is a row of editions.json, written as soon as it is there: a stopped run goes on with the rows that are
 missing of the same weights.
@@ -20,8 +20,8 @@ from experiments.editions.collections import COLLECTIONS, Collection
 from experiments.editions.measures import read_collection, retrieval_rows, unknown_row
 from experiments.emoji import read_gallery
 from experiments.results import RESULTS, Results, Row, commit, machine
-from experiments.scenes_mini import answer_rows, read_scenes
-from experiments.scenes_mini import retrieval_rows as scene_rows
+from experiments.scenes import answer_rows, read_scenes
+from experiments.scenes import retrieval_rows as scene_rows
 from polyglance.answering.words import UNKNOWN
 from polyglance.errors import PolyglanceError
 from polyglance.languages import DEMO_LANGUAGES

@@ -102,9 +102,10 @@ def of_artist(artist: str, folders: Mapping[str, Path] | None = None) -> Collect
 
 
 def noto() -> Collection:
-    """The bundled emoji: names that no training met in that language, and all keywords of a picture in one query."""
+    """The bundled emoji: names that training met, names that it did not meet in that language, and all keywords of a
+    picture in one query."""
     pictures = [entry.path for entry in gallery()]
-    kinds = ("held-out names", "keywords")
+    kinds = ("seen names", "held-out names", "keywords")
     return Collection(
         NOTO, pictures, {(kind, code): emoji.queries(kind, code) for kind in kinds for code in DEMO_LANGUAGES}
     )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from experiments.scenes_mini import read_scenes
+from experiments.scenes import read_scenes
 from experiments.xgqa.bodies import World, bundled
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel

@@ -14,7 +14,7 @@ from experiments.pretraining.drawn_pictures import draw_scenes, gallery_pixels
 from experiments.pretraining.joint_batches import WordSource
 from experiments.pretraining.joint_stages import WordLosses
 from experiments.pretraining.text_stage import sample_meaning, train_texts
-from experiments.scenes_mini import read_scenes
+from experiments.scenes import read_scenes
 from experiments.xgqa.settings import Settings
 from polyglance import atomic
 from polyglance.data.gallery import gallery

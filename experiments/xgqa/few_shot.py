@@ -3,7 +3,7 @@
 import random
 from copy import deepcopy
 
-from experiments.scenes_mini import read_scenes
+from experiments.scenes import read_scenes
 from experiments.xgqa.asked import AnswerLosses, Asked
 from experiments.xgqa.bodies import World, bundled
 from experiments.xgqa.ways import Bodies, Way, beside_english, in_two_languages, learned

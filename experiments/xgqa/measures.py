@@ -3,7 +3,7 @@
 import torch
 
 from experiments.results import Row
-from experiments.scenes_mini import CANDIDATES, answer_rows
+from experiments.scenes import CANDIDATES, answer_rows
 from experiments.xgqa.bodies import World
 from polyglance.evaluation.retrieval import rerank, retrieve
 from polyglance.models.families.cut_model import CutModel

@@ -1,15 +1,10 @@
-"""Measures a model on the scene world: retrieval, reranking and answers in every language.
+"""How well a model retrieves, reranks and answers about drawn scenes, in every language.
 
-    python -m experiments.scenes_mini [--model NAME_OR_FOLDER] [--pictures 1000] [--languages en,de] [--output FOLDER]
-
-The pictures are new ones from the test range. They are read once and kept in 8 bits, as in a library. Each has one
-caption that fits no other of the pictures, and five questions. Twin ranks by the nearest vectors; coop reranks the best
-20 of them. Text to image is measured a second time with the 1,470 pictures of the emoji gallery in the pool, as in the
-demo.
+The pictures are read once and kept in 8 bits, as in a library. Each has one caption that fits no other of the pictures,
+and five questions. Twin ranks by the nearest vectors; coop reranks the best 20 of them. Text to image is measured a
+second time with the 1,470 pictures of the emoji gallery in the pool, as in the demo.
 """
 
-import argparse
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,14 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.emoji import read_gallery
-from experiments.results import RESULTS, Row, write_results
+from experiments.results import Row
 from polyglance.data.gallery import gallery_folder
 from polyglance.data.questions import Question, Types
 from polyglance.evaluation.controls import answers_about, most_frequent, scores_by_language
 from polyglance.evaluation.retrieval import Ranking, rerank, retrieve
 from polyglance.languages import AUTO
-from polyglance.models import BUNDLED, load_model
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.models.reading import embed_all, read_texts
@@ -35,7 +28,7 @@ from polyglance.scenes import meaning as m
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import names_unseen_pair, scene_captions, scene_questions
 from polyglance.scenes.render import render
-from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
+from polyglance.scenes.sampling import Scene
 from polyglance.scenes.truth import SceneIndex
 
 CANDIDATES = 20
@@ -144,34 +137,3 @@ def _recalls(ranking: Ranking, right: Tensor) -> dict[str, float]:
 
 def _part(ranking: Ranking, rows: Tensor) -> Ranking:
     return Ranking(ranking.order[rows])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=BUNDLED)
-    parser.add_argument("--pictures", type=int, default=1000)
-    parser.add_argument("--languages", default="")
-    parser.add_argument("--seed", type=int, default=FIRST_SEED["test"])
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    started = time.time()
-    model = load_model(arguments.model)
-    languages = arguments.languages.split(",") if arguments.languages else list(model.languages)
-    scenes = [sample_scene(arguments.seed + i) for i in range(arguments.pictures)]
-    states = read_scenes(model, scenes)
-    rows = retrieval_rows(model, scenes, states, read_gallery(model), languages)
-    rows += answer_rows(model, scenes, states, languages)
-    path = write_results("scenes_mini", rows, arguments.seed, started, arguments.output)
-    for row in rows:
-        print(
-            *(
-                f"{key}={row[key]}"
-                for key in ("system", "language", "text_to_image", "image_to_text", "accuracy", "controls")
-                if key in row
-            )
-        )
-    print(f"wrote {path}")
-
-
-if __name__ == "__main__":
-    main()
