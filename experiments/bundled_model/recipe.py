@@ -146,36 +146,10 @@ def train(settings: Settings, folder: Path, report: StageProgress | None = None)
     fit("texts", texts.trained, texts, Schedule(settings.text_steps, 2e-3), folder, report)
 
     world = see_world(settings, folder, model, report)
-    clip_art = ClipArt.read(settings.few)
-    flags = read_flags(pictures_folder("flags"))[: settings.few]
-    names = names_of_drawings(teaching, clip_art, flags)
-    train_pictures(model, settings, world, names, folder, report)
+    drawings = Drawings.named(teaching, settings.few)
+    train_pictures(model, settings, world, drawings, folder, report)
     hidden = kept_states(model, world, folder / "states.safetensors")
-    source = joint_source(settings, model, world, clip_art, flags, names, texts)
-    about_photographs = [row for row, lesson in enumerate(teaching.lessons) if lesson.kind in ("photos", "names")]
-    photographs = Photographs(
-        states=hidden[torch.tensor(_rows(world.variants, "photographs")) + settings.scenes],
-        classes=teaching.classes,
-        lessons=torch.tensor(about_photographs),
-        targets=teaching.targets,
-    )
-    named = named_drawings(settings, world, names)
-    spoken = [lesson.taught for lesson in teaching.lessons]
-    torch.manual_seed(settings.seed)  # what was read from files instead of made has drawn no numbers
-    losses = JointLosses(model, source, hidden, named, photographs, spoken)
-    schedule = Schedule(settings.joint_steps, 1.5e-3, warmup=min(150, settings.joint_steps // 4))
-    fit("joint", losses.trained, losses, schedule, folder, report)
-    losses.keep_temperature()
-    torch.manual_seed(settings.seed)
-    model = with_task_adapters(model)
-    losses = JointLosses(model, source, hidden, named, photographs, spoken, tasks_alone=True)
-    later = partial(_later, losses, settings.joint_steps)
-    fit("tasks", losses.trained, later, Schedule(settings.task_steps, 1e-3), folder, report)
-    losses.keep_temperature()
-    answers = AnswerLosses(model, source, hidden)
-    fit("answers", answers.trained, answers, Schedule(settings.answer_steps, 1e-3), folder, report)
-    matches = MatchLosses(model, source, hidden, photographs, spoken)
-    fit("matches", matches.trained, matches, Schedule(settings.match_steps, 1e-3), folder, report)
+    model = train_together(model, settings, teaching, texts, world, drawings, hidden, folder, report)
     with torch.no_grad():
         model.whole_head.weight += _WHOLE * first_directions(model)
     model.config = replace(model.config, cosine_weight=_COSINE)
@@ -305,35 +279,36 @@ def see_world(settings: Settings, folder: Path, model: SingleStreamModel, report
 
 
 @dataclass(frozen=True)
-class ClipArt:
-    """The training pictures of clip art: what each may be called, the title first."""
+class Drawings:
+    """What drawings are called, besides emoji.
 
-    texts: Sequence[Sequence[str]]
+    clip_art: what each piece may be called, its title first. flags: with their names. names: the targets of all emoji's
+    names, then of the titles, then of the flags' names.
+    """
+
+    clip_art: Sequence[Sequence[str]]
+    flags: Sequence[Flag]
+    names: Float[Tensor, "names width"]
 
     @classmethod
-    def read(cls, few: int | None) -> "ClipArt":
+    def named(cls, teaching: Teaching, few: int | None) -> "Drawings":
+        """Returns the first `few` pieces of clip art of the training split, and as many flags; None for all."""
         folder = pictures_folder("openclipart")
-        captions = of_split(read_captions(folder / "captions.jsonl"), "train")[:few]
         keywords = {
             line["image"]: [word.strip() for word in line["caption"].split(",")]
             for line in map(json.loads, (folder / "keywords.jsonl").read_text(encoding="utf-8").splitlines())
         }
-        return cls(
-            [
-                [caption.caption] * 3 + keywords.get(str(Path(caption.image).relative_to(folder)), [])[:6]
-                for caption in captions
-            ]
-        )
-
-
-def names_of_drawings(teaching: Teaching, clip_art: ClipArt, flags: Sequence[Flag]) -> Float[Tensor, "names width"]:
-    """Returns the targets of all emoji's names, then those of the titles of clip art and of the flags' countries."""
-    row = {lesson.taught: number for number, lesson in enumerate(teaching.lessons) if lesson.kind == "names"}
-    emoji = [
-        next(name for code, name in entry.names.items() if not entry.name_is_held_out(code)) for entry in gallery()
-    ]
-    titles = [texts[0] for texts in clip_art.texts]
-    return teaching.targets[[row[name] for name in (*emoji, *titles, *(flag.names["en"] for flag in flags))]]
+        clip_art = [
+            [caption.caption] * 3 + keywords.get(str(Path(caption.image).relative_to(folder)), [])[:6]
+            for caption in of_split(read_captions(folder / "captions.jsonl"), "train")[:few]
+        ]
+        flags = read_flags(pictures_folder("flags"))[:few]
+        emoji = [
+            next(name for code, name in entry.names.items() if not entry.name_is_held_out(code)) for entry in gallery()
+        ]
+        row = {lesson.taught: number for number, lesson in enumerate(teaching.lessons) if lesson.kind == "names"}
+        called = (*emoji, *(texts[0] for texts in clip_art), *(flag.names["en"] for flag in flags))
+        return cls(clip_art, flags, teaching.targets[[row[name] for name in called]])
 
 
 def names_of(variants: Sequence[Variant]) -> Int[Tensor, " variants"]:
@@ -348,7 +323,7 @@ def train_pictures(
     model: SingleStreamModel,
     settings: Settings,
     world: World,
-    names: Float[Tensor, "names width"],
+    drawings: Drawings,
     folder: Path,
     report: StageProgress | None,
 ) -> None:
@@ -361,7 +336,7 @@ def train_pictures(
         set_of(("noto", "artists"), world.variants, world.pixels, world.seen),
         set_of(("openclipart", "flags"), world.variants, world.pixels, world.seen),
         names_of(world.variants),
-        names,
+        drawings.names,
         settings.pictures,
         settings.seed,
     )
@@ -389,14 +364,48 @@ def kept_states(model: SingleStreamModel, world: World, path: Path) -> Float[Ten
 # -- both together -----------------------------------------------------------------------------------------------------
 
 
-def joint_source(
-    settings: Settings,
+def train_together(
     model: SingleStreamModel,
-    world: World,
-    clip_art: ClipArt,
-    flags: Sequence[Flag],
-    names: Float[Tensor, "names width"],
+    settings: Settings,
+    teaching: Teaching,
     texts: TextLosses,
+    world: World,
+    drawings: Drawings,
+    hidden: Float[Tensor, "pictures states state_width"],
+    folder: Path,
+    report: StageProgress | None,
+) -> SingleStreamModel:
+    """Runs the stages that begin from kept states. Returns the model with adapters for its tasks."""
+    source = joint_source(settings, model, world, drawings, texts)
+    about_photographs = [row for row, lesson in enumerate(teaching.lessons) if lesson.kind in ("photos", "names")]
+    photographs = Photographs(
+        states=hidden[torch.tensor(_rows(world.variants, "photographs")) + settings.scenes],
+        classes=teaching.classes,
+        lessons=torch.tensor(about_photographs),
+        targets=teaching.targets,
+    )
+    named = named_drawings(settings, world, drawings.names)
+    spoken = [lesson.taught for lesson in teaching.lessons]
+    torch.manual_seed(settings.seed)  # what was read from files instead of made has drawn no numbers
+    losses = JointLosses(model, source, hidden, named, photographs, spoken)
+    schedule = Schedule(settings.joint_steps, 1.5e-3, warmup=min(150, settings.joint_steps // 4))
+    fit("joint", losses.trained, losses, schedule, folder, report)
+    losses.keep_temperature()
+    torch.manual_seed(settings.seed)
+    model = with_task_adapters(model)
+    losses = JointLosses(model, source, hidden, named, photographs, spoken, tasks_alone=True)
+    later = partial(_later, losses, settings.joint_steps)
+    fit("tasks", losses.trained, later, Schedule(settings.task_steps, 1e-3), folder, report)
+    losses.keep_temperature()
+    answers = AnswerLosses(model, source, hidden)
+    fit("answers", answers.trained, answers, Schedule(settings.answer_steps, 1e-3), folder, report)
+    matches = MatchLosses(model, source, hidden, photographs, spoken)
+    fit("matches", matches.trained, matches, Schedule(settings.match_steps, 1e-3), folder, report)
+    return model
+
+
+def joint_source(
+    settings: Settings, model: SingleStreamModel, world: World, drawings: Drawings, texts: TextLosses
 ) -> JointSource:
     """Returns what draws the texts of the last stages."""
     rows: dict[int, list[int]] = defaultdict(list)
@@ -404,7 +413,7 @@ def joint_source(
         if world.variants[row].origin in ("openclipart", "flags"):
             rows[name].append(row)
     first_title = len(gallery())
-    first_flag = first_title + len(clip_art.texts)
+    first_flag = first_title + len(drawings.clip_art)
     flown = [
         Drawing(
             {code: [name, taught.flag_of(name)] if code == "en" else [name] for code, name in flag.names.items()},
@@ -412,16 +421,16 @@ def joint_source(
             rows[first_flag + number],
             None,
         )
-        for number, flag in enumerate(flags)
+        for number, flag in enumerate(drawings.flags)
     ]
     return JointSource(
         index=SceneIndex([sample_scene(seed) for seed in range(settings.scenes)]),
         emoji=emoji_drawings(gallery(), world.variants) + flown,
         clip_art=[
             Drawing({"en": said}, first_title + number, rows[first_title + number], None)
-            for number, said in enumerate(clip_art.texts)
+            for number, said in enumerate(drawings.clip_art)
         ],
-        likeness=names @ names.T,
+        likeness=drawings.names @ drawings.names.T,
         strangers=range(len(world.variants)),
         draw_lessons=partial(texts.drawn, taught=0.3),
         languages=DEMO_LANGUAGES,
