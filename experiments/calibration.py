@@ -4,9 +4,9 @@
 
 The queries search a pool of validation scenes, each in one of the model's languages. One half describes scenes of the
 pool, with captions that fit no other scene; the other half describes scenes outside the pool, with captions that fit no
-scene of the pool. Each of the 20 candidates gives one logit and one label. The calibration is fitted on one pool and
-evaluated on another with different scenes. The same candidates are matched again at each drop depth (arXiv:2010.11918);
-the R@1 of the queries whose scene is in a pool becomes the model's `recall_by_depth`.
+scene of the pool. Each of the 20 candidates gives one logit and one label. The calibration that the model stores, and
+one that is fitted to another pool, are evaluated on a pool with different scenes. The same candidates are matched again
+at each drop depth (arXiv:2010.11918); R@1 is that of the queries whose scene is in a pool.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
 
 
 def depth_rows(pools: Sequence[Searches], line: tuple[float, float], shares: Sequence[float]) -> list[Row]:
-    """Returns what a search loses and saves at each depth. line: the calibration fitted at depth 0. shares: the time at
+    """Returns what a search loses and saves at each depth. line: the calibration. shares: the time at
     each depth relative to depth 0."""
     logits = np.concatenate([one.by_depth for one in pools], axis=1)
     true = np.concatenate([one.true for one in pools])
@@ -132,11 +132,11 @@ def time_shares(model: SingleStreamModel, depths: int) -> list[float]:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draws the share of true matches over the probability, before and after calibration."""
+    """Draws the share of true matches over the probability, of each calibration."""
     figure = Figure(figsize=(5, 4.2), layout="constrained")
     axis = figure.add_subplot()
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-    for row, marker in zip(rows, "so", strict=True):
+    for row, marker in zip(rows, "so^", strict=True):
         bins = row["bins"]
         assert isinstance(bins, list)
         label = f"{row['scores']}: error {row['calibration_error']} %"
@@ -164,19 +164,19 @@ def main() -> None:
     started = time.time()
     model = load_model(arguments.model)
     fitted = search_scenes(model, arguments.seed, arguments.pictures, arguments.queries)
-    line = _line(fitted)
     judged = search_scenes(model, arguments.seed + APART, arguments.pictures, arguments.queries)
-    rows = [judged_row("the match's own", judged, (1.0, 0.0)), judged_row("calibrated", judged, line)]
-    depths = depth_rows([fitted, judged], line, time_shares(model, len(judged.by_depth)))
+    lines = {
+        "the match's own": (1.0, 0.0),
+        "fitted to scenes": fit_calibration(fitted.logits.ravel(), fitted.true.ravel()),
+        "stored in the model": model.calibration,
+    }
+    rows = [judged_row(name, judged, line) for name, line in lines.items()]
+    depths = depth_rows([fitted, judged], model.calibration, time_shares(model, len(judged.by_depth)))
     path = write_results("calibration", rows + depths, arguments.seed, started, arguments.output)
     draw(rows, arguments.images / "calibration.png")
     for row in rows + depths:
         print(*(f"{key}={value}" for key, value in row.items() if key != "bins"))
     print(f"wrote {path}")
-
-
-def _line(searches: Searches) -> tuple[float, float]:
-    return fit_calibration(searches.logits.ravel(), searches.true.ravel())
 
 
 if __name__ == "__main__":

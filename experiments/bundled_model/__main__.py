@@ -1,4 +1,4 @@
-"""Trains the bundled model from nothing, and writes it packed.
+"""Trains the bundled model from nothing, and writes it packed, beside its losses (`losses.png`).
 
     python -m experiments.bundled_model [--output FOLDER] [--small]
 
@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 from experiments.bundled_model.joint_batches import Counts
-from experiments.bundled_model.recipe import FOUR_BITS, Settings, train
+from experiments.bundled_model.recipe import FOUR_BITS, STAGES, Settings, train
 from experiments.results import open_folder
 from polyglance.cli.output import stages
 from polyglance.errors import PolyglanceError
 from polyglance.models.checkpoint import save_model
+from polyglance.training.curves import plot_losses
 
 SMALL = Settings(
     vocabulary=6_000,
@@ -32,7 +33,6 @@ SMALL = Settings(
     joint_steps=3,
     task_steps=2,
     answer_steps=2,
-    match_steps=2,
     counts=Counts(captions=12, emoji=6, clip_art=4, lessons=8, questions=12, unknown=3),
     measured=(20, 4),
 )
@@ -50,6 +50,7 @@ def main() -> int:
         with stages() as report:
             model = train(settings, folder, report)
         save_model(model, folder / "model", packed=FOUR_BITS)
+        plot_losses(folder, STAGES)
     except PolyglanceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

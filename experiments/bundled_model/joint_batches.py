@@ -154,10 +154,6 @@ class JointSource:
         lessons, taught = self.draw_lessons(step, self.counts.lessons)
         return JointBatch(self._pairs(rng, taught), torch.tensor(lessons), self._asked(rng, OFTEN))
 
-    def matches(self, step: int) -> Pairs:
-        """Draws the pairs of a step of the stage for matches."""
-        return self._pairs(random.Random(f"matches {self.seed} {step}"), [])
-
     def _pairs(self, rng: random.Random, lessons: Sequence[str]) -> Pairs:
         said = drawn_captions(self.index, self.counts.captions, self.languages, rng)
         drawings = rng.sample(self.emoji, self.counts.emoji) + rng.sample(self.clip_art, self.counts.clip_art)

@@ -148,10 +148,21 @@ class JointLosses:
     def _photograph_terms(
         self, photographs: TokenStates, embedded: Float[Tensor, "photographs width"], generator: torch.Generator
     ) -> Losses:
-        """Photographs keep their vectors, and match texts as these vectors say."""
-        vectors = untaught_vectors(self.model, photographs)
-        held = {"photographs": 2 * (1 - (embedded * vectors).sum(dim=-1)).mean()}
-        return held | photograph_matches(self.model, self._photographs, self._spoken, photographs, generator)
+        """Photographs keep their vectors, and match texts as these vectors say, and in this order."""
+        model = self.model
+        vectors = untaught_vectors(model, photographs)
+        matches = self._photographs.matched(vectors, generator)
+        texts = model.read_text(
+            encoded(model, [self._spoken[row] for row in matches.lessons.tolist()]).to(model.device)
+        )
+        pairs = texts[torch.arange(len(texts)).repeat_interleave(ALIKE)], photographs[matches.shown.flatten()]
+        scores = model.match_head(model.joint("match", *pairs)[0]).view(-1, ALIKE).float()
+        order = matches.logits.softmax(dim=1)
+        return {
+            "photographs": 2 * (1 - (embedded * vectors).sum(dim=-1)).mean(),
+            "photograph_match": F.binary_cross_entropy_with_logits(scores, matches.logits.sigmoid()),
+            "photograph_order": F.kl_div(scores.log_softmax(dim=1), order, reduction="batchmean"),
+        }
 
     def _states(self, rows: Int[Tensor, " rows"]) -> TokenStates:
         return as_states(self._hidden[rows.to(self._hidden.device)].float())
@@ -166,26 +177,3 @@ def untaught_vectors(model: SingleStreamModel, photographs: TokenStates) -> Floa
     nothing in the others."""
     whole = photographs.hidden[:, -1]
     return unit(F.pad(whole, (0, model.config.embedding_dim - whole.shape[1])))
-
-
-def photograph_matches(
-    model: SingleStreamModel,
-    photographs: Photographs,
-    spoken: Sequence[str],
-    shown: TokenStates,
-    generator: torch.Generator,
-) -> Losses:
-    """Photographs match texts as their vectors say, and in this order.
-
-    spoken: the text of each lesson. shown: the states of the step's photographs.
-    """
-    matches = photographs.matched(untaught_vectors(model, shown), generator)
-    said = encoded(model, [spoken[row] for row in matches.lessons.tolist()])
-    texts = model.read_text(said.to(model.device))
-    pairs = texts[torch.arange(len(texts)).repeat_interleave(ALIKE)], shown[matches.shown.flatten()]
-    scores = model.match_head(model.joint("match", *pairs)[0]).view(-1, ALIKE).float()
-    order = matches.logits.softmax(dim=1)
-    return {
-        "photograph_match": F.binary_cross_entropy_with_logits(scores, matches.logits.sigmoid()),
-        "photograph_order": F.kl_div(scores.log_softmax(dim=1), order, reduction="batchmean"),
-    }

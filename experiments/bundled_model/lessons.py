@@ -5,7 +5,6 @@ emoji, and no title of clip art that is held out. Single words, countries and ke
 words.
 """
 
-import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -96,9 +95,8 @@ def clip_art_lessons(folder: Path) -> Iterator[Lesson]:
     """Titles and keywords of the training pictures."""
     for caption in of_split(read_captions(folder / "captions.jsonl"), "train"):
         yield Lesson("names", "en", caption.caption, (caption.caption,))
-    for line in (folder / "keywords.jsonl").read_text(encoding="utf-8").splitlines():
-        keywords = json.loads(line)["caption"]
-        yield Lesson("names", "en", keywords, (keywords,))
+    for keywords in read_captions(folder / "keywords.jsonl"):
+        yield Lesson("names", "en", keywords.caption, (keywords.caption,))
 
 
 def flag_lessons(flags: Sequence[Flag]) -> Iterator[Lesson]:

@@ -1,4 +1,4 @@
-"""Trains the second edition of the bundled model from free material, in seven stages.
+"""Trains the second edition of the bundled model from free material, in six stages.
 
 1. `texts`: the text side learns the sentence vectors of multilingual-e5-small, in fifteen languages at once.
 2. `pictures`, `shapes`: the picture side learns the graphs of 30,000 scenes, and what emoji of six artists and clip art
@@ -6,7 +6,7 @@
 3. `joint`: the states of all pictures are computed once and frozen; texts and joint layers learn to embed, match and
    answer from them.
 4. `tasks`: all of this is frozen; an adapter and a head for each task are trained further.
-5. `answers`, `matches`: those of two tasks are trained still further, one at a time. Then matches are calibrated.
+5. `answers`: those of answers are trained still further. Then matches are calibrated.
 
 Each stage resumes from its own checkpoint in the output folder.
 """
@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from experiments.bundled_model import lessons as taught
+from experiments.bundled_model.answer_stage import AnswerLosses
 from experiments.bundled_model.joint_batches import ALL_ANSWERS, Counts, Drawing, JointSource, emoji_drawings
 from experiments.bundled_model.joint_stage import JointLosses, Named
 from experiments.bundled_model.lessons import Lesson
@@ -33,7 +34,6 @@ from experiments.bundled_model.photographs import Photographs
 from experiments.bundled_model.picture_stage import PictureLosses, PictureSet, set_of
 from experiments.bundled_model.pictures import Seen, Variant, all_variants, drawn_variants, seen_in
 from experiments.bundled_model.space import Space, centred, class_vectors
-from experiments.bundled_model.task_stages import AnswerLosses, MatchLosses
 from experiments.bundled_model.teacher import NAME as TEACHER
 from experiments.bundled_model.teacher import sentence_vectors
 from experiments.bundled_model.text_stage import TextLosses, encoded
@@ -64,6 +64,7 @@ from polyglance.types import Progress, StageProgress
 
 NAME: Final = "polyglance-mini"
 EYES: Final = "efficientnet-lite0"
+STAGES: Final = ("texts", "pictures", "shapes", "joint", "tasks", "answers")
 FOUR_BITS: Final = ("token_embedding.weight", "eyes.network.classifier.weight")
 """The weights that are stored in four bits; the others take eight."""
 TASK_ADAPTERS: Final = AdapterConfig(reduction_factor=4)
@@ -100,7 +101,6 @@ class Settings:
     joint_steps: int = 2_600
     task_steps: int = 250
     answer_steps: int = 4_000
-    match_steps: int = 500
     counts: Counts = field(default_factory=Counts)
     measured: tuple[int, int] = (2000, 500)
 
@@ -295,11 +295,11 @@ class Drawings:
         """Returns the first `few` pieces of clip art of the training split, and as many flags; None for all."""
         folder = pictures_folder("openclipart")
         keywords = {
-            line["image"]: [word.strip() for word in line["caption"].split(",")]
-            for line in map(json.loads, (folder / "keywords.jsonl").read_text(encoding="utf-8").splitlines())
+            one.image: [word.strip() for word in one.caption.split(",")]
+            for one in read_captions(folder / "keywords.jsonl")
         }
         clip_art = [
-            [caption.caption] * 3 + keywords.get(str(Path(caption.image).relative_to(folder)), [])[:6]
+            [caption.caption] * 3 + keywords.get(caption.image, [])[:6]
             for caption in of_split(read_captions(folder / "captions.jsonl"), "train")[:few]
         ]
         flags = read_flags(pictures_folder("flags"))[:few]
@@ -399,8 +399,6 @@ def train_together(
     losses.keep_temperature()
     answers = AnswerLosses(model, source, hidden)
     fit("answers", answers.trained, answers, Schedule(settings.answer_steps, 1e-3), folder, report)
-    matches = MatchLosses(model, source, hidden, photographs, spoken)
-    fit("matches", matches.trained, matches, Schedule(settings.match_steps, 1e-3), folder, report)
     return model
 
 

@@ -116,17 +116,6 @@ def test_the_last_stage_asks_about_the_hardest_templates_most_and_about_stranger
     assert not torch.equal(asked.rows, draw.hard_questions(4).rows)
 
 
-def test_the_stage_for_matches_draws_pairs_of_its_own_without_lessons(scenes: SceneIndex) -> None:
-    ear = Ear()
-    draw = source(scenes, ear)
-    pairs = draw.matches(0)
-    assert len(ear.texts) == 2 * COUNTS.captions + COUNTS.emoji
-    assert not any(text.startswith("lesson") for text in ear.texts)
-    assert len(pairs.rows) == COUNTS.captions + COUNTS.emoji
-    assert not torch.equal(pairs.rows, draw(0).pairs.rows)
-    assert torch.equal(pairs.rows, draw.matches(0).rows)
-
-
 def test_a_name_that_is_nearly_the_same_is_no_negative(scenes: SceneIndex) -> None:
     likeness = torch.full((len(gallery()), len(gallery())), 0.9)
     batch = source(scenes, Ear(), likeness)(0).pairs

@@ -102,7 +102,7 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
     folder = tmp_path / "run"
     stages: list[str] = []
     trained = train(TINY, folder, lambda stage, *_: stages.append(stage))
-    steps = {"texts": 4, "joint": 3, "tasks": 2, "answers": 2, "matches": 2}
+    steps = {"texts": 4, "joint": 3, "tasks": 2, "answers": 2}
     assert {stage: len(list(read_log(folder / f"{stage}.jsonl"))) for stage in steps} == steps
     row = next(iter(read_log(folder / "joint.jsonl")))
     assert {
@@ -125,22 +125,20 @@ def test_it_trains_goes_on_where_it_stopped_and_leaves_a_model_that_is_packed(tm
         name.split(".")[0] for name, value in after.items() if not torch.equal(joint.get(name, value + 1), value)
     }
     assert changed == {"task_adapters", "embed_head", "whole_head", "match_head", "answer_head"}
-    tasks, answers, matches = (
+    tasks, answers = (
         {
             name.removeprefix("module.").removeprefix("model."): value
             for name, value in load_file(folder / f"{stage}.safetensors").items()
         }
-        for stage in ("tasks", "answers", "matches")
+        for stage in ("tasks", "answers")
     )
-    for task, before, behind in (("answer", tasks, answers), ("match", answers, matches)):
-        parts = (f"task_adapters.parts.{TASKS.index(task)}.", f"{task}_head")
-        own = {name for name in after if name.startswith(parts)}
-        assert {name for name in after if not torch.equal(before[name], behind[name])} == own
-    assert {name for name in after if not torch.equal(matches[name], after[name])} == {"whole_head.weight"}
+    own = {name for name in after if name.startswith((f"task_adapters.parts.{TASKS.index('answer')}", "answer_head"))}
+    assert {name for name in after if not torch.equal(tasks[name], answers[name])} == own
+    assert {name for name in after if not torch.equal(answers[name], after[name])} == {"whole_head.weight"}
 
     stages.clear()
     again = train(TINY, folder, lambda stage, *_: stages.append(stage))
-    assert not {"texts", "pictures", "joint", "tasks", "answers", "matches", "draw scenes"} & set(stages)
+    assert not {"texts", "pictures", "joint", "tasks", "answers", "draw scenes"} & set(stages)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in trained.state_dict().items())
 
     save_model(trained, folder / "model", packed=FOUR_BITS)
