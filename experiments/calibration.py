@@ -1,12 +1,13 @@
-"""Measures how well calibrated the scores of a search are, fits their calibration, and compares drop depths of matches.
+"""Measures how well calibrated the scores of a search are, and compares drop depths of matches.
 
     python -m experiments.calibration [--model NAME_OR_FOLDER] [--pictures 2000] [--queries 500] [--output FOLDER]
 
 The queries search a pool of validation scenes, each in one of the model's languages. One half describes scenes of the
 pool, with captions that fit no other scene; the other half describes scenes outside the pool, with captions that fit no
-scene of the pool. Each of the 20 candidates gives one logit and one label. The calibration that the model stores, and
-one that is fitted to another pool, are evaluated on a pool with different scenes. The same candidates are matched again
-at each drop depth (arXiv:2010.11918); R@1 is that of the queries whose scene is in a pool.
+scene of the pool. Each of the 20 candidates gives one logit and one label, which judge the calibration that the model
+stores; that of the bundled model was fitted to other validation scenes (experiments/bundled_model/measuring.py). The
+same candidates are matched again at each drop depth (arXiv:2010.11918), where R@1 is that of the queries whose scene is
+in the pool.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from experiments.results import RESULTS, Row, write_results
 from experiments.scenes import CANDIDATES, read_scenes
-from polyglance.evaluation.calibration import calibration_error, fit_calibration, reliability
+from polyglance.evaluation.calibration import calibration_error, reliability
 from polyglance.evaluation.retrieval import match, retrieve
 from polyglance.models import BUNDLED, load_model
 from polyglance.models.families.single_stream import SingleStreamModel
@@ -34,7 +35,7 @@ from polyglance.scenes.truth import SceneIndex
 
 IMAGES = RESULTS.parent / "images"
 APART = 100_000
-"""The distance between the seeds of the two pools."""
+"""The distance to the seeds of the scenes that the calibration was fitted to."""
 LEAST = 0.5
 ROUNDS = 50
 TEXT = "a red star to the left of a small dog on a white plate"
@@ -97,12 +98,10 @@ def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
     }
 
 
-def depth_rows(pools: Sequence[Searches], line: tuple[float, float], shares: Sequence[float]) -> list[Row]:
-    """Returns what a search loses and saves at each depth. line: the calibration. shares: the time at
-    each depth relative to depth 0."""
-    logits = np.concatenate([one.by_depth for one in pools], axis=1)
-    true = np.concatenate([one.true for one in pools])
-    present = np.concatenate([one.present for one in pools])
+def depth_rows(searches: Searches, line: tuple[float, float], shares: Sequence[float]) -> list[Row]:
+    """Returns what a search loses and saves at each depth. line: the calibration. shares: the time at each depth
+    relative to depth 0."""
+    logits, true, present = searches.by_depth, searches.true, searches.present
     best = logits.argmax(axis=2)
     probabilities = 1 / (1 + np.exp(-(line[0] * logits + line[1])))
     return [
@@ -132,11 +131,11 @@ def time_shares(model: SingleStreamModel, depths: int) -> list[float]:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draws the share of true matches over the probability, of each calibration."""
+    """Draws the share of true matches over the probability, before and after calibration."""
     figure = Figure(figsize=(5, 4.2), layout="constrained")
     axis = figure.add_subplot()
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-    for row, marker in zip(rows, "so^", strict=True):
+    for row, marker in zip(rows, "so", strict=True):
         bins = row["bins"]
         assert isinstance(bins, list)
         label = f"{row['scores']}: error {row['calibration_error']} %"
@@ -157,21 +156,18 @@ def main() -> None:
     parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--queries", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=FIRST_SEED["val"])
+    parser.add_argument("--seed", type=int, default=FIRST_SEED["val"] + APART)
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--images", type=Path, default=IMAGES)
     arguments = parser.parse_args()
     started = time.time()
     model = load_model(arguments.model)
-    fitted = search_scenes(model, arguments.seed, arguments.pictures, arguments.queries)
-    judged = search_scenes(model, arguments.seed + APART, arguments.pictures, arguments.queries)
-    lines = {
-        "the match's own": (1.0, 0.0),
-        "fitted to scenes": fit_calibration(fitted.logits.ravel(), fitted.true.ravel()),
-        "stored in the model": model.calibration,
-    }
-    rows = [judged_row(name, judged, line) for name, line in lines.items()]
-    depths = depth_rows([fitted, judged], model.calibration, time_shares(model, len(judged.by_depth)))
+    searches = search_scenes(model, arguments.seed, arguments.pictures, arguments.queries)
+    rows = [
+        judged_row("the match's own", searches, (1.0, 0.0)),
+        judged_row("calibrated", searches, model.calibration),
+    ]
+    depths = depth_rows(searches, model.calibration, time_shares(model, len(searches.by_depth)))
     path = write_results("calibration", rows + depths, arguments.seed, started, arguments.output)
     draw(rows, arguments.images / "calibration.png")
     for row in rows + depths:

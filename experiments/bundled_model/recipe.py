@@ -153,7 +153,7 @@ def train(settings: Settings, folder: Path, report: StageProgress | None = None)
     with torch.no_grad():
         model.whole_head.weight += _WHOLE * first_directions(model)
     model.config = replace(model.config, cosine_weight=_COSINE)
-    measure(model.eval().cpu(), pictures_folder("openclipart"), *settings.measured)
+    measure(model.eval().cpu(), *settings.measured)
     return model
 
 
