@@ -60,7 +60,8 @@ def scenes() -> str:
     """One column per language, one row per measurement."""
     rows = of_bundled("scenes")
     twin, coop, answer = (
-        by_language(row for row in rows if row["system"] == name) for name in ("twin", "coop", "answer")
+        by_language(row for row in rows if row["system"] == name and "unknown" not in row)
+        for name in ("twin", "coop", "answer")
     )
     lines: list[tuple[str, dict[str, Row], Callable[[Row], float]]] = [
         ("text to image R@1, twin encoder alone", twin, lambda row: row["text_to_image"]["R@1"]),
@@ -80,7 +81,7 @@ def scenes() -> str:
 
 def answers() -> str:
     """English and the mean of the other languages, by type of question."""
-    rows = by_language(row for row in of_bundled("scenes") if row["system"] == "answer")
+    rows = by_language(row for row in of_bundled("scenes") if "accuracy" in row)
     others = [row for language, row in rows.items() if language != "en"]
     lines = []
     for kind in ("by_structural", "by_semantic"):
@@ -273,18 +274,34 @@ def emoji_questions() -> str:
 
 
 def calibration() -> str:
-    """One row before calibration and one after."""
-    rows = [row for row in results("calibration") if "scores" in row]
-    columns: list[tuple[str, Callable[[Row], str]]] = [
-        ("slope, offset", lambda row: f"{row['slope']:g}, {row['offset']:g}"),
-        ("calibration error", lambda row: f"{row['calibration_error']:.2f}"),
-        ("absent: nothing found", lambda row: f"{row['absent_found_nothing']:.1f}"),
-        ("present: among the candidates", lambda row: f"{row['present_retrieved']:.1f}"),
-        ("present: found", lambda row: f"{row['present_kept']:.1f}"),
-    ]
-    return table(
-        ["%", *(name for name, _ in columns)], ([row["scores"], *(of(row) for _, of in columns)] for row in rows)
-    )
+    """The row of the model's calibration."""
+    (row,) = [row for row in results("calibration") if "slope" in row]
+    columns = {
+        "slope, offset": f"{row['slope']:g}, {row['offset']:g}",
+        "calibration error, %": f"{row['calibration_error']:.2f}",
+        "absent: nothing found, %": f"{row['absent_found_nothing']:.1f}",
+        "present: among the candidates, %": f"{row['present_retrieved']:.1f}",
+        "present: found, %": f"{row['present_kept']:.1f}",
+    }
+    return table(list(columns), [list(columns.values())])
+
+
+def fine_tuning() -> str:
+    """One row per model, system and pool: how held-out titles are found before and after a training on others."""
+    rows = results("fine_tuning")
+    lines = []
+    for model, system, pool in dict.fromkeys((row["model"], row["system"], row["pool"]) for row in rows):
+        before, after = (
+            next(
+                row
+                for row in rows
+                if (row["model"], row["system"], row["pool"], row["when"]) == (model, system, pool, when)
+            )
+            for when in ("before", "after")
+        )
+        recalls = [f"{row['R@1']:.1f} / {row['R@10']:.1f}" for row in (before, after)]
+        lines.append([f"{model}, {system}", f"{pool:,}", *recalls, f"{after['minutes']:.1f}"])
+    return table(["R@1 / R@10, %", "pictures in the pool", "before", "after", "minutes"], lines)
 
 
 def drop_depths() -> str:
@@ -320,6 +337,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "calibration": calibration,
     "emoji_questions": emoji_questions,
     "drop_depths": drop_depths,
+    "fine_tuning": fine_tuning,
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
     **{name: partial(_of, "editions", draw) for name, draw in editions.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},

@@ -78,12 +78,11 @@ def search_scenes(model: SingleStreamModel, seed: int, pictures: int, queries: i
     return Searches(torch.stack(logits).double().numpy(), true.numpy(), np.array(rows) < pictures)
 
 
-def judged_row(name: str, searches: Searches, line: tuple[float, float]) -> Row:
+def judged_row(searches: Searches, line: tuple[float, float]) -> Row:
     """Returns the errors of a calibration and the effect of a minimum score."""
     probabilities = 1 / (1 + np.exp(-(line[0] * searches.logits + line[1])))
     left = probabilities >= LEAST
     return {
-        "scores": name,
         "slope": round(line[0], 4),
         "offset": round(line[1], 4),
         "queries": len(searches.logits),
@@ -130,16 +129,15 @@ def time_shares(model: SingleStreamModel, depths: int) -> list[float]:
     return shares
 
 
-def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draws the share of true matches over the probability, before and after calibration."""
+def draw(row: Row, path: Path) -> None:
+    """Draws the share of true matches over the probability."""
     figure = Figure(figsize=(5, 4.2), layout="constrained")
     axis = figure.add_subplot()
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-    for row, marker in zip(rows, "so", strict=True):
-        bins = row["bins"]
-        assert isinstance(bins, list)
-        label = f"{row['scores']}: error {row['calibration_error']} %"
-        axis.plot([one["probability"] for one in bins], [one["true"] for one in bins], marker=marker, label=label)
+    bins = row["bins"]
+    assert isinstance(bins, list)
+    label = f"error {row['calibration_error']} %"
+    axis.plot([one["probability"] for one in bins], [one["true"] for one in bins], marker="o", label=label)
     axis.set_xlabel("probability that is said")
     axis.set_ylabel("share that is true")
     axis.legend()
@@ -163,15 +161,12 @@ def main() -> None:
     started = time.time()
     model = load_model(arguments.model)
     searches = search_scenes(model, arguments.seed, arguments.pictures, arguments.queries)
-    rows = [
-        judged_row("the match's own", searches, (1.0, 0.0)),
-        judged_row("calibrated", searches, model.calibration),
-    ]
+    row = judged_row(searches, model.calibration)
     depths = depth_rows(searches, model.calibration, time_shares(model, len(searches.by_depth)))
-    path = write_results("calibration", rows + depths, arguments.seed, started, arguments.output)
-    draw(rows, arguments.images / "calibration.png")
-    for row in rows + depths:
-        print(*(f"{key}={value}" for key, value in row.items() if key != "bins"))
+    path = write_results("calibration", [row, *depths], arguments.seed, started, arguments.output)
+    draw(row, arguments.images / "calibration.png")
+    for one in (row, *depths):
+        print(*(f"{key}={value}" for key, value in one.items() if key != "bins"))
     print(f"wrote {path}")
 
 

@@ -4,7 +4,7 @@
 
 `polyglance train retrieval` on the training titles of Open Clip Art, with the lower layers frozen and the defaults
 otherwise; then the held-out titles, before and after: among the held-out pictures, and among all. `python -m
-experiments.pictures openclipart` fetches the pictures first.
+experiments.pictures openclipart` fetches the pictures first. The rows of other models stay in the file.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from pathlib import Path
 from experiments.editions.collections import CLIP_ART, Collection, clip_art
 from experiments.editions.measures import read_collection, retrieval_rows
 from experiments.pictures.folders import pictures_folder
-from experiments.results import RESULTS, Row, commit, machine, write_results
-from polyglance.models import load_trainable
+from experiments.results import RESULTS, Results, Row, commit, machine
+from polyglance.models import BUNDLED, load_trainable
 
 
 def rows_of(model: str, when: str) -> list[Row]:
@@ -61,11 +61,11 @@ def trained(model: str, epochs: int | None, folder: Path) -> tuple[Sequence[str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="scenes-mini")
+    parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    started = time.time()
+    results = Results("fine_tuning", arguments.output, 0)
     before = rows_of(arguments.model, "before")
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
@@ -73,17 +73,16 @@ def main() -> None:
         minutes = round((time.time() - began) / 60, 1)
         after = rows_of(str(Path(folder) / "model"), "after")
     common: Row = {
-        "model": arguments.model,
+        "model": Path(arguments.model).name,
         "trained": " ".join(command),
         "minutes": minutes,
         "best_epoch": report["best_epoch"],
         "commit": commit(),
         "machine": machine(),
     }
-    rows = [common | row for row in before + after]
-    for row in rows:
-        print(row["when"], row["system"], f"of {row['pool']}:", f"R@1 {row['R@1']}", f"R@10 {row['R@10']}")
-    print(f"wrote {write_results('fine_tuning', rows, 0, started, arguments.output)}")
+    results.rows = [row for row in results.rows if row["model"] != common["model"]]
+    results.add(common | row for row in before + after)
+    print(f"wrote {arguments.output / results.name}.json")
 
 
 if __name__ == "__main__":

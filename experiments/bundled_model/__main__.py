@@ -16,7 +16,7 @@ from experiments.results import open_folder
 from polyglance.cli.output import stages
 from polyglance.errors import PolyglanceError
 from polyglance.models.checkpoint import save_model
-from polyglance.training.curves import plot_losses
+from polyglance.training.curves import try_plot_losses
 
 SMALL = Settings(
     vocabulary=6_000,
@@ -50,7 +50,8 @@ def main() -> int:
         with stages() as report:
             model = train(settings, folder, report)
         save_model(model, folder / "model", packed=FOUR_BITS)
-        plot_losses(folder, STAGES)
+        if reason := try_plot_losses(folder, STAGES):
+            print(f"warning: {reason}", file=sys.stderr)
     except PolyglanceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -280,7 +280,7 @@ def see_world(settings: Settings, folder: Path, model: SingleStreamModel, report
 
 @dataclass(frozen=True)
 class Drawings:
-    """What drawings are called, besides emoji.
+    """What drawings are called: emoji, clip art and flags.
 
     clip_art: what each piece may be called, its title first. flags: with their names. names: the targets of all emoji's
     names, then of the titles, then of the flags' names.

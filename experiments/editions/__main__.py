@@ -4,8 +4,9 @@
                                    [--output FOLDER]
 
 Text to image: photographs of Flickr8k's test split by their captions; emoji of two other artists by their names; the
-bundled emoji by names that no training met and by keywords; Open Clip Art by titles held out from training. Then all
-figures of experiments/scenes.py. `python -m experiments.pictures` fetches the pictures first.
+bundled emoji by names that a training met, by names that none met, and by keywords; Open Clip Art by titles held out
+from training. One question about each picture: does the model say that it does not know it? Then all figures of
+experiments/scenes.py. `python -m experiments.pictures` fetches the pictures first.
 
 Each figure is a row of editions.json, written as soon as it is there: a stopped run goes on with the rows that are
 missing of the same weights.

@@ -1,4 +1,8 @@
-"""Pictures with texts that people wrote about them, none of which the bundled model may be trained on."""
+"""Pictures with texts that people wrote about them.
+
+The bundled model may be trained on none of the pictures but the bundled emoji, and on none of the texts but the names
+that are called seen.
+"""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

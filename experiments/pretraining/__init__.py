@@ -1,1 +1,1 @@
-"""The recipe that trains the bundled model from scratch, in five stages."""
+"""Parts of trainings on the scene world, which the recipe of the bundled model and the experiments share."""

@@ -35,7 +35,9 @@ def beginning(seed: int, **shape: Any) -> SingleStreamModel:
     """
     pretrained = bundled().float()
     alone = replace(pretrained.config, task_adapters=None, recall_by_depth=())
-    config = replace(alone, temperature=SingleStreamConfig.temperature, **shape)
+    new = SingleStreamConfig
+    of_heads = {"temperature": new.temperature, "calibration": new.calibration, "cosine_weight": new.cosine_weight}
+    config = replace(alone, **of_heads, **shape)
     torch.manual_seed(seed)
     model = SingleStreamModel(config, pretrained.tokenizer, "beginning")
     weights = _recut(pretrained.state_dict(), pretrained.config.first_joint_layer, config.first_joint_layer)

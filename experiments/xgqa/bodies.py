@@ -193,6 +193,7 @@ def _untrained(tokenizer: Tokenizer, languages: Sequence[str], seed: int) -> Sin
         temperature=SingleStreamConfig.temperature,
         calibration=SingleStreamConfig.calibration,
         recall_by_depth=SingleStreamConfig.recall_by_depth,
+        cosine_weight=SingleStreamConfig.cosine_weight,
     )
     model = SingleStreamModel(config, tokenizer, "untrained")
     there = pretrained.state_dict().items()

@@ -138,7 +138,7 @@ def ninth(rows: Rows) -> str:
         minutes = f"{row['minutes']:.1f}" if "minutes" in row else ""
         found = [row["accuracy"], row["controls"]["blank"], row["twin_R@1"], row["coop_R@1"]]
         lines.append([f"{row['language']}, {row['way']}", *(f"{value:.1f}" for value in found), told, minutes, size])
-    head = ["scenes-mini", "accuracy, %", "blank picture, %", "twin R@1, %", "coop R@1, %"]
+    head = ["language, way", "accuracy, %", "blank picture, %", "twin R@1, %", "coop R@1, %"]
     return table([*head, "perplexity before, after", "minutes", "MB"], lines) if lines else ""
 
 

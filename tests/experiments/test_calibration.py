@@ -26,13 +26,12 @@ def test_a_small_run(tmp_path: Path):
     command = [sys.executable, "-m", "experiments.calibration", "--model", str(tmp_path / "adapted")]
     command += ["--pictures", "30", "--queries", "8", "--output", str(tmp_path), "--images", str(tmp_path)]
     subprocess.run(command, check=True, cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True)
-    own, calibrated, *depths = json.loads((tmp_path / "calibration.json").read_text())["rows"]
-    assert (own["slope"], own["offset"], own["queries"], own["pairs"]) == (1, 0, 16, 320)
-    assert 0 < own["true"] == calibrated["true"] <= 8
-    assert calibrated["calibration_error"] < own["calibration_error"]
-    assert sum(one["count"] for one in calibrated["bins"]) == 320
-    assert calibrated["absent_found_nothing"] == 100
-    assert (calibrated["slope"], calibrated["offset"]) == config.calibration
+    row, *depths = json.loads((tmp_path / "calibration.json").read_text())["rows"]
+    assert (row["queries"], row["pairs"], 0 < row["true"] <= 8) == (16, 320, True)
+    assert 0 < row["calibration_error"] < 10
+    assert sum(one["count"] for one in row["bins"]) == 320
+    assert row["absent_found_nothing"] == 100
+    assert (row["slope"], row["offset"]) == config.calibration
     assert (tmp_path / "calibration.png").stat().st_size > 1_000
     assert [one["depth"] for one in depths] == [0, 1, 2]
     assert (depths[0]["same_best"], depths[0]["time"], depths[0]["queries"]) == (100, 100, 8)
@@ -42,6 +41,6 @@ def test_a_small_run(tmp_path: Path):
 def test_the_bundled_model_carries_what_was_measured_of_it():
     rows = json.loads((RESULTS / "calibration.json").read_text())["rows"]
     model = load_model()
-    line = next((row["slope"], row["offset"]) for row in rows if row.get("scores") == "calibrated")
+    line = next((row["slope"], row["offset"]) for row in rows if "slope" in row)
     assert line == pytest.approx(model.calibration, abs=1e-4)
     assert len(model.recall_by_depth) == sum("depth" in row for row in rows)

@@ -54,6 +54,7 @@ def test_a_beginning_keeps_the_body_and_forgets_the_heads() -> None:
     torch.testing.assert_close(begun.joint_layers.state_dict(), whole.joint_layers.state_dict())
     assert not torch.equal(begun.match_head.weight, whole.match_head.weight)
     assert begun.task_adapters is None
+    assert begun.config.cosine_weight == 0, "the new match is not to be helped by a new twin"
     assert torch.equal(beginning(3).match_head.weight, begun.match_head.weight)
     assert not torch.equal(beginning(4).match_head.weight, begun.match_head.weight)
 

@@ -78,3 +78,12 @@ def test_folded_norms_change_nothing() -> None:
     model.fold_norms()
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
     torch.testing.assert_close(model(picture), before, atol=1e-4, rtol=1e-4)
+
+
+def test_a_model_without_norms_takes_folded_weights() -> None:
+    folded, dropped = EfficientNetLite(classes=5), EfficientNetLite(classes=5)
+    folded.fold_norms()
+    dropped.drop_norms()
+    dropped.load_state_dict(folded.state_dict())
+    picture = pixels(1, 3, 64, 48)
+    torch.testing.assert_close(dropped.eval()(picture), folded.eval()(picture))

@@ -24,7 +24,7 @@ class ClassifierEyes(nn.Module):
     def __init__(self, architecture: str, dim: int, classes: int = 1000) -> None:
         super().__init__()
         self.network = EfficientNetLite(*SCALES[architecture], classes=classes)
-        self.network.fold_norms()
+        self.network.drop_norms()
         self.network.requires_grad_(False)
         self.class_vectors = nn.Parameter(torch.zeros(classes, dim), requires_grad=False)
 

@@ -9,6 +9,7 @@ import math
 from itertools import pairwise
 from typing import Final
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -84,16 +85,29 @@ class EfficientNetLite(nn.Module):
     def fold_norms(self) -> None:
         """Folds each norm into the convolution before it. The outputs stay the same; the model can no longer be
         trained."""
-        for module in list(self.modules()):
-            for (_, conv), (name, norm) in pairwise(list(module.named_children())):
-                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    assert norm.running_mean is not None
-                    assert norm.running_var is not None
-                    conv.weight, bias = fuse_conv_bn_weights(
-                        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-                    )
-                    conv.bias = bias
-                    setattr(module, name, nn.Identity())
+        for module, conv, name, norm in self._normed():
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            conv.weight, conv.bias = fuse_conv_bn_weights(
+                conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+            )
+            setattr(module, name, nn.Identity())
+
+    def drop_norms(self) -> None:
+        """Replaces each norm by a bias, so that folded weights can be loaded. Folding itself would import torch's
+        compiler for tensors on the device `meta`, which takes a second."""
+        for module, conv, name, _ in self._normed():
+            conv.bias = nn.Parameter(torch.zeros(conv.out_channels))
+            setattr(module, name, nn.Identity())
+
+    def _normed(self) -> list[tuple[nn.Module, nn.Conv2d, str, nn.BatchNorm2d]]:
+        """Returns each convolution with a norm behind it: the module that holds both, it, the norm's name, the norm."""
+        return [
+            (module, conv, name, norm)
+            for module in self.modules()
+            for (_, conv), (name, norm) in pairwise(module.named_children())
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+        ]
 
 
 class _SamePadded(nn.Conv2d):
