@@ -63,9 +63,12 @@ def warm_rows(library: Library, folder: Path, pictures: int) -> list[Row]:
 
 
 def cold_rows(library: Path, picture: Path) -> list[Row]:
+    # As an installed command, which has been compiled to bytecode
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
     def command(*arguments: str) -> Callable[[], object]:
         line = [sys.executable, "-m", "polyglance", *arguments]
-        return lambda: subprocess.run(line, check=True, capture_output=True, env=os.environ)
+        return lambda: subprocess.run(line, check=True, capture_output=True, env=environment)
 
     importing = [sys.executable, "-c", "import torch"]
     cases: dict[str, Callable[[], object]] = {

@@ -118,7 +118,7 @@ class Tokenizer(Framed):
             raise CheckpointError(f"{path}: {error}") from error
 
     def save(self, path: Path) -> None:
-        self._fast.save(str(path))
+        self._fast.save(str(path), pretty=False)
 
     def to_json(self) -> str:
         """Returns the text that `save` writes."""
