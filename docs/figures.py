@@ -291,17 +291,14 @@ def fine_tuning() -> str:
     rows = results("fine_tuning")
     lines = []
     for model, system, pool in dict.fromkeys((row["model"], row["system"], row["pool"]) for row in rows):
-        before, after = (
-            next(
-                row
-                for row in rows
-                if (row["model"], row["system"], row["pool"], row["when"]) == (model, system, pool, when)
-            )
-            for when in ("before", "after")
-        )
+        found = [row for row in rows if (row["model"], row["system"], row["pool"]) == (model, system, pool)]
+        if len(found) < 2:  # what was not trained to match has no such row before it is
+            continue
+        before, after = found
         recalls = [f"{row['R@1']:.1f} / {row['R@10']:.1f}" for row in (before, after)]
-        lines.append([f"{model}, {system}", f"{pool:,}", *recalls, f"{after['minutes']:.1f}"])
-    return table(["R@1 / R@10, %", "pictures in the pool", "before", "after", "minutes"], lines)
+        options = after["trained"].rpartition(f"{model} ")[2]
+        lines.append([f"{model}, {system}", f"`{options}`", f"{pool:,}", *recalls, f"{after['minutes']:.1f}"])
+    return table(["R@1 / R@10, %", "trained with", "pictures in the pool", "before", "after", "minutes"], lines)
 
 
 def drop_depths() -> str:

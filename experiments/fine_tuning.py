@@ -1,10 +1,10 @@
 """Measures what training on a folder of titled clip art is worth to somebody who has one.
 
-    python -m experiments.fine_tuning [--model NAME_OR_FOLDER] [--epochs N] [--output FOLDER]
+    python -m experiments.fine_tuning [--model NAME_OR_FOLDER] [--options OPTIONS] [--output FOLDER]
 
-`polyglance train retrieval` on the training titles of Open Clip Art, with the lower layers frozen and the defaults
-otherwise; then the held-out titles, before and after: among the held-out pictures, and among all. `python -m
-experiments.pictures openclipart` fetches the pictures first. The rows of other models stay in the file.
+`polyglance train retrieval` on the training titles of Open Clip Art, with the options that are named; then the held-out
+titles, before and after: among the held-out pictures, and among all. `python -m experiments.pictures openclipart`
+fetches the pictures first. The rows of other models stay in the file.
 """
 
 import argparse
@@ -46,30 +46,31 @@ def held_out(collection: Collection) -> Collection:
     return replace(collection, pictures=[collection.pictures[row] for row in rows], queries={key: asked})
 
 
-def trained(model: str, epochs: int | None, folder: Path) -> tuple[Sequence[str], dict[str, object]]:
-    """Runs the command, and returns it with its report. folder: of the trained model."""
-    options = ["--model", model, "--freeze-lower", *(("--epochs", str(epochs)) if epochs else ())]
-    command = ["train", "retrieval", "--data", str(pictures_folder(CLIP_ART) / "captions.jsonl"), *options]
+def trained(model: str, options: Sequence[str], folder: Path) -> tuple[Sequence[str], dict[str, object]]:
+    """Runs the command, and returns it with its report. options: of the command. folder: of the trained model."""
+    command = ["train", "retrieval", "--data", str(pictures_folder(CLIP_ART) / "captions.jsonl"), "--model", model]
     done = subprocess.run(
-        [sys.executable, "-m", "polyglance", *command, "--output", str(folder), "--json"],
+        [sys.executable, "-m", "polyglance", *command, *options, "--output", str(folder), "--json"],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    return ["polyglance", *command[:3], "captions.jsonl", *options], json.loads(done.stdout)
+    return ["polyglance", *command[:3], "captions.jsonl", "--model", Path(model).name, *options], json.loads(
+        done.stdout
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=BUNDLED)
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--options", default="--freeze-lower", help="of the training [default: %(default)s]")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     results = Results("fine_tuning", arguments.output, 0)
     before = rows_of(arguments.model, "before")
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
-        command, report = trained(arguments.model, arguments.epochs, Path(folder) / "model")
+        command, report = trained(arguments.model, arguments.options.split(), Path(folder) / "model")
         minutes = round((time.time() - began) / 60, 1)
         after = rows_of(str(Path(folder) / "model"), "after")
     common: Row = {
