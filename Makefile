@@ -3,10 +3,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS := .venv-peers/.installed
 
-# Whose numbers depend on the instructions that the processor has
-ROOMS_OF_PRODUCTS := kernels nn adapters models training
+# Whose numbers depend on the instructions that the processor has; trainings compute with these
+ROOMS_OF_PRODUCTS := kernels nn adapters models
 
-.PHONY: setup demo weights test bench model docs
+.PHONY: setup demo weights lint test bench model docs
 
 setup: $(STAMP)
 
@@ -33,12 +33,14 @@ weights: setup
 # torch and MKL. What chooses our dtype follows it; `make bench-NAME AVX2=1` measures in it
 AVX2_ONLY := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 
-# Two tests at a time, a thread each; those of a file stay together, for what they share, and the longest files come
-# first. The rooms whose numbers depend on the processor run in both states
-test: setup $(PEERS) weights
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Two tests at a time, a thread each; those of a file stay together, for what they share, and the longest files come
+# first. The rooms whose numbers depend on the processor run in both states
+test: setup $(PEERS) weights lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder tests/journeys tests/experiments tests
 	$(AVX2_ONLY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(addprefix tests/,$(ROOMS_OF_PRODUCTS))
 
