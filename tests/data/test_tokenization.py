@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 
 from polyglance.data.tokenization import Tokenizer
@@ -9,3 +11,9 @@ def test_white_space_counts_where_a_piece_is_spelled_and_collapses_where_a_text_
     assert tokenizer.subwords()[inside] == " red"
     assert alone != [inside]
     np.testing.assert_array_equal(tokenizer.encode(["a  red\nstar "], 64)[0], tokenizer.encode(["a red star"], 64)[0])
+
+
+def test_a_file_holds_the_text_that_identifies_it(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.train(["a red star"] * 3, 300)
+    tokenizer.save(tmp_path / "tokenizer.json")
+    assert (tmp_path / "tokenizer.json").read_text(encoding="utf-8") == tokenizer.to_json()
