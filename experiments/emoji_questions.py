@@ -1,6 +1,6 @@
 """Trains a model on questions about pictures that look different from the scene world: collages of emoji.
 
-    python -m experiments.emoji_questions [--folder runs/emoji-questions] [--systems NAME...] [--small]
+    python -m experiments.emoji_questions [--systems NAME...] [--folder FOLDER] [--fresh] [--small]
 
 A collage shows up to five emoji, rotated and of several sizes, on a mottled ground. The questions ask for their number,
 their groups, their places and the ground. `polyglance train vqa` trains the bundled model in each of its ways, and a
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from experiments.results import RESULTS, Results, Row, open_folder, report
+from experiments.results import Row, add_arguments, begin, open_folder, report
 from polyglance import atomic
 from polyglance.data.captions import read_captions
 from polyglance.data.gallery import GalleryEntry, gallery
@@ -41,6 +41,7 @@ from polyglance.scenes.sampling import FIRST_SEED
 from polyglance.training.vqa import VqaSettings, train_vqa
 
 NAME: Final = "emoji_questions"
+KEYS: Final = ("system", "seed")
 GROUPS: Final = {
     "smileys-emotion": "smileys", "people-body": "people", "animals-nature": "nature", "food-drink": "food",
     "travel-places": "travel", "activities": "activities", "objects": "objects", "symbols": "symbols",
@@ -220,20 +221,18 @@ def judged(found: AnswerScores) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("runs/emoji-questions"))
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    add_arguments(parser, NAME)
     parser.add_argument("--systems", nargs="*", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--small", action="store_true", help="a few pictures and steps, to see that it runs")
     arguments = parser.parse_args()
     settings = SMALL if arguments.small else Settings()
-    open_folder(arguments.folder, settings)
-    results = Results(NAME, arguments.output, settings.seed)
-    questions = read_questions(make_questions(settings, arguments.folder / "data"))
+    folder, results = begin(NAME, arguments, KEYS)
+    open_folder(folder, settings)
+    questions = read_questions(make_questions(settings, folder / "data"))
     test, seed = of_split(questions, "test"), settings.seed
     if not results.has(system=FREQUENT):
         found = scores(test, most_frequent(test, of_split(questions, "train")))
         results.add([{"system": FREQUENT, "seed": seed, **judged(found)}])
-    scenes = arguments.folder / "scenes"
+    scenes = folder / "scenes"
     if not results.has(system=BEGUN):
         model = load_model()
         recall = scenes_recall(model, scenes, settings.scenes)
@@ -245,7 +244,7 @@ def main() -> None:
         if name == RANDOM:
             paths = list(dict.fromkeys(one.image for one in questions if one.split == "train"))[:256]
             model = random_model(model, paths, seed)
-        output = arguments.folder / name.replace(" ", "-").replace(",", "").replace("'", "")
+        output = folder / name.replace(" ", "-").replace(",", "").replace("'", "")
         started = time.perf_counter()
         done = train_vqa(
             model, model.name, questions, output, replace(WAYS[name], steps=settings.steps, seed=seed), report

@@ -20,8 +20,11 @@ from pathlib import Path
 from experiments.editions.collections import CLIP_ART, Collection, clip_art
 from experiments.editions.measures import read_collection, retrieval_rows
 from experiments.pictures.folders import pictures_folder
-from experiments.results import RESULTS, Results, Row, commit, machine
+from experiments.results import Row, add_arguments, begin
 from polyglance.models import BUNDLED, load_trainable
+
+NAME = "fine_tuning"
+KEYS = ("model", "when", "part", "pool", "system")
 
 
 def rows_of(model: str, when: str) -> list[Row]:
@@ -64,9 +67,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--options", default="--freeze-lower", help="of the training [default: %(default)s]")
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    add_arguments(parser, NAME)
     arguments = parser.parse_args()
-    results = Results("fine_tuning", arguments.output, 0)
+    _, results = begin(NAME, arguments, KEYS)
     before = rows_of(arguments.model, "before")
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
@@ -78,12 +81,9 @@ def main() -> None:
         "trained": " ".join(command),
         "minutes": minutes,
         "best_epoch": report["best_epoch"],
-        "commit": commit(),
-        "machine": machine(),
     }
-    results.rows = [row for row in results.rows if row["model"] != common["model"]]
     results.add(common | row for row in before + after)
-    print(f"wrote {arguments.output / results.name}.json")
+    print(f"wrote {results.path}")
 
 
 if __name__ == "__main__":

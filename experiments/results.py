@@ -1,5 +1,6 @@
 """Writes the figures of experiments and benchmarks, and resumes long experiments."""
 
+import argparse
 import json
 import os
 import platform
@@ -8,17 +9,20 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from polyglance.errors import ConfigurationError
+from polyglance import atomic
+from polyglance.errors import ConfigurationError, reason_of
 from polyglance.kernels.processor import instruction_set
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+UNKNOWN = "unknown"
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 Row = dict[str, object]
@@ -26,10 +30,9 @@ Row = dict[str, object]
 
 def write_results(name: str, rows: list[Row], seed: int, started: float, folder: Path = RESULTS) -> Path:
     """Writes `folder/NAME.json`. started: the `time.time()` at which the work began."""
-    module = getattr(sys.modules["__main__"].__spec__, "name", name)
     document = {
         "name": name,
-        "command": " ".join(["python", "-m", module.removesuffix(".__main__"), *sys.argv[1:]]),
+        "command": command(),
         "commit": commit(),
         "seed": seed,
         "machine": machine(),
@@ -77,24 +80,114 @@ def _read_rows(path: Path) -> list[Row]:
 
 
 class Results:
-    """The rows of an experiment so far, written to disk after each addition."""
+    """The rows of an experiment so far, written to disk after each addition.
 
-    def __init__(self, name: str, folder: Path, seed: int) -> None:
-        self.name, self.folder, self.seed, self.started = name, folder, seed, time.time()
-        self.rows: list[Row] = _read_rows(folder / f"{name}.json")
+    Each row carries the number of the run that measured it, an index into `runs` of the document (commit, command,
+    machine), and the seconds since the rows before it. Rows from before 2026-11-26 carry none.
+
+    name: of the file. folder: where it is. keys: the fields that say what a row measures. A row that is added replaces
+    the one that measures the same.
+    """
+
+    def __init__(self, name: str, folder: Path, keys: Sequence[str]) -> None:
+        self.path, self.keys = folder / f"{name}.json", tuple(keys)
+        document = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
+        self.rows: list[Row] = document.get("rows", [])
+        self.runs: list[Row] = document.get("runs", [])
+        self._before = time.time()
 
     def has(self, **named: object) -> bool:
         return any(all(row.get(name) == value for name, value in named.items()) for row in self.rows)
 
     def add(self, rows: Iterable[Row]) -> None:
+        """Adds rows that were measured together, and writes the file."""
+        rows = list(rows)
+        seconds, run = round(time.time() - self._before, 1), self._number(this_run())
+        self.put({**row, "seconds": row.get("seconds", seconds), "run": run} for row in rows)
         for row in rows:
-            self.rows.append(row)
             print(*(f"{key}={value}" for key, value in row.items()), file=sys.stderr)
-        write_results(self.name, self.rows, self.seed, self.started, self.folder)
+        self.write()
+        self._before = time.time()
 
     def replace(self, part: str, rows: Sequence[Row]) -> None:
         self.rows = [row for row in self.rows if row["part"] != part]
         self.add(rows)
+
+    def merge(self, other: "Results") -> None:
+        """Takes over the rows of another file, such as that of a process that measured other seeds.
+
+        Raises ConfigurationError if the files are of different experiments.
+        """
+        if self.keys != other.keys:
+            raise ConfigurationError(f"{other.path} holds rows of another experiment than {self.path}")
+        numbers = [self._number(run) for run in other.runs]
+        self.put({**row, "run": numbers[row["run"]]} if "run" in row else row for row in other.rows)  # type: ignore[index]
+
+    def put(self, rows: Iterable[Row]) -> None:
+        place = {self._key(row): number for number, row in enumerate(self.rows)}
+        for row in rows:
+            number = place.setdefault(self._key(row), len(self.rows))
+            self.rows[number : number + 1] = [row]
+
+    def write(self) -> None:
+        document = {"name": self.path.stem, "keys": self.keys, "runs": self.runs, "rows": self.rows}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(self.path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+    def _key(self, row: Row) -> str:
+        return json.dumps([row.get(key) for key in self.keys])
+
+    def _number(self, run: Row) -> int:
+        if run not in self.runs:
+            self.runs.append(run)
+        return self.runs.index(run)
+
+
+def keys_of(path: Path) -> tuple[str, ...]:
+    """Returns the `keys` of a file of `Results`. Raises ConfigurationError if it is none."""
+    try:
+        keys: list[str] = json.loads(path.read_text(encoding="utf-8"))["keys"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigurationError(f"expected rows of an experiment in {path}: {reason_of(error)}") from error
+    return tuple(keys)
+
+
+def this_run() -> Row:
+    """Describes this process: its command, the commit and the machine."""
+    return {"commit": commit(), "command": command(), "machine": machine()}
+
+
+def images_of(results: Results) -> Path:
+    """Returns the folder for plots: that of the documentation, or that of the rows."""
+    folder = results.path.parent
+    return folder.parent / "images" if folder == RESULTS else folder
+
+
+def command() -> str:
+    module = getattr(sys.modules["__main__"].__spec__, "name", "") or Path(sys.argv[0]).stem
+    return " ".join(["python", "-m", module.removesuffix(".__main__"), *sys.argv[1:]])
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Adds what the commands of all experiments take. name: of the experiment."""
+    parser.add_argument(
+        "--folder", type=Path, help=f"for models [default: runs/{name}, or runs/{name}-small, runs/{name}-COMMIT]"
+    )
+    parser.add_argument("--output", type=Path, help="for rows [default: docs/results; with --small or --fresh, FOLDER]")
+    parser.add_argument("--fresh", action="store_true", help="everything anew, beside what is committed")
+    parser.add_argument("--small", action="store_true", help="everything, in seconds, to see that it runs")
+
+
+def begin(name: str, arguments: argparse.Namespace, keys: Sequence[str]) -> tuple[Path, Results]:
+    """Returns the folder of models and the rows so far, and prints how many these are.
+
+    arguments: those of `add_arguments`. keys: see `Results`.
+    """
+    suffix = f"-{commit()}" if arguments.fresh else "-small" if arguments.small else ""
+    folder: Path = arguments.folder or Path("runs") / f"{name}{suffix}"
+    results = Results(name, arguments.output or (folder if suffix else RESULTS), keys)
+    print(f"{results.path}: {len(results.rows):,} rows were measured before and are kept", flush=True)
+    return folder, results
 
 
 def open_folder(folder: Path, settings: "DataclassInstance") -> None:
@@ -117,9 +210,11 @@ def report(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
         print(stage, f"{done}/{total}", *(f"{name}={value:.3f}" for name, value in losses.items()), file=sys.stderr)
 
 
+@cache
 def commit() -> str:
-    """Returns the short hash of the commit that is checked out, or `unknown`."""
-    return _git("rev-parse", "--short", "HEAD")
+    """Returns the short hash of the commit that is checked out, or `unknown`; with `+` if code was changed since."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)src", ":(top)experiments")
+    return _git("rev-parse", "--short", "HEAD") + ("+" if changed not in ("", UNKNOWN) else "")
 
 
 def machine() -> Row:
@@ -140,4 +235,4 @@ def _git(*arguments: str) -> str:
     try:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return UNKNOWN

@@ -1,7 +1,7 @@
 """Measures the tables of AdapterDrop (arXiv:2010.11918) on the scene world.
 
     python -m experiments.adapterdrop [--parts depths,fusion,speeds] [--tasks verify,...] [--seeds 0,1,2]
-                                      [--specialised 1,2,...] [--epochs N] [--folder runs/adapterdrop] [--small]
+                                      [--specialised 1,2,...] [--epochs N] [--folder FOLDER] [--fresh] [--small]
 
 A body is pre-trained without the tasks; then eight tasks are trained as adapters in it. Each figure is a row of
 docs/results/adapterdrop.json, written as soon as it is measured: a run that was stopped continues with the missing
@@ -22,10 +22,11 @@ from experiments.adapterdrop.settings import SMALL, Settings
 from experiments.adapterdrop.speeds import speed_rows
 from experiments.adapterdrop.tables import tables
 from experiments.adapterdrop.tasks import TASKS, task_data
-from experiments.results import RESULTS, Results, open_folder, report
+from experiments.results import Results, add_arguments, begin, images_of, open_folder, report
 from polyglance.training.tasks.trainer import TaskSettings
 
 NAME = "adapterdrop"
+KEYS = ("part", "task", "mode", "system", "depth", "seed", "adapters", "tasks")
 FUSED = ("compare", "logical", "count")
 """The tasks that a fusion of all eight adapters is trained for."""
 
@@ -56,17 +57,15 @@ def main() -> None:
     parser.add_argument("--specialised", default="1,2,3,4,5,6,7")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--folder", type=Path, default=Path("runs/adapterdrop"))
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--small", action="store_true", help="everything, in seconds, to see that it runs")
+    add_arguments(parser, NAME)
     arguments = parser.parse_args()
     settings = SMALL if arguments.small else Settings()
-    open_folder(arguments.folder, settings)
-    pictures = read_pictures(settings, arguments.folder, report)
-    body = pretrained_body(settings, pictures, arguments.folder, report)
-    data = task_data(settings, pictures, body.tokenizer, arguments.folder)
-    tasks = [keep_task(body, pictures, data[name], arguments.folder / "states") for name in arguments.tasks.split(",")]
-    results = Results(NAME, arguments.output, settings.seed)
+    folder, results = begin(NAME, arguments, KEYS)
+    open_folder(folder, settings)
+    pictures = read_pictures(settings, folder, report)
+    body = pretrained_body(settings, pictures, folder, report)
+    data = task_data(settings, pictures, body.tokenizer, folder)
+    tasks = [keep_task(body, pictures, data[name], folder / "states") for name in arguments.tasks.split(",")]
     for task in tasks:
         if not results.has(part="control", task=task.name):
             results.add([{"part": "control", "task": task.name, "commonest": round(data[task.name].commonest, 2)}])
@@ -78,15 +77,15 @@ def main() -> None:
         if "depths" in parts:
             for task in tasks:
                 some = modes([depth for depth in specialised if depth < layers])
-                run_depths(task, some, chosen, arguments.folder / "tasks", results)
+                run_depths(task, some, chosen, folder / "tasks", results)
         if "fusion" in parts:
-            run_fusions(tasks, chosen, arguments.folder / "tasks", results, arguments.repeats)
+            run_fusions(tasks, chosen, folder / "tasks", results, arguments.repeats)
     if "speeds" in parts:
         rows = list(speed_rows(tasks[0], arguments.repeats))
         for part in ("training", "inference"):
             results.replace(part, [row for row in rows if row["part"] == part])
     print(tables(results.rows))
-    draw(results.rows, arguments.output.parent / "images" if arguments.output == RESULTS else arguments.output)
+    draw(results.rows, images_of(results))
 
 
 if __name__ == "__main__":

@@ -15,12 +15,11 @@ missing of the same weights.
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from experiments.editions.collections import COLLECTIONS, Collection
 from experiments.editions.measures import read_collection, retrieval_rows, unknown_row
 from experiments.emoji import read_gallery
-from experiments.results import RESULTS, Results, Row, commit, machine
+from experiments.results import Results, Row, add_arguments, begin
 from experiments.scenes import answer_rows, read_scenes
 from experiments.scenes import retrieval_rows as scene_rows
 from polyglance.answering.words import UNKNOWN
@@ -31,6 +30,7 @@ from polyglance.models.families.cut_model import CutModel
 from polyglance.scenes.sampling import FIRST_SEED, sample_scene, split_of
 
 NAME = "editions"
+KEYS = ("model", "part", "kind", "language", "system", "unknown", "template")
 SCENES = "scenes"
 PARTS = (*COLLECTIONS, SCENES)
 FEW = 24
@@ -51,7 +51,6 @@ def measure(
     """
     of_model: Row = {"model": model.name, "fingerprint": model.fingerprint}
     results.rows = [row for row in results.rows if row["model"] != model.name or of_model.items() <= row.items()]
-    measured: Row = {"commit": commit(), "machine": machine()}
     for name, collect in collections.items():
         collection = collect().first(few) if few else collect()
         missing = [
@@ -64,15 +63,15 @@ def measure(
             print(f"{name}: reading {len(collection.pictures):,} pictures", file=sys.stderr)
             states = read_collection(model, collection)
             if asks:
-                results.add([of_model | unknown_row(model, name, states) | measured])
+                results.add([of_model | unknown_row(model, name, states)])
             for key in missing:
-                results.add([of_model | row | measured for row in retrieval_rows(model, collection, states, [key])])
+                results.add([of_model | row for row in retrieval_rows(model, collection, states, [key])])
     missing_scenes = [
         code for code in DEMO_LANGUAGES if not results.has(part=SCENES, language=code, system="twin", **of_model)
     ]
     if scenes and missing_scenes:
         for rows in all_scene_rows(model, missing_scenes, few or 1000):
-            results.add([of_model | {"part": SCENES} | row | measured for row in rows])
+            results.add([of_model | {"part": SCENES} | row for row in rows])
 
 
 def all_scene_rows(model: CutModel, languages: Sequence[str], pictures: int) -> Iterator[list[Row]]:
@@ -93,25 +92,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--parts", default=",".join(PARTS), help="[default: %(default)s]")
-    parser.add_argument("--fresh", action="store_true", help="measure again what has rows of this model")
-    parser.add_argument("--small", action="store_true", help=f"everything on {FEW} pictures, to see that it runs")
-    parser.add_argument("--output", type=Path, help="[default: docs/results, with --small runs/editions]")
+    add_arguments(parser, NAME)
     arguments = parser.parse_args()
     parts = arguments.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"expected parts of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
-    output = arguments.output or (Path("runs/editions") if arguments.small else RESULTS)
     try:
         model = load_trainable(arguments.model)
-        results = Results(f"{NAME}_small" if arguments.small else NAME, output, FIRST_SEED["test"])
-        if arguments.fresh:
-            results.rows = [row for row in results.rows if row["model"] != model.name or row["part"] not in parts]
+        _, results = begin(NAME, arguments, KEYS)
         chosen = {part: collect for part, collect in COLLECTIONS.items() if part in parts}
         measure(model, results, chosen, SCENES in parts, FEW if arguments.small else None)
     except PolyglanceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"wrote {output / results.name}.json")
+    print(f"wrote {results.path}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Measures Retrieve Fast, Rerank Smart (arXiv:2103.11920) and the cost of stored states, on the scene world.
 
     python -m experiments.retrieval [--parts systems,states,cuts,times] [--seeds 0,1,2]
-                                    [--folder runs/retrieval] [--small]
+                                    [--folder FOLDER] [--fresh] [--small]
 
 A twin encoder, a cross-encoder and a model that is both are trained from the same starting point. Each figure is a row
 of docs/results/retrieval.json, written as soon as it is measured: a run that was stopped continues with the missing
@@ -10,9 +10,8 @@ rows. `times` should run on an otherwise idle machine.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from experiments.results import RESULTS, Results, open_folder, report
+from experiments.results import Results, add_arguments, begin, images_of, open_folder, report
 from experiments.retrieval.libraries import library_rows
 from experiments.retrieval.plots import draw
 from experiments.retrieval.settings import SMALL, Settings
@@ -32,6 +31,7 @@ from experiments.retrieval.training import trained
 from experiments.retrieval.world import World, make_world
 
 NAME = "retrieval"
+KEYS = ("part", "system", "name", "bits", "direction", "seed", "pool", "pictures", "candidates", "blend")
 PARTS = ("systems", "states", "cuts", "times")
 
 
@@ -70,15 +70,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--folder", type=Path, default=Path("runs/retrieval"))
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--small", action="store_true", help="everything, in seconds, to see that it runs")
+    add_arguments(parser, NAME)
     arguments = parser.parse_args()
     settings = SMALL if arguments.small else Settings()
     parts = arguments.parts.split(",")
-    open_folder(arguments.folder, settings)
-    world = make_world(settings, arguments.folder)
-    results = Results(NAME, arguments.output, 0)
+    folder, results = begin(NAME, arguments, KEYS)
+    open_folder(folder, settings)
+    world = make_world(settings, folder)
     if "systems" in parts:
         for seed in map(int, arguments.seeds.split(",")):
             run_systems(world, seed, results)
@@ -92,7 +90,7 @@ def main() -> None:
     if "times" in parts:
         run_times(world, results)
     print(tables(results.rows))
-    draw(results.rows, arguments.output.parent / "images" if arguments.output == RESULTS else arguments.output)
+    draw(results.rows, images_of(results))
 
 
 if __name__ == "__main__":

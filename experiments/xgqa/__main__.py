@@ -1,7 +1,7 @@
 """Measures visual questions in languages that a model was not trained in (xGQA, arXiv:2109.06082), on the scene world.
 
     python -m experiments.xgqa [--parts zero,few,ninth] [--seeds 0] [--languages de,ko] [--ways adapters,translations]
-                               [--shots 1,48] [--folder runs/xgqa] [--small]
+                               [--shots 1,48] [--folder FOLDER] [--fresh] [--small]
 
 A body and its task are trained on pictures and English questions. Each way adds a language to it, from sentences in
 that language and, in our ways, from a few hundred translations. The same questions are then asked in the new language.
@@ -11,9 +11,8 @@ the missing rows.
 
 import argparse
 from copy import deepcopy
-from pathlib import Path
 
-from experiments.results import RESULTS, Results, Row, open_folder, report
+from experiments.results import Results, Row, add_arguments, begin, images_of, open_folder, report
 from experiments.xgqa.bodies import ENGLISH, SOURCE_LANGUAGE, TARGETS, World
 from experiments.xgqa.few_shot import Shots, few_shot
 from experiments.xgqa.measures import answers, recall
@@ -25,6 +24,7 @@ from experiments.xgqa.ways import WAYS, Bodies, Way, learned
 from polyglance.models.families.single_stream import SingleStreamModel
 
 NAME = "xgqa"
+KEYS = ("part", "way", "body", "language", "shots", "seed")
 PARTS = ("zero", "few", "ninth")
 
 
@@ -64,18 +64,16 @@ def main() -> None:
     parser.add_argument("--languages", default=",".join(TARGETS))
     parser.add_argument("--ways", default=",".join(way.name for way in WAYS))
     parser.add_argument("--shots", default="")
-    parser.add_argument("--folder", type=Path, default=Path("runs/xgqa"))
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--small", action="store_true", help="everything, in seconds, to see that it runs")
+    add_arguments(parser, NAME)
     arguments = parser.parse_args()
     settings = SMALL if arguments.small else Settings()
     parts, codes, names = (value.split(",") for value in (arguments.parts, arguments.languages, arguments.ways))
     shots = [int(one) for one in arguments.shots.split(",")] if arguments.shots else settings.shots
     ways = [way for way in WAYS if way.name in names]
-    open_folder(arguments.folder, settings)
-    results = Results(NAME, arguments.output, 0)
+    folder, results = begin(NAME, arguments, KEYS)
+    open_folder(folder, settings)
     for seed in map(int, arguments.seeds.split(",")):
-        bodies = Bodies(World(settings, arguments.folder, report, seed))
+        bodies = Bodies(World(settings, folder, report, seed))
         if "zero" in parts:
             for way in ways:
                 run_body(bodies, way, results)
@@ -90,7 +88,7 @@ def main() -> None:
         if "ninth" in parts and not results.has(part="ninth", seed=seed):
             results.add(ninth_rows(bodies.world))
     print(tables(results.rows))
-    draw(results.rows, arguments.output.parent / "images" if arguments.output == RESULTS else arguments.output)
+    draw(results.rows, images_of(results))
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ def test_rows_replace_those_of_the_same_model_alone(tmp_path: Path, monkeypatch:
         fine_tuning.main()
     rows = json.loads((tmp_path / "fine_tuning.json").read_text())["rows"]
     assert [(row["model"], row["when"], row["trained"]) for row in rows] == [
-        ("b", "before", "train --mode twin"),
-        ("b", "after", "train --mode twin"),
         ("a", "before", "train --epochs 2 --adapters"),
         ("a", "after", "train --epochs 2 --adapters"),
+        ("b", "before", "train --mode twin"),
+        ("b", "after", "train --mode twin"),
     ]
