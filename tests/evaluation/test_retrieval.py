@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 from PIL import Image
 
-from polyglance.evaluation.retrieval import Ranking, match, rerank, retrieve
+from polyglance.evaluation.retrieval import Ranking, blended, match, rerank, retrieve
 from polyglance.models.reading import embed_all, read_pictures, read_texts
 from tests.fakes import ColourModel
 
@@ -34,3 +36,9 @@ def test_cosines_weigh_in_matches(queries_are_text: bool) -> None:
     model.cosine_weight = 1e6
     best = rerank(model, queries, pool, Ranking(chosen), queries_are_text).order
     assert torch.equal(best, chosen.gather(1, cosines.argsort(dim=1, descending=True, stable=True)))
+
+
+def test_a_blend_mixes_the_probability_of_a_match_with_the_cosine() -> None:
+    logits, cosines = torch.tensor([[3.0, 0.0, -200.0]]), torch.tensor([[0.5, -1.0, 0.25]])
+    expected = torch.tensor([[0.75 / (1 + math.exp(-3)) + 0.125, 0.375 - 0.25, 0.0625]])
+    torch.testing.assert_close(blended(logits, cosines, 0.25), expected)

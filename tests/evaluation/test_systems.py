@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 from polyglance.errors import ConfigurationError, DataError
 from polyglance.evaluation.pools import Pool, chance
 from polyglance.evaluation.runs import merged
 from polyglance.evaluation.systems import Evaluation, System
+from polyglance.nn.states import TokenStates
 from tests.fakes import COLOURS, ColourModel
 
 MODEL = ColourModel()
@@ -53,6 +57,26 @@ def test_a_blend_of_one_is_the_order_of_the_twin_encoder(pool: Pool) -> None:
     twin = Evaluation(System(MODEL, None), [pool]).run(pool, "text_to_image")
     assert Evaluation(System(MODEL, MODEL, 4, blend=1.0), [pool]).run(pool, "text_to_image") == twin
     assert first(pool, System(MODEL, MODEL, 4, blend=0.01)) == [0, 1, 2, 3]
+
+
+class ColourBlind(ColourModel):
+    """A cross-encoder whose own vectors are all alike."""
+
+    def embed(self, states: TokenStates) -> Float[Tensor, "batch embedding_dim"]:
+        return torch.ones(len(states), self.embedding_dim) / 2
+
+
+@pytest.mark.parametrize("reranker", [MODEL, ColourBlind()])
+def test_a_blend_is_of_probabilities_and_of_the_retrievers_cosines(tmp_path: Path, reranker: ColourModel) -> None:
+    """The first picture is surer to match (its logit is 4 against 2, its probability 0.98 against 0.88), but the second
+    one is nearer (its cosine is 0.99 against 0.71)."""
+    surer, nearer = draw(tmp_path / "surer.png", "red", "white"), tmp_path / "nearer.png"
+    image = Image.new("RGB", (8, 8), COLOURS["red"])
+    image.paste(COLOURS["white"], (0, 0, 1, 8))
+    image.save(nearer)
+    pool = Pool("en", ("red left", "white"), (surer, nearer), ((0,), (0,)))
+    assert first(pool, System(MODEL, reranker, 2))[0] == 0
+    assert first(pool, System(MODEL, reranker, 2, blend=0.5))[0] == 1
 
 
 def test_distractors_enlarge_the_pool_of_pictures_alone(pool: Pool, tmp_path: Path) -> None:

@@ -11,7 +11,14 @@ from polyglance.models import load_model
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.importing.conversion import import_checkpoint
 from polyglance.models.protocol import ImageBatch
-from polyglance.training.languages.trainer import LanguageSettings, mask_tokens, train_language
+from polyglance.training.languages.trainer import (
+    LanguageSettings,
+    MeaningLosses,
+    frozen,
+    mask_tokens,
+    new_language,
+    train_language,
+)
 from polyglance.training.starting_point import remade
 from tests.journeys.tiny import save_tiny_model
 from tests.single_stream_checkpoints import vilt
@@ -76,6 +83,31 @@ def test_pictures_are_asked_about_where_there_are_any(folder: Path, tmp_path: Pa
     rows = [json.loads(line) for line in (tmp_path / "fr/training/meanings.jsonl").read_text().splitlines()]
     assert rows[-1]["answers"] < rows[0]["answers"]
     assert likeness(model) > 0.97
+
+
+@pytest.mark.parametrize("pictured", [False, True])
+def test_each_of_the_models_outputs_teaches_the_language(folder: Path, tmp_path: Path, pictured: bool) -> None:
+    model = load_model(str(folder))
+    images = model.read_images(ImageBatch(torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)))
+    with frozen(model):
+        language = new_language(model, "fr", CORPUS, tmp_path / "tokenizer.json", SETTINGS)
+        losses = MeaningLosses(model, language, PAIRS, images if pictured else None, SETTINGS)(0)
+        assert set(losses) == {"vector", "states", "match", "answer", *(("answers",) if pictured else ())}
+        for name, loss in losses.items():
+            (gradient,) = torch.autograd.grad(loss, language.embedding.weight, retain_graph=True)
+            assert gradient.norm() > 0, name
+
+
+def test_a_sentence_that_is_read_as_its_translation_teaches_nothing(folder: Path, tmp_path: Path) -> None:
+    model = remade(load_model(str(folder)), 0, predicts_tokens=True).eval()
+    images = model.read_images(ImageBatch(torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)))
+    settings = replace(SETTINGS, vocabulary=0)
+    with frozen(model):
+        language = new_language(model, "fr", CORPUS, tmp_path / "tokenizer.json", settings)
+        same = [replace(pair, sentence=pair.known) for pair in PAIRS]
+        alike, apart = (MeaningLosses(model, language, pairs, images, settings)(0) for pairs in (same, PAIRS))
+        for name, loss in alike.items():
+            assert loss < 0.2 * apart[name], name
 
 
 def test_a_training_that_was_stopped_comes_to_the_same_end(folder: Path, tmp_path: Path) -> None:
