@@ -5,9 +5,8 @@
 The queries search a pool of validation scenes, each in one of the model's languages. One half describes scenes of the
 pool, with captions that fit no other scene; the other half describes scenes outside the pool, with captions that fit no
 scene of the pool. Each of the 20 candidates gives one logit and one label, which judge the calibration that the model
-stores; that of the bundled model was fitted to other validation scenes (experiments/bundled_model/measuring.py). The
-same candidates are matched again at each drop depth (arXiv:2010.11918), where R@1 is that of the queries whose scene is
-in the pool.
+stores; that of the bundled model was fitted to other validation scenes (`FITTED`). The same candidates are matched
+again at each drop depth (arXiv:2010.11918), where R@1 is that of the queries whose scene is in the pool.
 """
 
 import argparse
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from experiments.results import RESULTS, Row, write_results
 from experiments.scenes import CANDIDATES, read_scenes
+from experiments.splits import require_disjoint, require_split
 from polyglance.evaluation.calibration import calibration_error, reliability
 from polyglance.evaluation.retrieval import match, retrieve
 from polyglance.models import BUNDLED, load_model
@@ -34,8 +34,9 @@ from polyglance.scenes.sampling import FIRST_SEED, sample_scene
 from polyglance.scenes.truth import SceneIndex
 
 IMAGES = RESULTS.parent / "images"
-APART = 100_000
-"""The distance to the seeds of the scenes that the calibration was fitted to."""
+FITTED = range(FIRST_SEED["val"], FIRST_SEED["val"] + 100_000)
+"""The seeds of the scenes that a calibration may be fitted to (experiments/bundled_model/measuring.py), and on none of
+which it is judged."""
 LEAST = 0.5
 ROUNDS = 50
 TEXT = "a red star to the left of a small dog on a white plate"
@@ -59,10 +60,16 @@ class Searches:
         return self.by_depth[0]
 
 
+def seeds_of_search(seed: int, pictures: int, queries: int) -> range:
+    """Returns the seeds of the scenes of `search_scenes`. A quarter of the queries is spare, as not all scenes have a
+    caption that fits no other."""
+    return range(seed, seed + pictures + queries + queries // 4)
+
+
 def search_scenes(model: SingleStreamModel, seed: int, pictures: int, queries: int) -> Searches:
     """Searches a pool of `pictures` scenes, starting at `seed`, with `queries` queries for scenes of the pool and as
     many for later scenes."""
-    scenes = [sample_scene(seed + number) for number in range(pictures + queries + queries // 4)]
+    scenes = [sample_scene(one) for one in seeds_of_search(seed, pictures, queries)]
     index = SceneIndex(scenes)
     captions = {row: found[0] for row in range(len(scenes)) if (found := scene_captions(index, row, unique=True))}
     rows = [row for row in captions if row < pictures][:queries] + [row for row in captions if row >= pictures][
@@ -154,11 +161,14 @@ def main() -> None:
     parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--queries", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=FIRST_SEED["val"] + APART)
+    parser.add_argument("--seed", type=int, default=FITTED.stop)
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--images", type=Path, default=IMAGES)
     arguments = parser.parse_args()
     started = time.time()
+    judged = seeds_of_search(arguments.seed, arguments.pictures, arguments.queries)
+    require_split(judged, "val", "test")
+    require_disjoint("scene", {"the fit of the calibration": FITTED, "its judgement": judged})
     model = load_model(arguments.model)
     searches = search_scenes(model, arguments.seed, arguments.pictures, arguments.queries)
     row = judged_row(searches, model.calibration)

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from experiments.results import Row, add_arguments, begin, open_folder, report
+from experiments.splits import require_disjoint
 from polyglance import atomic
 from polyglance.data.captions import read_captions
 from polyglance.data.gallery import GalleryEntry, gallery
@@ -176,6 +178,16 @@ def _of_group(group: str) -> list[GalleryEntry]:
     return entries[:: len(entries) // OF_A_GROUP][:OF_A_GROUP]
 
 
+def require_apart(questions: Sequence[Question]) -> None:
+    """Raises DataError if one collage is in two splits, under the same name or under two."""
+    splits: dict[str, set[Path]] = {}
+    for one in questions:
+        splits.setdefault(one.split, set()).add(one.image)
+    require_disjoint("picture", splits)
+    contents = {name: [sha256(path.read_bytes()).hexdigest() for path in paths] for name, paths in splits.items()}
+    require_disjoint("content of a picture", contents)
+
+
 def random_model(like: SingleStreamModel, paths: list[Path], seed: int) -> SingleStreamModel:
     """Returns a model of the same shape with random weights; its batch norms have the statistics of some pictures."""
     torch.manual_seed(seed)
@@ -228,6 +240,7 @@ def main() -> None:
     folder, results = begin(NAME, arguments, KEYS)
     open_folder(folder, settings)
     questions = read_questions(make_questions(settings, folder / "data"))
+    require_apart(questions)
     test, seed = of_split(questions, "test"), settings.seed
     if not results.has(system=FREQUENT):
         found = scores(test, most_frequent(test, of_split(questions, "train")))

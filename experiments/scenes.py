@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from experiments.results import Row
+from experiments.splits import require_split
 from polyglance.data.gallery import gallery_folder
 from polyglance.data.questions import Question, Types
 from polyglance.evaluation.controls import answers_about, most_frequent, scores_by_language
@@ -47,7 +48,11 @@ def retrieval_rows(
     model: CutModel, scenes: Sequence[Scene], states: TokenStates, emoji: TokenStates, languages: Sequence[str]
 ) -> list[Row]:
     """Returns R@1, R@5 and R@10 in both directions, for twin, and for coop if the model matches; for text to image also
-    with the emoji in the pool, and R@1 separately for captions with and without an unseen (kind, colour) pair."""
+    with the emoji in the pool, and R@1 separately for captions with and without an unseen (kind, colour) pair.
+
+    Raises DataError if a scene is in the training range.
+    """
+    require_split((scene.seed for scene in scenes), "val", "test")
     index = SceneIndex(scenes)
     found = [(row, captions[0]) for row in range(len(scenes)) if (captions := scene_captions(index, row, unique=True))]
     right = torch.tensor([row for row, _ in found])
@@ -90,7 +95,11 @@ def retrieval_rows(
 
 def answer_rows(model: CutModel, scenes: Sequence[Scene], states: TokenStates, languages: Sequence[str]) -> list[Row]:
     """Returns the percentage of exact answers, by type, and that of three controls: a blank picture, another scene's
-    picture, and the most frequent answer of each template."""
+    picture, and the most frequent answer of each template.
+
+    Raises DataError if a scene is in the training range.
+    """
+    require_split((scene.seed for scene in scenes), "val", "test")
     asked = [(row, question, answer) for row, scene in enumerate(scenes) for question, answer in scene_questions(scene)]
     pictures = torch.tensor([row for row, _, _ in asked])
     rows: list[Row] = []

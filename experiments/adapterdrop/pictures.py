@@ -11,6 +11,7 @@ from torch import Tensor
 from experiments.adapterdrop.settings import Settings
 from experiments.pretraining.picture_stage import CELLS
 from experiments.scenes import read_scenes
+from experiments.splits import require_split
 from polyglance import atomic
 from polyglance.models import load_model
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
@@ -21,11 +22,18 @@ CHUNK = 500
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Scenes of the training range, then those of the test range, and the token states of each."""
+    """Scenes of the training range, then those of the test range, and the token states of each.
+
+    Raises DataError if a scene is in the other range.
+    """
 
     scenes: tuple[Scene, ...]
     states: Float[Tensor, "scenes cells values"]
     trained: int
+
+    def __post_init__(self) -> None:
+        require_split((self.scenes[row].seed for row in self.train), "train")
+        require_split((self.scenes[row].seed for row in self.test), "test")
 
     @property
     def train(self) -> range:

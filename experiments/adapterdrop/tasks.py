@@ -20,6 +20,7 @@ from torch import Tensor
 
 from experiments.adapterdrop.pictures import Pictures
 from experiments.adapterdrop.settings import Settings
+from experiments.splits import require_disjoint
 from polyglance import atomic
 from polyglance.data.tokenization import Tokenizer
 from polyglance.models.protocol import TextBatch
@@ -71,11 +72,14 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
-    """A task with its examples."""
+    """A task with its examples. Raises DataError if a picture is in both `train` and `test`."""
 
     task: SceneTask
     train: Examples
     test: Examples
+
+    def __post_init__(self) -> None:
+        require_disjoint("picture", {name: getattr(self, name).pictures.tolist() for name in ("train", "test")})
 
     @property
     def commonest(self) -> float:

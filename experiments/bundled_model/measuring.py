@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from experiments.calibration import search_scenes
+from experiments.calibration import FITTED, search_scenes, seeds_of_search
 from polyglance.evaluation.calibration import fit_calibration
 from polyglance.models.families.single_stream import SingleStreamModel
-from polyglance.scenes.sampling import FIRST_SEED
 
 
 def measure(model: SingleStreamModel, pictures: int, queries: int) -> None:
@@ -17,7 +16,8 @@ def measure(model: SingleStreamModel, pictures: int, queries: int) -> None:
 
     pictures, queries: see `search_scenes`.
     """
-    searches = search_scenes(model, FIRST_SEED["val"], pictures, queries)
+    assert seeds_of_search(FITTED.start, pictures, queries).stop <= FITTED.stop
+    searches = search_scenes(model, FITTED.start, pictures, queries)
     line = fit_calibration(searches.logits.ravel(), searches.true.ravel())
     best = searches.by_depth.argmax(axis=2)[..., None]
     found = np.take_along_axis(searches.true[None], best, axis=2)[:, searches.present]

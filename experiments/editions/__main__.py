@@ -22,12 +22,13 @@ from experiments.emoji import read_gallery
 from experiments.results import Results, Row, add_arguments, begin
 from experiments.scenes import answer_rows, read_scenes
 from experiments.scenes import retrieval_rows as scene_rows
+from experiments.splits import require_split
 from polyglance.answering.words import UNKNOWN
 from polyglance.errors import PolyglanceError
 from polyglance.languages import DEMO_LANGUAGES
 from polyglance.models import BUNDLED, load_trainable
 from polyglance.models.families.cut_model import CutModel
-from polyglance.scenes.sampling import FIRST_SEED, sample_scene, split_of
+from polyglance.scenes.sampling import FIRST_SEED, sample_scene
 
 NAME = "editions"
 KEYS = ("model", "part", "kind", "language", "system", "unknown", "template")
@@ -77,7 +78,7 @@ def measure(
 def all_scene_rows(model: CutModel, languages: Sequence[str], pictures: int) -> Iterator[list[Row]]:
     """Yields the rows of each language, on scenes of the test range."""
     seeds = range(FIRST_SEED["test"], FIRST_SEED["test"] + pictures)
-    assert all(split_of(seed) == "test" for seed in seeds)
+    require_split(seeds, "test")
     print(f"{SCENES}: reading {pictures:,} pictures", file=sys.stderr)
     scenes = [sample_scene(seed) for seed in seeds]
     states, emoji = read_scenes(model, scenes), read_gallery(model)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from experiments import emoji
-from experiments.pictures.folders import ARTISTS, pictures_folder
+from experiments.pictures.folders import ARTISTS, TRAINING_ARTISTS, pictures_folder
+from experiments.splits import require_disjoint
 from polyglance.data.captions import Caption, of_split, read_captions
 from polyglance.data.gallery import gallery
-from polyglance.errors import DataError
 from polyglance.languages import DEMO_LANGUAGES
 
 FLICKR8K: Final = "flickr8k"
@@ -62,7 +62,7 @@ def flickr8k(folder: Path | None = None) -> Collection:
     """
     folder = folder or shared_data() / FLICKR8K
     captions = {code: read_captions(folder / f"captions.{code}.jsonl") for code in FLICKR8K_LANGUAGES}
-    require_disjoint([caption for of_language in captions.values() for caption in of_language])
+    require_one_split([caption for of_language in captions.values() for caption in of_language])
     pictures = list(dict.fromkeys(one.image for one in of_split(captions["en"], "test")))
     row = {picture: number for number, picture in enumerate(pictures)}
     queries = {
@@ -82,7 +82,7 @@ def clip_art(folder: Path | None = None) -> Collection:
         DataError: a picture or a title is in two splits.
     """
     captions = read_captions((folder or pictures_folder(CLIP_ART)) / "captions.jsonl")
-    require_disjoint(captions, by_text=True)
+    require_one_split(captions, by_text=True)
     pictures = list(dict.fromkeys(one.image for one in captions))
     row = {picture: number for number, picture in enumerate(pictures)}
     titles = [(row[one.image], one.caption) for one in of_split(captions, "test")]
@@ -96,7 +96,9 @@ def of_artist(artist: str, folders: Mapping[str, Path] | None = None) -> Collect
 
     Raises:
         ConfigurationError: the pictures were not fetched.
+        DataError: models are trained on pictures of the artist.
     """
+    require_disjoint("artist", {"train": TRAINING_ARTISTS, "test": [artist]})
     folders = folders or {name: pictures_folder(name) for name in ARTISTS}
     entries = [entry for entry in gallery() if all((one / f"{entry.id}.png").exists() for one in folders.values())]
     queries = {
@@ -123,23 +125,15 @@ COLLECTIONS: Final[Mapping[str, Callable[[], Collection]]] = {
 }
 
 
-def require_disjoint(captions: Sequence[Caption], by_text: bool = False) -> None:
+def require_one_split(captions: Sequence[Caption], by_text: bool = False) -> None:
     """Raises DataError if a picture is in two splits; by_text: also if a text is, whatever its case and spaces."""
-    for what, key in (("picture", _picture), *((("text", _text),) if by_text else ())):
-        splits: dict[str, str] = {}
-        for one in captions:
-            if splits.setdefault(key(one), one.split) != one.split:
-                raise DataError(
-                    f"expected each {what} in one split, but {key(one)} is in {splits[key(one)]} and in {one.split}"
-                )
-
-
-def _picture(caption: Caption) -> str:
-    return str(caption.image)
-
-
-def _text(caption: Caption) -> str:
-    return " ".join(caption.caption.casefold().split())
+    splits: dict[str, list[Caption]] = {}
+    for one in captions:
+        splits.setdefault(one.split, []).append(one)
+    require_disjoint("picture", {split: [one.image for one in found] for split, found in splits.items()})
+    if by_text:
+        texts = {split: [" ".join(one.caption.casefold().split()) for one in found] for split, found in splits.items()}
+        require_disjoint("text", texts)
 
 
 def shared_data() -> Path:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.scenes import read_scenes
+from experiments.splits import require_split
 from experiments.xgqa.bodies import World, bundled
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.single_stream import SingleStreamModel
@@ -39,8 +40,11 @@ def of_training_pictures(world: World, asked: Mapping[int, m.Question]) -> Asked
     asked: the questions by the seeds of their own scenes. The pictures are those scenes and the first 2,000 of the
     training range. Each question has at most ten pictures per answer, so that its words alone do not give the answer
     away.
+
+    Raises DataError if one of the scenes is not in the training range.
     """
     scenes = [sample_scene(seed) for seed in (*asked, *range(min(SEARCHED, world.settings.scenes)))]
+    require_split((scene.seed for scene in scenes), "train")
     rng = random.Random(f"training pictures {world.seed}")
     rows: list[tuple[int, m.Question, str]] = []
     for question in asked.values():

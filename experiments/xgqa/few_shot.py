@@ -4,6 +4,7 @@ import random
 from copy import deepcopy
 
 from experiments.scenes import read_scenes
+from experiments.splits import require_disjoint, require_split
 from experiments.xgqa.asked import AnswerLosses, Asked
 from experiments.xgqa.bodies import World, bundled
 from experiments.xgqa.ways import Bodies, Way, beside_english, in_two_languages, learned
@@ -18,10 +19,16 @@ from polyglance.training.loop import Losses, Schedule, fit
 
 class Shots:
     """Questions about the first pictures of the validation range. They are the same for all languages, and a larger
-    number of shots includes the smaller ones, as in xGQA."""
+    number of shots includes the smaller ones, as in xGQA.
+
+    Raises DataError if models are measured on one of the pictures.
+    """
 
     def __init__(self, world: World) -> None:
         scenes = [sample_scene(FIRST_SEED["val"] + number) for number in range(max(world.settings.shots))]
+        require_split((scene.seed for scene in scenes), "val")
+        splits = {"few-shot training": scenes, "test": world.test_scenes}
+        require_disjoint("scene", {name: [scene.seed for scene in some] for name, some in splits.items()})
         self.states: TokenStates = read_scenes(bundled(), scenes)
         self.asked: list[list[tuple[m.Question, str]]] = []
         for scene in scenes:

@@ -4,6 +4,7 @@ import torch
 
 from experiments.results import Row
 from experiments.scenes import CANDIDATES, answer_rows
+from experiments.splits import require_split
 from experiments.xgqa.bodies import World
 from polyglance.evaluation.retrieval import rerank, retrieve
 from polyglance.models.families.cut_model import CutModel
@@ -20,7 +21,11 @@ def answers(model: CutModel, world: World, code: str) -> Row:
 
 
 def recall(model: CutModel, world: World, code: str, matches: bool) -> Row:
-    """Returns R@1 of text to image by the twin encoder and, if the model matches, of the reranked candidates."""
+    """Returns R@1 of text to image by the twin encoder and, if the model matches, of the reranked candidates.
+
+    Raises DataError if a scene is in the training range.
+    """
+    require_split((scene.seed for scene in world.test_scenes), "val", "test")
     index = SceneIndex(world.test_scenes)
     captions = [scene_captions(index, row, unique=True) for row in range(len(world.test_scenes))]
     asked = [(row, said[0]) for row, said in enumerate(captions) if said]

@@ -18,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 
 from experiments.results import RESULTS, Row, write_results
+from experiments.splits import require_disjoint
 from polyglance.data.predictions import LANGUAGE
 from polyglance.data.questions import Question, read_questions
 from polyglance.data.tokenization import Tokenizer
@@ -112,7 +113,13 @@ def agreement_rows(shots: int, scores: Sequence[AnswerScores]) -> Iterator[Row]:
 def blind_rows(
     model: CutModel, train: Sequence[Question], dev: Sequence[Question], seeing: dict[int, list[AnswerScores]]
 ) -> Iterator[Row]:
-    """Yields the accuracy of the words alone. seeing: the scores of the published model by shots."""
+    """Yields the accuracy of the words alone. seeing: the scores of the published model by shots.
+
+    Raises DataError if a question or a picture is in both `train` and `dev`.
+    """
+    splits = {"train": train, "dev": dev}
+    require_disjoint("question", {name: [one.id for one in asked] for name, asked in splits.items()})
+    require_disjoint("picture", {name: [one.image.name for one in asked] for name, asked in splits.items()})
     controls = {"most_frequent": scores_by_language(dev, most_frequent(dev, train))}
     blind = scores_by_language(dev, answer_blind(model, train, dev))
     report = controlled_report(blind, controls, {question.answer for question in train})

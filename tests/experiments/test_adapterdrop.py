@@ -9,13 +9,13 @@ from experiments.adapterdrop.graph_targets import WORDS, relation_targets, word_
 from experiments.adapterdrop.pictures import Pictures, read_pictures
 from experiments.adapterdrop.pretraining import pretrained_body
 from experiments.adapterdrop.settings import SMALL
-from experiments.adapterdrop.tasks import TASKS, TOKENS, task_data
+from experiments.adapterdrop.tasks import TASKS, TOKENS, Examples, TaskData, task_data
 from experiments.pretraining.grounding import FRAGMENTS, PARTS
 from experiments.pretraining.picture_stage import CELLS
 from experiments.results import open_folder
-from polyglance.errors import ConfigurationError
+from polyglance.errors import ConfigurationError, DataError
 from polyglance.scenes import meaning as m
-from polyglance.scenes.sampling import FIRST_SEED, Scene, Thing
+from polyglance.scenes.sampling import FIRST_SEED, Scene, Thing, sample_scene
 from polyglance.training.loop import read_log
 
 DOG = Thing("dog", "small", None, "red", 30, 30)
@@ -45,6 +45,26 @@ def test_pictures_are_read_once_and_test_scenes_are_none_of_the_training_range(
     calls: list[str] = []
     assert torch.equal(read_pictures(SMALL, folder, lambda stage, *_: calls.append(stage)).states, pictures.states)
     assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("trained", "words"), [(1, "split test, but 1 is in train"), (3, "split train, but 2000000 is in")]
+)
+def test_scenes_of_the_other_range_are_refused(trained: int, words: str) -> None:
+    scenes = tuple(map(sample_scene, (0, 1, FIRST_SEED["test"])))
+    Pictures(scenes, torch.zeros(3, CELLS, 8), 2)
+    with pytest.raises(DataError, match=words):
+        Pictures(scenes, torch.zeros(3, CELLS, 8), trained)
+
+
+def test_a_task_with_a_picture_in_both_parts_is_refused() -> None:
+    def examples(*pictures: int) -> Examples:
+        ids = torch.zeros(len(pictures), 1, dtype=torch.long)
+        return Examples(ids, ids == 0, torch.tensor(pictures), ids[:, 0])
+
+    TaskData(TASKS["match"], examples(0, 1, 1), examples(2, 3))
+    with pytest.raises(DataError, match="expected each picture in one split, but 1 is in train and in test"):
+        TaskData(TASKS["match"], examples(0, 1, 1), examples(2, 1))
 
 
 def test_the_body_is_trained_once_and_comes_back_frozen(folder: Path, pictures: Pictures) -> None:

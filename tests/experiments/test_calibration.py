@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.calibration import FITTED
 from experiments.results import RESULTS
 from polyglance.adapters.config import AdapterConfig
 from polyglance.models import load_model
@@ -45,3 +46,12 @@ def test_the_bundled_model_carries_what_was_measured_of_it():
     assert line == pytest.approx(model.calibration, abs=1e-4)
     measured = [row["R@1"] for row in rows if "depth" in row]
     assert measured == pytest.approx(model.recall_by_depth, abs=4), "two standard errors of 500 other searches"
+
+
+@pytest.mark.parametrize(("seed", "words"), [(FITTED.stop - 1, "the fit of the calibration"), (0, "but 0 is in train")])
+def test_no_scene_of_the_fit_or_of_a_training_is_judged(tmp_path: Path, seed: int, words: str):
+    command = [sys.executable, "-m", "experiments.calibration", "--seed", str(seed), "--output", str(tmp_path)]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert ended.returncode
+    assert words in ended.stderr
+    assert not list(tmp_path.iterdir())

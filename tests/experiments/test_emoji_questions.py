@@ -5,9 +5,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.emoji_questions import GROUNDS, GROUPS, SMALL, Placed, asked, make_questions
+import pytest
+
+from experiments.emoji_questions import GROUNDS, GROUPS, SMALL, Placed, asked, make_questions, require_apart
 from polyglance.data.gallery import gallery
-from polyglance.data.questions import read_questions
+from polyglance.data.questions import Question, read_questions
+from polyglance.errors import DataError
 
 OF = {GROUPS[entry.group]: entry for entry in gallery()}
 
@@ -21,6 +24,16 @@ def test_the_same_settings_make_the_same_files(tmp_path: Path) -> None:
     questions = read_questions(tmp_path / "a" / "questions.jsonl")
     assert {one.split for one in questions} == {"train", "val", "test"}
     assert len({one.image for one in questions}) == 5
+
+
+def test_a_collage_in_two_splits_is_refused(tmp_path: Path) -> None:
+    questions = read_questions(make_questions(replace(SMALL, train=3, val=2, test=2), tmp_path))
+    require_apart(questions)
+    trained_on = next(one for one in questions if one.split == "train")
+    for image in (trained_on.image, tmp_path / "copy.jpg"):
+        image.write_bytes(trained_on.image.read_bytes())
+        with pytest.raises(DataError, match=r"expected each (picture|content of a picture) in one split"):
+            require_apart([*questions, Question(image, "why?", "so", split="test")])
 
 
 def test_answers_are_those_of_the_collage() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,19 @@ from experiments.xgqa.aligned import PARTS, AlignedModel
 from experiments.xgqa.asked import EACH, of_training_pictures
 from experiments.xgqa.bodies import NINTH, SOURCE_LANGUAGE, TARGETS, World, bundled
 from experiments.xgqa.dictionary import dictionary, switched
+from experiments.xgqa.few_shot import Shots
+from experiments.xgqa.measures import answers, recall
 from experiments.xgqa.plots import draw
 from experiments.xgqa.settings import SMALL
 from experiments.xgqa.tables import TABLES, few_shot, seeds, zero_shot
 from experiments.xgqa.ways import TRANSLATED, WAYS, beside_english, translations
 from polyglance.adapters.routing import Adaptation
 from polyglance.data.corpora import Translation
+from polyglance.errors import DataError
 from polyglance.models.protocol import ImageBatch
 from polyglance.scenes import meaning as m
 from polyglance.scenes.questions import answer
-from polyglance.scenes.sampling import sample_scene
+from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene, split_of
 
 LANGUAGES = (SOURCE_LANGUAGE, *TARGETS, NINTH)
 
@@ -106,6 +110,33 @@ def test_translated_questions_are_asked_of_pictures_that_answer_them(world: Worl
     assert counts[m.WhatBackground(), "sea"] >= 1
     assert max(counts.values()) == EACH
     assert {question for question, _ in counts} == set(asked.values())
+
+
+class OnTraining(World):
+    @cached_property
+    def test_scenes(self) -> list[Scene]:
+        return self.scenes[: SMALL.pictures]
+
+
+class OnShots(World):
+    @cached_property
+    def test_scenes(self) -> list[Scene]:
+        return [sample_scene(FIRST_SEED["val"] + 1 + number) for number in range(SMALL.pictures)]
+
+
+def test_nothing_is_measured_on_pictures_of_a_training(world: World) -> None:
+    assert {split_of(scene.seed) for scene in world.test_scenes} == {"test"}
+    seen = OnTraining(SMALL, world.folder, world.report, 0)
+    for measure in (answers, lambda *asked: recall(*asked, matches=False)):
+        with pytest.raises(DataError, match="expected scenes of the split val or test, but 0 is in train"):
+            measure(bundled(), seen, "de")
+    with pytest.raises(DataError, match="but 1000001 is in few-shot training and in test"):
+        Shots(OnShots(SMALL, world.folder, world.report, 0))
+
+
+def test_questions_are_translated_for_training_pictures_alone(world: World) -> None:
+    with pytest.raises(DataError, match="expected scenes of the split train, but 2000000 is in test"):
+        of_training_pictures(world, {FIRST_SEED["test"]: m.WhatBackground()})
 
 
 def test_of_its_three_adapters_each_acts_on_its_own_tokens() -> None:

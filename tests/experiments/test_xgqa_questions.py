@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.xgqa_questions.__main__ import detection_rows, spelling_row
+from experiments.xgqa_questions.__main__ import blind_rows, detection_rows, spelling_row
 from experiments.xgqa_questions.tables import TABLES
 from polyglance.data.questions import Question
 from polyglance.data.tokenization import Tokenizer
+from polyglance.errors import DataError
 from polyglance.languages import DEMO_LANGUAGES
+from polyglance.models import load_model
 
 
 def asked(*texts: str) -> list[Question]:
@@ -31,6 +33,14 @@ def test_first_words() -> None:
     assert [row["words"] for row in rows] == [1, 2, 3, "all"]
     assert rows[-1]["right"] == 100
     assert [row["right"] for row in detection_rows("zh", asked("红色的星星"), DEMO_LANGUAGES)] == [100] * 4
+
+
+@pytest.mark.parametrize(("picture", "number", "what"), [("b.jpg", "1", "question"), ("a.jpg", "2", "picture")])
+def test_what_was_trained_on_is_not_asked(picture: str, number: str, what: str) -> None:
+    train = [Question(Path("train/a.jpg"), "is it red?", "yes", id="1")]
+    dev = [Question(Path("dev") / picture, "is it blue?", "no", id=number)]
+    with pytest.raises(DataError, match=f"expected each {what} in one split"):
+        list(blind_rows(load_model(), train, dev, {}))
 
 
 def test_tables_have_a_column_a_language() -> None:

@@ -64,6 +64,11 @@ def test_emoji_that_every_artist_has_drawn(tmp_path: Path) -> None:
     assert collection.queries["names", "ko"] == [(0, first.names["ko"]), (1, third.names["ko"])]
 
 
+def test_an_artist_that_models_are_trained_on_is_refused() -> None:
+    with pytest.raises(DataError, match="expected each artist in one split, but fxemoji is in train and in test"):
+        of_artist("fxemoji")
+
+
 def test_names_of_noto_are_those_held_out() -> None:
     collection, entries = noto(), gallery()
     for (kind, code), queries in collection.queries.items():
