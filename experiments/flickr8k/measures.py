@@ -1,0 +1,188 @@
+"""Measures retrieval over a pool with several captions a photograph, and agreement with people's judgements."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import fmean, median
+from typing import get_args
+
+import torch
+from jaxtyping import Float, Int
+from scipy.stats import kendalltau
+from torch import Tensor
+
+from experiments.flickr8k.photographs import Judgement
+from experiments.flickr8k.settings import Settings
+from experiments.results import Row
+from experiments.retrieval.states import BITS, bytes_a_picture, rounded
+from polyglance.evaluation.pools import Direction, Pool
+from polyglance.evaluation.retrieval import Ranking, blended, match, reordered, retrieve
+from polyglance.evaluation.runs import Scores, score
+from polyglance.models.families.cut_model import CutModel
+from polyglance.models.reading import embed_all, read_texts
+from polyglance.nn.states import TokenStates
+
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+DEPTH, CANDIDATES, TIMED = 10, 20, 30
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a model reads of a pool."""
+
+    model: CutModel
+    pool: Pool
+    images: TokenStates
+    texts: TokenStates
+
+    @cached_property
+    def image_vectors(self) -> Float[Tensor, "images dim"]:
+        return embed_all(self.model, self.images)
+
+    @cached_property
+    def text_vectors(self) -> Float[Tensor, "texts dim"]:
+        return embed_all(self.model, self.texts)
+
+    def retrieved(self, direction: Direction, depth: int) -> tuple[Ranking, Float[Tensor, "queries depth"]]:
+        """Returns the nearest items of every query, and their cosines."""
+        both = self.text_vectors, self.image_vectors
+        asking, items = both if direction == "text_to_image" else both[::-1]
+        return retrieve(asking, items, depth)
+
+    def logits(
+        self, direction: Direction, queries: Int[Tensor, " queries"], chosen: Int[Tensor, "queries candidates"]
+    ) -> Float[Tensor, "queries candidates"]:
+        """Matches some queries with some items of each."""
+        both = self.texts, self.images
+        asking, items = both if direction == "text_to_image" else both[::-1]
+        return match(self.model, asking[queries], items, chosen, direction == "text_to_image")
+
+
+def twin_row(reading: Reading) -> Row:
+    """Measures the twin encoder alone."""
+    return {
+        direction: figures(reading.pool, direction, reading.retrieved(direction, DEPTH)[0]) for direction in DIRECTIONS
+    }
+
+
+def coop_rows(twin: Reading, cross: Reading, settings: Settings) -> Iterator[Row]:
+    """Yields the recall for each number of candidates, and for each share of the cosine with 20 candidates at most."""
+    most = max(settings.candidates)
+    found, logits, cosines = {}, {}, {}
+    for one in DIRECTIONS:
+        found[one], cosines[one] = twin.retrieved(one, max(most, DEPTH))
+        chosen = found[one].order[:, :most]
+        logits[one] = cross.logits(one, torch.arange(len(chosen)), chosen)
+    choices = [(k, 0.0) for k in settings.candidates] + [(min(CANDIDATES, most), b) for b in settings.blends if b]
+    for k, blend in choices:
+        ranked = {
+            one: reordered(found[one], blended(logits[one][:, :k], cosines[one][:, :k], blend)) for one in DIRECTIONS
+        }
+        recalls = {one: figures(twin.pool, one, ranking) for one, ranking in ranked.items()}
+        yield {"candidates": k, "blend": blend, **recalls}
+
+
+def pair_rows(reading: Reading, settings: Settings, reranks: bool) -> Iterator[Row]:
+    """Yields a row of some queries with everything they are matched with and, if the model reranks, one of the same
+    queries with the candidates that its own vectors find."""
+    every, few = {}, {}
+    for one, count in zip(DIRECTIONS, settings.all_pairs, strict=True):
+        queries = sampled(reading.pool, one, count)
+        items = torch.arange(reading.pool.items(one)).expand(len(queries), -1)
+        logits = reading.logits(one, torch.tensor(queries), items)
+        every[one] = _of_queries(reading, one, Ranking(logits.topk(min(DEPTH, logits.shape[1]), dim=1)[1]), queries)
+        found = reading.retrieved(one, CANDIDATES)[0].order[queries] if reranks else items[:, :CANDIDATES]
+        few[one] = _of_queries(reading, one, reordered(Ranking(found), logits.gather(1, found)), queries)
+    yield {"candidates": None, **every}
+    if reranks:
+        yield {"candidates": CANDIDATES, **few}
+
+
+def _of_queries(reading: Reading, direction: Direction, ranking: Ranking, queries: Sequence[int]) -> Row:
+    return {"queries": len(queries), **figures(reading.pool, direction, ranking, queries)}
+
+
+def state_rows(reading: Reading) -> Iterator[Row]:
+    """Yields the recall with 20 candidates and states of 16, 8 and 4 bits. reading: with states as they are made."""
+    hidden = reading.images.hidden
+    sizes = Settings(candidates=(CANDIDATES,), blends=())
+    for bits in BITS:
+        images = replace(reading.images, hidden=rounded(hidden, bits))
+        (row,) = coop_rows(reading, replace(reading, images=images), sizes)
+        yield {**row, "bits": bits, "bytes": bytes_a_picture(*hidden.shape[1:], bits)}
+
+
+def judgement_row(reading: Reading, judgements: Sequence[Judgement]) -> Row:
+    """Returns Kendall's tau-c of the cosine, and of the match if there is one, with people's scores.
+
+    Their mean, and each of them as CLIPScore (arXiv:2104.08718) counts them. reading: of a pool whose texts are those
+    of the judgements, in their order.
+    """
+    place = {image: number for number, image in enumerate(reading.pool.images)}
+    pictures = torch.tensor([place[one.image] for one in judgements])
+    said = {"cosine": (reading.text_vectors * reading.image_vectors[pictures]).sum(dim=1)}
+    if "match" in reading.model.tasks:
+        queries = torch.arange(len(judgements))
+        said["match"] = reading.logits("text_to_image", queries, pictures[:, None])[:, 0]
+    row: Row = {"judged": len(judgements)}
+    for name, scores in said.items():
+        one_by_one = [score for one in judgements for score in one.scores]
+        repeated = scores.repeat_interleave(torch.tensor([len(one.scores) for one in judgements]))
+        of_mean = tau(scores.tolist(), [fmean(one.scores) for one in judgements])
+        row[name] = {"mean": of_mean, "each": tau(repeated.tolist(), one_by_one)}
+    return row
+
+
+def time_row(reading: Reading) -> Row:
+    """Returns the milliseconds of single captions: the median, the fastest and the slowest of 30 after a first one."""
+    model, pool = reading.model, reading.pool
+    taken: dict[str, list[float]] = {"read": [], "retrieve": [], "rerank": []}
+    for text in pool.texts[: TIMED + 1]:
+        clock = [time.perf_counter()]
+        states = read_texts(model, [text], [pool.language])
+        vector = model.embed(states)
+        clock.append(time.perf_counter())
+        chosen = retrieve(vector, reading.image_vectors, CANDIDATES)[0].order
+        clock.append(time.perf_counter())
+        match(model, states, reading.images, chosen, queries_are_text=True)
+        clock.append(time.perf_counter())
+        for name, began, ended in zip(taken, clock, clock[1:], strict=False):
+            taken[name].append(1000 * (ended - began))
+    spread = {name: sorted(times[1:]) for name, times in taken.items()}
+    return {
+        "pool": len(pool.images),
+        "candidates": CANDIDATES,
+        "milliseconds": {name: round(median(times), 2) for name, times in spread.items()},
+        "spread": {name: [round(times[0], 2), round(times[-1], 2)] for name, times in spread.items()},
+    }
+
+
+def figures(pool: Pool, direction: Direction, ranking: Ranking, queries: Sequence[int] | None = None) -> Row:
+    """Returns the recalls in percent of a pool's queries, or of some of them, as Karpathy and Fei-Fei
+    (arXiv:1412.2306) count them: a picture is a hit if any of its captions is found."""
+    found = scored(pool, direction, ranking, queries)
+    return {name: round(found.percent[name], 2) for name in ("R@1", "R@5", "R@10")}
+
+
+def scored(pool: Pool, direction: Direction, ranking: Ranking, queries: Sequence[int] | None = None) -> Scores:
+    """Scores ranked items. queries: the queries that are ranked; None means all."""
+    run: list[list[int]] = [[] for _ in range(pool.queries(direction))]
+    for query, order in zip(range(len(run)) if queries is None else queries, ranking.order.tolist(), strict=True):
+        run[query] = order
+    whole = score(run, pool, direction)
+    if queries is None:
+        return whole
+    return Scores(whole.language, direction, tuple(whole.judged[query] for query in queries), ())
+
+
+def sampled(pool: Pool, direction: Direction, count: int) -> list[int]:
+    """Returns `count` queries at equal distances."""
+    total = pool.queries(direction)
+    return [total * number // min(count, total) for number in range(min(count, total))]
+
+
+def tau(scores: Sequence[float], judged: Sequence[float]) -> float:
+    """Returns Kendall's tau-c of a model's scores with people's, times 100, as CLIPScore (arXiv:2104.08718) reports."""
+    found: float = kendalltau(scores, judged, variant="c").statistic
+    return round(100 * found, 2)

@@ -1,0 +1,41 @@
+"""The size of the experiment."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The size of a run; the defaults give the figures of the documentation.
+
+    photographs: the number of each split; None means all. twin_epochs, twin_batch, twin_rate: the training of the twin
+    encoder, from which the others begin. epochs, batch, rate: that of the cross-encoder and of both together.
+    candidates: the numbers of candidates to rerank. blends: the shares of the cosine in the score. all_pairs: the
+    number of captions, and of photographs, that are matched with everything. grids: the numbers of image tokens per
+    side that are kept.
+    """
+
+    photographs: int | None = None
+    twin_epochs: int = 14
+    twin_batch: int = 512
+    twin_rate: float = 1e-3
+    epochs: int = 3
+    batch: int = 96
+    rate: float = 3e-4
+    candidates: tuple[int, ...] = (5, 10, 20, 50)
+    blends: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5)
+    all_pairs: tuple[int, int] = (250, 50)
+    grids: tuple[int, ...] = (8, 6, 4, 3)
+
+
+SMALL = Settings(
+    photographs=8,
+    twin_epochs=1,
+    twin_batch=16,
+    epochs=1,
+    batch=16,
+    candidates=(2, 4),
+    blends=(0.0, 0.2),
+    all_pairs=(6, 3),
+    grids=(2, 1),
+)
+"""Settings that run through everything in seconds."""
