@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from experiments.adapterdrop.body import SceneBody
+from experiments.adapterdrop.kept_tasks import KeptTask
 from experiments.adapterdrop.pictures import Pictures
 from experiments.adapterdrop.tasks import Examples, TaskData
 from polyglance.nn.encoder import Encoder
@@ -44,16 +45,6 @@ class Inputs:
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
         some = self.examples[rows]
         return self.body.embed(some.texts, self.pictures.states[some.pictures])
-
-
-@dataclass(frozen=True, eq=False)
-class KeptTask:
-    """A task with the kept states of its examples before each layer."""
-
-    name: str
-    classes: int
-    train: training.Examples
-    test: training.Examples
 
 
 def keep_task(body: SceneBody, pictures: Pictures, data: TaskData, folder: Path) -> KeptTask:

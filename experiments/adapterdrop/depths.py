@@ -7,15 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import nn
-
-from experiments.adapterdrop.bodies import KeptTask
+from experiments.adapterdrop.kept_tasks import KeptTask
 from experiments.results import Row
 from polyglance.adapters.composition import Drop
 from polyglance.adapters.config import AdapterConfig
-from polyglance.adapters.modules import Adapter
 from polyglance.adapters.trainable import TrainableAdapters
-from polyglance.training.tasks.trainer import TASK, TaskSettings, TrainedAdapter, accuracy, train_task
+from polyglance.training.tasks.trainer import TASK, TaskSettings, TrainedAdapter, train_task
 from polyglance.types import StageProgress
 
 CONFIG = AdapterConfig(reduction_factor=4)
@@ -35,12 +32,12 @@ class Mode:
         return f"{self.name}-{self.depth}" if self.name == "specialised" else self.name
 
 
-def modes(specialised: Sequence[int]) -> tuple[Mode, ...]:
+def modes(specialised: Sequence[int], config: AdapterConfig = CONFIG) -> tuple[Mode, ...]:
     return (
-        Mode("standard", 0),
-        Mode("robust", None),
-        *(Mode("specialised", depth) for depth in specialised),
-        Mode("shared", 0, replace(CONFIG, shared=True)),
+        Mode("standard", 0, config),
+        Mode("robust", None, config),
+        *(Mode("specialised", depth, config) for depth in specialised),
+        Mode("shared", 0, replace(config, shared=True)),
     )
 
 
@@ -59,19 +56,10 @@ def train(
 
 
 def depth_rows(task: KeptTask, mode: Mode, trained: TrainedAdapter, seed: int) -> Iterator[Row]:
-    """Yields the accuracy in percent at each depth; for a specialised adapter, at its own depth."""
-    layers = len(task.test.states.encoder.layers)
-    for depth in [mode.depth] if mode.name == "specialised" else range(layers):
-        yield {
-            "part": "depths",
-            "task": task.name,
-            "mode": mode.name,
-            "depth": depth,
-            "seed": seed,
-            "accuracy": round(score(task, trained.adapter, trained.head, depth or 0), 2),
-            "parameters": sum(parameter.numel() for parameter in trained.adapter.parameters()),
-        }
-
-
-def score(task: KeptTask, adapter: Adapter, head: nn.Linear, depth: int) -> float:
-    return accuracy(task.test, TrainableAdapters({TASK: adapter}), Drop(TASK, depth), head)
+    """Yields the score at each depth; for a specialised adapter, at its own depth."""
+    source = TrainableAdapters({TASK: trained.adapter})
+    parameters = sum(parameter.numel() for parameter in trained.adapter.parameters())
+    for depth in [mode.depth or 0] if mode.name == "specialised" else task.depths:
+        for split, score in task.scores(source, Drop(TASK, depth), trained.head).items():
+            measured = {"mode": mode.name, "depth": depth, "seed": seed, "split": split, "score": score}
+            yield task.row("depths", **measured, parameters=parameters)

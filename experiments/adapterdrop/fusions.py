@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from experiments.adapterdrop.bodies import KeptTask
+from experiments.adapterdrop.kept_tasks import KeptTask
 from experiments.results import Row
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.composition import Composition, Drop, Fuse
@@ -20,7 +20,7 @@ from polyglance.adapters.fusion import FusionWeights
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.training.tasks.pruning import Keep, fusion_use, most_used
-from polyglance.training.tasks.trainer import TaskSettings, accuracy, train_fusion
+from polyglance.training.tasks.trainer import TaskSettings, train_fusion
 from polyglance.types import StageProgress
 
 KEPT = (6, 4, 2, 1)
@@ -37,7 +37,7 @@ def fusion_rows(
     repeats: int,
     report: StageProgress | None,
 ) -> Iterator[Row]:
-    """Yields the accuracy in percent and the time of a forward pass of `BATCH` examples."""
+    """Yields the score and the time of a forward pass of `BATCH` examples."""
     trained = train_fusion(
         task.train,
         task.classes,
@@ -50,7 +50,7 @@ def fusion_rows(
     names = trained.fusion.names
     systems: list[tuple[str, int, int, AdapterBank, Composition]] = [
         ("whole", 0, len(names), whole, Fuse(*names)),
-        *(("dropped", n, len(names), whole, Drop(Fuse(*names), n)) for n in range(1, whole.layers)),
+        *(("dropped", n, len(names), whole, Drop(Fuse(*names), n)) for n in task.depths if n),
     ]
     use = fusion_use(task.train.states, whole, names, examples=OBSERVED)
     for count in (count for count in KEPT if count < len(names)):
@@ -58,16 +58,10 @@ def fusion_rows(
         pruned.keep(most_used(names, use, Keep(count)))
         systems.append(("pruned", 0, count, _bank(adapters, pruned), Fuse(*names)))
     for system, depth, kept, bank, composition in systems:
-        yield {
-            "part": "fusion",
-            "task": task.name,
-            "system": system,
-            "depth": depth,
-            "adapters": kept,
-            "seed": settings.seed,
-            "accuracy": round(accuracy(task.test, bank, composition, trained.head), 2),
-            "ms": round(_milliseconds(task, bank, composition, repeats), 2),
-        }
+        ms = round(_milliseconds(task, bank, composition, repeats), 2)
+        for split, score in task.scores(bank, composition, trained.head).items():
+            measured = {"system": system, "depth": depth, "adapters": kept, "seed": settings.seed, "split": split}
+            yield task.row("fusion", **measured, score=score, ms=ms)
 
 
 def _bank(adapters: Mapping[str, Adapter], fusion: FusionWeights) -> AdapterBank:

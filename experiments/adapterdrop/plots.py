@@ -8,7 +8,7 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.adapterdrop.tables import of_complete_seeds
+from experiments.adapterdrop.tables import PRETRAINED, of_complete_seeds
 from experiments.results import Row
 
 MODES = (("standard", "o"), ("robust", "s"), ("specialised", "^"), ("shared", "x"))
@@ -35,15 +35,17 @@ def values(rows: Iterable[Row], key: str, value: str) -> dict[float, list[float]
 
 
 def _draw_depths(rows: Sequence[Row]) -> Figure:
-    """Draws a panel for the mean of the tasks and one for each task, with bands from the lowest to the highest seed."""
+    """Draws a panel for the mean of the tasks that the body has not seen, and one for each task with a band from the
+    lowest to the highest seed."""
     commonest = {str(row["task"]): float(str(row["commonest"])) for row in rows if row["part"] == "control"}
     rows = [row for row in rows if row["part"] == "depths"]
     tasks = list(dict.fromkeys(str(row["task"]) for row in rows))
     figure = Figure(figsize=(12, 10), layout="constrained")
-    for number, task in enumerate(("mean of the tasks", *tasks), 1):
+    unseen = [row for row in rows if row["task"] not in PRETRAINED]
+    for number, task in enumerate(("mean of the unseen tasks", *tasks), 1):
         axis = figure.add_subplot(3, 3, number)
         for mode, marker in MODES:
-            there = of_complete_seeds(rows) if number == 1 else [row for row in rows if row["task"] == task]
+            there = of_complete_seeds(unseen) if number == 1 else [row for row in rows if row["task"] == task]
             _line(axis, [row for row in there if row["mode"] == mode], mode, marker, spread=number > 1)
         if task in commonest:
             axis.axhline(commonest[task], color="grey", linestyle=":", label="commonest label")
@@ -57,7 +59,7 @@ def _draw_depths(rows: Sequence[Row]) -> Figure:
 
 
 def _line(axis: Axes, rows: Sequence[Row], label: str, marker: str, spread: bool) -> None:
-    points = values(rows, "depth", "accuracy")
+    points = values(rows, "depth", "score")
     line = "--" if label == "specialised" else "-"
     (drawn,) = axis.plot(
         list(points), [fmean(one) for one in points.values()], marker=marker, linestyle=line, label=label
@@ -116,7 +118,7 @@ def _draw_fusions(rows: Sequence[Row]) -> Figure:
         axis = figure.add_subplot(1, len(tasks), number)
         for system, key, marker in (("dropped", "depth", "v"), ("pruned", "adapters", "s"), ("whole", "adapters", "o")):
             some = [row for row in rows if (row["task"], row["system"]) == (task, system)]
-            times, right = values(some, key, "ms"), values(some, key, "accuracy")
+            times, right = values(some, key, "ms"), values(some, key, "score")
             at = [(fmean(times[name]), fmean(right[name])) for name in times]
             axis.plot(*zip(*at, strict=True), marker=marker, linestyle="-", label=system)
             for name, (x, y) in zip(times, at, strict=True):

@@ -5,18 +5,18 @@ Figure 2 and tables 3 and 4 of arXiv:2010.11918. Times are medians, with the fas
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.adapterdrop.bodies import KeptTask
-from experiments.adapterdrop.depths import CONFIG
+from experiments.adapterdrop.kept_tasks import KeptTask
 from experiments.results import Row
 from polyglance.adapters.bank import AdapterBank
 from polyglance.adapters.composition import Composition, Drop, Parallel
+from polyglance.adapters.config import AdapterConfig
 from polyglance.adapters.modules import Adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
@@ -24,16 +24,18 @@ from polyglance.kernels.processor import native_autocast, native_dtype
 from polyglance.nn.encoder import Encoder
 
 BATCH = 64
-TASKS = (1, 2, 4, 8, 16)
 
 
-def speed_rows(task: KeptTask, repeats: int) -> Iterator[Row]:
-    """Yields the times. The weights do not matter here: adapters are drawn at random."""
-    yield from _training_rows(task, repeats)
-    yield from _inference_rows(task, repeats)
+def speed_rows(task: KeptTask, repeats: int, config: AdapterConfig, at_once: Sequence[int]) -> Iterator[Row]:
+    """Yields the times. The weights do not matter here: adapters are drawn at random.
+
+    task: a classification, whose first examples are read. at_once: the numbers of tasks that read them at once.
+    """
+    yield from _training_rows(task, repeats, config)
+    yield from _inference_rows(task, repeats, config, at_once)
 
 
-def _training_rows(task: KeptTask, repeats: int) -> Iterator[Row]:
+def _training_rows(task: KeptTask, repeats: int, config: AdapterConfig) -> Iterator[Row]:
     states, rows = task.train.states, torch.arange(min(BATCH, len(task.train.states)))
     encoder, labels = states.encoder, task.train.labels[rows]
     layers, head = len(encoder.layers), nn.Linear(states.width, task.classes)
@@ -61,33 +63,34 @@ def _training_rows(task: KeptTask, repeats: int) -> Iterator[Row]:
     encoder.requires_grad_(True)
     full = _times(step(encoder, 0, None, 0), repeats)
     encoder.requires_grad_(False)
-    yield {"part": "training", "system": "full fine-tuning", "depth": 0, **full}
-    for depth in range(layers):
+    yield {**task.facts, "part": "training", "system": "full fine-tuning", "depth": 0, **full}
+    for depth in task.depths:
         for system, kept in (("adapter", 0), ("adapter, states kept", depth)):
-            source = TrainableAdapters({"a": Adapter(CONFIG, states.width, layers)})
+            source = TrainableAdapters({"a": Adapter(config, states.width, layers)})
             taken = _times(step(source, depth, Drop("a", depth), kept), repeats)
             share = round(taken["ms"] / full["ms"], 3)
-            yield {"part": "training", "system": system, "depth": depth, **taken, "of_full": share}
+            yield {**task.facts, "part": "training", "system": system, "depth": depth, **taken, "of_full": share}
 
 
-def _inference_rows(task: KeptTask, repeats: int) -> Iterator[Row]:
+def _inference_rows(task: KeptTask, repeats: int, config: AdapterConfig, at_once: Sequence[int]) -> Iterator[Row]:
     states = task.test.states
     x, mask = states.before(0, torch.arange(min(BATCH, len(states))))
     dtype = native_dtype()
     x, encoder, layers = x.to(dtype), deepcopy(states.encoder).to(dtype), len(states.encoder.layers)
     bank = AdapterBank(states.width, layers, dtype=dtype)
-    names = [f"task{number}" for number in range(max(TASKS))]
+    names = [f"task{number}" for number in range(max(at_once))]
     for name in names:
-        bank.add(name, Adapter(CONFIG, states.width, layers))
+        bank.add(name, Adapter(config, states.width, layers))
     plain = _times(_forward(encoder, x, mask, None), repeats)
-    yield {"part": "inference", "tasks": 1, "system": "full fine-tuning", "depth": 0, **plain}
-    for tasks in TASKS:
+    yield {**task.facts, "part": "inference", "tasks": 1, "system": "full fine-tuning", "depth": 0, **plain}
+    for tasks in at_once:
         undropped = 0.0
-        for depth in range(layers):
+        for depth in task.depths:
             composition = Drop(Parallel(*names[:tasks]), depth)
             taken = _times(_forward(encoder, x, mask, Adaptation(bank, [composition] * len(x))), repeats)
             undropped = undropped or taken["ms"]
             yield {
+                **task.facts,
                 "part": "inference",
                 "tasks": tasks,
                 "system": "adapters",

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from experiments.adapterdrop.tables import of_complete_seeds
+from experiments.adapterdrop.tables import kept, of_complete_seeds
 
 
 def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -35,3 +35,13 @@ def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_mean_over_tasks_is_over_the_same_ones_for_every_seed() -> None:
     rows = [{"seed": seed, "task": task} for seed, tasks in ((0, "ab"), (1, "a"), (2, "ab")) for task in tasks]
     assert [(row["seed"], row["task"]) for row in of_complete_seeds(rows)] == [(0, "a"), (0, "b"), (2, "a"), (2, "b")]
+
+
+def test_a_task_of_the_pretraining_is_not_in_the_mean() -> None:
+    facts = {"part": "depths", "mode": "standard", "seed": 0}
+    scores = {("verify", 0): 80.0, ("verify", 1): 40.0, ("match", 0): 90.0, ("match", 1): 90.0}
+    rows = [{**facts, "task": task, "depth": n, "score": score} for (task, n), score in scores.items()]
+    assert kept(rows).splitlines()[2:] == [
+        "| standard | % right | 80.0 | 40.0 |",
+        "| standard | % kept | 100.0 | 50.0 |",
+    ]

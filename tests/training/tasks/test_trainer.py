@@ -150,6 +150,22 @@ def test_an_adapter_that_kept_states_cannot_serve_is_refused(tmp_path: Path, con
         train_task(examples((0,), 4), 2, tmp_path, config=config)
 
 
+def test_a_regression_is_learned(tmp_path: Path) -> None:
+    def numbered(count: int, seed: int) -> Examples:
+        inputs = TinyInputs.make(count, seed)
+        return Examples(keep_states(inputs), (inputs.ids[:, 0] - 6) / 3)
+
+    train, held_out = numbered(128, 0), numbered(64, 1)
+    done = train_task(train, 1, tmp_path, SETTINGS, SMALL)
+    source = TrainableAdapters({"task": done.adapter})
+    error = predict(held_out.states, source, "task", done.head).squeeze(1) - held_out.labels
+    assert error.square().mean() < held_out.labels.var() / 4
+    with pytest.raises(ConfigurationError, match="expected classes as labels"):
+        accuracy(held_out, source, "task", done.head)
+    with pytest.raises(ConfigurationError, match="expected 1 class for float labels, got 2"):
+        train_task(train, 2, tmp_path / "two", SETTINGS, SMALL)
+
+
 def test_settings_and_labels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="1 or more epochs"):
         TaskSettings(epochs=0)

@@ -16,7 +16,8 @@ from polyglance.training.state_cache import weights_fingerprint
 class TextInputs:
     """`Inputs` for tokenized texts.
 
-    body: the text encoder. ids: of the tokens. mask: False for padding.
+    body: the text encoder. ids: of the tokens. mask: False for padding. token_types: as the body's tokenizer gives them
+    to pairs of texts; None means type 0 for all.
 
     `embed` raises ConfigurationError if a text has more tokens than the body has positions.
     """
@@ -24,6 +25,7 @@ class TextInputs:
     body: TextEncoder
     ids: Int[Tensor, "texts tokens"]
     mask: Bool[Tensor, "texts tokens"]
+    token_types: Int[Tensor, "texts tokens"] | None = None
 
     @property
     def encoder(self) -> Encoder:
@@ -35,7 +37,8 @@ class TextInputs:
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
-        return {"ids": self.ids, "mask": self.mask}
+        types = {} if self.token_types is None else {"token_types": self.token_types}
+        return {"ids": self.ids, "mask": self.mask, **types}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -45,4 +48,5 @@ class TextInputs:
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
         device = self.body.token_embedding.weight.device
         ids, mask = self.ids[rows].to(device), self.mask[rows].to(device)
-        return self.body.embed(ids, mask), mask
+        types = None if self.token_types is None else self.token_types[rows].to(device)
+        return self.body.embed(ids, mask, types), mask

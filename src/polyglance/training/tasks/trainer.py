@@ -42,19 +42,23 @@ TEST_BATCH: Final = 256
 class Examples:
     """Examples of a task.
 
-    states: kept states. labels: the class of each example, from 0.
+    states: kept states. labels: the class of each example, from 0; or, for a regression, a float to predict.
 
     Raises ConfigurationError unless there is one label per example.
     """
 
     states: KeptStates
-    labels: Int[Tensor, " examples"]
+    labels: Int[Tensor, " examples"] | Float[Tensor, " examples"]
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.states):
             raise ConfigurationError(
                 f"expected a label for each of {len(self.states)} examples, got {len(self.labels)}"
             )
+
+    @property
+    def regression(self) -> bool:
+        return self.labels.is_floating_point()
 
 
 @dataclass(frozen=True)
@@ -146,12 +150,15 @@ def train_task(
 ) -> TrainedAdapter:
     """Trains an adapter and a head; the encoder's weights do not change, and it is left frozen.
 
-    examples: to train on. classes: the number of labels. folder: for the log `task.jsonl` and the checkpoint that a
-    killed run resumes from. settings: of the training; defaults to `TaskSettings()`. config: of the adapter; its depth
-    is taken from the settings. held_out: examples for the report's accuracy. report: called with the progress.
+    The loss is the cross-entropy; for float labels it is the mean squared error, so they should be standardised.
 
-    Raises ConfigurationError if the folder holds another run, no states were kept at or below a depth, or the adapter
-    has a modality or an invertible part, which kept states do not support.
+    examples: to train on. classes: the number of labels; 1 for float labels. folder: for the log `task.jsonl` and the
+    checkpoint that a killed run resumes from. settings: of the training; defaults to `TaskSettings()`. config: of the
+    adapter; its depth is taken from the settings. held_out: examples for the report's accuracy. report: called with the
+    progress.
+
+    Raises ConfigurationError if the folder holds another run, no states were kept at or below a depth, float labels
+    come with several classes, or the adapter has a modality or an invertible part, which kept states do not support.
     """
     settings = settings or TaskSettings()
     encoder = examples.states.encoder
@@ -220,7 +227,12 @@ def predict(
 
 
 def accuracy(examples: Examples, source: AdapterSource, composition: Composition, head: nn.Linear) -> float:
-    """Returns the percentage of examples with a correctly predicted label."""
+    """Returns the percentage of examples with a correctly predicted label.
+
+    Raises ConfigurationError if the labels are floats, which have no accuracy.
+    """
+    if examples.regression:
+        raise ConfigurationError("expected classes as labels for an accuracy, got floats")
     right = predict(examples.states, source, composition, head).argmax(dim=-1) == examples.labels
     return 100 * right.float().mean().item()
 
@@ -252,6 +264,8 @@ class _Run:
         """Trains and returns the rows of the log. more: returns additional losses."""
         steps = self.settings.epochs * self.steps_an_epoch
         states, labels = self.examples.states, self.examples.labels
+        if self.examples.regression and self.head.out_features != 1:
+            raise ConfigurationError(f"expected 1 class for float labels, got {self.head.out_features}")
         states.encoder.requires_grad_(False).eval()
         examples = {"states": states.key, "labels": hash_of({"labels": labels}).hex()[:16]}
         check_beginning(folder / f"{stage}.json", {**asdict(self.settings), **examples, **beginning})
@@ -264,7 +278,7 @@ class _Run:
             depth = depths[int(torch.randint(len(depths), (), generator=generator))]
             composition = Drop(self.composition, depth)
             logits = _logits(states, self.source, composition, self.head, depth, rows)
-            return {"loss": F.cross_entropy(logits, labels[rows].to(logits.device)), **more()}
+            return {"loss": task_loss(logits, labels[rows].to(logits.device)), **more()}
 
         schedule = Schedule(steps, self.settings.learning_rate, max(1, steps // 10), weight_decay)
         fit(stage, trained, losses, schedule, folder, report)
@@ -288,6 +302,15 @@ class _Run:
             keep_seconds=self.examples.states.seconds,
             epoch_seconds=statistics.median(row["seconds"] for row in rows) * self.steps_an_epoch,
         )
+
+
+def task_loss(
+    logits: Float[Tensor, "rows classes"], labels: Int[Tensor, " rows"] | Float[Tensor, " rows"]
+) -> Float[Tensor, ""]:
+    """Returns the cross-entropy of classes, or the mean squared error of float labels."""
+    if labels.is_floating_point():
+        return F.mse_loss(logits.squeeze(1), labels)
+    return F.cross_entropy(logits, labels)
 
 
 class Shuffled:

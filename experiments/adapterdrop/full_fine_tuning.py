@@ -1,0 +1,69 @@
+"""Full fine-tuning of a text encoder with a head on the first token: the ceiling of the adapters."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from experiments.adapterdrop.text_tasks import TextTask
+from experiments.results import Row
+from polyglance.kernels.processor import native_autocast
+from polyglance.models.families.text_encoder import TextEncoder
+from polyglance.training.loop import Losses, Schedule, fit
+from polyglance.training.tasks.text_inputs import TextInputs
+from polyglance.training.tasks.trainer import TEST_BATCH, Shuffled, TaskSettings, task_loss
+from polyglance.types import StageProgress
+
+
+class Classifier(nn.Module):
+    """A text encoder with a linear head on the first token of its last layer."""
+
+    def __init__(self, body: TextEncoder, classes: int) -> None:
+        super().__init__()
+        self.body, self.head = body, nn.Linear(body.config.width, classes)
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, inputs: TextInputs, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows classes"]:
+        longest = int(inputs.mask[rows].sum(dim=1).max())
+        ids, mask = inputs.ids[rows, :longest], inputs.mask[rows, :longest]
+        types = None if inputs.token_types is None else inputs.token_types[rows, :longest]
+        with native_autocast(ids.device):
+            first, _ = self.body.encoder.first(self.body.embed(ids, mask, types), mask)
+        return F.linear(first.float(), self.head.weight, self.head.bias)
+
+
+def fine_tuning_rows(
+    task: TextTask, body: TextEncoder, settings: TaskSettings, folder: Path, report: StageProgress | None
+) -> Iterator[Row]:
+    """Trains all weights of a copy of the body with the schedule of the adapters, and yields the scores.
+
+    folder: for the checkpoint, which is removed afterwards: it is several times as large as the body.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = Classifier(deepcopy(body).requires_grad_(True), task.classes)
+    train = task.parts["train"]
+    steps_an_epoch = -(-len(train.inputs) // settings.batch)
+    steps = settings.epochs * steps_an_epoch
+    rows_of = Shuffled(len(train.inputs), settings.batch, settings.seed)
+
+    def losses(step: int) -> Losses:
+        rows = rows_of(step)
+        return {"loss": task_loss(model(train.inputs, rows), train.labels[rows])}
+
+    schedule = Schedule(steps, settings.learning_rate, max(1, steps // 10))
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as draft:
+        fit("full", model, losses, schedule, Path(draft), report)
+    for split in ("test", "val"):
+        part = task.parts[split]
+        batches = torch.arange(len(part.inputs)).split(TEST_BATCH)
+        with torch.no_grad():
+            logits = torch.cat([model(part.inputs, rows) for rows in batches])
+        yield {"split": split, "score": round(task.measure(logits, part.labels), 2)}
