@@ -40,6 +40,8 @@ def _draw_systems(rows: Sequence[dict[str, Any]]) -> Figure:
                 for row in chosen(rows, system=system)
                 if direction in row and row.get("candidates", CANDIDATES) == CANDIDATES
             ]
+            if not some:
+                continue
             pools = sorted({row["pool"] for row in some})
             recalls = [fmean(row[direction]["R@1"] for row in chosen(some, pool=pool)) for pool in pools]
             axis.plot(pools, recalls, marker="o", linestyle="--" if "twin" in system else "-", label=system)

@@ -12,7 +12,8 @@ class Settings:
     contain. sampled: the number of queries for which the cross-encoder scores the whole pool, for each pool.
     candidates: the numbers of candidates to rerank. blends: the shares of the cosine in the score. epochs, batch,
     learning_rate: the settings of each training. sweep_scenes: the number of pictures on which each way to store states
-    is trained.
+    is trained. body: the fingerprint of the model that all trainings begin from, so that neither models nor rows of two
+    of them are mixed.
     """
 
     scenes: int = 30_000
@@ -25,6 +26,7 @@ class Settings:
     batch: int = 96
     learning_rate: float = 3e-4
     sweep_scenes: int = 10_000
+    body: str = ""
 
 
 SMALL = Settings(

@@ -1,7 +1,7 @@
 """Measures the recall of the twin encoder, the cross-encoder and both together, in pools of growing size."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -108,13 +108,28 @@ def cross_rows(name: str, reading: Reading, world: World, seed: int) -> Iterator
     """Yields the recall over all pairs: in both directions if all queries are asked, otherwise text to image for the
     first ones."""
     for size, sampled in zip(world.settings.pools, world.settings.sampled, strict=True):
-        queries = torch.arange(min(sampled, len(reading.asked)))
-        texts = reading.queries("text_to_image", queries)
-        scores = reading.match("text_to_image", texts, torch.arange(size).expand(len(queries), -1))
-        found = {"text_to_image": _best(scores)}
-        if len(queries) == len(reading.asked):
-            found["image_to_text"] = _best(scores[:, reading.asked].T)
-        yield {**_head(name, seed, size), "queries": len(queries), **_figures(found, reading, world)}
+        asked = min(sampled, len(reading.asked))
+        found = {one: _best(scores) for one, scores in all_pairs(reading, size, asked).items()}
+        yield {**_head(name, seed, size), "queries": asked, **_figures(found, reading, world)}
+
+
+def all_pairs(reading: Reading, size: int, asked: int) -> dict[Direction, Float[Tensor, "queries items"]]:
+    """Returns the logits of the first `asked` queries with all items of a pool, the same items as in `twin_rows`; of
+    pictures with texts only if all queries are asked.
+
+    size: the number of pictures in the pool, and of texts if there are as many.
+    """
+    queries = torch.arange(asked)
+    texts = reading.queries("text_to_image", queries)
+    scores: dict[Direction, Tensor] = {
+        "text_to_image": reading.match("text_to_image", texts, torch.arange(size).expand(asked, -1))
+    }
+    if asked == len(reading.asked):
+        images = reading.queries("image_to_text", queries)
+        others = torch.arange(asked, min(size, len(reading.texts)))
+        of_others = [reading.match("image_to_text", images, others.expand(asked, -1))] if len(others) else []
+        scores["image_to_text"] = torch.cat([scores["text_to_image"][:, reading.asked].T, *of_others], dim=1)
+    return scores
 
 
 def _head(name: str, seed: int, pool: int) -> Row:
@@ -130,7 +145,7 @@ def _best(scores: Float[Tensor, "queries items"]) -> Ranking:
     return Ranking(scores.topk(min(10, scores.shape[1]), dim=1)[1])
 
 
-def _figures(found: dict[str, Ranking], reading: Reading, world: World) -> Row:
+def _figures(found: Mapping[Direction, Ranking], reading: Reading, world: World) -> Row:
     """Returns the recalls of each direction that was asked, and of text to image separately for queries with and
     without an unseen pair."""
     row: Row = {}

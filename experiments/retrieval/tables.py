@@ -73,20 +73,38 @@ def _choices(rows: Rows, key: str, name: str) -> str:
 
 
 def unseen(rows: Rows) -> str:
-    """One row per system: queries with a (kind, colour) pair that training never showed, and the others; first pool."""
+    """One row per system: queries with a (kind, colour) pair that training never showed, and the others, in the
+    smallest and in the largest pool."""
     rows = [row for row in chosen(rows, part="systems") if "unseen_pairs" in row]
-    pool = min((row["pool"] for row in rows), default=0)
+    pools = sorted({row["pool"] for row in rows})
+    ends = list(dict.fromkeys([*pools[:1], *pools[-1:]]))
+    groups = {"seen_pairs": "seen pairs", "unseen_pairs": "an unseen pair"}
+    every = {part: max((row[part]["queries"] for row in rows), default=0) for part in groups}
     lines = []
     for system in dict.fromkeys(row["system"] for row in rows):
-        some = [
-            row
-            for row in chosen(rows, system=system, pool=pool)
-            if row.get("candidates", CANDIDATES) == CANDIDATES and not row.get("blend")
-        ]
-        parts = (mean_over_seeds(some, lambda row, p=part: row[p]["R@1"]) for part in ("seen_pairs", "unseen_pairs"))
-        lines.append([system, *parts])
-    head = [f"text to image R@1, %, {pool:,} pictures", "seen pairs", "an unseen pair"]
-    return table(head, lines) if lines else ""
+        cells = []
+        for pool in ends:
+            some = [
+                row
+                for row in chosen(rows, system=system, pool=pool)
+                if row.get("candidates", CANDIDATES) == CANDIDATES and not row.get("blend")
+            ]
+            for part in groups:
+                few = some and some[0][part]["queries"] < every[part]
+                of = f", {some[0][part]['queries']} queries" if few else ""
+                cells.append(mean_over_seeds(some, lambda row, p=part: row[p]["R@1"]) + of)
+        lines.append([system, *cells])
+    head = [f"{pool:,}: {name}" for pool in ends for name in groups.values()]
+    return table(["text to image R@1, %", *head], lines) if lines else ""
+
+
+def splits(rows: Rows) -> str:
+    """One row per pool: how many queries, and how many texts in all, are training captions word for word."""
+    lines = [
+        [f"{row['pool']:,}", *(f"{row[f'{kind}_in_training']:,} of {row[kind]:,}" for kind in ("queries", "texts"))]
+        for row in chosen(rows, part="splits")
+    ]
+    return table(["also training captions, pool of", "queries", "all texts"], lines) if lines else ""
 
 
 def times(rows: Rows) -> str:
@@ -167,6 +185,7 @@ def _milliseconds(row: dict[str, Any], rows: Rows) -> str:
 
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {
+    "retrieval_splits": splits,
     "retrieval_systems": systems,
     "retrieval_candidates": candidates,
     "retrieval_blends": blends,

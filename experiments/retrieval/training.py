@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,11 +14,14 @@ from polyglance.data.captions import Caption
 from polyglance.models import load_model
 from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
-from polyglance.training.retrieval.objectives import Mode, RetrievalSettings
+from polyglance.training.retrieval.objectives import SHARPNESS, RetrievalSettings
 from polyglance.training.retrieval.trainer import train_retrieval
 from polyglance.types import StageProgress
 
 HEADS = ("embed_head", "whole_head", "match_head")
+Training = Literal["twin", "cross", "joint", "joint-random"]
+"""The loss of the twin encoder, that of the cross-encoder, or both. The negatives of the cross-encoder are drawn by the
+twin encoder's similarity in `joint`, and at random in `cross`, which has no twin encoder, and in `joint-random`."""
 
 
 def bundled() -> SingleStreamModel:
@@ -103,15 +106,16 @@ def _recut(weights: dict[str, Tensor], cut: int, moved: int) -> dict[str, Tensor
     return found
 
 
-def trained(world: World, mode: Mode, seed: int, report: StageProgress) -> SingleStreamModel:
+def trained(world: World, training: Training, seed: int, report: StageProgress) -> SingleStreamModel:
     """Returns a trained model in the processor's native precision, from the run's folder if it is there."""
-    settings = world.settings
-    return _trained(world, f"{mode}-{seed}", beginning(seed), retrieval_settings(settings, mode, seed), report)
+    settings = retrieval_settings(world.settings, training, seed)
+    return _trained(world, f"{training}-{seed}", beginning(seed), settings, report)
 
 
-def retrieval_settings(settings: Settings, mode: Mode, seed: int) -> RetrievalSettings:
+def retrieval_settings(settings: Settings, training: Training, seed: int) -> RetrievalSettings:
     return RetrievalSettings(
-        mode=mode,
+        mode="joint" if training == "joint-random" else training,
+        sharpness=0.0 if training == "joint-random" else SHARPNESS,
         freeze_lower=True,
         epochs=settings.epochs,
         batch=settings.batch,

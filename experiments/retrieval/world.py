@@ -14,9 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from experiments.pretraining.drawn_pictures import draw_scenes
+from experiments.results import Row
 from experiments.retrieval.settings import Settings
 from polyglance import atomic
 from polyglance.data.captions import Caption
+from polyglance.errors import ConfigurationError
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.nn.encoder import Encoder
@@ -24,7 +26,7 @@ from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption, sample_unique_caption
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import names_unseen_pair
-from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
+from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene, split_of
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.frozen_pictures import fingerprint_of_sight
 from polyglance.training.state_cache import KeptStates, keep_states
@@ -108,11 +110,15 @@ class _Drawn:
 
 
 def make_world(settings: Settings, folder: Path) -> World:
-    """Reads the world from `folder/captions.json`, which is written first if it is missing."""
+    """Reads the world from `folder/captions.json`, which is written first if it is missing.
+
+    Raises ConfigurationError if a picture is in both splits, or if a query is also a training caption.
+    """
+    train = [sample_scene(FIRST_SEED["train"] + i) for i in range(settings.scenes)]
+    test = [sample_scene(FIRST_SEED["test"] + i) for i in range(settings.pools[-1])]
+    require_apart(train, test)
     path = folder / "captions.json"
     if not path.exists():
-        train = [sample_scene(FIRST_SEED["train"] + i) for i in range(settings.scenes)]
-        test = [sample_scene(FIRST_SEED["test"] + i) for i in range(settings.pools[-1])]
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
             captions = pool.submit(_training_captions, train)
             queries = pool.submit(_queries, test, settings.queries)
@@ -123,7 +129,45 @@ def make_world(settings: Settings, folder: Path) -> World:
         Caption(_name(row), text, also=tuple(_name(other) for other in also if other != row))
         for row, text, also in kept["captions"]
     )
-    return World(settings, folder, captions, *(tuple(kept[name]) for name in ("texts", "asked", "unseen")))
+    world = World(settings, folder, captions, *(tuple(kept[name]) for name in ("texts", "asked", "unseen")))
+    require_new_queries(world)
+    return world
+
+
+def require_apart(train: Sequence[Scene], test: Sequence[Scene]) -> None:
+    """Raises ConfigurationError if a scene has a seed of the other split, or if the two splits have a scene in common.
+
+    Two scenes are the same if they differ in nothing but their seed.
+    """
+    if {split_of(scene.seed) for scene in train} != {"train"} or {split_of(scene.seed) for scene in test} != {"test"}:
+        raise ConfigurationError("expected the seeds of training and test scenes to be those of their splits")
+    known = {(scene.background, scene.things) for scene in train}
+    if shared := [scene for scene in test if (scene.background, scene.things) in known]:
+        raise ConfigurationError(f"expected no test scene among the training scenes, got {len(shared)}")
+
+
+def require_new_queries(world: World) -> None:
+    """Raises ConfigurationError if a query stands word for word among the training captions."""
+    known = {caption.caption for caption in world.captions}
+    if shared := [text for text in world.texts[: len(world.asked)] if text in known]:
+        raise ConfigurationError(f"expected no query among the training captions, got {len(shared)}: {shared[0]}")
+
+
+def split_rows(world: World) -> Iterator[Row]:
+    """Counts for each pool how many queries, and how many texts in all, stand word for word among the training
+    captions."""
+    known = {caption.caption for caption in world.captions}
+    queries = world.texts[: len(world.asked)]
+    for size in world.settings.pools:
+        texts = world.texts[:size]
+        yield {
+            "part": "splits",
+            "pool": size,
+            "queries": len(queries),
+            "queries_in_training": sum(text in known for text in queries),
+            "texts": len(texts),
+            "texts_in_training": sum(text in known for text in texts),
+        }
 
 
 def _name(row: int) -> Path:

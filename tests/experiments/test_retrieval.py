@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from experiments.results import open_folder
+from experiments.results import Results, open_folder
+from experiments.retrieval.__main__ import KEYS, run_systems
 from experiments.retrieval.settings import SMALL
 from experiments.retrieval.states import bytes_a_picture, rounded
+from experiments.retrieval.systems import Reading, all_pairs
 from experiments.retrieval.tables import TABLES
-from experiments.retrieval.training import beginning, bundled
-from experiments.retrieval.world import World, make_world
+from experiments.retrieval.training import beginning, bundled, retrieval_settings
+from experiments.retrieval.world import World, make_world, require_apart, require_new_queries, split_rows
+from polyglance.data.captions import Caption
 from polyglance.data.gallery import gallery_folder
+from polyglance.errors import ConfigurationError
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.scenes.grammar import grammar
@@ -32,6 +37,74 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("retrieval")
     open_folder(folder, SMALL)
     return make_world(SMALL, folder)
+
+
+def test_no_scene_is_in_both_splits(world: World) -> None:
+    train, test = ([sample_scene(FIRST_SEED[split] + i) for i in range(3)] for split in ("train", "test"))
+    require_apart(train, test)
+    with pytest.raises(ConfigurationError, match="among the training scenes, got 1"):
+        require_apart(train, [*test, replace(train[1], seed=test[0].seed)])
+    with pytest.raises(ConfigurationError, match="those of their splits"):
+        require_apart([*train, test[0]], test[1:])
+
+
+def test_texts_that_are_also_training_captions_are_counted(world: World) -> None:
+    first, second = world.texts[0], world.texts[-1]
+    known = tuple(Caption(Path("0.png"), text) for text in (first, second, "Nothing of this kind."))
+    mixed = replace(world, captions=known)
+    with pytest.raises(ConfigurationError, match="expected no query among the training captions, got 1"):
+        require_new_queries(mixed)
+    small, large = split_rows(mixed)
+    queries = {"part": "splits", "queries": len(world.asked), "queries_in_training": 1}
+    assert small == {**queries, "pool": SMALL.pools[0], "texts": SMALL.pools[0], "texts_in_training": 1}
+    assert large == {**queries, "pool": SMALL.pools[1], "texts": len(world.texts), "texts_in_training": 2}
+
+
+def test_only_the_negatives_differ_between_joint_and_joint_random() -> None:
+    joint, at_random = (retrieval_settings(SMALL, training, 3) for training in ("joint", "joint-random"))
+    assert joint.sharpness > 0
+    assert at_random == replace(joint, sharpness=0.0)
+    assert retrieval_settings(SMALL, "cross", 3) == replace(joint, mode="cross")
+
+
+def test_all_pairs_rank_the_items_that_a_twin_encoder_ranks(world: World) -> None:
+    reading, size = Reading.of(beginning(0), world, lambda *_: None), SMALL.pools[-1]
+    everybody = len(world.asked)
+    scores = all_pairs(reading, size, everybody)
+    assert len(world.texts) > everybody
+    for direction, count in (("text_to_image", size), ("image_to_text", len(world.texts))):
+        queries = reading.queries(direction, torch.arange(everybody))
+        direct = reading.match(direction, queries, torch.arange(count).expand(everybody, -1))
+        torch.testing.assert_close(scores[direction], direct, rtol=1e-3, atol=1e-3)
+    assert all_pairs(reading, SMALL.pools[0], everybody)["image_to_text"].shape[1] == SMALL.pools[0]
+    assert list(all_pairs(reading, size, 3)) == ["text_to_image"]
+
+
+def test_only_systems_without_rows_are_measured(world: World, tmp_path: Path) -> None:
+    results = Results("retrieval", tmp_path, KEYS)
+    others = ["joint twin", "joint twin, random negatives", "joint coop", "joint coop, random negatives"]
+    results.put({"part": "systems", "system": system, "seed": 5, "pool": 0} for system in others)
+    run_systems(world, 5, results)
+    measured = {row["system"] for row in results.rows if row["pool"]}
+    assert measured == {"twin", "cross", "separate coop"}
+    assert {path.name for path in (world.folder / "models").glob("*-5")} == {"twin-5", "cross-5"}
+    before = list(results.rows)
+    run_systems(world, 5, results)
+    assert results.rows == before
+
+
+def test_pairs_never_seen_are_shown_in_the_smallest_and_the_largest_pool() -> None:
+    def row(system: str, pool: int, seen: float, unseen: float, queries: int) -> dict[str, object]:
+        parts = {"seen_pairs": {"queries": 40, "R@1": seen}, "unseen_pairs": {"queries": queries, "R@1": unseen}}
+        return {"part": "systems", "system": system, "seed": 0, "pool": pool, **parts}
+
+    rows = [row("twin", pool, 80 - pool, 70 - pool, 9) for pool in (10, 20, 30)] + [row("cross", 30, 90, 60, 2)]
+    assert TABLES["retrieval_unseen"](rows).splitlines() == [
+        "| text to image R@1, % | 10: seen pairs | 10: an unseen pair | 30: seen pairs | 30: an unseen pair |",
+        "| --- | --- | --- | --- | --- |",
+        "| twin | 70.0 | 60.0 | 50.0 | 40.0 |",
+        "| cross |  |  | 90.0 | 60.0, 2 queries |",
+    ]
 
 
 def test_queries_stand_first_and_are_true_of_their_picture_alone(world: World) -> None:
@@ -96,12 +169,21 @@ def test_eight_bits_are_rounded_as_a_library_rounds_them() -> None:
 
 
 def test_the_command_writes_rows_once_with_tables_and_plots(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "experiments.retrieval", "--small", "--seeds", "0,0", "--parts", "systems,times"]
-    command += ["--folder", str(tmp_path / "run"), "--output", str(tmp_path / "out")]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    rows = json.loads((tmp_path / "out" / "retrieval.json").read_text())["rows"]
+    command = [sys.executable, "-m", "experiments.retrieval", "--small", "--seeds", "0,0"]
+    command += ["--folder", str(tmp_path / "run"), "--output", str(tmp_path / "out"), "--parts"]
+    subprocess.run([*command, "splits,systems,times"], check=True, capture_output=True, timeout=300)
+    path = tmp_path / "out" / "retrieval.json"
+    rows = json.loads(path.read_text())["rows"]
     twin = [row["pool"] for row in rows if row.get("system") == "twin"]
     assert twin == list(SMALL.pools)
-    assert {row.get("system") for row in rows} >= {"joint twin", "cross", "separate coop", "joint coop"}
+    random = {"joint twin, random negatives", "joint coop, random negatives"}
+    assert {row.get("system") for row in rows} >= {"joint twin", "cross", "separate coop", "joint coop", *random}
+    assert {row.get("body") for row in rows if row["part"] != "splits"} == {bundled().fingerprint}
     assert (tmp_path / "out" / "retrieval-systems.png").exists()
-    assert all(TABLES[f"retrieval_{name}"](rows) for name in ("systems", "candidates", "times", "libraries"))
+    assert all(TABLES[f"retrieval_{name}"](rows) for name in ("splits", "systems", "candidates", "times", "libraries"))
+    path.write_text(path.read_text().replace(bundled().fingerprint, "another"))
+    refused = subprocess.run([*command, "systems"], capture_output=True, text=True, timeout=300)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("error: expected rows that began from the present edition")
+    counted = subprocess.run([*command, "splits"], capture_output=True, text=True, timeout=300)
+    assert counted.returncode == 0, counted.stderr

@@ -253,6 +253,19 @@ def test_the_order_is_learned_by_what_is_trained_alone(tiny, captions) -> None:
     assert own.model.match_head.weight.grad is None
 
 
+def test_a_sharpness_of_zero_draws_the_negatives_of_a_cross_encoder_alone(tiny, captions) -> None:
+    def losses(**settings: object) -> dict[str, float]:
+        source = CaptionSource(captions, 8, seed=0)
+        model = load_model(str(tiny)).float()
+        model.match_head.weight.data *= 50
+        step = RetrievalLosses(model, source, RetrievalSettings(**FAST, **settings)).train().step(0)
+        return {name: loss.item() for name, loss in step.items() if name in ("match", "rank")}
+
+    alone = losses(mode="cross")
+    assert losses(sharpness=0.0) == pytest.approx(alone, rel=1e-4)
+    assert losses(sharpness=1000.0) != pytest.approx(alone, rel=1e-2)
+
+
 def test_a_teacher_scores_the_pairs_by_its_own_reading(tiny, captions) -> None:
     teacher = load_model(str(tiny)).float()
     images = tuple(dict.fromkeys(caption.image for caption in captions))
@@ -318,6 +331,7 @@ def test_a_folder_of_another_training_is_refused(tiny, captions, tmp_path) -> No
     ("make", "reason"),
     [
         (lambda: RetrievalSettings(batch=1), "2 or more captions a batch and 1 or more batches a step, got 5, 1 and 1"),
+        (lambda: RetrievalSettings(sharpness=-1.0), "expected a sharpness of 0 or more, got -1.0"),
         (lambda: RetrievalSettings(depth=2), "adapters to leave out of 2 layers"),
         (lambda: RetrievalSettings(mode="cross", mine=1), "the mode is cross: leave mine out"),
         (

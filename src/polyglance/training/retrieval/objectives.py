@@ -37,7 +37,6 @@ from polyglance.types import StageProgress
 
 MARGIN: Final = 0.1
 SHARPNESS: Final = 15.0
-"""The factor of the twin encoder's similarity in the drawing of hard negatives (`hard_negatives`)."""
 
 Mode = Literal["twin", "cross", "joint"]
 TwinLoss = Literal["info_nce", "sigmoid", "triplet"]
@@ -51,14 +50,16 @@ class RetrievalSettings:
     mode: trains the `twin` encoder, the `cross`-encoder, or both (`joint`). twin_loss: `info_nce` (arXiv:2103.00020),
     `sigmoid` (arXiv:2303.15343), or `triplet` with the hardest negative, which the authors of arXiv:2103.11920 use.
     match_loss: `hard`, cross-entropy with negatives that the twin encoder ranks high; or `binary`, with one random
-    negative per pair, which the authors use. adapters: whether to train only one adapter and head per task in a frozen
-    body, or, for a model with towers, one adapter in each tower and everything above them. depth: the first layer with
-    adapters, of the joint layers or of the towers. freeze_lower: whether the layers below the cut are frozen, except
-    for the compressor. mine: the number of epochs after which the twin encoder mines new wrong pictures for each
-    caption; 0 for never. distil: whether the twin encoder learns the order of the cross-encoder. epochs: over the
-    captions. batch: captions per batch. learning_rate: the highest one. accumulate: batches per step, each with its own
-    losses. precision: of products, bf16, fp16 or no (float32); defaults to bf16 if the device multiplies it
-    faster, else to no. patience: validations without improvement after which the training ends. seed: of all draws.
+    negative per pair, which the authors use. sharpness: the factor of the twin encoder's similarity when negatives of
+    the `hard` loss are drawn (`losses.hard_negatives`); 0 draws them at random. adapters: whether to train only one
+    adapter and head per task in a frozen body, or, for a model with towers, one adapter in each tower and everything
+    above them. depth: the first layer with adapters, of the joint layers or of the towers. freeze_lower: whether the
+    layers below the cut are frozen, except for the compressor. mine: the number of epochs after which the twin encoder
+    mines new wrong pictures for each caption; 0 for never. distil: whether the twin encoder learns the order of the
+    cross-encoder. epochs: over the captions. batch: captions per batch. learning_rate: the highest one. accumulate:
+    batches per step, each with its own losses. precision: of products, bf16, fp16 or no (float32); defaults to bf16 if
+    the device multiplies it faster, else to no. patience: validations without improvement after which the training
+    ends. seed: of all draws.
 
     Raises ConfigurationError for values out of range and for settings that exclude each other.
     """
@@ -66,6 +67,7 @@ class RetrievalSettings:
     mode: Mode = "joint"
     twin_loss: TwinLoss = "info_nce"
     match_loss: MatchLoss = "hard"
+    sharpness: float = SHARPNESS
     adapters: bool = False
     depth: int = 0
     freeze_lower: bool = False
@@ -96,6 +98,8 @@ class RetrievalSettings:
                 "expected 1 or more epochs, 2 or more captions a batch and 1 or more batches a step, got "
                 f"{self.epochs}, {self.batch} and {self.accumulate}"
             )
+        if not 0 <= self.sharpness < math.inf:
+            raise ConfigurationError(f"expected a sharpness of 0 or more, got {self.sharpness}")
         if self.depth and not self.adapters:
             raise ConfigurationError(
                 f"expected adapters to leave out of {self.depth} layers, but all weights are trained"
@@ -238,7 +242,7 @@ class RetrievalLosses(nn.Module):
         also_true, settings = batch.also_true, self.settings
         apart = (~also_true).any(dim=1) & (~also_true).any(dim=0)
         own = apart.nonzero().squeeze(1) if apart.any() else torch.zeros(1, dtype=torch.long)
-        sharpness = SHARPNESS if settings.match_loss == "hard" else 0.0
+        sharpness = settings.sharpness if settings.match_loss == "hard" else 0.0
         image = hard_negatives(cosines, also_true, sharpness, generator)[own]
         text = hard_negatives(cosines.T, also_true.T, sharpness, generator)[own]
         pairs = torch.cat([own, own, text]), torch.cat([own, image, own])
