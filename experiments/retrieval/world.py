@@ -16,9 +16,9 @@ from torch import Tensor
 from experiments.pretraining.drawn_pictures import draw_scenes
 from experiments.results import Row
 from experiments.retrieval.settings import Settings
+from experiments.splits import require_disjoint, require_split
 from polyglance import atomic
 from polyglance.data.captions import Caption
-from polyglance.errors import ConfigurationError
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.protocol import ImageBatch
 from polyglance.nn.encoder import Encoder
@@ -26,7 +26,7 @@ from polyglance.scenes import meaning as m
 from polyglance.scenes.captions import sample_caption, sample_unique_caption
 from polyglance.scenes.grammar import grammar
 from polyglance.scenes.make import names_unseen_pair
-from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene, split_of
+from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.frozen_pictures import fingerprint_of_sight
 from polyglance.training.state_cache import KeptStates, keep_states
@@ -112,7 +112,7 @@ class _Drawn:
 def make_world(settings: Settings, folder: Path) -> World:
     """Reads the world from `folder/captions.json`, which is written first if it is missing.
 
-    Raises ConfigurationError if a picture is in both splits, or if a query is also a training caption.
+    Raises DataError if a picture is in both splits, or if a query is also a training caption.
     """
     train = [sample_scene(FIRST_SEED["train"] + i) for i in range(settings.scenes)]
     test = [sample_scene(FIRST_SEED["test"] + i) for i in range(settings.pools[-1])]
@@ -135,22 +135,21 @@ def make_world(settings: Settings, folder: Path) -> World:
 
 
 def require_apart(train: Sequence[Scene], test: Sequence[Scene]) -> None:
-    """Raises ConfigurationError if a scene has a seed of the other split, or if the two splits have a scene in common.
+    """Raises DataError if a scene has a seed of the other split, or if the two splits have a scene in common.
 
     Two scenes are the same if they differ in nothing but their seed.
     """
-    if {split_of(scene.seed) for scene in train} != {"train"} or {split_of(scene.seed) for scene in test} != {"test"}:
-        raise ConfigurationError("expected the seeds of training and test scenes to be those of their splits")
-    known = {(scene.background, scene.things) for scene in train}
-    if shared := [scene for scene in test if (scene.background, scene.things) in known]:
-        raise ConfigurationError(f"expected no test scene among the training scenes, got {len(shared)}")
+    require_split((scene.seed for scene in train), "train")
+    require_split((scene.seed for scene in test), "test")
+    scenes = {"train": train, "test": test}
+    require_disjoint("scene", {name: ((one.background, one.things) for one in some) for name, some in scenes.items()})
 
 
 def require_new_queries(world: World) -> None:
-    """Raises ConfigurationError if a query stands word for word among the training captions."""
-    known = {caption.caption for caption in world.captions}
-    if shared := [text for text in world.texts[: len(world.asked)] if text in known]:
-        raise ConfigurationError(f"expected no query among the training captions, got {len(shared)}: {shared[0]}")
+    """Raises DataError if a query stands word for word among the training captions."""
+    queries = world.texts[: len(world.asked)]
+    captions = (caption.caption for caption in world.captions)
+    require_disjoint("text", {"the training captions": captions, "the queries": queries})
 
 
 def split_rows(world: World) -> Iterator[Row]:

@@ -22,7 +22,7 @@ from experiments.retrieval.training import beginning, bundled, retrieval_setting
 from experiments.retrieval.world import World, make_world, require_apart, require_new_queries, split_rows
 from polyglance.data.captions import Caption
 from polyglance.data.gallery import gallery_folder
-from polyglance.errors import ConfigurationError
+from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.nn.states import TokenStates
 from polyglance.scenes.grammar import grammar
@@ -42,9 +42,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_no_scene_is_in_both_splits(world: World) -> None:
     train, test = ([sample_scene(FIRST_SEED[split] + i) for i in range(3)] for split in ("train", "test"))
     require_apart(train, test)
-    with pytest.raises(ConfigurationError, match="among the training scenes, got 1"):
+    with pytest.raises(DataError, match="expected each scene in one split"):
         require_apart(train, [*test, replace(train[1], seed=test[0].seed)])
-    with pytest.raises(ConfigurationError, match="those of their splits"):
+    with pytest.raises(DataError, match="expected scenes of the split train"):
         require_apart([*train, test[0]], test[1:])
 
 
@@ -52,7 +52,7 @@ def test_texts_that_are_also_training_captions_are_counted(world: World) -> None
     first, second = world.texts[0], world.texts[-1]
     known = tuple(Caption(Path("0.png"), text) for text in (first, second, "Nothing of this kind."))
     mixed = replace(world, captions=known)
-    with pytest.raises(ConfigurationError, match="expected no query among the training captions, got 1"):
+    with pytest.raises(DataError, match="is in the training captions and in the queries"):
         require_new_queries(mixed)
     small, large = split_rows(mixed)
     queries = {"part": "splits", "queries": len(world.asked), "queries_in_training": 1}
