@@ -14,6 +14,7 @@ from benchmarks.adapters import CASES as ADAPTER_CASES
 from docs.markdown import table
 from experiments.adapterdrop import tables as adapterdrop
 from experiments.editions import tables as editions
+from experiments.flickr8k import tables as flickr8k
 from experiments.retrieval import tables as retrieval
 from experiments.xgqa import tables as xgqa
 from experiments.xgqa_questions import tables as xgqa_questions
@@ -31,6 +32,7 @@ PAGES = (
             "checkpoints",
             "retrieval",
             "retrieve-rerank",
+            "flickr8k",
             "languages",
             "real-pictures",
             "questions",
@@ -337,6 +339,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "fine_tuning": fine_tuning,
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
     **{name: partial(_of, "editions", draw) for name, draw in editions.TABLES.items()},
+    **{name: partial(_of, "flickr8k", draw) for name, draw in flickr8k.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},
     **{name: partial(_of, "xgqa", draw) for name, draw in xgqa.TABLES.items()},
     **{name: partial(_of, "xgqa_questions", draw) for name, draw in xgqa_questions.TABLES.items()},

@@ -17,7 +17,7 @@ from experiments.flickr8k.measures import Reading, coop_rows, judgement_row, pai
 from experiments.flickr8k.photographs import LANGUAGES, Judgement, read_judgements, read_photographs
 from experiments.flickr8k.settings import SMALL, Settings
 from experiments.flickr8k.tables import tables
-from experiments.flickr8k.training import SYSTEMS, TWIN, World
+from experiments.flickr8k.training import TWIN, World
 from experiments.results import Results, Row, add_arguments, begin, open_folder, report
 from polyglance.data.lines import Split
 from polyglance.evaluation.pools import Pool
@@ -29,12 +29,11 @@ KEYS = (
 )
 PARTS = ("systems", "pairs", "states", "languages", "judgements", "times")
 COOPERATIVE = {
-    "separate coop": (TWIN, "cross"),
     "joint coop": ("joint", "joint"),
+    "separate coop": (TWIN, "cross"),
     "joint coop, random negatives": ("joint, random negatives", "joint, random negatives"),
 }
 """Who retrieves and who reranks."""
-ALL_PAIRS = ("cross", "joint")
 
 
 class Run:
@@ -45,20 +44,19 @@ class Run:
 
     def systems(self, part: str, language: str, cooperative: Mapping[str, tuple[str, str]]) -> None:
         """Measures twin encoders alone, and systems that retrieve with the one and rerank with the other model."""
-        for system in dict.fromkeys(retriever for retriever, _ in cooperative.values()):
-            if head := self._missing(part, system if system == TWIN else f"{system}, twin alone", language):
-                self._add(head, [twin_row(self._reading(system, language))])
         for name, (retriever, reranker) in cooperative.items():
+            alone = retriever if retriever == TWIN else f"{retriever}, twin alone"
+            if head := self._missing(part, alone, language):
+                self._add(head, [twin_row(self._reading(retriever, language))])
             if head := self._missing(part, name, language):
                 twin, cross = self._reading(retriever, language), self._reading(reranker, language)
                 self._add(head, coop_rows(twin, cross, self.world.settings))
 
     def pairs(self) -> None:
         """Matches some queries with everything; the same queries are then only reranked."""
-        for system, (mode, _) in SYSTEMS.items():
-            if system in ALL_PAIRS and (head := self._missing("pairs", f"{system}, all pairs")):
-                reading = self._reading(system)
-                self._add(head, pair_rows(reading, self.world.settings, reranks=mode == "joint"))
+        for system in ("cross", "joint"):
+            if head := self._missing("pairs", f"{system}, all pairs"):
+                self._add(head, pair_rows(self._reading(system), self.world.settings))
 
     def states(self) -> None:
         if head := self._missing("states", "joint coop", tokens=self.world.grid**2):

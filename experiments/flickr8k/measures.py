@@ -83,20 +83,19 @@ def coop_rows(twin: Reading, cross: Reading, settings: Settings) -> Iterator[Row
         yield {"candidates": k, "blend": blend, **recalls}
 
 
-def pair_rows(reading: Reading, settings: Settings, reranks: bool) -> Iterator[Row]:
-    """Yields a row of some queries with everything they are matched with and, if the model reranks, one of the same
-    queries with the candidates that its own vectors find."""
+def pair_rows(reading: Reading, settings: Settings) -> Iterator[Row]:
+    """Yields a row of some queries with everything, and one of the same queries with the 20 candidates that the vectors
+    find. A cross-encoder alone has the vectors of the twin encoder that it began as."""
     every, few = {}, {}
     for one, count in zip(DIRECTIONS, settings.all_pairs, strict=True):
         queries = sampled(reading.pool, one, count)
         items = torch.arange(reading.pool.items(one)).expand(len(queries), -1)
         logits = reading.logits(one, torch.tensor(queries), items)
         every[one] = _of_queries(reading, one, Ranking(logits.topk(min(DEPTH, logits.shape[1]), dim=1)[1]), queries)
-        found = reading.retrieved(one, CANDIDATES)[0].order[queries] if reranks else items[:, :CANDIDATES]
+        found = reading.retrieved(one, CANDIDATES)[0].order[queries]
         few[one] = _of_queries(reading, one, reordered(Ranking(found), logits.gather(1, found)), queries)
     yield {"candidates": None, **every}
-    if reranks:
-        yield {"candidates": CANDIDATES, **few}
+    yield {"candidates": CANDIDATES, **few}
 
 
 def _of_queries(reading: Reading, direction: Direction, ranking: Ranking, queries: Sequence[int]) -> Row:

@@ -4,11 +4,10 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
-from experiments.editions.collections import FLICKR8K, shared_data
-from experiments.splits import require_disjoint
-from polyglance.data.captions import Caption, of_split, read_captions
+from experiments.editions.collections import FLICKR8K, require_one_split, shared_data
+from polyglance.data.captions import Caption, read_captions
 from polyglance.data.lines import Split
 from polyglance.evaluation.pools import Pool, pools
 
@@ -51,10 +50,7 @@ def read_photographs(folder: Path | None = None, few: int | None = None) -> Phot
     """
     folder = folder or shared_data() / FLICKR8K
     captions = {code: read_captions(folder / f"captions.{code}.jsonl") for code in LANGUAGES}
-    everything = [one for of_language in captions.values() for one in of_language]
-    require_disjoint(
-        "photograph", {split: [one.image for one in of_split(everything, split)] for split in get_args(Split)}
-    )
+    require_one_split([one for of_language in captions.values() for one in of_language])
     if few:
         kept: set[Path] = set()
         for split in ("train", "val", "test"):

@@ -18,12 +18,12 @@ class Settings:
     twin_epochs: int = 14
     twin_batch: int = 512
     twin_rate: float = 1e-3
-    epochs: int = 3
+    epochs: int = 2
     batch: int = 96
-    rate: float = 3e-4
+    rate: float = 2e-4
     candidates: tuple[int, ...] = (5, 10, 20, 50)
     blends: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5)
-    all_pairs: tuple[int, int] = (250, 50)
+    all_pairs: tuple[int, int] = (200, 40)
     grids: tuple[int, ...] = (8, 6, 4, 3)
 
 

@@ -6,7 +6,7 @@ A twin encoder is trained first. The cross-encoder, and the model that is both, 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -22,7 +22,7 @@ from polyglance.models.importing.composing import compose
 from polyglance.models.reading import read_texts
 from polyglance.nn.states import TokenStates
 from polyglance.training.frozen_pictures import PictureInputs
-from polyglance.training.retrieval.objectives import MatchLoss, Mode, RetrievalSettings
+from polyglance.training.retrieval.objectives import RetrievalSettings
 from polyglance.training.retrieval.trainer import train_retrieval
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.types import StageProgress
@@ -31,12 +31,13 @@ IMAGES: Final = "efficientnet-lite2"
 TEXTS: Final[Mapping[str, str]] = {"minilm": "all-MiniLM-L6-v2", "e5": "multilingual-e5-small"}
 TWIN: Final = "twin"
 TOGETHER: Final = 100
-SYSTEMS: Final[Mapping[str, tuple[Mode, MatchLoss]]] = {
-    "joint": ("joint", "hard"),
-    "cross": ("cross", "hard"),
-    "joint, random negatives": ("joint", "binary"),
+SYSTEMS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "joint": {"mode": "joint", "mine": 1},
+    "cross": {"mode": "cross"},
+    "joint, random negatives": {"mode": "joint", "match_loss": "binary"},
 }
-"""The systems that begin from the twin encoder. A cross-encoder alone has no twin encoder to choose its negatives."""
+"""The settings of the systems that begin from the twin encoder. *joint* mines negatives with its own twin encoder; a
+cross-encoder alone has none, and its negatives are random."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,5 +100,4 @@ class World:
         common = RetrievalSettings(precision="no", seed=seed)
         if system == TWIN:
             return replace(common, mode="twin", epochs=s.twin_epochs, batch=s.twin_batch, learning_rate=s.twin_rate)
-        mode, match_loss = SYSTEMS[system]
-        return replace(common, mode=mode, match_loss=match_loss, epochs=s.epochs, batch=s.batch, learning_rate=s.rate)
+        return replace(common, epochs=s.epochs, batch=s.batch, learning_rate=s.rate, **SYSTEMS[system])

@@ -92,7 +92,7 @@ def test_a_picture_is_found_by_any_of_its_captions() -> None:
 def test_all_pairs_and_candidates_are_of_the_same_queries(world: World) -> None:
     model = world.trained("joint", 0)
     reading = world.reading(model, world.photographs.pool("val", "en"), "val")
-    every, few = pair_rows(reading, SMALL, reranks=True)
+    every, few = pair_rows(reading, SMALL)
     assert (every["candidates"], few["candidates"]) == (None, 20)
     assert every["text_to_image"] == few["text_to_image"]  # six photographs: all are candidates
     queries = sampled(reading.pool, "text_to_image", SMALL.all_pairs[0])

@@ -36,9 +36,8 @@ TEXTS: Final = "texts"
 NAMED: Final = "a photo of {}"
 """The sentence that stands for the name of a class."""
 DROPOUT: Final = 0.5
-"""The share of a projection's values that each step of a training leaves out. Networks that stay as they are give
-features that a perceptron learns by heart: on the validation split of Flickr8k, R@1 from text to image is a quarter
-higher with it."""
+"""The share of a projection's values that each step of a training leaves out: a perceptron would learn the features of
+networks that stay as they are by heart."""
 _PICTURES_AT_ONCE: Final = 2
 """Feature maps of so many pictures fit into blocks of 32 MiB; see `towers` for what larger ones cost."""
 Pooling = Literal["mean", "cls"]
