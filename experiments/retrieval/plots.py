@@ -34,7 +34,7 @@ def _draw_systems(rows: Sequence[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     for number, direction in enumerate(("text_to_image", "image_to_text"), 1):
         axis = figure.add_subplot(1, 2, number)
-        for system in dict.fromkeys(row["system"] for row in rows):
+        for colour, system in enumerate(dict.fromkeys(row["system"] for row in rows)):
             some = [
                 row
                 for row in chosen(rows, system=system)
@@ -44,7 +44,8 @@ def _draw_systems(rows: Sequence[dict[str, Any]]) -> Figure:
                 continue
             pools = sorted({row["pool"] for row in some})
             recalls = [fmean(row[direction]["R@1"] for row in chosen(some, pool=pool)) for pool in pools]
-            axis.plot(pools, recalls, marker="o", linestyle="--" if "twin" in system else "-", label=system)
+            line = "--" if "twin" in system else "-"
+            axis.plot(pools, recalls, marker="o", color=f"C{colour}", linestyle=line, label=system)
         axis.set_xscale("log")
         axis.set_title(direction.replace("_", " "))
         axis.set_xlabel("items in the pool")
