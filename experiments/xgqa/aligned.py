@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.xgqa.bodies import SOURCE_LANGUAGE, World, english_source
+from experiments.xgqa.bodies import World, english_source
+from experiments.xgqa.corpora import SOURCE_LANGUAGE
 from polyglance.adapters.composition import Stack
 from polyglance.adapters.config import AdapterConfig, Modality
 from polyglance.adapters.modules import Adapter

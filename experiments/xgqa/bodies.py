@@ -15,6 +15,17 @@ from experiments.pretraining.joint_batches import WordSource
 from experiments.pretraining.joint_stages import WordLosses
 from experiments.pretraining.text_stage import sample_meaning, train_texts
 from experiments.scenes import read_scenes
+from experiments.xgqa.corpora import (
+    NINTH,
+    SOURCE_LANGUAGE,
+    Split,
+    measured_scenes,
+    measured_sentences,
+    normalised,
+    real_text,
+    require_unmeasured,
+    say,
+)
 from experiments.xgqa.settings import Settings
 from polyglance import atomic
 from polyglance.data.gallery import gallery
@@ -26,19 +37,16 @@ from polyglance.models.checkpoint import load_folder, save_model
 from polyglance.models.families.single_stream import SingleStreamConfig, SingleStreamModel
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.states import TokenStates
-from polyglance.scenes import meaning as m
-from polyglance.scenes.grammar import grammar
-from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene
+from polyglance.scenes.captions import sample_caption
+from polyglance.scenes.sampling import Scene, sample_scene
 from polyglance.scenes.truth import SceneIndex
 from polyglance.training.languages.trainer import mask_tokens
 from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.seeds import generator_of
 from polyglance.types import Progress, StageProgress
 
-SOURCE_LANGUAGE, NINTH = "en", "fr"
 ENGLISH, MULTILINGUAL = "english", "multilingual"
 TEXT_PARTS = ("token_embedding", "text_position", "text_layers", "expand_text", "joint_layers", "token_head")
-TARGETS = tuple(code for code in DEMO_LANGUAGES if code != SOURCE_LANGUAGE)
 FIRST_SENTENCE = 100_000
 """The first training scene that sentences describe. The scenes of each language are different, so that nothing is
 parallel."""
@@ -47,20 +55,24 @@ parallel."""
 @dataclass(frozen=True)
 class World:
     """What the bodies have in common. The lower layers of the bundled model read the pictures; they were trained on
-    scene graphs and on names of drawings, and the state of the whole picture is made of vectors of class names."""
+    scene graphs and on names of drawings, and the state of the whole picture is made of vectors of class names.
+
+    split: the pictures that models are measured on; everything is chosen on those of `dev`.
+    """
 
     settings: Settings
     folder: Path
     report: StageProgress
     seed: int
+    split: Split
 
     @cached_property
     def scenes(self) -> list[Scene]:
         return [sample_scene(seed) for seed in range(self.settings.scenes)]
 
     @cached_property
-    def test_scenes(self) -> list[Scene]:
-        return [sample_scene(FIRST_SEED["test"] + number) for number in range(self.settings.pictures)]
+    def measured_scenes(self) -> list[Scene]:
+        return measured_scenes(self.split, self.settings.pictures)
 
     @cached_property
     def states(self) -> TokenStates:
@@ -76,25 +88,32 @@ class World:
         return TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
 
     @cached_property
-    def test_states(self) -> TokenStates:
-        """The states of the test pictures, as a library returns them."""
-        return read_scenes(bundled(), self.test_scenes)
+    def measured_states(self) -> TokenStates:
+        """The states of the pictures that models are measured on, as a library returns them."""
+        return read_scenes(bundled(), self.measured_scenes)
 
-    def sentences(self, code: str) -> list[str]:
-        """Returns distinct sentences about scenes in one language: captions and questions."""
+    def sentences(self, code: str, questions: bool = False) -> list[str]:
+        """Returns distinct sentences in one language, none of which models are measured with: captions of scenes and
+        real text.
+
+        questions: whether half of the sentences about scenes are questions. They always are in English, the language
+        of the task.
+        """
+        sample = sample_meaning if questions or code == SOURCE_LANGUAGE else sample_caption
         rng = random.Random(f"sentences {code} {self.seed}")
+        measured = measured_sentences(code, self.settings.pictures)
         said: dict[str, None] = {}
         first = FIRST_SENTENCE * (1 + (*DEMO_LANGUAGES, NINTH).index(code))
         for seed in range(first, first + FIRST_SENTENCE):
             if len(said) == self.settings.sentences:
                 break
-            said[say(code, sample_meaning(sample_scene(seed), rng))] = None
-        return list(said)
-
-
-def say(code: str, meaning: m.Caption | m.Question) -> str:
-    speaker = grammar(code)
-    return speaker.caption(meaning) if isinstance(meaning, tuple) else speaker.say(meaning)
+            sentence = say(code, sample(sample_scene(seed), rng))
+            if normalised(sentence) not in measured:
+                said[sentence] = None
+        real = (text for text in real_text(code, self.settings.real) if normalised(text) not in measured)
+        found = list(dict.fromkeys([*said, *real]))
+        require_unmeasured(found, code, self.settings.pictures)
+        return found
 
 
 def bundled() -> SingleStreamModel:

@@ -27,7 +27,7 @@ class Shots:
     def __init__(self, world: World) -> None:
         scenes = [sample_scene(FIRST_SEED["val"] + number) for number in range(max(world.settings.shots))]
         require_split((scene.seed for scene in scenes), "val")
-        splits = {"few-shot training": scenes, "test": world.test_scenes}
+        splits = {"few-shot training": scenes, world.split: world.measured_scenes}
         require_disjoint("scene", {name: [scene.seed for scene in some] for name, some in splits.items()})
         self.states: TokenStates = read_scenes(bundled(), scenes)
         self.asked: list[list[tuple[m.Question, str]]] = []
@@ -57,7 +57,7 @@ def few_shot(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, s
     folder = world.folder / "few-shot" / f"{way.name.replace(' ', '-')}-{code}-{shots}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     steps = world.settings.shot_steps
-    with frozen(model), sharing(language, world.sentences(code), way.parts):
+    with frozen(model), sharing(language, world.sentences(code, way.questions), way.parts):
         model.add_language(language)
         asked = examples.first(shots)
         answers = AnswerLosses(model, code, asked, seed)

@@ -1,4 +1,4 @@
-"""Measures the answers and searches of a model in one language, on pictures of the test range."""
+"""Measures the answers and searches of a model in one language, on the pictures of one split."""
 
 import torch
 
@@ -6,17 +6,16 @@ from experiments.results import Row
 from experiments.scenes import CANDIDATES, answer_rows
 from experiments.splits import require_split
 from experiments.xgqa.bodies import World
+from experiments.xgqa.corpora import unique_captions
 from polyglance.evaluation.retrieval import rerank, retrieve
 from polyglance.models.families.cut_model import CutModel
 from polyglance.models.reading import embed_all, read_texts
 from polyglance.scenes.grammar import grammar
-from polyglance.scenes.make import scene_captions
-from polyglance.scenes.truth import SceneIndex
 
 
 def answers(model: CutModel, world: World, code: str) -> Row:
     """Returns the accuracy, by type, and three controls."""
-    (row,) = answer_rows(model, world.test_scenes, world.test_states, [code])
+    (row,) = answer_rows(model, world.measured_scenes, world.measured_states, [code])
     return {name: row[name] for name in ("questions", "accuracy", "controls", "by_structural", "by_semantic")}
 
 
@@ -25,15 +24,13 @@ def recall(model: CutModel, world: World, code: str, matches: bool) -> Row:
 
     Raises DataError if a scene is in the training range.
     """
-    require_split((scene.seed for scene in world.test_scenes), "val", "test")
-    index = SceneIndex(world.test_scenes)
-    captions = [scene_captions(index, row, unique=True) for row in range(len(world.test_scenes))]
-    asked = [(row, said[0]) for row, said in enumerate(captions) if said]
+    require_split((scene.seed for scene in world.measured_scenes), "val", "test")
+    asked = unique_captions(world.measured_scenes)
     right = torch.tensor([row for row, _ in asked])
     texts = read_texts(model, [grammar(code).caption(said) for _, said in asked], [code] * len(asked))
-    found, _ = retrieve(embed_all(model, texts), embed_all(model, world.test_states), CANDIDATES)
+    found, _ = retrieve(embed_all(model, texts), embed_all(model, world.measured_states), CANDIDATES)
     row: Row = {"queries": len(asked), "twin_R@1": round(found.recall(right, 1), 2)}
     if matches:
-        reranked = rerank(model, texts, world.test_states, found, queries_are_text=True)
+        reranked = rerank(model, texts, world.measured_states, found, queries_are_text=True)
         row["coop_R@1"] = round(reranked.recall(right, 1), 2)
     return row

@@ -8,7 +8,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL, TARGETS
+from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL
+from experiments.xgqa.corpora import TARGETS
 from experiments.xgqa.tables import of_first_seed
 
 Rows = Sequence[dict[str, Any]]

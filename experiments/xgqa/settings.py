@@ -7,13 +7,13 @@ from dataclasses import dataclass
 class Settings:
     """The size of a run; the defaults give the figures of the documentation.
 
-    scenes: the number of training pictures of bodies and tasks, with English texts. pictures: the number of test
-    pictures, with five questions each. fact_steps, word_steps: the steps of the two stages of the English body.
-    token_steps: the steps of masked-language modelling of the multilingual body. task_steps: the steps of its task
-    adapters, in English. sentences: the number of sentences in each language, without pictures. translations: the
-    number of sentences that are translated. epochs: the passes over the sentences. meaning_steps: the steps over the
-    translations. shots: the numbers of pictures in few-shot training. shot_questions: the number of questions about
-    each. shot_steps: the steps of few-shot training.
+    scenes: the number of training pictures of bodies and tasks, with English texts. pictures: the number of pictures
+    that are measured, with five questions each. fact_steps, word_steps: the steps of the two stages of the English
+    body. token_steps: the steps of masked-language modelling of the multilingual body. task_steps: the steps of its
+    task adapters, in English. sentences: the number of sentences about scenes in each language, without pictures. real:
+    the most sentences of real text in each language. translations: the number of sentences that are translated. epochs:
+    the passes over the sentences. meaning_steps: the steps over the translations. shots: the numbers of pictures in
+    few-shot training. shot_questions: the number of questions about each. shot_steps: the steps of few-shot training.
     """
 
     scenes: int = 30_000
@@ -29,6 +29,7 @@ class Settings:
     token_steps: int = 4000
     task_steps: int = 2000
     sentences: int = 20_000
+    real: int = 6000
     translations: int = 500
     epochs: int = 3
     meaning_steps: int = 600
@@ -51,6 +52,7 @@ SMALL = Settings(
     token_steps=2,
     task_steps=2,
     sentences=40,
+    real=10,
     translations=12,
     epochs=1,
     meaning_steps=2,

@@ -11,14 +11,15 @@ from experiments.pretraining.text_stage import sample_meaning
 from experiments.results import Row
 from experiments.xgqa.aligned import AlignedModel, aligned_model
 from experiments.xgqa.asked import AnswerLosses, of_training_pictures
-from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL, SOURCE_LANGUAGE, World, english_body, multilingual_body, say
+from experiments.xgqa.bodies import ENGLISH, FIRST_SENTENCE, MULTILINGUAL, World, english_body, multilingual_body
 from experiments.xgqa.choosing import spread
+from experiments.xgqa.corpora import SOURCE_LANGUAGE, Meaning, is_measured, require_unmeasured, say
 from experiments.xgqa.dictionary import dictionary, switched
 from experiments.xgqa.settings import Settings
 from polyglance.data.corpora import Translation
 from polyglance.models.added_language import Language, LanguageFacts, load_facts, load_language, save_language
 from polyglance.models.families.single_stream import SingleStreamModel
-from polyglance.scenes import meaning as m
+from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.sampling import sample_scene
 from polyglance.training.languages.trainer import ADAPTER, LanguageSettings, frozen, train_language
 from polyglance.training.loop import Schedule, fit
@@ -36,18 +37,20 @@ class Way:
     """A way to add a language.
 
     adapter: whether there is an adapter beside the embeddings. translated: whether the language learns from
-    translations. pictured: whether it learns from them beside pictures. switched: whether it also learns from English
-    with some words translated. chosen: whether the translated sentences are those with the most different words.
-    shared: whether the subwords are few, so that the forms of a word share them. parts: the number of parts through
-    which the subwords learn (0: each alone). times: the multiple of the settings' steps over the translations. rate:
-    the learning rate of these steps. asked: whether it learns only the answers to those translations that are
-    questions. tokens: whether it learns to predict masked tokens first. body: the body that it is added to; the
-    multilingual one has its own subwords.
+    translations. questions: whether half of its sentences and translations about scenes are questions. pictured:
+    whether it learns from them beside pictures. switched: whether it also learns from English with some words
+    translated. chosen: whether the translated sentences are those with the most different words. shared: whether the
+    subwords are few, so that the forms of a word share them. parts: the number of parts through which the subwords
+    learn (0: each alone). times: the multiple of the settings' steps over the translations. rate: the learning rate of
+    these steps. asked: whether it learns only the answers to those translations that are questions. tokens: whether it
+    learns to predict masked tokens first. body: the body that it is added to; the multilingual one has its own
+    subwords.
     """
 
     name: str
     adapter: bool = True
     translated: bool = False
+    questions: bool = False
     pictured: bool = False
     switched: bool = False
     chosen: bool = False
@@ -68,14 +71,18 @@ OURS = (
     Way("translations alone", translated=True, tokens=False),
     Way("translations beside pictures", translated=True, pictured=True),
     Way("code-switched", translated=True, switched=True),
-    Way("translate-train", asked=True),
+    Way("translate-train with questions", questions=True, asked=True),
     Way("few subwords and longer", translated=True, shared=True, times=2.5),
     Way("higher rate", translated=True, times=2.5, rate=8e-3),
     Way("shared parts", translated=True, parts=500, times=2.5, rate=8e-3),
+    Way("shared parts with questions", translated=True, questions=True, parts=500, times=2.5, rate=8e-3),
     Way("chosen translations", translated=True, chosen=True, shared=True),
     Way("few subwords and higher rate", translated=True, shared=True, times=2.5, rate=8e-3),
 )
 WAYS = (*PAPER, *OURS)
+CHOSEN: tuple[str, ...] = ()
+"""The names of our ways that are measured on the test pictures, chosen by the rows of `dev` in docs/results/xgqa.json.
+There are no such rows yet, and none was chosen."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
         deepcopy(_text_body(bodies, way)),
         str(world.folder / f"{way.body}-{world.seed}"),
         code,
-        world.sentences(code),
+        world.sentences(code, way.questions),
         folder,
         LanguageSettings(
             vocabulary=_vocabulary(settings, way),
@@ -160,7 +167,7 @@ def _by_answers(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
     world, steps = bodies.world, bodies.world.settings.meaning_steps
     language, _, _ = learned(bodies, ADAPTERS, code)
     _, facts = load_facts(_folder(world, ADAPTERS, code))
-    asked = {seed: one for seed, one in _translated(world, way.chosen).items() if not isinstance(one, tuple)}
+    asked = {seed: one for seed, one in _translated(world, way).items() if not isinstance(one, tuple)}
     model = deepcopy(bodies.of(way))
     training = folder / "training"
     training.mkdir(parents=True, exist_ok=True)
@@ -178,32 +185,42 @@ def beside_english(world: World, way: Way, code: str) -> list[Translation]:
     A code-switched way adds one mixed sentence for each of as many training pictures as there are sentences. The
     translations are repeated until they make up half of the list.
     """
-    pairs = translations(world, code, way.chosen) if way.translated else []
+    pairs = translations(world, code, way) if way.translated else []
     if way.switched:
         words, rng = dictionary(pairs), random.Random(f"switched {world.seed}")
         count = world.settings.sentences
-        said = [say(SOURCE_LANGUAGE, sample_meaning(sample_scene(seed), rng)) for seed in range(count)]
+        said = [say(SOURCE_LANGUAGE, sample_caption(sample_scene(seed), rng)) for seed in range(count)]
         mixed = [Translation(switched(one, words, rng), one, SOURCE_LANGUAGE) for one in said]
         pairs = pairs * (count // len(pairs)) + mixed
     return pairs
 
 
-def translations(world: World, code: str, chosen: bool = False) -> list[Translation]:
-    """Returns sentences in a language with their English translations."""
-    return in_two_languages(code, _translated(world, chosen).values())
+def translations(world: World, code: str, way: Way) -> list[Translation]:
+    """Returns a way's sentences in a language with their English translations."""
+    found = in_two_languages(code, _translated(world, way).values())
+    require_unmeasured((one.sentence for one in found), code, world.settings.pictures)
+    return found
 
 
-def in_two_languages(code: str, meanings: Iterable[m.Caption | m.Question]) -> list[Translation]:
+def in_two_languages(code: str, meanings: Iterable[Meaning]) -> list[Translation]:
     """Returns each meaning in a language, with its English translation."""
     return [Translation(say(code, one), say(SOURCE_LANGUAGE, one), SOURCE_LANGUAGE) for one in meanings]
 
 
-def _translated(world: World, chosen: bool) -> dict[int, m.Caption | m.Question]:
-    """Returns the meanings of the translated sentences by the seeds of their scenes."""
+def _translated(world: World, way: Way) -> dict[int, Meaning]:
+    """Returns the meanings of the translated sentences by the seeds of their scenes. They are the same for all
+    languages, and models are measured with none of them."""
     rng, count = random.Random(f"translations {world.seed}"), world.settings.translations
-    seeds = range(TRANSLATED, TRANSLATED + count * (CHOSEN_FROM if chosen else 1))
-    meanings = {seed: sample_meaning(sample_scene(seed), rng) for seed in seeds}
-    if not chosen:
+    sample = sample_meaning if way.questions else sample_caption
+    meanings: dict[int, Meaning] = {}
+    for seed in range(TRANSLATED, FIRST_SENTENCE):
+        if len(meanings) == count * (CHOSEN_FROM if way.chosen else 1):
+            break
+        meaning = sample(sample_scene(seed), rng)
+        if not is_measured(meaning, world.settings.pictures):
+            meanings[seed] = meaning
+    if not way.chosen:
         return meanings
+    seeds = list(meanings)
     rows = spread([say(SOURCE_LANGUAGE, one) for one in meanings.values()], count)
-    return {TRANSLATED + row: meanings[TRANSLATED + row] for row in rows}
+    return {seeds[row]: meanings[seeds[row]] for row in rows}

@@ -2,9 +2,12 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,34 +15,113 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.pretraining.text_stage import sample_meaning
 from experiments.results import open_folder
+from experiments.xgqa.__main__ import ways_of
 from experiments.xgqa.aligned import PARTS, AlignedModel
 from experiments.xgqa.asked import EACH, of_training_pictures
-from experiments.xgqa.bodies import NINTH, SOURCE_LANGUAGE, TARGETS, World, bundled
+from experiments.xgqa.bodies import World, bundled
+from experiments.xgqa.corpora import NINTH, SOURCE_LANGUAGE, TARGETS, measured_scenes, require_unmeasured, say
 from experiments.xgqa.dictionary import dictionary, switched
 from experiments.xgqa.few_shot import Shots
 from experiments.xgqa.measures import answers, recall
 from experiments.xgqa.plots import draw
 from experiments.xgqa.settings import SMALL
 from experiments.xgqa.tables import TABLES, few_shot, seeds, zero_shot
-from experiments.xgqa.ways import TRANSLATED, WAYS, beside_english, translations
+from experiments.xgqa.ways import CHOSEN, PAPER, TRANSLATED, WAYS, beside_english, translations
 from polyglance.adapters.routing import Adaptation
 from polyglance.data.corpora import Translation
-from polyglance.errors import DataError
+from polyglance.errors import ConfigurationError, DataError
 from polyglance.models.protocol import ImageBatch
 from polyglance.scenes import meaning as m
+from polyglance.scenes.grammar import grammar
+from polyglance.scenes.make import scene_captions, scene_questions
 from polyglance.scenes.questions import answer
 from polyglance.scenes.sampling import FIRST_SEED, Scene, sample_scene, split_of
+from polyglance.scenes.truth import SceneIndex
 
 LANGUAGES = (SOURCE_LANGUAGE, *TARGETS, NINTH)
+BY_NAME = {way.name: way for way in WAYS}
+CAPTIONS, QUESTIONS = BY_NAME["translations"], BY_NAME["shared parts with questions"]
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("xgqa")
     open_folder(folder, SMALL)
-    return World(SMALL, folder, lambda *told: None, 0)
+    return World(SMALL, folder, lambda *told: None, 0, "dev")
+
+
+@pytest.fixture(scope="module")
+def larger(world: World) -> World:
+    """So many pictures and sentences that some coincide by chance."""
+    return World(replace(SMALL, pictures=60, sentences=300, translations=60), world.folder, world.report, 0, "test")
+
+
+def plain(text: str) -> str:
+    return "".join(letter for letter in text.lower() if unicodedata.category(letter)[0] not in "ZP")
+
+
+def test_development_and_test_pictures_are_of_different_splits_and_fresh() -> None:
+    ranges = [{scene.seed for scene in measured_scenes(split, 1000)} for split in ("dev", "test")]
+    assert [{split_of(seed) for seed in seeds} for seeds in ranges] == [{"val"}, {"test"}]
+    assert min(ranges[0]) >= FIRST_SEED["val"] + 1000, "few-shot training has the first pictures of val"
+    assert min(ranges[1]) >= FIRST_SEED["test"] + 1000, "the first test pictures took part in choices"
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_no_model_is_measured_with_a_sentence_that_its_language_is_learned_from(larger: World, code: str) -> None:
+    asked: set[str] = set()
+    for split in ("dev", "test"):
+        scenes = measured_scenes(split, larger.settings.pictures)
+        asked |= {plain(grammar(code).say(question)) for scene in scenes for question, _ in scene_questions(scene)}
+        index = SceneIndex(scenes)
+        captions = (scene_captions(index, row, unique=True) for row in range(len(scenes)))
+        asked |= {plain(grammar(code).caption(one)) for said in captions for one in said}
+    assert len(asked) > 400
+    for way in (CAPTIONS, QUESTIONS):
+        sentences = larger.sentences(code, way.questions)
+        pairs = translations(larger, code, way)
+        assert len(sentences) == len(set(sentences)) > larger.settings.sentences
+        assert len(pairs) == larger.settings.translations
+        learned = {plain(text) for text in [*sentences, *(one.sentence for one in pairs)]}
+        assert not learned & asked
+
+
+@pytest.mark.parametrize("code", [*TARGETS, NINTH])
+def test_a_language_is_learned_without_questions_unless_its_way_says_so(larger: World, code: str) -> None:
+    marks = re.compile(r"[?？]\s*$")
+
+    def share(texts: Sequence[str]) -> float:
+        return sum(bool(marks.search(text)) for text in texts) / len(texts)
+
+    captions, questions = larger.sentences(code), larger.sentences(code, questions=True)
+    assert share(captions[: SMALL.sentences]) == 0
+    assert share(questions) > 0.3
+    assert share([one.sentence for one in translations(larger, code, CAPTIONS)]) == 0
+    assert share([one.sentence for one in translations(larger, code, QUESTIONS)]) > 0.3
+
+
+def test_questions_are_only_in_ways_that_are_named_so(world: World) -> None:
+    assert {way.name for way in WAYS if way.questions} == {way.name for way in WAYS if way.name.endswith("questions")}
+    for way in WAYS:
+        known = {one.known for one in beside_english(world, way, "de")}
+        assert any(text.endswith("?") for text in known) == (way.translated and way.questions)
+
+
+def test_a_sentence_that_models_are_measured_with_is_refused_in_any_spelling() -> None:
+    (question, _), *_ = scene_questions(measured_scenes("test", 1)[0])
+    require_unmeasured(["Ein Satz."], "de", 1)
+    with pytest.raises(DataError, match="is measured with the sentence"):
+        require_unmeasured(["Ein Satz.", f" {say('de', question).upper()[:-1]}"], "de", 1)
+
+
+def test_on_test_pictures_only_the_papers_ways_and_the_chosen_ones_are_measured() -> None:
+    assert ways_of("dev", "") == [*WAYS]
+    assert {way.name for way in ways_of("test", "")} == {*(way.name for way in PAPER), *CHOSEN}
+    assert [way.name for way in ways_of("test", "adapters")] == ["adapters"]
+    (other, *_) = [way.name for way in WAYS if way not in PAPER and way.name not in CHOSEN]
+    with pytest.raises(ConfigurationError, match=f"on test pictures, not {other}"):
+        ways_of("test", f"adapters,{other}")
 
 
 def test_sentences_of_two_languages_are_of_different_scenes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,11 +129,10 @@ def test_sentences_of_two_languages_are_of_different_scenes(world: World, monkey
     for code in LANGUAGES:
         seeds = said_of.setdefault(code, set())
         monkeypatch.setattr(
-            "experiments.xgqa.bodies.sample_meaning",
-            lambda scene, rng, seeds=seeds: seeds.add(scene.seed) or sample_meaning(scene, rng),
+            "experiments.xgqa.bodies.sample_scene", lambda seed, seeds=seeds: seeds.add(seed) or sample_scene(seed)
         )
         sentences = world.sentences(code)
-        assert len(sentences) == len(set(sentences)) == SMALL.sentences
+        assert len(sentences) == len(set(sentences)) == SMALL.sentences + SMALL.real
     everyone = [seed for seeds in said_of.values() for seed in seeds]
     assert len(everyone) == len(set(everyone))
     assert min(everyone) >= TRANSLATED + SMALL.translations
@@ -59,7 +140,7 @@ def test_sentences_of_two_languages_are_of_different_scenes(world: World, monkey
 
 
 def test_translations_say_one_thing_and_are_at_most_so_many(world: World) -> None:
-    german, french = translations(world, "de"), translations(world, NINTH)
+    german, french = translations(world, "de", CAPTIONS), translations(world, NINTH, CAPTIONS)
     assert len(german) == SMALL.translations <= 500
     assert [one.known for one in german] == [one.known for one in french]
     assert all(one.language == SOURCE_LANGUAGE for one in german)
@@ -86,12 +167,11 @@ def test_words_are_aligned_by_what_they_come_with() -> None:
 
 
 def test_half_of_what_is_held_beside_english_is_english_with_words_in_it(world: World) -> None:
-    by_name = {way.name: way for way in WAYS}
-    assert beside_english(world, by_name["adapters"], "de") == []
-    assert beside_english(world, by_name["translate-train"], "de") == []
-    known = translations(world, "de")
-    assert beside_english(world, by_name["translations beside pictures"], "de") == known
-    mixed = Counter(beside_english(world, by_name["code-switched"], "de"))
+    assert beside_english(world, BY_NAME["adapters"], "de") == []
+    assert beside_english(world, BY_NAME["translate-train with questions"], "de") == []
+    known = translations(world, "de", CAPTIONS)
+    assert beside_english(world, BY_NAME["translations beside pictures"], "de") == known
+    mixed = Counter(beside_english(world, BY_NAME["code-switched"], "de"))
     times = SMALL.sentences // len(known)
     assert all(mixed.pop(one) == times * known.count(one) for one in set(known))
     assert mixed.total() == SMALL.sentences
@@ -99,7 +179,7 @@ def test_half_of_what_is_held_beside_english_is_english_with_words_in_it(world: 
 
 
 def test_translated_questions_are_asked_of_pictures_that_answer_them(world: World) -> None:
-    few = World(replace(SMALL, scenes=30), world.folder, world.report, 0)
+    few = World(replace(SMALL, scenes=30), world.folder, world.report, 0, "dev")
     seed = next(seed for seed in range(99) if sample_scene(seed).background == "sea")
     asked = {seed: m.WhatBackground(), TRANSLATED: m.HowMany("animal")}
     found = of_training_pictures(few, asked)
@@ -114,24 +194,24 @@ def test_translated_questions_are_asked_of_pictures_that_answer_them(world: Worl
 
 class OnTraining(World):
     @cached_property
-    def test_scenes(self) -> list[Scene]:
+    def measured_scenes(self) -> list[Scene]:
         return self.scenes[: SMALL.pictures]
 
 
 class OnShots(World):
     @cached_property
-    def test_scenes(self) -> list[Scene]:
+    def measured_scenes(self) -> list[Scene]:
         return [sample_scene(FIRST_SEED["val"] + 1 + number) for number in range(SMALL.pictures)]
 
 
 def test_nothing_is_measured_on_pictures_of_a_training(world: World) -> None:
-    assert {split_of(scene.seed) for scene in world.test_scenes} == {"test"}
-    seen = OnTraining(SMALL, world.folder, world.report, 0)
+    assert {split_of(scene.seed) for scene in world.measured_scenes} == {"val"}
+    seen = OnTraining(SMALL, world.folder, world.report, 0, "test")
     for measure in (answers, lambda *asked: recall(*asked, matches=False)):
         with pytest.raises(DataError, match="expected scenes of the split val or test, but 0 is in train"):
             measure(bundled(), seen, "de")
     with pytest.raises(DataError, match="but 1000001 is in few-shot training and in test"):
-        Shots(OnShots(SMALL, world.folder, world.report, 0))
+        Shots(OnShots(SMALL, world.folder, world.report, 0, "test"))
 
 
 def test_questions_are_translated_for_training_pictures_alone(world: World) -> None:
@@ -224,8 +304,8 @@ def test_it_runs_whole_and_goes_on_where_it_was(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "experiments.xgqa", "--small", "--folder", str(tmp_path / "run")]
     command += ["--output", str(tmp_path / "out"), "--languages", "de", "--shots", "1", "--parts", "zero,few"]
 
-    def run(ways: str) -> list[dict]:
-        subprocess.run([*command, "--ways", ways], check=True, capture_output=True)
+    def run(ways: str, split: str = "dev") -> list[dict]:
+        subprocess.run([*command, "--ways", ways, "--split", split], check=True, capture_output=True)
         return json.loads((tmp_path / "out" / "xgqa.json").read_text())["rows"]
 
     rows = run("adapters,translations beside pictures")
@@ -236,23 +316,28 @@ def test_it_runs_whole_and_goes_on_where_it_was(tmp_path: Path) -> None:
         ("few", "adapters"),
         ("few", "translations beside pictures"),
     ]
-    again = run("adapters,multilingual,code-switched,translate-train")
+    again = run("adapters,multilingual,code-switched,translate-train with questions")
     assert again[: len(rows)] == rows
     assert [(row["part"], row.get("way", row.get("body"))) for row in again[len(rows) :]] == [
         ("body", "multilingual"),
         ("zero", "multilingual"),
         ("zero", "code-switched"),
-        ("zero", "translate-train"),
+        ("zero", "translate-train with questions"),
         ("few", "multilingual"),
         ("few", "code-switched"),
-        ("few", "translate-train"),
+        ("few", "translate-train with questions"),
     ]
     by_way = {row["way"]: row for row in again if row["part"] == "zero"}
     assert by_way["code-switched"]["translations"] == SMALL.translations
-    assert 0 < by_way["translate-train"]["translations"] < SMALL.translations
+    assert 0 < by_way["translate-train with questions"]["translations"] < SMALL.translations
     for row in again:
         assert set(row["controls"]) == {"blank", "shuffled", "most_frequent"}
     assert all(row["bytes"] <= 3_000_000 for row in again if "bytes" in row)
-    without = {name for name, of_rows in TABLES.items() if "| multilingual |" not in of_rows(again)}
+    assert {name for name, of_rows in TABLES.items() if of_rows(again)} == {"xgqa_choice"}
+    assert not (tmp_path / "out" / "xgqa.png").exists(), "the figure is of the test pictures"
+    tested = run("adapters,multilingual", split="test")
+    assert tested[: len(again)] == again
+    assert {row["split"] for row in tested[len(again) :]} == {"test"}
+    without = {name for name, of_rows in TABLES.items() if "| multilingual |" not in of_rows(tested)}
     assert without == {"xgqa_coop", "xgqa_seeds", "xgqa_ninth"}, "it does not match, had one seed, and was no ninth"
     assert (tmp_path / "out" / "xgqa.png").stat().st_size > 1000
