@@ -15,7 +15,7 @@ class Settings:
     """
 
     photographs: int | None = None
-    twin_epochs: int = 14
+    twin_epochs: int = 12
     twin_batch: int = 512
     twin_rate: float = 1e-3
     epochs: int = 2

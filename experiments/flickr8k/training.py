@@ -34,7 +34,7 @@ TOGETHER: Final = 100
 SYSTEMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "joint": {"mode": "joint", "mine": 1},
     "cross": {"mode": "cross"},
-    "joint, random negatives": {"mode": "joint", "match_loss": "binary"},
+    "joint, random negatives": {"mode": "joint", "sharpness": 0.0},
 }
 """The settings of the systems that begin from the twin encoder. *joint* mines negatives with its own twin encoder; a
 cross-encoder alone has none, and its negatives are random."""

@@ -205,10 +205,10 @@ class ClassProjection(nn.Module):
 
 
 class ImageProjection(nn.Module):
-    """Projects pictures to the vectors of texts: by a perceptron over the mean and the maximum of the tokens and, if
-    the image network has a classifier of named classes, by the names.
+    """Projects pictures to the vectors of texts: by a linear map and a perceptron over the mean and the maximum of the
+    tokens and, if the image network has a classifier of named classes, by the names.
 
-    The names need no training; the perceptron beside them begins with zeros.
+    The names are not trained; what stands beside them begins with zeros.
 
     width: of the tokens. summary_width: of the classifier's input. classes: their number, 0 for none. hidden: the inner
     width. dim: of the vectors.
@@ -218,9 +218,11 @@ class ImageProjection(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(2 * width)
         self.inner, self.out = nn.Linear(2 * width, hidden), nn.Linear(hidden, dim)
+        self.direct = nn.Linear(2 * width, dim, bias=False)
         self.by_class = ClassProjection(summary_width, classes, dim) if classes else None
         if classes:
             nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.direct.weight)
         nn.init.zeros_(self.out.bias)
 
     def forward(
@@ -230,7 +232,7 @@ class ImageProjection(nn.Module):
         x = self.norm(torch.cat([tokens.mean(dim=1), tokens.amax(dim=1)], dim=1))
         x = functional.dropout(x, DROPOUT, self.training)
         hidden = functional.dropout(linear(x, self.inner.weight, self.inner.bias, "gelu"), DROPOUT, self.training)
-        vector: Tensor = self.out(hidden)
+        vector: Tensor = self.out(hidden) + self.direct(x)
         return vector if self.by_class is None else vector + self.by_class(summary)
 
 
@@ -245,6 +247,7 @@ class ComposedModel(DualTowerModel):
     family = "composed"
     below = ("tower_adapters", "text_projection", "image_projection")
     of_tasks = (*DualTowerModel.of_tasks, "text_projection", "image_projection")
+    never_trained = ("image_projection.by_class",)
     config: ComposedConfig
     tower: ComposedTowers
 

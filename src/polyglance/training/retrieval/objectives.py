@@ -140,11 +140,10 @@ class RetrievalLosses(nn.Module):
         self.model, self.source, self.settings, self._report = model, source, settings, report
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
+        trained = model.of_tasks if settings.adapters else ("",)
+        frozen = (*model.never_trained, *(model.below if settings.freeze_lower and not settings.adapters else ()))
         for name, parameter in model.named_parameters():
-            frozen = (*model.never_trained, *(model.below if settings.freeze_lower else ()))
-            parameter.requires_grad_(
-                name.startswith(model.of_tasks) if settings.adapters else not name.startswith(frozen)
-            )
+            parameter.requires_grad_(name.startswith(trained) and not name.startswith(frozen))
         if settings.mode == "twin" and model.embeds_below and is_frozen(model, *model.below):
             raise ConfigurationError(
                 f"expected something to train: the vectors of {model.name} are its towers' own, which stay as they "
