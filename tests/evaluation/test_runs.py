@@ -3,9 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from polyglance.data.captions import Caption
 from polyglance.errors import DataError
-from polyglance.evaluation.pools import Pool, pools
+from polyglance.evaluation.pools import Pool
 from polyglance.evaluation.report import retrieval_report
 from polyglance.evaluation.runs import compare, read_run, score
 
@@ -19,27 +18,13 @@ def write(folder: Path, content: object) -> Path:
     return path
 
 
-def test_a_pool_knows_what_fits_in_both_directions() -> None:
-    captions = [Caption(A, "eins", "de", "test"), Caption(B, "zwei", "de", "test"), Caption(A, "drei", "de", "test")]
-    others = [Caption(B, "two", "en", "test"), Caption(A, "vier", "de", "train")]
-    german, english = pools([*captions, *others], "test")
-    assert german == POOL
-    assert german.right("text_to_image") == ({0}, {1}, {0})
-    assert german.right("image_to_text") == ({0, 2}, {1})
-    assert (english.texts, english.images) == (("two",), (B,))
-    assert pools([*captions, *others], "test", ["en"]) == (english,)
-    with pytest.raises(DataError, match=r"captions of the split val, but there are only those of test, train"):
-        pools([*captions, *others], "val")
-    with pytest.raises(DataError, match=r"captions in fr, but there are only those in de, en"):
-        pools([*captions, *others], "test", ["en", "fr"])
-
-
 def test_a_run_is_read_in_both_forms(tmp_path: Path) -> None:
     lists = [[0, 1], [], [1]]
     assert read_run(write(tmp_path, lists), POOL, "text_to_image") == lists
     assert read_run(write(tmp_path, [[0, 1], None, [1]]), POOL, "text_to_image") == lists
     trec = "0 Q0 b.png 2 0.5 x\n0 Q0 a.png 1 0.75 x\n\n2 Q0 1 1 -3 x\n"
     assert read_run(write(tmp_path, trec), POOL, "text_to_image") == lists
+    assert read_run(write(tmp_path, f"\n {lists}"), POOL, "text_to_image") == lists
     trec = "a.png Q0 2 1 9 x\na.png Q0 0 2 8 x\n1 Q0 1 1 1 x\n"
     assert read_run(write(tmp_path, trec), POOL, "image_to_text") == [[2, 0], [1]]
 
@@ -60,6 +45,15 @@ def test_a_run_is_read_in_both_forms(tmp_path: Path) -> None:
 def test_a_run_that_does_not_fit_is_refused(tmp_path: Path, content: object, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         read_run(write(tmp_path, content), POOL, "text_to_image")
+
+
+def test_a_run_in_another_encoding_is_refused_with_the_lines(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    path.write_bytes("0 Q0 a.png 1 0.5 x\n0 Q0 grün.png 1 0.5 x".encode("latin-1"))
+    with pytest.raises(DataError, match="line 2: there is no item 'gr\N{REPLACEMENT CHARACTER}n"):
+        read_run(path, POOL, "text_to_image")
+    with pytest.raises(DataError, match="ranked lists"):
+        read_run(tmp_path / "nowhere", POOL, "text_to_image")
 
 
 def test_a_query_without_a_result_is_a_miss_and_is_listed() -> None:
