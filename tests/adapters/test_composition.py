@@ -33,6 +33,7 @@ A, B, C = Leaf("a"), Leaf("b"), Leaf("c")
         (Fuse("a", "b"), [(Fusion(("a", "b"), (A, B)),)]),
         (Stack("c", Fuse("a", "b")), [(C, Fusion(("a", "b"), (A, B)))]),
         (Drop("a", 3), [(Leaf("a", 3),)]),
+        (Drop("a", 0), [(Leaf("a", 0),)]),
         (Drop(Parallel("a", Drop("b", 5)), 3), [(Leaf("a", 3),), (Leaf("b", 5),)]),
         (Drop(Fuse("a", "b"), 2), [(Fusion(("a", "b"), (Leaf("a", 2), Leaf("b", 2))),)]),
     ],
@@ -54,6 +55,7 @@ def test_a_composition_unfolds_into_paths(composition: Composition, expected: li
         (lambda: Fuse("a", Stack("b", "c")), "what is shared below"),
         (lambda: Fuse("a", "b", Drop("a", 2)), "fuses 'a' twice"),
         (lambda: Drop("a", -1), "0 or more"),
+        (lambda: Drop("", 1), "name of an adapter"),
     ],
 )
 def test_a_nesting_without_a_meaning_is_refused_when_it_is_built(build, reason) -> None:

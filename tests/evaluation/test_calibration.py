@@ -65,6 +65,11 @@ def test_probabilities_that_are_kept_have_no_error_and_others_do():
     assert [one.probability for one in bins] == pytest.approx([0.05, 0.5, 1])
 
 
+def test_the_highest_tenths_are_told_apart():
+    bins = reliability(np.array([0.85, 0.95, 1.0]), np.array([False, True, True]))
+    assert [(one.count, one.true) for one in bins] == [(1, 0), (2, 1)]
+
+
 def test_a_fitted_line_has_less_error_than_the_logits_own():
     logits, true = drawn(0.3, -1)
     slope, offset = fit_calibration(logits, true)

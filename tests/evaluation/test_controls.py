@@ -37,6 +37,7 @@ def test_each_picture_is_read_once_however_many_questions_it_has(asked: list[Que
     for question, answer in zip(asked, answered.shuffled, strict=True):
         assert answer in NAMES
         assert answer != question.answer
+    assert sorted(answered.shuffled) == sorted(answered.own), "each picture stands for one other"
     assert answered == answer_questions(model, asked)
 
 
@@ -61,7 +62,7 @@ def test_pictures_that_are_not_there_are_named(asked: list[Question]) -> None:
 
 
 def test_the_commonest_answer_of_each_type() -> None:
-    kinds = [("query", "red"), ("query", "red"), ("query", "blue"), ("verify", "no"), (None, "five")]
+    kinds = [("query", "blue"), ("query", "red"), ("query", "red"), ("verify", "no"), (None, "five")]
     counted = [Question(Path(), "?", answer, types=Types(kind)) for kind, answer in kinds]
     wanted = [Question(Path(), "?", "?", types=Types(kind)) for kind in ("verify", "query", None, "choose")]
     assert most_frequent(wanted, counted) == ("no", "red", "five", "red")
@@ -74,6 +75,8 @@ def test_a_report_has_the_controls_beside_every_accuracy(asked: list[Question]) 
         "shuffled": None,
         "most_frequent": scores_by_language(asked, most_frequent(asked, asked)),
     }
+    with pytest.raises(ValueError, match="zip"):
+        scores_by_language(asked, answered.own[1:])
     report = controlled_report(scores_by_language(asked, answered.own), controls, {"red", "green"})
     assert report["accuracy"] == 100
     expected = {"blank": 0, "shuffled": None, "most_frequent": pytest.approx(100 / 3)}

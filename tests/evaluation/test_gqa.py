@@ -67,6 +67,13 @@ def test_groups_weigh_by_their_size() -> None:
     assert gqa_metrics(scores)["distribution"] == pytest.approx(5 / 3 / 100)
 
 
+def test_deviations_count_relative_to_what_is_right() -> None:
+    """Right are red twice and blue once, given is blue three times: (0 - 2)² / 2 + (3 - 1)² / 1 = 6."""
+    asked = [replace(RED, id=str(number), answer=answer) for number, answer in enumerate(("red", "red", "blue"))]
+    scores = score_answers("en", asked, {str(number): "blue" for number in range(3)})
+    assert gqa_metrics(scores)["distribution"] == pytest.approx(0.06)
+
+
 def test_open_answers_are_looked_for_in_the_picture() -> None:
     """Of 1, 4 and 5; 2 and 3 ask for yes or no. Right are red, blue, color, of which the picture has the first two."""
     graphs = {"a": SceneGraph(frozenset({"red", "blue", "dog"}), frozenset({"to the left of"}))}

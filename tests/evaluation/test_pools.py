@@ -34,4 +34,5 @@ def test_folds_keep_the_texts_of_their_own_pictures() -> None:
     first, second, third = pool.folds(3)
     assert first == Pool("en", ("a or b",), (A,), ((0,),))
     assert (second.texts, third.texts) == (("b",), ("c",))
+    assert pool.folds(1) == (pool,)
     assert pool.without([A]) == Pool("en", ("b", "c"), (B, C), ((0,), (1,)))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from polyglance.errors import DataError
 from polyglance.evaluation.pools import Pool
 from polyglance.evaluation.report import retrieval_report
-from polyglance.evaluation.runs import compare, read_run, score
+from polyglance.evaluation.runs import compare, merged, read_run, score
 
 A, B = Path("a.png"), Path("b.png")
 POOL = Pool("de", ("eins", "zwei", "drei"), (A, B), ((0,), (1,), (0,)))
@@ -75,6 +76,39 @@ def test_both_directions_are_summed_up() -> None:
     assert report["mean_recall"] == pytest.approx(report["rsum"] / 6, abs=1e-3)
     assert report["by_language"]["de"]["rsum"] == report["rsum"]
     assert report["milliseconds"] == {"text": 1.0}
+
+
+def test_languages_and_directions_are_reported_apart() -> None:
+    """German is right in one direction and wrong in the other, English half of the time in both."""
+    english = replace(POOL, language="en", texts=("one", "two"), fits=((0,), (1,)))
+    scores = [
+        score([[0], [1], [0]], POOL, "text_to_image"),
+        score([[1], [0]], POOL, "image_to_text"),
+        score([[0], [0]], english, "text_to_image"),
+        score([[0], [0]], english, "image_to_text"),
+    ]
+    report = retrieval_report(scores)
+    found = {
+        (code, direction): report["by_language"][code][direction]["R@1"]
+        for code in ("de", "en")
+        for direction in ("text_to_image", "image_to_text")
+    }
+    assert list(found.values()) == [100, 0, 50, 50]
+    assert (report["text_to_image"]["R@1"], report["image_to_text"]["R@1"]) == (75, 25)
+    assert report["by_language"]["de"]["text_to_image"]["intervals"]["R@1"] == [100, 100]
+    low, high = report["by_language"]["en"]["text_to_image"]["intervals"]["R@1"]
+    assert low < 50 < high
+    alone = retrieval_report(scores[:1])
+    assert "rsum" not in alone["by_language"]["de"]
+
+
+def test_merged_scores_count_the_queries_of_all_parts() -> None:
+    parts = [score(run, POOL, "text_to_image") for run in ([[0], [], [0]], [[], [1], []])]
+    other = score([[0], []], POOL, "image_to_text")
+    both, alone = merged([parts[0], other, parts[1]])
+    assert (both.language, both.direction, len(both.judged), both.missing) == ("de", "text_to_image", 6, (1, 3, 5))
+    assert both.judged == (*parts[0].judged, *parts[1].judged)
+    assert alone == other
 
 
 def test_runs_are_compared_query_by_query() -> None:

@@ -112,6 +112,22 @@ def test_each_stage_is_timed(pool: Pool) -> None:
     assert 0 < spent["rerank"] < spent["total"]
 
 
+@pytest.mark.parametrize(
+    ("system", "pairs"), [(lambda model: System(model, model, 2), 2), (lambda model: System(None, model), 4)]
+)
+def test_the_time_is_that_of_one_text_and_its_candidates(pool: Pool, system, pairs: int) -> None:
+    class Counting(ColourModel):
+        matched: tuple[int, ...] = ()
+
+        def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
+            self.matched += (len(text),)
+            return super().match(text, images, depth)
+
+    model = Counting()
+    Evaluation(system(model), [pool]).milliseconds(pool, queries=3)
+    assert model.matched == (pairs,) * (1 + 3), "the first is not timed"
+
+
 def test_pictures_are_read_once_for_all_languages(pool: Pool) -> None:
     model = ColourModel()
     Evaluation(System(model, model, 1), [pool, Pool("de", ("rot",), pool.images[:1], ((0,),))])
