@@ -1,13 +1,25 @@
 """A model's answers and the controls beside them: a model that sees nothing but colours, whose answers are known."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 from polyglance.data.questions import Question, Types, check_pictures
 from polyglance.errors import DataError
-from polyglance.evaluation.controls import answer_questions, controlled_report, most_frequent, scores_by_language
+from polyglance.evaluation.controls import (
+    QUESTIONS,
+    answer_questions,
+    controlled_report,
+    most_frequent,
+    scores_by_language,
+)
+from polyglance.models.protocol import TextBatch
+from polyglance.nn.states import TokenStates
 from tests.fakes import COLOURS, ColourModel
 
 NAMES = ("red", "green", "blue")
@@ -39,6 +51,31 @@ def test_each_picture_is_read_once_however_many_questions_it_has(asked: list[Que
         assert answer != question.answer
     assert sorted(answered.shuffled) == sorted(answered.own), "each picture stands for one other"
     assert answered == answer_questions(model, asked)
+
+
+class ColourWordModel(ColourModel):
+    """Answers with the colour that a question names, and red in German."""
+
+    def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
+        return super().tokenize(["red" if code == "de" else text for text, code in zip(texts, languages, strict=True)])
+
+    def answer_logits(self, text: TokenStates, images: TokenStates) -> Float[Tensor, "pairs answers"]:
+        return text.hidden.sum(dim=1)[:, : len(COLOURS)]
+
+
+def test_each_question_is_asked_in_its_words_and_its_language(asked: list[Question]) -> None:
+    words = ("blue", "white", "green")
+    many = [
+        replace(asked[0], question=f"Is it {words[number % 3]}?", id=str(number)) for number in range(QUESTIONS + 2)
+    ]
+    told: list[tuple[str, int, int]] = []
+    answered = answer_questions(
+        ColourWordModel(), [*many, asked[-1]], lambda stage, done, total, _: told.append((stage, done, total))
+    )
+    expected = (*(words[number % 3] for number in range(len(many))), "red")
+    assert answered.own == answered.blank == answered.shuffled == expected
+    assert ("reading pictures", 2, 2) in told
+    assert told[-2:] == [("answering", QUESTIONS, QUESTIONS + 3), ("answering", QUESTIONS + 3, QUESTIONS + 3)]
 
 
 def test_one_picture_cannot_be_shuffled(asked: list[Question]) -> None:

@@ -1,5 +1,6 @@
 """Systems before a small pool, with a model that knows colours: what each should rank first can be said by hand."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from polyglance.errors import ConfigurationError, DataError
 from polyglance.evaluation.pools import Pool, chance
 from polyglance.evaluation.runs import merged
 from polyglance.evaluation.systems import Evaluation, System
+from polyglance.models.protocol import TextBatch
 from polyglance.nn.states import TokenStates
 from tests.fakes import COLOURS, ColourModel
 
@@ -117,15 +119,24 @@ def test_each_stage_is_timed(pool: Pool) -> None:
 )
 def test_the_time_is_that_of_one_text_and_its_candidates(pool: Pool, system, pairs: int) -> None:
     class Counting(ColourModel):
+        read_one: tuple[str, ...] = ()
         matched: tuple[int, ...] = ()
+
+        def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
+            self.read_one += tuple(texts) if len(texts) == 1 else ()
+            return super().tokenize(texts, languages)
 
         def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
             self.matched += (len(text),)
             return super().match(text, images, depth)
 
     model = Counting()
-    Evaluation(system(model), [pool]).milliseconds(pool, queries=3)
-    assert model.matched == (pairs,) * (1 + 3), "the first is not timed"
+    evaluation = Evaluation(system(model), [pool])
+    evaluation.milliseconds(pool, queries=3)
+    assert model.read_one == (TEXTS[-1], *TEXTS[:3]), "the first is not timed"
+    assert model.matched == (pairs,) * (1 + 3)
+    spent = evaluation.milliseconds(pool, queries=1)
+    assert spent.pop("total") == pytest.approx(sum(spent.values()), abs=0.01)
 
 
 def test_pictures_are_read_once_for_all_languages(pool: Pool) -> None:
