@@ -65,6 +65,24 @@ def test_a_picture_lies_among_the_names_of_its_classes(tmp_path: Path) -> None:
     assert_close(own, torch.nn.functional.normalize(text, dim=1), atol=0.01, rtol=0.01)
 
 
+def test_projections_leave_values_out_in_training_alone(tmp_path: Path) -> None:
+    model = loaded(composed(tmp_path / "model"))
+    for layer in (model.text_projection.out, model.image_projection.out, model.image_projection.direct):
+        torch.nn.init.normal_(layer.weight)
+    tokens, pooled = torch.randn(4, 9, 32), torch.randn(4, model.embedding_dim)
+    summary = torch.randn(4, model.image_projection.by_class.classifier.in_features)  # type: ignore[union-attr]
+
+    def projected() -> tuple[torch.Tensor, torch.Tensor]:
+        return model.text_projection(pooled), model.image_projection(tokens, summary)
+
+    model.eval()
+    for first, second in zip(projected(), projected(), strict=True):
+        assert_close(first, second, atol=0, rtol=0)
+    model.train()
+    for first, second in zip(projected(), projected(), strict=True):
+        assert (first - second).abs().max() > 0.1
+
+
 def test_joint_layers_begin_as_the_upper_layers_of_the_text_encoder(tmp_path: Path) -> None:
     model = loaded(composed(tmp_path / "model"))
     encoder = load_text_encoder(tmp_path / "model-texts", torch.float32)
