@@ -24,8 +24,9 @@ def recall(model: CutModel, world: World, code: str, matches: bool) -> Row:
 
     Raises DataError if a scene is in the training range.
     """
-    require_split((scene.seed for scene in world.measured_scenes), "val", "test")
-    asked = unique_captions(world.measured_scenes)
+    scenes = world.measured_scenes
+    require_split((scene.seed for scene in scenes), "val", "test")
+    asked = unique_captions(scenes)
     right = torch.tensor([row for row, _ in asked])
     texts = read_texts(model, [grammar(code).caption(said) for _, said in asked], [code] * len(asked))
     found, _ = retrieve(embed_all(model, texts), embed_all(model, world.measured_states), CANDIDATES)

@@ -49,6 +49,11 @@ def test_logits_that_part_true_from_false_give_a_finite_line(scale: float):
     assert offset == pytest.approx(0, abs=1e-6)
 
 
+def test_one_true_pair_is_enough():
+    slope, _ = fit_calibration(np.array([3.0, -1.0, -2.0]), np.array([True, False, False]))
+    assert 0 < slope < 10
+
+
 @pytest.mark.parametrize("true", [True, False])
 def test_pairs_of_one_kind_are_refused(true: bool):
     with pytest.raises(DataError, match="true and false matches"):
@@ -81,15 +86,15 @@ def test_the_line_of_a_system_is_fitted_to_its_candidates(tmp_path: Path):
     images = tuple(tmp_path / f"{name}.png" for name in COLOURS)
     for image in images:
         Image.new("RGB", (8, 8), image.stem).save(image)
-    pool = Pool("en", tuple(COLOURS), images, tuple((place,) for place in range(len(images))))
+    pool = Pool("en", (*COLOURS, *COLOURS), images, tuple((place,) for place in range(len(images))) * 2)
     model = ColourModel()
     for system in (System(model, model, 3), System(None, model, 3)):
         evaluation = Evaluation(system, [pool])
         logits, true = evaluation.logits(pool)
-        assert logits.shape == (4, 3)
-        assert logits[:, 0].tolist() == pytest.approx([4] * 4, abs=0.1)
-        assert true.sum(dim=1).tolist() == [1] * 4
-        pairs = np.array([4.0] * 2 + [-4.0] * 8)
+        assert logits.shape == (8, 3)
+        assert logits[:, 0].tolist() == pytest.approx([4] * 8, abs=0.1)
+        assert true.sum(dim=1).tolist() == [1] * 8
+        pairs = np.array([4.0] * 4 + [-4.0] * 16)
         assert calibrated(evaluation) == pytest.approx(fit_calibration(pairs, pairs > 0), rel=0.05)
     backwards = Pool("en", tuple(COLOURS), images, ((1,), (0,), (3,), (2,)))
     assert calibrated(Evaluation(System(None, model, 4), [backwards])) is None

@@ -206,6 +206,10 @@ class OnShots(World):
 
 def test_nothing_is_measured_on_pictures_of_a_training(world: World) -> None:
     assert {split_of(scene.seed) for scene in world.measured_scenes} == {"val"}
+    asked = sum(len(scene_questions(scene)) for scene in world.measured_scenes)
+    assert answers(bundled(), world, "de")["questions"] == asked
+    assert recall(bundled(), world, "de", matches=False)["queries"] in range(1, SMALL.pictures + 1)
+    assert Shots(world).first(1).rows
     seen = OnTraining(SMALL, world.folder, world.report, 0, "test")
     for measure in (answers, lambda *asked: recall(*asked, matches=False)):
         with pytest.raises(DataError, match="expected scenes of the split val or test, but 0 is in train"):
