@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -32,14 +33,14 @@ def tiny_text_encoder(folder: Path, layers: int = 3) -> Path:
     return folder
 
 
-def write_task_files(folder: Path) -> Path:
+def write_task_files(folder: Path, sizes: Mapping[str, int] = SIZES) -> Path:
     """The first word tells the label. No two examples have the same texts."""
     rng = random.Random(0)
     folder.mkdir()
     for name in NAMES:
         seen: set[str] = set()
         lines = []
-        for split, size in SIZES.items():
+        for split, size in sizes.items():
             for _ in range(size):
                 while (text := " ".join(rng.choices(WORDS, k=7))) in seen:
                     pass

@@ -1,8 +1,9 @@
 """Measures the tables of AdapterDrop (arXiv:2010.11918) on the scene world and on real sentences.
 
     python -m experiments.adapterdrop [--tasks scenes|verify,...] [--parts depths,fusion,speeds]
-    python -m experiments.adapterdrop --tasks text [--bodies all-MiniLM-L6-v2,...] [--parts depths,full,fusion,speeds]
-                                      [--data FOLDER]
+    python -m experiments.adapterdrop --tasks text [--parts choice,depths,full,fusion,library,speeds]
+                                      [--bodies all-MiniLM-L6-v2,...] [--data FOLDER]
+                                      [--examples N]
     both: [--seeds 0,1,2] [--specialised 1,2,...] [--epochs N] [--repeats N] [--folder FOLDER] [--fresh] [--small]
 
 Scenes: a body is pre-trained without the tasks; then eight tasks are trained as adapters in it. Text: eight tasks are
@@ -38,12 +39,13 @@ AT_ONCE = (1, 2, 4, 8, 16)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", default="scenes", help="scenes, text, or names of scene tasks [default: scenes]")
-    parser.add_argument("--parts", default="depths,full,fusion,speeds")
+    parser.add_argument("--parts", default="depths,full,fusion,library,speeds", help="[default: %(default)s]")
     parser.add_argument("--seeds", help="[default: 0,1,2; 0,1 in multilingual-e5-small]")
     parser.add_argument("--specialised", help="drop depths of specialised adapters [default: all that are measured]")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--repeats", type=int, default=9, help="of each timed pass")
     parser.add_argument("--bodies", default=",".join(BODIES), help="of text: names or folders [default: %(default)s]")
+    parser.add_argument("--examples", type=int, help="of text: the most training examples of a task [default: 1000]")
     parser.add_argument("--data", type=Path, help="of text [default: ../shared/data/text_tasks]")
     add_arguments(parser, NAME)
     arguments = parser.parse_args()

@@ -56,10 +56,14 @@ def train(
 
 
 def depth_rows(task: KeptTask, mode: Mode, trained: TrainedAdapter, seed: int) -> Iterator[Row]:
-    """Yields the score at each depth; for a specialised adapter, at its own depth."""
+    """Yields the score at each depth; for a specialised adapter, at its own depth.
+
+    The validation split is scored at the depth that was trained for, or at 0 for a depth that was drawn.
+    """
     source = TrainableAdapters({TASK: trained.adapter})
     parameters = sum(parameter.numel() for parameter in trained.adapter.parameters())
     for depth in [mode.depth or 0] if mode.name == "specialised" else task.depths:
-        for split, score in task.scores(source, Drop(TASK, depth), trained.head).items():
+        splits = ("test", "val") if depth == (mode.depth or 0) else ("test",)
+        for split, score in task.scores(source, Drop(TASK, depth), trained.head, splits).items():
             measured = {"mode": mode.name, "depth": depth, "seed": seed, "split": split, "score": score}
             yield task.row("depths", **measured, parameters=parameters)

@@ -1,6 +1,6 @@
 """Full fine-tuning of a text encoder with a head on the first token: the ceiling of the adapters."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.adapterdrop.text_tasks import TextTask
-from experiments.results import Row
 from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.text_encoder import TextEncoder
 from polyglance.training.loop import Losses, Schedule, fit
@@ -38,10 +37,15 @@ class Classifier(nn.Module):
         return F.linear(first.float(), self.head.weight, self.head.bias)
 
 
-def fine_tuning_rows(
-    task: TextTask, body: TextEncoder, settings: TaskSettings, folder: Path, report: StageProgress | None
-) -> Iterator[Row]:
-    """Trains all weights of a copy of the body with the schedule of the adapters, and yields the scores.
+def fine_tuned(
+    task: TextTask,
+    body: TextEncoder,
+    settings: TaskSettings,
+    folder: Path,
+    report: StageProgress | None,
+    splits: Sequence[str] = ("test", "val"),
+) -> dict[str, float]:
+    """Trains all weights of a copy of the body with the schedule of the adapters, and returns the score of each split.
 
     folder: for the checkpoint, which is removed afterwards: it is several times as large as the body.
     """
@@ -61,9 +65,11 @@ def fine_tuning_rows(
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder) as draft:
         fit("full", model, losses, schedule, Path(draft), report)
-    for split in ("test", "val"):
-        part = task.parts[split]
-        batches = torch.arange(len(part.inputs)).split(TEST_BATCH)
-        with torch.no_grad():
-            logits = torch.cat([model(part.inputs, rows) for rows in batches])
-        yield {"split": split, "score": round(task.measure(logits, part.labels), 2)}
+    return {split: round(_score(model, task, split), 2) for split in splits}
+
+
+def _score(model: Classifier, task: TextTask, split: str) -> float:
+    part = task.parts[split]
+    with torch.no_grad():
+        logits = [model(part.inputs, rows) for rows in torch.arange(len(part.inputs)).split(TEST_BATCH)]
+    return task.measure(torch.cat(logits), part.labels)

@@ -37,7 +37,7 @@ def fusion_rows(
     repeats: int,
     report: StageProgress | None,
 ) -> Iterator[Row]:
-    """Yields the score and the time of a forward pass of `BATCH` examples."""
+    """Yields the score and the time of a forward pass of `BATCH` examples; the validation score of the whole fusion."""
     trained = train_fusion(
         task.train,
         task.classes,
@@ -59,7 +59,8 @@ def fusion_rows(
         systems.append(("pruned", 0, count, _bank(adapters, pruned), Fuse(*names)))
     for system, depth, kept, bank, composition in systems:
         ms = round(_milliseconds(task, bank, composition, repeats), 2)
-        for split, score in task.scores(bank, composition, trained.head).items():
+        splits = ("test", "val") if system == "whole" else ("test",)
+        for split, score in task.scores(bank, composition, trained.head, splits).items():
             measured = {"system": system, "depth": depth, "adapters": kept, "seed": settings.seed, "split": split}
             yield task.row("fusion", **measured, score=score, ms=ms)
 

@@ -1,6 +1,6 @@
 """A task as each part of the experiment takes it: kept states, labels, and the measure of its predictions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jaxtyping import Float, Int
@@ -49,9 +49,11 @@ class KeptTask:
     def row(self, part: str, **fields: object) -> Row:
         return {**self.facts, "part": part, "task": self.name, **fields}
 
-    def scores(self, source: AdapterSource, composition: Composition, head: nn.Linear) -> dict[str, float]:
-        """Returns the score of each part that is not trained on, by its name."""
-        parts = {"test": self.test} | ({"val": self.val} if self.val else {})
+    def scores(
+        self, source: AdapterSource, composition: Composition, head: nn.Linear, splits: Sequence[str] = ("test", "val")
+    ) -> dict[str, float]:
+        """Returns the score of each of the splits that there is."""
+        parts = {split: part for split in splits if (part := {"test": self.test, "val": self.val}[split])}
         return {
             split: round(self.measure(predict(part.states, source, composition, head), part.labels), 2)
             for split, part in parts.items()

@@ -203,6 +203,25 @@ def text_data(rows: Rows) -> str:
     return table(head, lines)
 
 
+def choices(rows: Rows) -> str:
+    """One row per way of training and learning rate, one column per task: the validation score of each."""
+    rows = [row for row in rows if row["part"] == "choice"]
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    lines = []
+    for mode, rate in dict.fromkeys((row["mode"], row["rate"]) for row in rows):
+        found = {row["task"]: row["score"] for row in rows if (row["mode"], row["rate"]) == (mode, rate)}
+        mean = f"{fmean(found.values()):.1f}" if len(found) == len(tasks) else ""
+        lines.append([mode, f"{rate:g}", *(f"{found[task]:.1f}" if task in found else "" for task in tasks), mean])
+    return table(["adapters", "learning rate", *(f"{task}, validation" for task in tasks), "mean"], lines)
+
+
+def library(rows: Rows) -> str:
+    """One row per task: the score here and in the adapters library, both in float32."""
+    rows = [row for row in rows if row["part"] == "library"]
+    lines = ([row["task"], f"{row['score']:.2f}", f"{row['library']:.2f}", f"{row['difference']:.0e}"] for row in rows)
+    return table(["task", "score here", "score in the adapters library", "largest difference of a logit"], lines)
+
+
 def _by_body(draw: Callable[[Rows], str], part: str) -> Callable[[Rows], str]:
     """Makes a table of each body that has rows of a part."""
 
@@ -216,10 +235,12 @@ def _by_body(draw: Callable[[Rows], str], part: str) -> Callable[[Rows], str]:
 
 TEXT_TABLES: Mapping[str, Callable[[Rows], str]] = {
     "adapterdrop_text_data": _by_body(text_data, "control"),
+    "adapterdrop_text_choices": _by_body(choices, "choice"),
     "adapterdrop_text_kept": _by_body(text_kept, "depths"),
     "adapterdrop_text_scores": _by_body(text_scores, "depths"),
     "adapterdrop_text_steps": _by_body(steps, "training"),
     "adapterdrop_text_at_once": _by_body(at_once, "inference"),
     "adapterdrop_text_fusions": _by_body(partial(fusions, unit=""), "fusion"),
+    "adapterdrop_text_library": _by_body(library, "library"),
 }
 """The tables of text tasks by their names in the documentation."""

@@ -152,7 +152,7 @@ class PairTokenizer:
 
 
 def text_task(
-    name: str, data: Path, body: TextEncoder, tokenizer: PairTokenizer, limits: Mapping[str, int | None]
+    name: str, data: Path, body: TextEncoder, tokenizer: PairTokenizer, limits: Mapping[str, int]
 ) -> TextTask:
     """Reads a task. data: the folder of the tasks. limits: the most examples of each split, drawn once.
 
@@ -160,7 +160,7 @@ def text_task(
     """
     splits, left_out = disjoint(read_splits(data / f"{name}.jsonl"))
     for split, limit in limits.items():
-        if limit is not None and limit < len(splits[split]):
+        if limit < len(splits[split]):
             splits[split] = random.Random(f"{name} {split}").sample(splits[split], limit)
     labels, classes = _labels(name, splits)
     parts = {split: Part(tokenizer.inputs(body, splits[split]), labels[split]) for split in SPLITS}

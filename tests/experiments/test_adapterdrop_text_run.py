@@ -28,14 +28,23 @@ def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
     everywhere = {(mode, n) for mode in ("standard", "robust", "shared") for n in range(LAYERS)}
     wanted = everywhere | {("specialised", 2), ("full fine-tuning", 0)}
     measured = {(row["task"], row["split"], row["mode"], row["depth"]) for row in depths}
-    assert measured == {(task, split, *way) for task in NAMES for split in ("val", "test") for way in wanted}
+    trained_for = {("standard", 0), ("robust", 0), ("shared", 0), ("specialised", 2), ("full fine-tuning", 0)}
+    assert measured == {(task, "test", *way) for task in NAMES for way in wanted} | {
+        (task, "val", *way) for task in NAMES for way in trained_for
+    }
     assert len(measured) == len(depths)
 
+    line += ["--parts", "choice,depths,full,fusion,library,speeds"]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
     again = json.loads(path.read_text())["rows"]
     assert again[: len(rows)] == rows
     more = again[len(rows) :]
-    assert {row["part"] for row in more} == {"fusion", "training", "inference"}
+    assert {row["part"] for row in more} == {"choice", "fusion", "library", "training", "inference"}
+    assert {(row["mode"], row["split"]) for row in more if row["part"] == "choice"} == {
+        ("standard", "val"),
+        ("full fine-tuning", "val"),
+    }
+    assert max(row["difference"] for row in more if row["part"] == "library") < 1e-4
     assert {row["task"] for row in more if row["part"] == "fusion"} == {"cola", "mrpc", "rte", "sts"}
     assert {row["tasks"] for row in more if row["part"] == "inference"} == {1, 8}
     assert text_tables(again) in done.stdout
