@@ -338,6 +338,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "drop_depths": drop_depths,
     "fine_tuning": fine_tuning,
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
+    **{name: partial(_of, "adapterdrop_text", draw) for name, draw in adapterdrop.TEXT_TABLES.items()},
     **{name: partial(_of, "editions", draw) for name, draw in editions.TABLES.items()},
     **{name: partial(_of, "flickr8k", draw) for name, draw in flickr8k.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},

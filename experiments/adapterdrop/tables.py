@@ -13,7 +13,7 @@ Rows = Sequence[dict[str, Any]]
 
 PRETRAINED = ("match",)
 """Tasks of the scene world that are losses of the pre-training, so that a body knows them without adapters."""
-PAPER = "The paper, in the 12 layers of BERT: at n=5, specialised adapters keep 97.1 %, robust ones 95.4 %."
+PAPER = "The paper, in 12 layers: at n=5, specialised adapters keep 97.1 %, robust ones 95.4 %."
 
 
 def tables(rows: Rows) -> str:
