@@ -14,7 +14,7 @@ import argparse
 from copy import deepcopy
 
 from experiments.results import Results, Row, add_arguments, begin, images_of, open_folder, report
-from experiments.xgqa.bodies import ENGLISH, World
+from experiments.xgqa.bodies import World
 from experiments.xgqa.corpora import FIRST_PICTURE, SOURCE_LANGUAGE, TARGETS
 from experiments.xgqa.few_shot import Shots, few_shot
 from experiments.xgqa.measures import answers, recall
@@ -42,14 +42,16 @@ def run_zero(bodies: Bodies, way: Way, code: str, results: Results) -> None:
     """Measures a way without any training question in the language."""
     named = {"part": "zero", "way": way.name, "body": way.body, "language": code, **_where(bodies.world)}
     if not results.has(**named):
-        language, scores, size = learned(bodies, way, code)
-        model = deepcopy(bodies.of(way))
-        model.add_language(language)
-        results.add([{**named, **scores, "bytes": size, **_measured(bodies, way, model, code)}])
+        model, scores = deepcopy(bodies.of(way)), Row()
+        if way.learns:
+            language, learning, size = learned(bodies, way, code)
+            model.add_language(language)
+            scores = {**learning, "bytes": size}
+        results.add([{**named, **scores, **_measured(bodies, way, model, code)}])
 
 
 def _measured(bodies: Bodies, way: Way, model: SingleStreamModel, code: str) -> Row:
-    return {**answers(model, bodies.world, code), **recall(model, bodies.world, code, matches=way.body == ENGLISH)}
+    return {**answers(model, bodies.world, code), **recall(model, bodies.world, code, matches=way.matches)}
 
 
 def run_few(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, results: Results) -> None:
@@ -103,7 +105,7 @@ def main() -> None:
                     run_zero(bodies, way, code, results)
         if "few" in parts:
             examples = Shots(bodies.world)
-            for way in ways:
+            for way in (way for way in ways if way.learns):
                 for code in codes:
                     for count in shots:
                         run_few(bodies, way, code, count, examples, results)

@@ -1,7 +1,8 @@
-"""Makes the multilingual body multimodal with English and pictures (mBERTAda, arXiv:2109.06082, section 4.2)."""
+"""Makes a multilingual body multimodal with English and pictures (mBERTAda, arXiv:2109.06082, section 4.2)."""
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from experiments.xgqa.bodies import World, english_source
 from experiments.xgqa.corpora import SOURCE_LANGUAGE
+from experiments.xgqa.published import OnBundledPictures
 from polyglance.adapters.composition import Stack
 from polyglance.adapters.config import AdapterConfig, Modality
 from polyglance.adapters.modules import Adapter
@@ -26,20 +28,22 @@ from polyglance.types import Task
 PARTS: Mapping[str, Modality | None] = {"text": "text", "image": "image", "align": None}
 """The adapters of a task: one for text tokens, one for image tokens, and the alignment adapter for both."""
 TASKS: tuple[Task, ...] = ("embed", "answer")
-TRAINED = ("expand_image", "kept_position", "task_token", "embed_head", "answer_head", "adapters_of_tasks")
+TRAINED = ("expand_image", "task_token", "embed_head", "whole_head", "answer_head", "adapters_of_tasks")
+"""The modules that are trained, beside the positions of pictures' states."""
 
 
-class AlignedModel(SingleStreamModel):
+class AlignedModel(OnBundledPictures):
     """A model in whose joint layers each task has a stack of three adapters."""
 
     adapters_of_tasks: TrainableAdapters
 
     @classmethod
-    def of(cls, body: SingleStreamModel, seed: int) -> "AlignedModel":
+    def with_adapters(cls, body: SingleStreamModel, seed: int) -> "AlignedModel":
         """Returns the body in float32 with new adapters."""
         torch.manual_seed(seed)
-        model = cls(body.config, body.tokenizer, "aligned")
-        model.load_state_dict(body.float().state_dict())
+        model = cls.of(body.float())
+        if isinstance(body, OnBundledPictures):
+            model.prefix = body.prefix
         width, layers = body.config.width, len(body.joint_layers.layers)
         model.adapters_of_tasks = TrainableAdapters(
             {
@@ -51,8 +55,11 @@ class AlignedModel(SingleStreamModel):
         return model
 
     def joint(
-        self, task: Task, *states: TokenStates
+        self, task: Task, *states: TokenStates, depth: int = 0
     ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
+        """As in `CutModel.joint`, without adapters for a task that was not trained."""
+        if task not in TASKS:
+            return super().joint(task, *states, depth=depth)
         x, mask = self.join(task, *states)
         read = [torch.full(one.mask.shape, MODALITIES[one.modality]) for one in states]
         modality = torch.cat([torch.full((len(x), 1), TEXT), *read], dim=1)
@@ -60,18 +67,20 @@ class AlignedModel(SingleStreamModel):
         return self.joint_layers.first(x, mask, Adaptation(self.adapters_of_tasks, [stack] * len(x), modality))
 
 
-def aligned_model(world: World, body: SingleStreamModel, english: Language) -> AlignedModel:
+def aligned_model(
+    world: World, body: SingleStreamModel, english: Language | None, folder: Path, steps: int
+) -> AlignedModel:
     """Trains the model to answer and to embed. The weights that the body was trained in and the English language
-    adapter are frozen."""
-    model = AlignedModel.of(body, world.seed)
-    model.add_language(english)
+    adapter, if there is one, are frozen."""
+    model = AlignedModel.with_adapters(body, world.seed)
+    if english:
+        model.add_language(english)
+        english.requires_grad_(False)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(TRAINED))
-    english.requires_grad_(False)
+        parameter.requires_grad_(name.startswith((*TRAINED, "kept_position")))
     losses = _Losses(world, model)
-    folder = world.folder / f"aligned-{world.seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    steps = world.settings.task_steps
+    model.train()
     fit("tasks", losses.trained, losses, Schedule(steps, 1e-3, warmup=min(150, steps // 4)), folder, world.report)
     return model.eval()
 
@@ -81,16 +90,17 @@ class _Losses:
 
     def __init__(self, world: World, model: AlignedModel) -> None:
         self.model = model
-        self.source, faces = english_source(
-            world, model, lambda texts: model.tokenize(texts, [SOURCE_LANGUAGE] * len(texts))
-        )
-        hidden = torch.cat([world.states.hidden, faces.hidden.to(world.states.hidden.dtype)])
+        self.source = english_source(world, lambda texts: model.tokenize(texts, [SOURCE_LANGUAGE] * len(texts)))
+        scenes, faces = world.states.hidden, world.gallery_states.hidden
+        hidden = torch.cat([scenes, faces.to(scenes.dtype)])
         self.states = TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature)))
 
     @property
     def trained(self) -> nn.Module:
-        trained = nn.ModuleDict({"model": self.model})
+        found = {name: getattr(self.model, name) for name in TRAINED}
+        trained = nn.ModuleDict({name: module for name, module in found.items() if module is not None})
+        trained.register_parameter("kept_position", self.model.kept_position)
         trained.register_parameter("scale", self.scale)
         return trained
 

@@ -28,7 +28,7 @@ from experiments.xgqa.corpora import (
 )
 from experiments.xgqa.settings import Settings
 from polyglance import atomic
-from polyglance.data.gallery import gallery
+from polyglance.data.gallery import GalleryEntry, gallery
 from polyglance.data.tokenization import Tokenizer
 from polyglance.kernels.processor import native_autocast
 from polyglance.languages import DEMO_LANGUAGES
@@ -69,6 +69,16 @@ class World:
     @cached_property
     def scenes(self) -> list[Scene]:
         return [sample_scene(seed) for seed in range(self.settings.scenes)]
+
+    @cached_property
+    def gallery(self) -> list[GalleryEntry]:
+        """The emoji whose English names bodies are trained on."""
+        return [entry for entry in gallery() if not entry.name_is_held_out(SOURCE_LANGUAGE)][: self.settings.gallery]
+
+    @cached_property
+    def gallery_states(self) -> TokenStates:
+        model = bundled()
+        return model.read_images(ImageBatch(gallery_pixels(model.preprocess, self.gallery)))
 
     @cached_property
     def measured_scenes(self) -> list[Scene]:
@@ -129,32 +139,39 @@ def english_body(world: World) -> SingleStreamModel:
         settings = world.settings
         tokenizer = _tokenizer(world, [SOURCE_LANGUAGE], settings.vocabulary)
         model = _untrained(tokenizer, (SOURCE_LANGUAGE,), world.seed)
-        source, faces = english_source(world, model, model.tokenize)
+        source = english_source(world, model.tokenize)
         folder.mkdir(parents=True, exist_ok=True)
         train_texts(model, source, settings.fact_steps, settings.texts, settings.names, folder, world.report)
-        words = WordLosses(model, source, world.states, faces)
-        tokens = TokensOf(model, world.sentences(SOURCE_LANGUAGE), world.seed, settings.captions)
-        fit(
-            "words",
-            words.trained,
-            lambda step: {**words(step), **tokens(step)},
-            Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4)),
-            folder,
-            world.report,
-        )
-        words.keep_temperature()
+        train_words(world, model, source, folder, settings.word_steps, 1.2e-3)
         save_model(model.eval(), folder)
     return load_folder(folder)
 
 
-def english_source(
-    world: World, model: SingleStreamModel, encode: Callable[[Sequence[str]], TextBatch]
-) -> tuple[WordSource, TokenStates]:
-    """Captions, names and questions in English, and the states of the gallery's pictures that the names belong to."""
+def train_words(
+    world: World,
+    model: SingleStreamModel,
+    source: WordSource,
+    folder: Path,
+    steps: int,
+    rate: float,
+) -> None:
+    """Trains all layers except those of pictures on captions, questions and masked words in English.
+
+    source: of the English texts. rate: the highest learning rate.
+    """
+    words = WordLosses(model, source, world.states, world.gallery_states)
+    tokens = TokensOf(model, world.sentences(SOURCE_LANGUAGE), world.seed, world.settings.captions)
+    schedule = Schedule(steps, rate, warmup=min(150, steps // 4))
+    fit("words", words.trained, lambda step: {**words(step), **tokens(step)}, schedule, folder, world.report)
+    words.keep_temperature()
+
+
+def english_source(world: World, encode: Callable[[Sequence[str]], TextBatch]) -> WordSource:
+    """Captions, names and questions in English."""
     settings = world.settings
-    source = WordSource(
+    return WordSource(
         index=SceneIndex(world.scenes),
-        gallery=[entry for entry in gallery() if not entry.name_is_held_out(SOURCE_LANGUAGE)],
+        gallery=world.gallery,
         languages=(SOURCE_LANGUAGE,),
         encode=encode,
         seed=world.seed,
@@ -162,7 +179,6 @@ def english_source(
         names=settings.names,
         questions=settings.questions,
     )
-    return source, bundled().read_images(ImageBatch(gallery_pixels(model.preprocess, source.gallery)))
 
 
 def multilingual_body(world: World) -> SingleStreamModel:

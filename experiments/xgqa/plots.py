@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from experiments.xgqa.bodies import ENGLISH, MULTILINGUAL
 from experiments.xgqa.corpora import TARGETS
+from experiments.xgqa.published import E5, MINILM
 from experiments.xgqa.tables import of_first_seed
 
 Rows = Sequence[dict[str, Any]]
 COLUMNS = 4
-BODIES = {ENGLISH: "--", MULTILINGUAL: "-."}
+BODIES = {ENGLISH: "--", MULTILINGUAL: "-.", MINILM: ":", E5: (0, (5, 1))}
 CONTROLS = {
     "blank": ("blank picture", "--"),
     "shuffled": ("another picture", "-."),

@@ -15,8 +15,10 @@ from experiments.xgqa.bodies import ENGLISH, FIRST_SENTENCE, MULTILINGUAL, World
 from experiments.xgqa.choosing import spread
 from experiments.xgqa.corpora import SOURCE_LANGUAGE, Meaning, is_measured, require_unmeasured, say
 from experiments.xgqa.dictionary import dictionary, switched
+from experiments.xgqa.published import E5, MINILM, OnBundledPictures, published_body, published_english_body
 from experiments.xgqa.settings import Settings
 from polyglance.data.corpora import Translation
+from polyglance.kernels.processor import native_dtype
 from polyglance.models.added_language import Language, LanguageFacts, load_facts, load_language, save_language
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.scenes.captions import sample_caption
@@ -62,10 +64,26 @@ class Way:
     tokens: bool = True
     body: str = ENGLISH
 
+    @property
+    def learns(self) -> bool:
+        """Whether a language is learned at all: a body that knows it may be asked as it is."""
+        return self.body != E5 or self.adapter
+
+    @property
+    def matches(self) -> bool:
+        """Whether the body was trained to match texts and pictures."""
+        return self.body in (ENGLISH, MINILM)
+
 
 ADAPTERS, ALIGNED = Way("adapters"), Way("multilingual", body=MULTILINGUAL)
-PAPER = (Way("embeddings", adapter=False), ADAPTERS, ALIGNED)
-"""OSCAR+Emb, OSCAR+Ada and mBERTAda in the paper."""
+PAPER = (
+    *(Way("embeddings", adapter=False), ADAPTERS, ALIGNED),
+    Way("embeddings on MiniLM", adapter=False, body=MINILM),
+    Way("adapters on MiniLM", body=MINILM),
+    Way("multilingual first", adapter=False, tokens=False, body=E5),
+)
+"""OSCAR+Emb, OSCAR+Ada and mBERTAda in the paper, on bodies of the scene world and on published encoders. The last has
+no adapters of languages, because E5 knows them."""
 OURS = (
     Way("translations", translated=True),
     Way("translations alone", translated=True, tokens=False),
@@ -78,6 +96,8 @@ OURS = (
     Way("shared parts with questions", translated=True, questions=True, parts=500, times=2.5, rate=8e-3),
     Way("chosen translations", translated=True, chosen=True, shared=True),
     Way("few subwords and higher rate", translated=True, shared=True, times=2.5, rate=8e-3),
+    Way("shared parts on MiniLM", translated=True, parts=500, times=2.5, rate=8e-3, body=MINILM),
+    Way("multilingual first and translations", translated=True, tokens=False, body=E5),
 )
 WAYS = (*PAPER, *OURS)
 CHOSEN: tuple[str, ...] = ()
@@ -103,11 +123,24 @@ class Bodies:
     def aligned(self) -> AlignedModel:
         """The multimodal model, with English added."""
         english, _, _ = learned(self, ALIGNED, SOURCE_LANGUAGE)
-        return aligned_model(self.world, deepcopy(self.multilingual), english)
+        world, body = self.world, deepcopy(self.multilingual)
+        return aligned_model(world, body, english, world.folder / f"aligned-{world.seed}", world.settings.task_steps)
+
+    @cached_property
+    def minilm(self) -> OnBundledPictures:
+        return published_english_body(self.world, MINILM)
+
+    @cached_property
+    def e5(self) -> AlignedModel:
+        world, body = self.world, published_body(self.world, E5)
+        folder, steps = world.folder / f"{E5}-{world.seed}", world.settings.published_steps
+        return aligned_model(world, body, None, folder, steps).to(native_dtype())
 
     def of(self, way: Way) -> SingleStreamModel:
         """Returns the model to which the way's languages are added."""
-        return self.english if way.body == ENGLISH else self.aligned
+        names = {ENGLISH: "english", MULTILINGUAL: "aligned", MINILM: "minilm", E5: "e5"}
+        model: SingleStreamModel = getattr(self, names[way.body])
+        return model
 
 
 def learned(bodies: Bodies, way: Way, code: str) -> tuple[Language, Row, int]:
@@ -130,7 +163,7 @@ def _folder(world: World, way: Way, code: str) -> Path:
 
 
 def _text_body(bodies: Bodies, way: Way) -> SingleStreamModel:
-    return bodies.english if way.body == ENGLISH else bodies.multilingual
+    return bodies.multilingual if way.body == MULTILINGUAL else bodies.of(way)
 
 
 def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
@@ -157,7 +190,7 @@ def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
 
 
 def _vocabulary(settings: Settings, way: Way) -> int:
-    if way.body == MULTILINGUAL:
+    if way.body in (MULTILINGUAL, E5):
         return 0
     return min(settings.vocabulary, FEW_SUBWORDS) if way.shared else settings.vocabulary
 

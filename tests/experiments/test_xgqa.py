@@ -224,7 +224,7 @@ def test_questions_are_translated_for_training_pictures_alone(world: World) -> N
 
 
 def test_of_its_three_adapters_each_acts_on_its_own_tokens() -> None:
-    model = AlignedModel.of(bundled(), 0)
+    model = AlignedModel.with_adapters(bundled(), 0)
     text = model.read_text(model.tokenize(["a red star"]))
     picture = model.read_images(ImageBatch(torch.full((1, 3, 256, 256), 200, dtype=torch.uint8)))
     seen: list[tuple[Adaptation, torch.Tensor]] = []
@@ -308,40 +308,40 @@ def test_it_runs_whole_and_goes_on_where_it_was(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "experiments.xgqa", "--small", "--folder", str(tmp_path / "run")]
     command += ["--output", str(tmp_path / "out"), "--languages", "de", "--shots", "1", "--parts", "zero,few"]
 
-    def run(ways: str, split: str = "dev") -> list[dict]:
+    def run(ways: str, split: str) -> list[dict]:
         subprocess.run([*command, "--ways", ways, "--split", split], check=True, capture_output=True)
         return json.loads((tmp_path / "out" / "xgqa.json").read_text())["rows"]
 
-    rows = run("adapters,translations beside pictures")
-    assert [(row["part"], row.get("way")) for row in rows] == [
-        ("body", None),
+    rows = run("adapters,translations beside pictures,code-switched,translate-train with questions", "dev")
+    assert [(row["part"], row.get("way", row.get("body"))) for row in rows] == [
+        ("body", "english"),
         ("zero", "adapters"),
         ("zero", "translations beside pictures"),
-        ("few", "adapters"),
-        ("few", "translations beside pictures"),
-    ]
-    again = run("adapters,multilingual,code-switched,translate-train with questions")
-    assert again[: len(rows)] == rows
-    assert [(row["part"], row.get("way", row.get("body"))) for row in again[len(rows) :]] == [
-        ("body", "multilingual"),
-        ("zero", "multilingual"),
         ("zero", "code-switched"),
         ("zero", "translate-train with questions"),
-        ("few", "multilingual"),
+        ("few", "adapters"),
+        ("few", "translations beside pictures"),
         ("few", "code-switched"),
         ("few", "translate-train with questions"),
     ]
-    by_way = {row["way"]: row for row in again if row["part"] == "zero"}
+    assert {name for name, of_rows in TABLES.items() if of_rows(rows)} == {"xgqa_choice"}
+    assert not (tmp_path / "out" / "xgqa.png").exists(), "the figure is of the test pictures"
+    again = run("adapters,multilingual", "test")
+    assert again[: len(rows)] == rows
+    assert [(row["part"], row.get("way"), row.get("body"), row["split"]) for row in again[len(rows) :]] == [
+        ("body", None, "english", "test"),
+        ("zero", "adapters", "english", "test"),
+        ("body", None, "multilingual", "test"),
+        ("zero", "multilingual", "multilingual", "test"),
+        ("few", "adapters", None, "test"),
+        ("few", "multilingual", None, "test"),
+    ]
+    by_way = {row["way"]: row for row in rows if row["part"] == "zero"}
     assert by_way["code-switched"]["translations"] == SMALL.translations
     assert 0 < by_way["translate-train with questions"]["translations"] < SMALL.translations
     for row in again:
         assert set(row["controls"]) == {"blank", "shuffled", "most_frequent"}
     assert all(row["bytes"] <= 3_000_000 for row in again if "bytes" in row)
-    assert {name for name, of_rows in TABLES.items() if of_rows(again)} == {"xgqa_choice"}
-    assert not (tmp_path / "out" / "xgqa.png").exists(), "the figure is of the test pictures"
-    tested = run("adapters,multilingual", split="test")
-    assert tested[: len(again)] == again
-    assert {row["split"] for row in tested[len(again) :]} == {"test"}
-    without = {name for name, of_rows in TABLES.items() if "| multilingual |" not in of_rows(tested)}
-    assert without == {"xgqa_coop", "xgqa_seeds", "xgqa_ninth"}, "it does not match, had one seed, and was no ninth"
+    without = {name for name, of_rows in TABLES.items() if "| multilingual |" not in of_rows(again)}
+    assert without == {"xgqa_choice", "xgqa_coop", "xgqa_seeds", "xgqa_ninth"}, "it was measured on test pictures alone"
     assert (tmp_path / "out" / "xgqa.png").stat().st_size > 1000

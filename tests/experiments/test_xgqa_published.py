@@ -1,0 +1,109 @@
+"""Bodies of the experiment that begin as published encoders, with tiny random ones in the hub's format."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.results import open_folder
+from experiments.weights.folders import WEIGHTS
+from experiments.xgqa.aligned import TRAINED, AlignedModel, aligned_model
+from experiments.xgqa.bodies import World, bundled
+from experiments.xgqa.published import E5, MINILM, OnBundledPictures, published_body
+from experiments.xgqa.settings import SMALL
+from polyglance.models.families.text_encoder import load_text_encoder
+from polyglance.models.protocol import ImageBatch
+from tests.single_stream_checkpoints import LAYERS, bert, xlm_roberta
+
+WRITERS: dict[str, Callable[[Path], object]] = {MINILM: bert, E5: xlm_roberta}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("cache")
+    for name, write in WRITERS.items():
+        folder = root / "polyglance" / "weights" / name
+        write(folder)
+        (folder / "source.json").write_text(json.dumps(WEIGHTS[name].source))
+    return root
+
+
+@pytest.fixture
+def world(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    open_folder(tmp_path, SMALL)
+    return World(SMALL, tmp_path, lambda *told: None, 0, "dev")
+
+
+@pytest.mark.parametrize("name", [MINILM, E5])
+def test_a_body_reads_texts_as_its_encoder_does(world: World, cache: Path, name: str) -> None:
+    body = published_body(world, name)
+    encoder = load_text_encoder(cache / "polyglance" / "weights" / name, torch.float32)
+    batch = body.tokenize(["a red star", "is this a star?"])
+    cut = LAYERS // 2
+    assert len(body.text_layers.layers) == cut
+    with torch.no_grad():
+        states = encoder.encoder(encoder.embed(batch.ids, batch.mask), batch.mask, layers=range(cut))
+        read = body.read_text(batch)
+        x, _ = body.join("answer", read)
+    real = batch.mask[..., None]
+    torch.testing.assert_close(read.hidden * real, states * real)
+    torch.testing.assert_close(x[:, 1:] * real, states * real)
+    for ours, theirs in zip(body.joint_layers.layers, encoder.encoder.layers[cut:], strict=True):
+        for one, other in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_each_text_has_the_encoders_prefix(world: World) -> None:
+    body = published_body(world, E5)
+    plain = OnBundledPictures.of(body)
+    assert torch.equal(body.tokenize(["a star"]).ids, plain.tokenize(["query: a star"]).ids)
+    assert not torch.equal(body.tokenize(["a star"]).ids, plain.tokenize(["a star"]).ids)
+
+
+def test_the_bundled_model_reads_the_pictures(world: World) -> None:
+    pixels = ImageBatch(torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8))
+    body = published_body(world, MINILM)
+    assert torch.equal(body.read_images(pixels).hidden, bundled().read_images(pixels).hidden)
+    about, _ = body.joint("answer", body.read_text(body.tokenize(["a", "star"])), body.read_images(pixels))
+    assert about.shape == (2, body.config.width)
+
+
+def test_only_adapters_and_what_pictures_and_tasks_need_is_trained(world: World) -> None:
+    before = AlignedModel.with_adapters(published_body(world, E5), world.seed).state_dict()
+    before = deepcopy(before)
+    model = aligned_model(world, published_body(world, E5), None, world.folder / "aligned", steps=2)
+    assert model.prefix == "query: "
+    after = model.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[0] for name in changed} == {*TRAINED, "kept_position"} - {"whole_head"}
+    again = aligned_model(world, published_body(world, E5), None, world.folder / "aligned", steps=2).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in after.items()), "it goes on from its checkpoint"
+
+
+def test_it_runs_whole_on_published_encoders(tmp_path: Path, cache: Path) -> None:
+    command = [sys.executable, "-m", "experiments.xgqa", "--small", "--folder", str(tmp_path), "--languages", "de"]
+    ways = ["adapters on MiniLM", "multilingual first", "multilingual first and translations"]
+    command += ["--parts", "zero,few", "--shots", "1", "--ways", ",".join(ways)]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "XDG_CACHE_HOME": str(cache)})
+    rows = json.loads((tmp_path / "xgqa.json").read_text())["rows"]
+    assert [(row["part"], row.get("way", row.get("body"))) for row in rows] == [
+        ("body", MINILM),
+        ("zero", ways[0]),
+        ("body", E5),
+        ("zero", ways[1]),
+        ("zero", ways[2]),
+        ("few", ways[0]),
+        ("few", ways[2]),
+    ]
+    by_way = {row.get("way"): row for row in rows if row["part"] == "zero"}
+    assert "coop_R@1" in by_way[ways[0]]
+    assert "coop_R@1" not in by_way[ways[1]]
+    assert "bytes" not in by_way[ways[1]], "nothing was learned"
+    assert by_way[ways[2]]["translations"] == SMALL.translations
