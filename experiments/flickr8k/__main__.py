@@ -1,6 +1,6 @@
 """Measures Retrieve Fast, Rerank Smart (arXiv:2103.11920) on the photographs of Flickr8k.
 
-    python -m experiments.flickr8k [--parts systems,pairs,states,languages,judgements,times] [--seeds 0,1,2]
+    python -m experiments.flickr8k [--parts twin,systems,pairs,states,languages,judgements,times] [--seeds 0,1,2]
                                    [--split test] [--folder FOLDER] [--fresh] [--small]
 
 EfficientNet-Lite2 and MiniLM or multilingual E5, which were trained apart and stay as they are, are brought together on
@@ -27,7 +27,7 @@ KEYS = (
     *("part", "texts", "trained_on", "system", "seed", "split", "language", "direction"),
     *("candidates", "blend", "tokens", "bits"),
 )
-PARTS = ("systems", "pairs", "states", "languages", "judgements", "times")
+PARTS = ("twin", "systems", "pairs", "states", "languages", "judgements", "times")
 COOPERATIVE = {
     "joint coop": ("joint", "joint"),
     "separate coop": (TWIN, "cross"),
@@ -42,12 +42,14 @@ class Run:
     def __init__(self, world: World, seed: int, split: Split, results: Results) -> None:
         self.world, self.seed, self.split, self.results = world, seed, split, results
 
+    def twin(self, part: str, system: str = TWIN, language: str = "en") -> None:
+        if head := self._missing(part, system if system == TWIN else f"{system}, twin alone", language):
+            self._add(head, [twin_row(self._reading(system, language))])
+
     def systems(self, part: str, language: str, cooperative: Mapping[str, tuple[str, str]]) -> None:
-        """Measures twin encoders alone, and systems that retrieve with the one and rerank with the other model."""
+        """Measures systems that retrieve with the one and rerank with the other model, and what retrieves alone."""
         for name, (retriever, reranker) in cooperative.items():
-            alone = retriever if retriever == TWIN else f"{retriever}, twin alone"
-            if head := self._missing(part, alone, language):
-                self._add(head, [twin_row(self._reading(retriever, language))])
+            self.twin(part, retriever, language)
             if head := self._missing(part, name, language):
                 twin, cross = self._reading(retriever, language), self._reading(reranker, language)
                 self._add(head, coop_rows(twin, cross, self.world.settings))
@@ -109,6 +111,8 @@ def main() -> None:
     english = World(settings, folder, read_photographs(few=settings.photographs), report)
     for seed in map(int, arguments.seeds.split(",")):
         run = Run(english, seed, split, results)
+        if "twin" in parts:
+            run.twin("systems")
         if "systems" in parts:
             run.systems("systems", "en", COOPERATIVE)
         if "pairs" in parts:

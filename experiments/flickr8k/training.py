@@ -73,7 +73,7 @@ class World:
         name = "-".join([system.replace(", ", "-").replace(" ", "-"), self.texts, *self.languages])
         folder = self.folder / "models" / f"{name}-{self.grid}-{seed}"
         if not (folder / "config.json").exists():
-            model = self.composed() if system == TWIN else self.trained(TWIN, seed)
+            model = self._beginning(system, seed)
             captions = self.photographs.of("train", self.languages)
             model, _ = train_retrieval(
                 model,
@@ -94,6 +94,16 @@ class World:
         if as_stored:
             images = TokenStates.load(images.store(), "image", model.device)
         return Reading(model, pool, images, read_texts(model, pool.texts, [pool.language] * len(pool.texts)))
+
+    def _beginning(self, system: str, seed: int) -> CutModel:
+        """Returns the model that a training begins from. In a model that is both, the twin encoder has a say in the
+        match, so that the joint layers learn what it does not know."""
+        if system == TWIN:
+            return self.composed()
+        model = self.trained(TWIN, seed)
+        if SYSTEMS[system]["mode"] == "joint":
+            model.config = replace(model.config, cosine_weight=1 / model.config.temperature)
+        return model
 
     def _settings(self, system: str, seed: int) -> RetrievalSettings:
         s = self.settings

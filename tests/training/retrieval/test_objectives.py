@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,20 @@ def test_the_match_is_told_from_a_wrong_picture_and_from_a_wrong_text(tmp_path: 
     assert not torch.equal(*wrong)
     assert terms["match"].item() == pytest.approx(binary_match(right, both.mean(dim=1)).item(), rel=1e-5)
     assert terms["rank"].item() == pytest.approx(ranked_match(right, both).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("mode", "weight"), [("joint", 7.0), ("cross", 0.0)])
+def test_pairs_are_ranked_with_what_the_twin_encoder_says_of_them(tmp_path: Path, mode: str, weight: float) -> None:
+    losses = losses_of(tmp_path, ring(NEAREST, SECOND), mode=mode)
+    model = losses.model
+    model.config = replace(model.config, cosine_weight=7.0)
+    terms = losses.step(0)
+    said = model.logits + weight * model.cosines
+    right, *wrong = (said[tuple(pairs.T)] for pairs in model.pairs)
+    assert terms["rank"].item() == pytest.approx(ranked_match(right, torch.stack(wrong, dim=1)).item(), rel=1e-5)
+    right, *wrong = (model.logits[tuple(pairs.T)] for pairs in model.pairs)
+    alone = binary_match(right, torch.stack(wrong, dim=1).mean(dim=1))
+    assert terms["match"].item() == pytest.approx(alone.item(), rel=1e-5)
 
 
 def test_a_binary_match_takes_the_wrong_picture_or_the_wrong_text(tmp_path: Path) -> None:

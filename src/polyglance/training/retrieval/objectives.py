@@ -252,7 +252,8 @@ class RetrievalLosses(nn.Module):
             there = share.to(cosines.device)
             texts, images = self._whole(texts, len(also_true)), self._whole(images, len(also_true))
             scores = self._columns(self.model.match(texts[text_of[there]], images[image_of[there]]), len(own))
-            terms |= self._match(scores, generator)
+            said = self.model.cosine_weight * cosines.detach()[text_of, image_of].view(3, -1).T
+            terms |= self._match(scores, said, generator)
             taught = scores.detach()
         if self.teacher:
             of_share = self.teacher.scores(batch.texts, batch.rows, (pairs[0][share], pairs[1][share]))
@@ -271,11 +272,19 @@ class RetrievalLosses(nn.Module):
     def _columns(self, share: Float[Tensor, " share"], rows: int) -> Float[Tensor, "rows 3"]:
         return self.devices.together(share.float(), 3 * rows).view(3, rows).T
 
-    def _match(self, scores: Float[Tensor, "rows 3"], generator: torch.Generator) -> Losses:
-        """The match losses. scores: of the right pair, the pair with a wrong image and the pair with a wrong text."""
+    def _match(
+        self, scores: Float[Tensor, "rows 3"], said: Float[Tensor, "rows 3"], generator: torch.Generator
+    ) -> Losses:
+        """The match losses.
+
+        scores: of the right pair, the pair with a wrong image and the pair with a wrong text. said: what the twin
+        encoder adds to them when candidates are put in order (`Matcher.cosine_weight`).
+        """
         right, wrong = scores[:, 0], scores[:, 1:]
         if self.settings.match_loss == "hard":
-            return {"match": binary_match(right, wrong.mean(dim=1)), "rank": ranked_match(right, wrong)}
+            together = scores + said
+            rank = ranked_match(together[:, 0], together[:, 1:])
+            return {"match": binary_match(right, wrong.mean(dim=1)), "rank": rank}
         coin = (torch.rand(len(scores), generator=generator) < 0.5).to(right.device)
         return {"match": binary_match(right, torch.where(coin, wrong[:, 0], wrong[:, 1]))}
 
