@@ -24,10 +24,10 @@ def tables(rows: Rows) -> str:
     return "\n\n".join(text for draw in TABLES.values() if (text := draw(rows)))
 
 
-def systems(rows: Rows) -> str:
+def systems(rows: Rows, split: str = "test") -> str:
     """One row per system, after the published ones: R@1, R@5 and R@10 in both directions, the mean of the seeds."""
-    some = _of(rows, part="systems", split="test", blend=0.0, candidates=CANDIDATES)
-    some = [*_of(rows, part="systems", split="test", blend=None), *some]
+    some = [row for row in _of(rows, part="systems", split=split) if not row.get("blend")]
+    some = [row for row in some if row.get("candidates") in (None, CANDIDATES)]
     if not some:
         return ""
     lines = [[name, f"{image:.1f}", "", "", f"{text:.1f}", "", ""] for name, (image, text) in PUBLISHED.items()]
@@ -38,7 +38,12 @@ def systems(rows: Rows) -> str:
         )
         lines.append([f"**{system}**", *cells])
     head = (f"{direction.replace('_', ' ')} R@{at}" for direction in DIRECTIONS for at in (1, 5, 10))
-    return table(["%", *head], lines)
+    return table([f"%, {split} split", *head], lines if split == "test" else lines[len(PUBLISHED) :])
+
+
+def validation(rows: Rows) -> str:
+    """The systems on the validation split."""
+    return systems(rows, "val")
 
 
 def candidates(rows: Rows) -> str:
@@ -128,6 +133,7 @@ def _directions() -> list[str]:
 
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {
+    "flickr8k_validation": validation,
     "flickr8k_systems": systems,
     "flickr8k_candidates": candidates,
     "flickr8k_pairs": pairs,
