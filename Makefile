@@ -4,8 +4,8 @@ STAMP := .venv/.installed
 PEERS := .venv-peers/.installed
 
 # Whose numbers depend on the instructions that the processor has; of the trainings, those that choose a dtype by them
-ROOMS_OF_PRODUCTS := kernels nn adapters models training/retrieval \
-	$(addprefix training/test_,dual_tower.py frozen_pictures.py frozen_texts.py state_cache.py)
+ROOMS_OF_PRODUCTS := kernels nn adapters models \
+	$(addprefix training/,retrieval/test_trainer.py $(addprefix test_,dual_tower.py frozen_pictures.py frozen_texts.py state_cache.py))
 
 .PHONY: setup demo weights lint test bench model docs
 

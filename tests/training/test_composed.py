@@ -21,7 +21,8 @@ from tests.training.test_dual_tower import falls
 
 CAPTIONS = ("a red star", "this is a plate", "stars on a plate", "is this red ?")
 FAST = {"epochs": 150, "batch": 4, "learning_rate": 3e-3, "precision": "no"}
-LONG = {**FAST, "epochs": 400}
+SHORT = {**FAST, "epochs": 60}
+LONG = {**FAST, "epochs": 250}
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,7 @@ def test_joint_layers_are_trained_too(captions: list[Caption], tmp_path: Path) -
 def test_adapters_in_the_networks_are_trained(captions: list[Caption], tmp_path: Path) -> None:
     model = made(tmp_path / "model")
     before = networks(model)
-    trained, _ = train_retrieval(model, captions, tmp_path / "training", RetrievalSettings(adapters=True, **FAST))
+    trained, _ = train_retrieval(model, captions, tmp_path / "training", RetrievalSettings(adapters=True, **SHORT))
     assert falls(tmp_path / "training" / "retrieval.jsonl", "twin")
     assert all(torch.equal(value, before[name]) for name, value in networks(trained).items())
     assert isinstance(trained, ComposedModel)
