@@ -121,7 +121,7 @@ class Results:
         if self.keys != other.keys:
             raise ConfigurationError(f"{other.path} holds rows of another experiment than {self.path}")
         numbers = [self._number(run) for run in other.runs]
-        self.put({**row, "run": numbers[row["run"]]} if "run" in row else row for row in other.rows)  # type: ignore[index]
+        self.put({**row, "run": numbers[row["run"]]} if "run" in row else row for row in other.rows)
 
     def put(self, rows: Iterable[Row]) -> None:
         place = {self._key(row): number for number, row in enumerate(self.rows)}

@@ -99,7 +99,7 @@ def test_all_pairs_and_candidates_are_of_the_same_queries(world: World) -> None:
     best = reading.logits("text_to_image", torch.tensor(queries), torch.arange(EACH).expand(len(queries), -1))
     right = [reading.pool.fits[query][0] for query in queries]
     expected = 100 * sum(int(a == b) for a, b in zip(best.argmax(dim=1).tolist(), right, strict=True)) / len(queries)
-    assert every["text_to_image"]["R@1"] == round(expected, 2)  # type: ignore[index]
+    assert every["text_to_image"]["R@1"] == round(expected, 2)
 
 
 def test_judgements_of_own_captions_are_left_out(data: Path) -> None:
@@ -143,5 +143,5 @@ def test_rows_are_measured_once_and_make_tables(world: World, tmp_path: Path) ->
     assert results.path.read_bytes() == before
     drawn = tables(results.rows)
     twin = next(row for row in results.rows if row["system"] == "twin")
-    assert f"| **twin** | {twin['text_to_image']['R@1']:.1f} |" in drawn  # type: ignore[index]
+    assert f"| **twin** | {twin['text_to_image']['R@1']:.1f} |" in drawn
     assert "| Fisher vectors (Klein et al. 2015) | 21.3 |" in drawn

@@ -70,7 +70,7 @@ def test_projections_leave_values_out_in_training_alone(tmp_path: Path) -> None:
     for layer in (model.text_projection.out, model.image_projection.out, model.image_projection.direct):
         torch.nn.init.normal_(layer.weight)
     tokens, pooled = torch.randn(4, 9, 32), torch.randn(4, model.embedding_dim)
-    summary = torch.randn(4, model.image_projection.by_class.classifier.in_features)  # type: ignore[union-attr]
+    summary = torch.randn(4, model.image_projection.by_class.classifier.in_features)
 
     def projected() -> tuple[torch.Tensor, torch.Tensor]:
         return model.text_projection(pooled), model.image_projection(tokens, summary)
