@@ -24,7 +24,7 @@ from polyglance.evaluation.pools import Pool
 
 NAME = "flickr8k"
 KEYS = (
-    *("part", "texts", "trained_on", "system", "seed", "split", "language", "direction"),
+    *("part", "texts", "trained_on", "system", "seed", "split", "language"),
     *("candidates", "blend", "tokens", "bits"),
 )
 PARTS = ("twin", "systems", "pairs", "states", "languages", "judgements", "times")

@@ -76,9 +76,11 @@ def coop_rows(twin: Reading, cross: Reading, settings: Settings) -> Iterator[Row
         logits[one] = cross.logits(one, torch.arange(len(chosen)), chosen)
     choices = [(k, 0.0) for k in settings.candidates] + [(min(CANDIDATES, most), b) for b in settings.blends if b]
     for k, blend in choices:
-        ranked = {
-            one: reordered(found[one], blended(logits[one][:, :k], cosines[one][:, :k], blend)) for one in DIRECTIONS
-        }
+        ranked = {}
+        for one in DIRECTIONS:
+            scores = logits[one][:, :k]  # alone, not as probabilities: large ones would all be 1
+            scores = blended(scores, cosines[one][:, :k], blend) if blend else scores
+            ranked[one] = reordered(found[one], scores)
         recalls = {one: figures(twin.pool, one, ranking) for one, ranking in ranked.items()}
         yield {"candidates": k, "blend": blend, **recalls}
 

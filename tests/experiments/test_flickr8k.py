@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from experiments.flickr8k.__main__ import COOPERATIVE, KEYS, Run
-from experiments.flickr8k.measures import figures, judgement_row, pair_rows, sampled, tau
+from experiments.flickr8k.measures import Reading, coop_rows, figures, judgement_row, pair_rows, sampled, tau, twin_row
 from experiments.flickr8k.photographs import LANGUAGES, Judgement, read_judgements, read_photographs
 from experiments.flickr8k.settings import SMALL
 from experiments.flickr8k.tables import tables
@@ -100,6 +100,23 @@ def test_all_pairs_and_candidates_are_of_the_same_queries(world: World) -> None:
     right = [reading.pool.fits[query][0] for query in queries]
     expected = 100 * sum(int(a == b) for a, b in zip(best.argmax(dim=1).tolist(), right, strict=True)) / len(queries)
     assert every["text_to_image"]["R@1"] == round(expected, 2)
+
+
+class Knowing(Reading):
+    """Says more of what is right, in logits whose probabilities are all 1."""
+
+    def logits(self, direction, queries, chosen):
+        right = self.pool.right(direction)
+        rows = zip(queries.tolist(), chosen.tolist(), strict=True)
+        return torch.tensor([[50.0 + (item in right[query]) for item in items] for query, items in rows])
+
+
+def test_candidates_are_put_in_order_by_their_logits(world: World) -> None:
+    reading = world.reading(world.composed(), world.photographs.pool("val", "en"), "val")
+    cross = Knowing(reading.model, reading.pool, reading.images, reading.texts)
+    (row,) = coop_rows(reading, cross, replace(SMALL, candidates=(EACH,), blends=(0.0,)))
+    assert twin_row(reading)["text_to_image"]["R@1"] < 50
+    assert row["text_to_image"]["R@1"] == 100
 
 
 def test_judgements_of_own_captions_are_left_out(data: Path) -> None:
