@@ -167,14 +167,16 @@ def figures(pool: Pool, direction: Direction, ranking: Ranking, queries: Sequenc
 
 
 def scored(pool: Pool, direction: Direction, ranking: Ranking, queries: Sequence[int] | None = None) -> Scores:
-    """Scores ranked items. queries: the queries that are ranked; None means all."""
+    """Scores ranked items. queries: the queries that are ranked; None means all.
+
+    A photograph without a caption in the pool's language is searched for, but it is no query.
+    """
+    asked = range(pool.queries(direction)) if queries is None else queries
     run: list[list[int]] = [[] for _ in range(pool.queries(direction))]
-    for query, order in zip(range(len(run)) if queries is None else queries, ranking.order.tolist(), strict=True):
+    for query, order in zip(asked, ranking.order.tolist(), strict=True):
         run[query] = order
-    whole = score(run, pool, direction)
-    if queries is None:
-        return whole
-    return Scores(whole.language, direction, tuple(whole.judged[query] for query in queries), ())
+    judged = score(run, pool, direction).judged
+    return Scores(pool.language, direction, tuple(judged[query] for query in asked if judged[query].right), ())
 
 
 def sampled(pool: Pool, direction: Direction, count: int) -> list[int]:

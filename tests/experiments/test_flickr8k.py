@@ -89,6 +89,13 @@ def test_a_picture_is_found_by_any_of_its_captions() -> None:
     assert sampled(pool, "image_to_text", 9) == [0, 1]
 
 
+def test_a_photograph_without_a_caption_is_no_query(world: World) -> None:
+    pool = Pool("de", ("a",), (Path("x"), Path("y")), ((0,),))
+    assert figures(pool, "image_to_text", Ranking(torch.tensor([[0], [0]])))["R@1"] == 100
+    german = twin_row(world.reading(world.composed(), world.photographs.pool("val", "de"), "val"))
+    assert german["image_to_text"]["R@10"] == 100
+
+
 def test_all_pairs_and_candidates_are_of_the_same_queries(world: World) -> None:
     model = world.trained("joint", 0)
     reading = world.reading(model, world.photographs.pool("val", "en"), "val")
