@@ -15,7 +15,7 @@ from polyglance.kernels.processor import native_autocast
 from polyglance.models.families.text_encoder import TextEncoder
 from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.tasks.text_inputs import TextInputs
-from polyglance.training.tasks.trainer import TEST_BATCH, Shuffled, TaskSettings, task_loss
+from polyglance.training.tasks.trainer import TEST_BATCH, ShuffledByLength, TaskSettings, task_loss
 from polyglance.types import StageProgress
 
 
@@ -55,7 +55,7 @@ def fine_tuned(
     train = task.parts["train"]
     steps_an_epoch = -(-len(train.inputs) // settings.batch)
     steps = settings.epochs * steps_an_epoch
-    rows_of = Shuffled(len(train.inputs), settings.batch, settings.seed)
+    rows_of = ShuffledByLength(train.inputs.mask.sum(dim=1), settings.batch, settings.seed)
 
     def losses(step: int) -> Losses:
         rows = rows_of(step)
@@ -70,6 +70,7 @@ def fine_tuned(
 
 def _score(model: Classifier, task: TextTask, split: str) -> float:
     part = task.parts[split]
+    by_length = part.inputs.mask.sum(dim=1).argsort()
     with torch.no_grad():
-        logits = [model(part.inputs, rows) for rows in torch.arange(len(part.inputs)).split(TEST_BATCH)]
-    return task.measure(torch.cat(logits), part.labels)
+        logits = torch.cat([model(part.inputs, rows) for rows in by_length.split(TEST_BATCH)])
+    return task.measure(logits, part.labels[by_length])

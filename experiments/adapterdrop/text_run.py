@@ -33,7 +33,7 @@ AT_ONCE: Final = (1, 8)
 SHORT: Final = ("cola", "sts", "trec")
 """Tasks with few and short texts, one for each measure: for the choice of learning rates, and for the comparison with
 the adapters library."""
-RATES: Final = {"standard": (3e-4, 1e-3, 3e-3), "full fine-tuning": (3e-5, 1e-4, 3e-4)}
+RATES: Final = {"standard": (3e-4, 1e-3, 3e-3), "full fine-tuning": (1e-4, 3e-4)}
 """The learning rates to choose from."""
 
 
@@ -47,10 +47,10 @@ class TextSettings:
     full_learning_rate: of full fine-tuning. max_tokens: of a text or a pair. reduction_factor: of the adapters.
     """
 
-    examples: int = 1000
+    examples: int = 2000
     held_out: int = 2000
     depths: tuple[int, ...] | None = None
-    epochs: int = 3
+    epochs: int = 4
     batch: int = 16
     learning_rate: float = 1e-3
     full_learning_rate: float = 1e-4

@@ -15,7 +15,16 @@ from polyglance.adapters.trainable import TrainableAdapters
 from polyglance.errors import ConfigurationError
 from polyglance.training.loop import read_log
 from polyglance.training.state_cache import keep_states, weights_fingerprint
-from polyglance.training.tasks.trainer import Examples, TaskSettings, accuracy, predict, train_fusion, train_task
+from polyglance.training.tasks.trainer import (
+    SORTED_BATCHES,
+    Examples,
+    ShuffledByLength,
+    TaskSettings,
+    accuracy,
+    predict,
+    train_fusion,
+    train_task,
+)
 from polyglance.types import StageProgress
 from tests.training.inputs import LAYERS, WIDTH, TinyInputs
 
@@ -171,3 +180,38 @@ def test_settings_and_labels_that_do_not_fit_are_refused() -> None:
         TaskSettings(epochs=0)
     with pytest.raises(ConfigurationError, match="a label for each of 4 examples, got 3"):
         Examples(examples((0,), 4).states, torch.zeros(3, dtype=torch.long))
+
+
+@pytest.mark.parametrize("examples", [5, 32, 16 * SORTED_BATCHES * 2 + 7])
+def test_batches_of_similar_lengths_hold_each_example_once_an_epoch(examples: int) -> None:
+    lengths = torch.randint(3, 60, (examples,), generator=torch.Generator().manual_seed(0))
+    rows_of = ShuffledByLength(lengths, 16, seed=0)
+    steps = -(-examples // 16)
+    epochs = [[rows_of(epoch * steps + step) for step in range(steps)] for epoch in range(2)]
+    for batches in epochs:
+        assert torch.cat(batches).sort().values.tolist() == list(range(examples))
+        assert all(len(rows) == 16 for rows in batches[:-1])
+    assert (torch.cat(epochs[0]).tolist() != torch.cat(epochs[1]).tolist()) == (examples > 16)
+
+
+def test_batches_of_similar_lengths_have_little_padding_and_no_order_of_lengths() -> None:
+    lengths = torch.randint(3, 60, (1600,), generator=torch.Generator().manual_seed(0))
+    rows_of = ShuffledByLength(lengths, 16, seed=0)
+    longest = torch.stack([lengths[rows_of(step)].max() for step in range(100)])
+    assert 16 * int(longest.sum()) < 1.15 * int(lengths.sum())
+    assert longest.tolist() != longest.sort().values.tolist()
+
+
+def test_predictions_stand_in_the_order_of_the_examples(tmp_path: Path) -> None:
+    held_out = examples((0,), 40, seed=1)
+    done = train_task(examples((0,)), 2, tmp_path, replace(SETTINGS, epochs=1), SMALL)
+    source = TrainableAdapters({"task": done.adapter})
+    alone = [
+        predict(Examples(keep_states(one, (0,)), one.labels).states, source, "task", done.head)[0]
+        for one in (_one(TinyInputs.make(40, 1), row) for row in range(40))
+    ]
+    torch.testing.assert_close(predict(held_out.states, source, "task", done.head), torch.stack(alone))
+
+
+def _one(inputs: TinyInputs, row: int) -> TinyInputs:
+    return inputs.but(ids=inputs.ids[row : row + 1], mask=inputs.mask[row : row + 1])

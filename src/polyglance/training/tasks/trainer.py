@@ -36,6 +36,7 @@ TASK: Final = "task"
 IDENTITY_WEIGHT: Final = 0.01
 """The weight of a fusion's distance from the identity, as in the authors' code of AdapterFusion (arXiv:2005.00247)."""
 TEST_BATCH: Final = 256
+SORTED_BATCHES: Final = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,9 +222,10 @@ def predict(
 ) -> Float[Tensor, "examples classes"]:
     """Returns the logits of all examples, in float32 on the CPU. composition: must give one result per row."""
     start = first_layer(source, composition)
-    batches = torch.arange(len(states)).split(TEST_BATCH)
+    by_length = states.lengths.argsort()
     with torch.no_grad():
-        return torch.cat([_logits(states, source, composition, head, start, rows).cpu() for rows in batches])
+        found = [_logits(states, source, composition, head, start, rows).cpu() for rows in by_length.split(TEST_BATCH)]
+    return torch.cat(found)[by_length.argsort()]
 
 
 def accuracy(examples: Examples, source: AdapterSource, composition: Composition, head: nn.Linear) -> float:
@@ -270,7 +272,7 @@ class _Run:
         examples = {"states": states.key, "labels": hash_of({"labels": labels}).hex()[:16]}
         check_beginning(folder / f"{stage}.json", {**asdict(self.settings), **examples, **beginning})
         depths = self.depths
-        rows_of = Shuffled(len(states), self.settings.batch, self.settings.seed)
+        rows_of = ShuffledByLength(states.lengths, self.settings.batch, self.settings.seed)
 
         def losses(step: int) -> Losses:
             rows = rows_of(step)
@@ -324,12 +326,30 @@ class Shuffled:
     def __call__(self, step: int) -> Int[Tensor, " rows"]:
         epoch, number = divmod(step, -(-self.examples // self.batch))
         if epoch != self._epoch:
-            generator = generator_of(self.seed, epoch)
-            self._epoch, self._order = epoch, torch.randperm(self.examples, generator=generator)
-            if self.group_of is not None:
-                place = torch.randperm(int(self.group_of.max()) + 1, generator=generator)
-                self._order = place[self.group_of].argsort(stable=True)
+            self._epoch, self._order = epoch, self._drawn(generator_of(self.seed, epoch))
         return self._order[number * self.batch : (number + 1) * self.batch]
+
+    def _drawn(self, generator: torch.Generator) -> Int[Tensor, " examples"]:
+        if self.group_of is None:
+            return torch.randperm(self.examples, generator=generator)
+        place = torch.randperm(int(self.group_of.max()) + 1, generator=generator)
+        return place[self.group_of].argsort(stable=True)
+
+
+class ShuffledByLength(Shuffled):
+    """Returns the examples of each step as `Shuffled` does; those of a batch have similar lengths, so that little of it
+    is padding. Examples are sorted among `SORTED_BATCHES` batches that were drawn, and the batches shuffled again."""
+
+    def __init__(self, lengths: Int[Tensor, " examples"], batch: int, seed: int) -> None:
+        super().__init__(len(lengths), batch, seed)
+        self.lengths = lengths
+
+    def _drawn(self, generator: torch.Generator) -> Int[Tensor, " examples"]:
+        drawn = super()._drawn(generator).split(SORTED_BATCHES * self.batch)
+        batches = [batch for some in drawn for batch in some[self.lengths[some].argsort()].split(self.batch)]
+        last = [] if len(batches[-1]) == self.batch else [batches.pop()]  # a step's place is a multiple of the batch
+        places = torch.randperm(len(batches), generator=generator).tolist()
+        return torch.cat([*(batches[place] for place in places), *last])
 
 
 def _logits(
