@@ -68,17 +68,29 @@ class ColourBlind(ColourModel):
         return torch.ones(len(states), self.embedding_dim) / 2
 
 
-@pytest.mark.parametrize("reranker", [MODEL, ColourBlind()])
-def test_a_blend_is_of_probabilities_and_of_the_retrievers_cosines(tmp_path: Path, reranker: ColourModel) -> None:
+@pytest.fixture
+def surer_or_nearer(tmp_path: Path) -> Pool:
     """The first picture is surer to match (its logit is 4 against 2, its probability 0.98 against 0.88), but the second
     one is nearer (its cosine is 0.99 against 0.71)."""
     surer, nearer = draw(tmp_path / "surer.png", "red", "white"), tmp_path / "nearer.png"
     image = Image.new("RGB", (8, 8), COLOURS["red"])
     image.paste(COLOURS["white"], (0, 0, 1, 8))
     image.save(nearer)
-    pool = Pool("en", ("red left", "white"), (surer, nearer), ((0,), (0,)))
-    assert first(pool, System(MODEL, reranker, 2))[0] == 0
-    assert first(pool, System(MODEL, reranker, 2, blend=0.5))[0] == 1
+    return Pool("en", ("red left", "white"), (surer, nearer), ((0,), (0,)))
+
+
+@pytest.mark.parametrize("reranker", [MODEL, ColourBlind()])
+def test_a_blend_is_of_probabilities_and_of_the_retrievers_cosines(
+    surer_or_nearer: Pool, reranker: ColourModel
+) -> None:
+    assert first(surer_or_nearer, System(MODEL, reranker, 2))[0] == 0
+    assert first(surer_or_nearer, System(MODEL, reranker, 2, blend=0.5))[0] == 1
+
+
+def test_a_blend_is_of_calibrated_probabilities(surer_or_nearer: Pool) -> None:
+    """The cosine makes the logits so large that all probabilities are 1 before calibration."""
+    reranker = ColourBlind(cosine_weight=100.0, calibration=(1.0, -100.0))
+    assert first(surer_or_nearer, System(MODEL, reranker, 2, blend=0.01))[0] == 0
 
 
 def test_distractors_enlarge_the_pool_of_pictures_alone(pool: Pool, tmp_path: Path) -> None:

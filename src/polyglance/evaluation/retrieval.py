@@ -76,5 +76,6 @@ def reordered(found: Ranking, scores: Float[Tensor, "queries candidates"]) -> Ra
 def blended(
     logits: Float[Tensor, "queries candidates"], cosines: Float[Tensor, "queries candidates"], blend: float
 ) -> Float[Tensor, "queries candidates"]:
-    """Mixes the probability of each match with the cosine. blend: the share of the cosine."""
+    """Mixes the probability of each match with the cosine. logits: calibrated, because the probabilities of large ones
+    are all 1. blend: the share of the cosine."""
     return (1 - blend) * torch.sigmoid(logits) + blend * cosines

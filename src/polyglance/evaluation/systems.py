@@ -112,7 +112,8 @@ class Evaluation:
         chosen, scores = self._judged(sides, found)
         if self.system.retriever and self.system.blend:
             cosines = sides[id(self.system.retriever)].cosines(chosen)
-            scores = blended(scores, cosines, self.system.blend)
+            slope, offset = self.system.reranker.calibration
+            scores = blended(slope * scores + offset, cosines, self.system.blend)
         return reordered(found, scores).order.tolist()
 
     def logits(self, pool: Pool) -> tuple[Float[Tensor, "texts candidates"], Bool[Tensor, "texts candidates"]]:
