@@ -4,8 +4,9 @@
 
 It measures how a model's tokenizer splits them; how well their language is detected from all words and from the first
 ones; how often a published model (UC2, in IGLUE's runs) gives the same answer to a question in two languages; and how
-many answers the words alone give, trained on train_48 and tested on dev, compared with that model with pictures on the
-same questions.
+many answers the subwords alone give, trained on train_48 and tested on dev, compared with that model with pictures on
+the same questions. Without --model, the tokenizers are the bundled model's and that of multilingual E5, which must have
+been fetched (`python -m experiments.weights`).
 """
 
 import argparse
@@ -16,9 +17,11 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from experiments.results import RESULTS, Row, write_results
 from experiments.splits import require_disjoint
+from experiments.weights.folders import weights_folder
 from polyglance.data.predictions import LANGUAGE
 from polyglance.data.questions import Question, read_questions
 from polyglance.data.tokenization import Tokenizer
@@ -27,21 +30,27 @@ from polyglance.evaluation.controls import controlled_report, most_frequent, sco
 from polyglance.evaluation.measures import Difference
 from polyglance.languages import AUTO, DEMO_LANGUAGES, detect
 from polyglance.models import BUNDLED, load_model
-from polyglance.models.families.cut_model import CutModel
+from polyglance.models.checkpoint import load_folder
+from polyglance.models.families.single_stream import SingleStreamModel, as_single_stream
+from polyglance.models.importing.conversion import import_checkpoint
+from polyglance.models.protocol import SubwordReader
 from polyglance.training.blind import answer_blind
 
 MORE_LANGUAGES = ("fr", "es")
 """Languages that a user may have added; no question is in one of them."""
 WORDS = (1, 2, 3, None)
+E5 = "multilingual-e5-small"
 _BROKEN = "\ufffd"
 """The character for bytes that are not a whole letter in a decoded subword."""
+_UNKNOWN = "<unk>"
+"""The subword for unknown letters in published tokenizers."""
 SHOTS = {0: "zero_shot", 48: "few_shot"}
 
 
 def spelling_row(name: str, tokenizer: Tokenizer, language: str, questions: Sequence[Question]) -> Row:
     """Measures how a tokenizer splits words as they stand within a sentence; in Chinese each character is a word.
 
-    unknown: the percentage of words with a letter that is split into bytes, where other tokenizers give [UNK].
+    unknown: the percentage of words with a letter that is split into bytes or has no subword.
     by_letters: the percentage of words of two letters or more that are split into single letters.
     """
     words = list(chain.from_iterable(_words(question.question, language) for question in questions))
@@ -50,8 +59,12 @@ def spelling_row(name: str, tokenizer: Tokenizer, language: str, questions: Sequ
         [subwords[index] for index in ids]
         for ids in tokenizer.spell(words if language == "zh" else [f" {word}" for word in words])
     ]
-    unknown = sum(any(_BROKEN in subword for subword in word) for word in spelled)
-    letters = sum(len(word) > 1 and all(len(subword) <= 1 for subword in word) for word in spelled)
+    if language == "zh":  # some tokenizers put a space before every text, but there is none before these words
+        spelled = [word if word[0] else word[1:] for word in spelled]
+    unknown = sum(any(_BROKEN in subword or subword == _UNKNOWN for subword in word) for word in spelled)
+    letters = sum(
+        len(word) > 1 and all(len(subword) <= 1 for subword in ids) for word, ids in zip(words, spelled, strict=True)
+    )
     return {
         "part": "spelling",
         "tokenizer": name,
@@ -111,9 +124,13 @@ def agreement_rows(shots: int, scores: Sequence[AnswerScores]) -> Iterator[Row]:
 
 
 def blind_rows(
-    model: CutModel, train: Sequence[Question], dev: Sequence[Question], seeing: dict[int, list[AnswerScores]]
+    name: str,
+    model: SubwordReader,
+    train: Sequence[Question],
+    dev: Sequence[Question],
+    seeing: dict[int, list[AnswerScores]],
 ) -> Iterator[Row]:
-    """Yields the accuracy of the words alone. seeing: the scores of the published model by shots.
+    """Yields the accuracy of a tokenizer's subwords alone. seeing: the scores of the published model by shots.
 
     Raises DataError if a question or a picture is in both `train` and `dev`.
     """
@@ -129,6 +146,7 @@ def blind_rows(
         low, high = found["interval"]
         yield {
             "part": "blind",
+            "tokenizer": name,
             "language": language,
             "questions": found["questions"],
             "accuracy": round(found["accuracy"], 2),
@@ -176,11 +194,18 @@ def _published(folder: Path, shots: int, gold: Sequence[Question], left_out: set
     return [scores[language] for language in DEMO_LANGUAGES]
 
 
+def published_encoder(name: str) -> SingleStreamModel:
+    """Returns a text encoder as a model that was trained for no task, with its own tokenizer. name: of the weights."""
+    with TemporaryDirectory() as folder:
+        import_checkpoint(str(weights_folder(name)), Path(folder) / name)
+        return as_single_stream(load_folder(Path(folder) / name))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = Path(__file__).parents[3] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("POLYGLANCE_SHARED_DATA", here)))
-    parser.add_argument("--model", action="append", help="whose tokenizer is measured; the first counts words blindly")
+    parser.add_argument("--model", action="append", help="whose tokenizer is measured")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     started = time.time()
@@ -194,6 +219,8 @@ def main() -> None:
         for language, questions in asked.items():
             rows += detection_rows(language, questions, among)
     models = {name: load_model(name) for name in arguments.model or [BUNDLED]}
+    if not arguments.model:
+        models[E5] = published_encoder(E5)
     for name, model in models.items():
         rows += [spelling_row(name, model.tokenizer, language, questions) for language, questions in asked.items()]
     for shots in SHOTS:
@@ -201,7 +228,8 @@ def main() -> None:
     elsewhere = {question.id for question in testdev} - dev_ids
     english = [question for question in testdev if question.id in dev_ids]
     seeing = {shots: _published(arguments.data, shots, english, elsewhere) for shots in SHOTS}
-    rows += blind_rows(next(iter(models.values())), train, dev, seeing)
+    for name, model in models.items():
+        rows += blind_rows(name, model, train, dev, seeing)
     for row in rows:
         print(*(f"{key}={value}" for key, value in row.items()), file=sys.stderr)
     print(f"wrote {write_results('xgqa_questions', rows, 0, started, arguments.output)}")

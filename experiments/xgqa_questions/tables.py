@@ -12,13 +12,10 @@ Rows = Sequence[Row]
 def spelling(rows: Rows) -> str:
     lines: list[list[str]] = []
     found = _part(rows, "spelling")
-    names = list(dict.fromkeys(row["tokenizer"] for row in found))
-    for name in names:
-        there = [row for row in found if row["tokenizer"] == name]
-        of = f"{name}: " if len(names) > 1 else ""
-        lines.append([f"{of}subwords per word", *(f"{row['subwords_a_word']:.2f}" for row in there)])
-        lines.append([f"{of}unknown, %", *(f"{row['unknown']:.1f}" for row in there)])
-        lines.append([f"{of}by letters, %", *(_percent(row["by_letters"]) for row in there)])
+    for name, there in _by_tokenizer(found).items():
+        lines.append([f"{name}: subwords per word", *(f"{row['subwords_a_word']:.2f}" for row in there)])
+        lines.append([f"{name}: unknown, %", *(f"{row['unknown']:.1f}" for row in there)])
+        lines.append([f"{name}: by letters, %", *(_percent(row["by_letters"]) for row in there)])
     return table(["", *_languages(found)], lines)
 
 
@@ -49,24 +46,23 @@ def agreement(rows: Rows) -> str:
 
 def blind(rows: Rows) -> str:
     found = _part(rows, "blind")
-    columns: list[tuple[str, Callable[[Row], str]]] = [
-        ("words alone", lambda row: f"{row['accuracy']:.1f}"),
-        ("- 95 % interval", lambda row: _range(row["interval"])),
-        *((f"- {kind}", lambda row, k=kind: f"{row['by_structural'][k]:.1f}") for kind in found[0]["by_structural"]),
-        ("most frequent answer of each type", lambda row: f"{row['most_frequent']:.1f}"),
-        *(
-            line
-            for shots in found[0]["published"]
-            for line in (
-                (f"UC2, {shots} pictures", lambda row, n=shots: f"{row['published'][n]['accuracy']:.1f}"),
-                (
-                    "- 95 % interval of its gain over words alone",
-                    lambda row, n=shots: _range(row["published"][n]["gain_interval"]),
-                ),
-            )
-        ),
-    ]
-    return table(["%", *_languages(found)], ([name, *map(cell, found)] for name, cell in columns))
+    by_tokenizer = _by_tokenizer(found)
+    lines: list[list[str]] = []
+    for name, there in by_tokenizer.items():
+        lines.append([f"{name}: words alone", *(f"{row['accuracy']:.1f}" for row in there)])
+        lines.append([f"{name}: 95 % interval", *(_range(row["interval"]) for row in there)])
+        lines += [
+            [f"{name}: {kind}", *(f"{row['by_structural'][kind]:.1f}" for row in there)]
+            for kind in there[0]["by_structural"]
+        ]
+    first = next(iter(by_tokenizer.values()))
+    lines.append(["most frequent answer of each type", *(f"{row['most_frequent']:.1f}" for row in first)])
+    for shots in first[0]["published"]:
+        lines.append([f"UC2, {shots} pictures", *(f"{row['published'][shots]['accuracy']:.1f}" for row in first)])
+        for name, there in by_tokenizer.items():
+            gains = (_range(row["published"][shots]["gain_interval"]) for row in there)
+            lines.append([f"{name}: 95 % interval of its gain over words alone", *gains])
+    return table(["%", *_languages(found)], lines)
 
 
 TABLES: dict[str, Callable[[Rows], str]] = {
@@ -79,6 +75,11 @@ TABLES: dict[str, Callable[[Rows], str]] = {
 
 def _part(rows: Rows, part: str) -> list[Row]:
     return [row for row in rows if row["part"] == part]
+
+
+def _by_tokenizer(rows: Rows) -> dict[str, list[Row]]:
+    names = dict.fromkeys(row["tokenizer"] for row in rows)
+    return {name: [row for row in rows if row["tokenizer"] == name] for name in names}
 
 
 def _languages(rows: Rows) -> list[str]:

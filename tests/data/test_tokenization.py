@@ -1,6 +1,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import decoders, models
 
 from polyglance.data.tokenization import Tokenizer
 
@@ -17,3 +20,15 @@ def test_a_file_holds_the_text_that_identifies_it(tmp_path: Path) -> None:
     tokenizer = Tokenizer.train(["a red star"] * 3, 300)
     tokenizer.save(tmp_path / "tokenizer.json")
     assert (tmp_path / "tokenizer.json").read_text(encoding="utf-8") == tokenizer.to_json()
+
+
+@pytest.mark.parametrize(
+    ("decoder", "names"),
+    [(decoders.Metaspace(), ["\u2581größe", "ß"]), (decoders.WordPiece(), ["größe", "##ß"])],
+)
+def test_subwords_of_published_tokenizers_are_text(decoder: decoders.Decoder, names: list[str]) -> None:
+    fast = FastTokenizer(
+        models.WordPiece({name: index for index, name in enumerate(["[PAD]", "[MASK]", *names])}, unk_token="[PAD]")
+    )
+    fast.decoder = decoder
+    assert Tokenizer(fast).subwords() == ["", "", " größe", "ß"]

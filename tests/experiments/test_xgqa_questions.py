@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import decoders, pre_tokenizers
+from tokenizers.models import Unigram
 
 from experiments.xgqa_questions.__main__ import blind_rows, detection_rows, spelling_row
 from experiments.xgqa_questions.tables import TABLES
@@ -28,6 +31,24 @@ def test_words_are_counted_as_they_are_spelled() -> None:
     assert (chinese["words"], chinese["unknown"], chinese["by_letters"]) == (2, 100, None)
 
 
+def test_subwords_of_a_published_tokenizer_are_counted_as_they_are_within_a_sentence() -> None:
+    """It puts a space before every text, marks it in its subwords, and has one subword for all unknown letters."""
+    pieces = [
+        ("<pad>", 0.0),
+        ("<mask>", 0.0),
+        ("<unk>", -9.0),
+        *((piece, -1.0) for piece in ["▁", "▁red", "红", "s", "t"]),
+    ]
+    fast = FastTokenizer(Unigram(pieces, unk_id=2))
+    fast.pre_tokenizer, fast.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    tokenizer = Tokenizer(fast)
+    row = spelling_row("tiny", tokenizer, "en", asked("red st", "红"))
+    assert row["subwords_a_word"] == pytest.approx((1 + 3 + 2) / 3)
+    assert (row["unknown"], row["by_letters"]) == (0, pytest.approx(33.33))
+    chinese = spelling_row("tiny", tokenizer, "zh", asked("红色"))
+    assert (chinese["subwords_a_word"], chinese["unknown"]) == (1, 50)
+
+
 def test_first_words() -> None:
     rows = list(detection_rows("de", asked("was ist das für ein Stern"), DEMO_LANGUAGES))
     assert [row["words"] for row in rows] == [1, 2, 3, "all"]
@@ -40,7 +61,7 @@ def test_what_was_trained_on_is_not_asked(picture: str, number: str, what: str) 
     train = [Question(Path("train/a.jpg"), "is it red?", "yes", id="1")]
     dev = [Question(Path("dev") / picture, "is it blue?", "no", id=number)]
     with pytest.raises(DataError, match=f"expected each {what} in one split"):
-        list(blind_rows(load_model(), train, dev, {}))
+        list(blind_rows("ours", load_model(), train, dev, {}))
 
 
 def test_tables_have_a_column_a_language() -> None:
@@ -57,6 +78,6 @@ def test_tables_have_a_column_a_language() -> None:
         head, _, *lines = draw(rows).splitlines()
         assert head.endswith("| de |")
         assert lines
-    assert "| UC2, 0 pictures | 30.0 |\n| - 95 % interval of its gain over words alone | -1.0 to 2.0 |" in TABLES[
+    assert "| UC2, 0 pictures | 30.0 |\n| tiny: 95 % interval of its gain over words alone | -1.0 to 2.0 |" in TABLES[
         "xgqa_blind"
     ](rows)

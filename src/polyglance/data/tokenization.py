@@ -130,11 +130,12 @@ class Tokenizer(Framed):
         return int(max(self._fast.get_vocab().values(), default=-1)) + 1
 
     def subwords(self) -> list[str]:
-        """Returns the text of each id; bytes that are not a whole letter are lost."""
+        """Returns the text of each id, with a space before it if it begins a word; bytes that are not a whole letter
+        are lost."""
         from tokenizers import decoders
 
-        decoder = decoders.ByteLevel()
-        return ["" if name in SPECIAL_TOKENS else decoder.decode([name]) for name in self._names()]
+        decoder, before = self._fast.decoder or decoders.ByteLevel(), "a"  # some decoders strip the first space
+        return ["" if name in SPECIAL_TOKENS else decoder.decode([before, name])[1:] for name in self._names()]
 
     def spell(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns the ids of each text without special tokens.

@@ -112,7 +112,7 @@ class Evaluation:
         chosen, scores = self._judged(sides, found)
         if self.system.retriever and self.system.blend:
             cosines = sides[id(self.system.retriever)].cosines(chosen)
-            slope, offset = self.system.reranker.calibration
+            slope, offset = as_matcher(self.system.reranker).calibration
             scores = blended(slope * scores + offset, cosines, self.system.blend)
         return reordered(found, scores).order.tolist()
 
