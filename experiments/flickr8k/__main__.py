@@ -1,7 +1,7 @@
 """Measures Retrieve Fast, Rerank Smart (arXiv:2103.11920) on the photographs of Flickr8k.
 
-    python -m experiments.flickr8k [--parts twin,systems,pairs,states,languages,judgements,times] [--seeds 0,1,2]
-                                   [--split test] [--folder FOLDER] [--fresh] [--small]
+    python -m experiments.flickr8k [--parts twin,systems,pairs,depths,states,languages,judgements,times]
+                                   [--seeds 0,1,2] [--split test] [--folder FOLDER] [--fresh] [--small]
 
 EfficientNet-Lite2 and MiniLM or multilingual E5, which were trained apart and stay as they are, are brought together on
 the 6,000 training photographs: as twin encoder, as cross-encoder, and as both. Choices were made on the validation
@@ -13,7 +13,16 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from experiments.flickr8k.measures import Reading, coop_rows, judgement_row, pair_rows, state_rows, time_row, twin_row
+from experiments.flickr8k.measures import (
+    Reading,
+    coop_rows,
+    depth_rows,
+    judgement_row,
+    pair_rows,
+    state_rows,
+    time_row,
+    twin_row,
+)
 from experiments.flickr8k.photographs import LANGUAGES, Judgement, read_judgements, read_photographs
 from experiments.flickr8k.settings import SMALL, Settings
 from experiments.flickr8k.tables import tables
@@ -25,9 +34,9 @@ from polyglance.evaluation.pools import Pool
 NAME = "flickr8k"
 KEYS = (
     *("part", "texts", "trained_on", "system", "seed", "split", "language"),
-    *("candidates", "blend", "tokens", "bits"),
+    *("candidates", "blend", "depth", "tokens", "bits"),
 )
-PARTS = ("twin", "systems", "pairs", "states", "languages", "judgements", "times")
+PARTS = ("twin", "systems", "pairs", "depths", "states", "languages", "judgements", "times")
 COOPERATIVE = {
     "joint coop": ("joint", "joint"),
     "separate coop": (TWIN, "cross"),
@@ -60,9 +69,13 @@ class Run:
             if head := self._missing("pairs", f"{system}, all pairs"):
                 self._add(head, pair_rows(self._reading(system), self.world.settings))
 
+    def depths(self) -> None:
+        if head := self._missing("depths", "joint coop"):
+            self._add(head, depth_rows(self._reading("joint"), self.world.settings))
+
     def states(self) -> None:
         if head := self._missing("states", "joint coop", tokens=self.world.grid**2):
-            self._add(head, state_rows(self._reading("joint", as_stored=False)))
+            self._add(head, state_rows(self._reading("joint", as_stored=False), self.world.settings))
 
     def judgements(self, judgements: Sequence[Judgement]) -> None:
         photographs = self.world.photographs.images("test")
@@ -117,6 +130,8 @@ def main() -> None:
             run.systems("systems", "en", COOPERATIVE)
         if "pairs" in parts:
             run.pairs()
+        if "depths" in parts:
+            run.depths()
         if "judgements" in parts and split == "test":
             run.judgements(read_judgements(english.photographs.images("test")))
         if "languages" in parts:

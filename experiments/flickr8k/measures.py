@@ -1,7 +1,7 @@
 """Measures retrieval over a pool with several captions a photograph, and agreement with people's judgements."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, median
@@ -51,12 +51,16 @@ class Reading:
         return retrieve(asking, items, depth)
 
     def logits(
-        self, direction: Direction, queries: Int[Tensor, " queries"], chosen: Int[Tensor, "queries candidates"]
+        self,
+        direction: Direction,
+        queries: Int[Tensor, " queries"],
+        chosen: Int[Tensor, "queries candidates"],
+        depth: int = 0,
     ) -> Float[Tensor, "queries candidates"]:
-        """Matches some queries with some items of each."""
+        """Matches some queries with some items of each. depth: the drop depth of the match's adapter."""
         both = self.texts, self.images
         asking, items = both if direction == "text_to_image" else both[::-1]
-        return match(self.model, asking[queries], items, chosen, direction == "text_to_image")
+        return match(self.model, asking[queries], items, chosen, direction == "text_to_image", depth)
 
 
 def twin_row(reading: Reading) -> Row:
@@ -67,22 +71,31 @@ def twin_row(reading: Reading) -> Row:
 
 
 def coop_rows(twin: Reading, cross: Reading, settings: Settings) -> Iterator[Row]:
-    """Yields the recall for each number of candidates, and for each share of the cosine with 20 candidates at most."""
+    """Yields the recall for each number of candidates; and, with 20 candidates at most, for each share of the cosine
+    beside the probability of the match, in which the twin encoder has no say then."""
     most = max(settings.candidates)
     found, logits, cosines = {}, {}, {}
     for one in DIRECTIONS:
         found[one], cosines[one] = twin.retrieved(one, max(most, DEPTH))
         chosen = found[one].order[:, :most]
         logits[one] = cross.logits(one, torch.arange(len(chosen)), chosen)
-    choices = [(k, 0.0) for k in settings.candidates] + [(min(CANDIDATES, most), b) for b in settings.blends if b]
-    for k, blend in choices:
+    for k in settings.candidates:
+        ranked = {one: reordered(found[one], logits[one][:, :k]) for one in DIRECTIONS}
+        yield {"candidates": k, **_figures(twin.pool, ranked)}
+    k = min(CANDIDATES, most)
+    for blend in settings.blends:
         ranked = {}
         for one in DIRECTIONS:
-            scores = logits[one][:, :k]  # alone, not as probabilities: large ones would all be 1
-            scores = blended(scores, cosines[one][:, :k], blend) if blend else scores
-            ranked[one] = reordered(found[one], scores)
-        recalls = {one: figures(twin.pool, one, ranking) for one, ranking in ranked.items()}
-        yield {"candidates": k, "blend": blend, **recalls}
+            near = cosines[one][:, :k]
+            alone = logits[one][:, :k] - cross.model.cosine_weight * near
+            ranked[one] = reordered(found[one], blended(alone, near, blend))
+        yield {"candidates": k, "blend": blend, **_figures(twin.pool, ranked)}
+
+
+def depth_rows(reading: Reading, settings: Settings) -> Iterator[Row]:
+    """Yields the recall of some queries with 20 candidates for each drop depth of the match's adapter."""
+    for depth in range(reading.model.config.joint_depth + 1):
+        yield {"depth": depth, **_sampled_row(reading, reading, settings, depth)}
 
 
 def pair_rows(reading: Reading, settings: Settings) -> Iterator[Row]:
@@ -104,14 +117,24 @@ def _of_queries(reading: Reading, direction: Direction, ranking: Ranking, querie
     return {"queries": len(queries), **figures(reading.pool, direction, ranking, queries)}
 
 
-def state_rows(reading: Reading) -> Iterator[Row]:
-    """Yields the recall with 20 candidates and states of 16, 8 and 4 bits. reading: with states as they are made."""
+def state_rows(reading: Reading, settings: Settings) -> Iterator[Row]:
+    """Yields the recall of some queries with 20 candidates and states of 16, 8 and 4 bits. reading: with states as they
+    are made."""
     hidden = reading.images.hidden
-    sizes = Settings(candidates=(CANDIDATES,), blends=())
     for bits in BITS:
         images = replace(reading.images, hidden=rounded(hidden, bits))
-        (row,) = coop_rows(reading, replace(reading, images=images), sizes)
+        row = _sampled_row(reading, replace(reading, images=images), settings)
         yield {**row, "bits": bits, "bytes": bytes_a_picture(*hidden.shape[1:], bits)}
+
+
+def _sampled_row(twin: Reading, cross: Reading, settings: Settings, depth: int = 0) -> Row:
+    row: Row = {"candidates": CANDIDATES}
+    for one, count in zip(DIRECTIONS, settings.sampled, strict=True):
+        queries = sampled(twin.pool, one, count)
+        found = twin.retrieved(one, CANDIDATES)[0].order[queries]
+        logits = cross.logits(one, torch.tensor(queries), found, depth)
+        row[one] = _of_queries(twin, one, reordered(Ranking(found), logits), queries)
+    return row
 
 
 def judgement_row(reading: Reading, judgements: Sequence[Judgement]) -> Row:
@@ -157,6 +180,10 @@ def time_row(reading: Reading) -> Row:
         "milliseconds": {name: round(median(times), 2) for name, times in spread.items()},
         "spread": {name: [round(times[0], 2), round(times[-1], 2)] for name, times in spread.items()},
     }
+
+
+def _figures(pool: Pool, ranked: Mapping[Direction, Ranking]) -> Row:
+    return {one: figures(pool, one, ranking) for one, ranking in ranked.items()}
 
 
 def figures(pool: Pool, direction: Direction, ranking: Ranking, queries: Sequence[int] | None = None) -> Row:

@@ -10,8 +10,8 @@ class Settings:
     photographs: the number of each split; None means all. twin_epochs, twin_batch, twin_rate: the training of the twin
     encoder, from which the others begin. epochs, batch, rate: that of the cross-encoder and of both together.
     candidates: the numbers of candidates to rerank. blends: the shares of the cosine in the score. all_pairs: the
-    number of captions, and of photographs, that are matched with everything. grids: the numbers of image tokens per
-    side that are kept.
+    number of captions, and of photographs, that are matched with everything. sampled: those that are asked at each drop
+    depth, and for each way to store states. grids: the numbers of image tokens per side that are kept.
     """
 
     photographs: int | None = None
@@ -24,6 +24,7 @@ class Settings:
     candidates: tuple[int, ...] = (5, 10, 20, 50)
     blends: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5)
     all_pairs: tuple[int, int] = (200, 40)
+    sampled: tuple[int, int] = (1000, 200)
     grids: tuple[int, ...] = (8, 6, 4, 3)
 
 
@@ -36,6 +37,7 @@ SMALL = Settings(
     candidates=(2, 4),
     blends=(0.0, 0.2),
     all_pairs=(6, 3),
+    sampled=(6, 3),
     grids=(2, 1),
 )
 """Settings that run through everything in seconds."""

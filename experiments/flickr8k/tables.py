@@ -26,7 +26,7 @@ def tables(rows: Rows) -> str:
 
 def systems(rows: Rows, split: str = "test") -> str:
     """One row per system, after the published ones: R@1, R@5 and R@10 in both directions, the mean of the seeds."""
-    some = [row for row in _of(rows, part="systems", split=split) if not row.get("blend")]
+    some = [row for row in _of(rows, part="systems", split=split) if row.get("blend") is None]
     some = [row for row in some if row.get("candidates") in (None, CANDIDATES)]
     if not some:
         return ""
@@ -47,13 +47,13 @@ def validation(rows: Rows) -> str:
 
 
 def candidates(rows: Rows) -> str:
-    """One row per number of candidates and share of the cosine."""
+    """One row per number of candidates and share of the cosine beside the match alone."""
     some = [row for row in _of(rows, part="systems", split="test") if row.get("candidates")]
     lines = []
-    for system, k, blend in dict.fromkeys((row["system"], row["candidates"], row["blend"]) for row in some):
+    for system, k, blend in dict.fromkeys((row["system"], row["candidates"], row.get("blend")) for row in some):
         there = _of(some, system=system, candidates=k, blend=blend)
         cells = [_spread(row[direction]["R@1"] for row in there) for direction in DIRECTIONS]
-        lines.append([system, k, blend, *cells])
+        lines.append([system, k, "" if blend is None else blend, *cells])
     return table(["R@1, %", "candidates", "share of the cosine", *_directions()], lines) if lines else ""
 
 
@@ -67,6 +67,17 @@ def pairs(rows: Rows) -> str:
         queries = " and ".join(str(there[0][direction]["queries"]) for direction in DIRECTIONS)
         lines.append([name, queries, *cells])
     return table(["R@1, %", "queries", *_directions()], lines) if lines else ""
+
+
+def depths(rows: Rows) -> str:
+    """One row per drop depth of the match's adapter."""
+    some = _of(rows, part="depths", split="test")
+    lines = []
+    for depth in dict.fromkeys(row["depth"] for row in some):
+        there = _of(some, depth=depth)
+        queries = " and ".join(str(there[0][direction]["queries"]) for direction in DIRECTIONS)
+        lines.append([depth, queries, *(_spread(row[direction]["R@1"] for row in there) for direction in DIRECTIONS)])
+    return table(["drop depth", "queries", *(f"{one}, R@1, %" for one in _directions())], lines) if lines else ""
 
 
 def states(rows: Rows) -> str:
@@ -86,7 +97,7 @@ def states(rows: Rows) -> str:
 def languages(rows: Rows) -> str:
     """One row per training and system, one column per language: R@1 of text to image and of image to text."""
     some = [row for row in _of(rows, part="languages") if row.get("candidates") in (None, CANDIDATES)]
-    some = [row for row in some if not row.get("blend")]
+    some = [row for row in some if row.get("blend") is None]
     found = {(row["trained_on"], row["system"], _column(row)) for row in some}
     columns = sorted({column for _, _, column in found})
     lines = []
@@ -137,6 +148,7 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "flickr8k_systems": systems,
     "flickr8k_candidates": candidates,
     "flickr8k_pairs": pairs,
+    "flickr8k_depths": depths,
     "flickr8k_states": states,
     "flickr8k_languages": languages,
     "flickr8k_judgements": judgements,

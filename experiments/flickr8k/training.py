@@ -14,6 +14,7 @@ from experiments.flickr8k.measures import Reading
 from experiments.flickr8k.photographs import Photographs
 from experiments.flickr8k.settings import Settings
 from experiments.weights.folders import weights_folder
+from polyglance.adapters.config import AdapterConfig
 from polyglance.data.lines import Split
 from polyglance.evaluation.pools import Pool
 from polyglance.models.checkpoint import load_folder, save_model
@@ -24,12 +25,14 @@ from polyglance.nn.states import TokenStates
 from polyglance.training.frozen_pictures import PictureInputs
 from polyglance.training.retrieval.objectives import RetrievalSettings
 from polyglance.training.retrieval.trainer import train_retrieval
+from polyglance.training.starting_point import remade
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.types import StageProgress
 
 IMAGES: Final = "efficientnet-lite2"
 TEXTS: Final[Mapping[str, str]] = {"minilm": "all-MiniLM-L6-v2", "e5": "multilingual-e5-small"}
 TWIN: Final = "twin"
+GRID: Final = 4
 TOGETHER: Final = 100
 SYSTEMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "joint": {"mode": "joint", "mine": 1},
@@ -44,8 +47,8 @@ cross-encoder alone has none, and its negatives are random."""
 class World:
     """What the models have in common.
 
-    texts: a key of `TEXTS`. languages: of the training captions. grid: the number of image tokens per side that are
-    kept.
+    texts: a key of `TEXTS`. languages: of the training captions. grid: the number of image tokens per side that the
+    joint layers read; the twin encoder is the same for all.
     """
 
     settings: Settings
@@ -54,13 +57,13 @@ class World:
     report: StageProgress
     texts: str = "minilm"
     languages: tuple[str, ...] = ("en",)
-    grid: int = 4
+    grid: int = GRID
 
     def composed(self) -> CutModel:
         """Returns the untrained model, in float32."""
-        folder = self.folder / f"{self.texts}-{self.grid}"
+        folder = self.folder / self.texts
         if not (folder / "config.json").exists():
-            compose(str(weights_folder(IMAGES)), str(weights_folder(TEXTS[self.texts])), folder, kept_grid=self.grid)
+            compose(str(weights_folder(IMAGES)), str(weights_folder(TEXTS[self.texts])), folder, kept_grid=GRID)
         return load_folder(folder).float()
 
     def seen(self, split: Split, model: CutModel) -> KeptStates:
@@ -70,8 +73,9 @@ class World:
 
     def trained(self, system: str, seed: int) -> CutModel:
         """Returns a trained model in float32, from the run's folder if it is there. system: `TWIN` or of `SYSTEMS`."""
-        name = "-".join([system.replace(", ", "-").replace(" ", "-"), self.texts, *self.languages])
-        folder = self.folder / "models" / f"{name}-{self.grid}-{seed}"
+        grid = () if system == TWIN else (str(self.grid),)
+        name = "-".join([system.replace(", ", "-").replace(" ", "-"), self.texts, *self.languages, *grid, str(seed)])
+        folder = self.folder / "models" / name
         if not (folder / "config.json").exists():
             model = self._beginning(system, seed)
             captions = self.photographs.of("train", self.languages)
@@ -96,11 +100,12 @@ class World:
         return Reading(model, pool, images, read_texts(model, pool.texts, [pool.language] * len(pool.texts)))
 
     def _beginning(self, system: str, seed: int) -> CutModel:
-        """Returns the model that a training begins from. In a model that is both, the twin encoder has a say in the
-        match, so that the joint layers learn what it does not know."""
+        """Returns the model that a training begins from: after the twin encoder, with adapters of the tasks in the
+        joint layers. In a model that is both, the twin encoder has a say in the match, so that the joint layers learn
+        what it does not know."""
         if system == TWIN:
             return self.composed()
-        model = self.trained(TWIN, seed)
+        model = remade(self.trained(TWIN, seed), seed, task_adapters=AdapterConfig(), kept_grid=self.grid)
         if SYSTEMS[system]["mode"] == "joint":
             model.config = replace(model.config, cosine_weight=1 / model.config.temperature)
         return model

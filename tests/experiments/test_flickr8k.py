@@ -22,6 +22,7 @@ from tests.backbone_checkpoints import composed
 
 COLOURS = ("red", "white", "black", "blue", "green", "yellow")
 EACH = 6
+JOINT_LAYERS = 1
 
 
 def write(folder: Path, test_also_in_train: bool = False) -> Path:
@@ -54,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(data: Path) -> World:
     """A run whose networks are tiny, at the place of those that it would compose."""
     folder = data.with_name("run")
-    composed(folder / "minilm-4")
+    composed(folder / "minilm")
     return World(SMALL, folder, read_photographs(data), lambda *told: None)
 
 
@@ -121,7 +122,7 @@ class Knowing(Reading):
 def test_candidates_are_put_in_order_by_their_logits(world: World) -> None:
     reading = world.reading(world.composed(), world.photographs.pool("val", "en"), "val")
     cross = Knowing(reading.model, reading.pool, reading.images, reading.texts)
-    (row,) = coop_rows(reading, cross, replace(SMALL, candidates=(EACH,), blends=(0.0,)))
+    (row,) = coop_rows(reading, cross, replace(SMALL, candidates=(EACH,), blends=()))
     assert twin_row(reading)["text_to_image"]["R@1"] < 50
     assert row["text_to_image"]["R@1"] == 100
 
@@ -158,12 +159,16 @@ def test_rows_are_measured_once_and_make_tables(world: World, tmp_path: Path) ->
     run = Run(world, 0, "test", results)
     run.systems("systems", "en", COOPERATIVE)
     run.states()
+    Run(replace(world, grid=1), 0, "test", results).states()
+    run.depths()
     counted = len(results.rows)
-    blends, alone = len(SMALL.candidates) + len(SMALL.blends) - 1, 3
-    assert counted == alone + 3 * blends + 3
+    orders, alone = len(SMALL.candidates) + len(SMALL.blends), 3
+    assert counted == alone + 3 * orders + 2 * 3 + JOINT_LAYERS + 1
+    assert {row["tokens"] for row in results.rows if row["part"] == "states"} == {world.grid**2, 1}
     before = results.path.read_bytes()
     run.systems("systems", "en", COOPERATIVE)
     run.states()
+    run.depths()
     assert results.path.read_bytes() == before
     drawn = tables(results.rows)
     twin = next(row for row in results.rows if row["system"] == "twin")

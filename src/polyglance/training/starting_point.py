@@ -17,13 +17,14 @@ AnyCutModel = TypeVar("AnyCutModel", bound=CutModel)
 def remade(model: AnyCutModel, seed: int, **changed: Any) -> AnyCutModel:
     """Returns the model in another shape, in float32, with the fingerprint of the original.
 
-    Existing weights are kept. seed: draws the new ones. changed: fields of the configuration; if `answers` is among
-    them, the answer head is new.
+    Existing weights that have the same shape are kept. seed: draws the new ones. changed: fields of the configuration;
+    if `answers` is among them, the answer head is new.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         made = model.in_shape(**changed).to(model.device)
-    kept = model.state_dict()
+    shapes = {name: value.shape for name, value in made.state_dict().items()}
+    kept = {name: value for name, value in model.state_dict().items() if shapes.get(name) == value.shape}
     if "answers" in changed:
         kept = {name: value for name, value in kept.items() if not name.startswith("answer_head")}
     made.load_state_dict(kept, strict=False)
