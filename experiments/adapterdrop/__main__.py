@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--repeats", type=int, default=9, help="of each timed pass")
     parser.add_argument("--bodies", default=",".join(BODIES), help="of text: names or folders [default: %(default)s]")
-    parser.add_argument("--examples", type=int, help="of text: the most training examples of a task [default: 1000]")
+    parser.add_argument("--examples", type=int, help="of text: the most training examples of a task [default: 2000]")
     parser.add_argument("--data", type=Path, help="of text [default: ../shared/data/text_tasks]")
     add_arguments(parser, NAME)
     arguments = parser.parse_args()

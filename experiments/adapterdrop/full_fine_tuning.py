@@ -1,7 +1,9 @@
 """Full fine-tuning of a text encoder with a head on the first token: the ceiling of the adapters."""
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,11 +31,8 @@ class Classifier(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, inputs: TextInputs, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows classes"]:
-        longest = int(inputs.mask[rows].sum(dim=1).max())
-        ids, mask = inputs.ids[rows, :longest], inputs.mask[rows, :longest]
-        types = None if inputs.token_types is None else inputs.token_types[rows, :longest]
-        with native_autocast(ids.device):
-            first, _ = self.body.encoder.first(self.body.embed(ids, mask, types), mask)
+        with native_autocast(inputs.ids.device):
+            first, _ = self.body.encoder.first(*replace(inputs, body=self.body).embed(rows))
         return F.linear(first.float(), self.head.weight, self.head.bias)
 
 
@@ -47,7 +46,7 @@ def fine_tuned(
 ) -> dict[str, float]:
     """Trains all weights of a copy of the body with the schedule of the adapters, and returns the score of each split.
 
-    folder: for the checkpoint, which is removed afterwards: it is several times as large as the body.
+    folder: for the last checkpoint, which is removed afterwards: it is several times as large as the body.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -64,7 +63,7 @@ def fine_tuned(
     schedule = Schedule(steps, settings.learning_rate, max(1, steps // 10))
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder) as draft:
-        fit("full", model, losses, schedule, Path(draft), report)
+        fit("full", model, losses, schedule, Path(draft), report, save_every=math.inf)
     return {split: round(_score(model, task, split), 2) for split in splits}
 
 

@@ -37,7 +37,11 @@ def fusion_rows(
     repeats: int,
     report: StageProgress | None,
 ) -> Iterator[Row]:
-    """Yields the score and the time of a forward pass of `BATCH` examples; the validation score of the whole fusion."""
+    """Yields the score and, of some repeats, the time of a forward pass of `BATCH` examples; the validation score of
+    the whole fusion.
+
+    repeats: 0 leaves the time out, on a machine that has other work.
+    """
     trained = train_fusion(
         task.train,
         task.classes,
@@ -58,11 +62,11 @@ def fusion_rows(
         pruned.keep(most_used(names, use, Keep(count)))
         systems.append(("pruned", 0, count, _bank(adapters, pruned), Fuse(*names)))
     for system, depth, kept, bank, composition in systems:
-        ms = round(_milliseconds(task, bank, composition, repeats), 2)
+        timed = {"ms": round(_milliseconds(task, bank, composition, repeats), 2)} if repeats else {}
         splits = ("test", "val") if system == "whole" else ("test",)
         for split, score in task.scores(bank, composition, trained.head, splits).items():
             measured = {"system": system, "depth": depth, "adapters": kept, "seed": settings.seed, "split": split}
-            yield task.row("fusion", **measured, score=score, ms=ms)
+            yield task.row("fusion", **measured, score=score, **timed)
 
 
 def _bank(adapters: Mapping[str, Adapter], fusion: FusionWeights) -> AdapterBank:

@@ -71,29 +71,38 @@ def kept(rows: Rows) -> str:
     return _kept([row for row in rows if row.get("task") not in PRETRAINED], "% right")
 
 
-def _kept(rows: Rows, unit: str) -> str:
+def _kept(rows: Rows, unit: str, floors: Mapping[str, float] | None = None) -> str:
+    """floors: the scores of the most frequent label of each task; a third row then counts what is above them alone."""
     rows = of_complete_seeds(_depths(rows))
     whole = {(row["task"], row["seed"]): row["score"] for row in rows if (row["mode"], row["depth"]) == ("standard", 0)}
+    none = dict.fromkeys((row["task"] for row in rows), 0.0)
+    shares = {"% kept": none, **({"% kept above the most frequent label": floors} if floors else {})}
     at = sorted({row["depth"] for row in rows})
     lines = []
     for mode in dict.fromkeys(row["mode"] for row in rows):
-        for what in (unit, "% kept"):
-            cells = []
-            for depth in at:
-                some = [row for row in rows if (row["mode"], row["depth"]) == (mode, depth)]
-                cells.append(_over_seeds(some, whole if what == "% kept" else None) if some else "")
-            lines.append([mode, what, *cells])
+        cells = {depth: [row for row in rows if (row["mode"], row["depth"]) == (mode, depth)] for depth in at}
+        lines.append([mode, unit, *(_over_seeds(some, lambda one: (one["score"], 100.0)) for some in cells.values())])
+        for what, floor in shares.items():
+
+            def share(row: Mapping[str, Any], floor: Mapping[str, float] = floor) -> tuple[float, float]:
+                task = row["task"]
+                return row["score"] - floor[task], whole[task, row["seed"]] - floor[task]
+
+            lines.append([mode, what, *(_over_seeds(some, share) for some in cells.values())])
     return table(["adapters", "", *(f"n={depth}" for depth in at)], lines)
 
 
-def _over_seeds(rows: Rows, whole: Mapping[tuple[str, int], float] | None) -> str:
-    means = []
+def _over_seeds(rows: Rows, share: Callable[[Mapping[str, Any]], tuple[float, float]]) -> str:
+    """Returns the mean over seeds, with the lowest and the highest in brackets. share: a row's part and its whole; each
+    seed is the sum of its parts in percent of that of its wholes."""
+    found = []
     for seed in dict.fromkeys(row["seed"] for row in rows):
-        of_seed = [row for row in rows if row["seed"] == seed]
-        against = fmean(whole[row["task"], seed] for row in of_seed) if whole else 100
-        means.append(100 * _mean(of_seed) / against)
-    spread = f" ({min(means):.1f} to {max(means):.1f})" if len(means) > 1 else ""
-    return f"{fmean(means):.1f}{spread}"
+        parts, wholes = zip(*(share(row) for row in rows if row["seed"] == seed), strict=True)
+        found.append(100 * sum(parts) / sum(wholes))
+    if not found:
+        return ""
+    spread = f" ({min(found):.1f} to {max(found):.1f})" if len(found) > 1 else ""
+    return f"{fmean(found):.1f}{spread}"
 
 
 def steps(rows: Rows) -> str:
@@ -147,13 +156,9 @@ def fusions(rows: Rows, unit: str = ", % right") -> str:
         return ""
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     runs = {(row["task"], row["seed"]) for row in rows}
-    lines = [
-        [
-            "the task's own adapter",
-            *(f"{fmean(alone[run] for run in runs if run[0] == task):.1f}" for task in tasks),
-            "",
-        ]
-    ]
+    timed = ["ms for 64 examples"] if "ms" in rows[0] else []
+    own = (f"{fmean(alone[run] for run in runs if run[0] == task):.1f}" for task in tasks)
+    lines = [["the task's own adapter", *own, *("" for _ in timed)]]
     for system, depth, adapters in dict.fromkeys((row["system"], row["depth"], row["adapters"]) for row in rows):
         some = [row for row in rows if (row["system"], row["depth"], row["adapters"]) == (system, depth, adapters)]
         name = {
@@ -162,8 +167,8 @@ def fusions(rows: Rows, unit: str = ", % right") -> str:
             "pruned": f"pruned to {adapters}",
         }[system]
         figures = (f"{_mean(row for row in some if row['task'] == task):.1f}" for task in tasks)
-        lines.append([name, *figures, f"{median(row['ms'] for row in some):.1f}"])
-    return table(["fusion of 8", *(f"{task}{unit}" for task in tasks), "ms for 64 examples"], lines)
+        lines.append([name, *figures, *(f"{median(row['ms'] for row in some):.1f}" for _ in timed)])
+    return table(["fusion of 8", *(f"{task}{unit}" for task in tasks), *timed], lines)
 
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {
@@ -180,8 +185,10 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
 
 
 def text_kept(rows: Rows) -> str:
-    """The mean score and the percentage kept, as `kept`, with the paper's percentages."""
-    return _kept(rows, "mean score") + "\n\n" + PAPER
+    """The mean score and the percentage kept, as `kept`; the percentage kept of what is above the most frequent label;
+    and the paper's percentages."""
+    floors = {row["task"]: row["commonest"] for row in rows if row["part"] == "control"}
+    return _kept(rows, "mean score", floors) + "\n\n" + PAPER
 
 
 def text_scores(rows: Rows) -> str:

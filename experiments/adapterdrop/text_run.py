@@ -33,7 +33,7 @@ AT_ONCE: Final = (1, 8)
 SHORT: Final = ("cola", "sts", "trec")
 """Tasks with few and short texts, one for each measure: for the choice of learning rates, and for the comparison with
 the adapters library."""
-RATES: Final = {"standard": (3e-4, 1e-3, 3e-3), "full fine-tuning": (1e-4, 3e-4)}
+RATES: Final = {"standard": (3e-4, 1e-3, 3e-3, 1e-2), "full fine-tuning": (3e-5, 1e-4, 3e-4)}
 """The learning rates to choose from."""
 
 
@@ -99,7 +99,7 @@ def measure_body(
     """Measures the tasks in a body. name: of weights that were fetched, or a folder with a text encoder."""
     path = Path(name) if Path(name).is_dir() else weights_folder(name)
     folder = folder / path.name
-    open_folder(folder, settings)
+    open_folder(folder, replace(settings, learning_rate=0, full_learning_rate=0))  # each rate has its own folders
     body = load_text_encoder(path, torch.float32).requires_grad_(False)
     tokenizer = PairTokenizer(path, settings.max_tokens)
     data = arguments.data or shared_data() / "text_tasks"
@@ -121,18 +121,23 @@ def measure_body(
         full = replace(training, learning_rate=settings.full_learning_rate)
         for text, task in zip(texts, tasks, strict=True):
             if "depths" in parts:
-                run_depths(task, ways, training, folder / "tasks", results)
+                run_depths(task, ways, training, _trained(folder, training), results)
             if "full" in parts:
                 run_full(text, task, body, full, folder, results)
         if "fusion" in parts:
             targets = [task for task in tasks if task.name in FUSED]
-            run_fusions(tasks, targets, ways[0], training, folder / "tasks", results, arguments.repeats)
+            run_fusions(tasks, targets, ways[0], training, _trained(folder, training), results, repeats=0)
     if "library" in parts:
         for text, task in short:
             run_library(text, task, ways[0], path, settings.training(seeds[0]), folder, results)
     if "speeds" in parts:
         timed = next(task for task in tasks if task.name == TIMED)
         run_speeds(timed, config, AT_ONCE, results, arguments.repeats)
+
+
+def _trained(folder: Path, training: TaskSettings) -> Path:
+    """Returns the folder for what is trained with a learning rate."""
+    return folder / "tasks" / f"{training.learning_rate:g}"
 
 
 def run_choice(
@@ -152,7 +157,7 @@ def run_choice(
                 continue
             settings = replace(training, learning_rate=rate)
             if mode == "standard":
-                trained = train(task, standard, settings, folder / "choice" / f"{rate:g}", report)
+                trained = train(task, standard, settings, _trained(folder, settings), report)
                 source = TrainableAdapters({TASK: trained.adapter})
                 score = task.scores(source, TASK, trained.head, ("val",))["val"]
             else:
@@ -166,7 +171,7 @@ def run_library(
     """Scores a standard adapter in the adapters library. path: of the body."""
     named = task.row("library", seed=training.seed)
     if not results.has(**named):
-        trained = train(task, standard, training, folder / "tasks", report)
+        trained = train(task, standard, training, _trained(folder, training), report)
         results.add([{**named, **library_row(text, path, trained)}])
 
 

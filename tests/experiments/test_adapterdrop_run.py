@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from experiments.adapterdrop.tables import kept, of_complete_seeds
+from experiments.adapterdrop.tables import kept, of_complete_seeds, text_kept
 
 
 def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -44,4 +44,16 @@ def test_a_task_of_the_pretraining_is_not_in_the_mean() -> None:
     assert kept(rows).splitlines()[2:] == [
         "| standard | % right | 80.0 | 40.0 |",
         "| standard | % kept | 100.0 | 50.0 |",
+    ]
+
+
+def test_what_is_kept_is_also_counted_above_the_most_frequent_label() -> None:
+    facts = {"part": "depths", "mode": "standard", "seed": 0}
+    scores = {("cola", 0): 20.0, ("cola", 1): 10.0, ("trec", 0): 80.0, ("trec", 1): 50.0}
+    rows = [{**facts, "task": task, "depth": n, "score": score} for (task, n), score in scores.items()]
+    rows += [{"part": "control", "task": task, "commonest": floor} for task, floor in (("cola", 0.0), ("trec", 20.0))]
+    assert text_kept(rows).splitlines()[2:5] == [
+        "| standard | mean score | 50.0 | 30.0 |",
+        "| standard | % kept | 100.0 | 60.0 |",
+        "| standard | % kept above the most frequent label | 100.0 | 50.0 |",
     ]

@@ -47,6 +47,7 @@ class TextInputs:
         self, rows: Int[Tensor, " rows"]
     ) -> tuple[Float[Tensor, "rows tokens width"], Bool[Tensor, "rows tokens"]]:
         device = self.body.token_embedding.weight.device
-        ids, mask = self.ids[rows].to(device), self.mask[rows].to(device)
-        types = None if self.token_types is None else self.token_types[rows].to(device)
+        longest = int(self.mask[rows].sum(dim=1).max())
+        ids, mask = self.ids[rows, :longest].to(device), self.mask[rows, :longest].to(device)
+        types = None if self.token_types is None else self.token_types[rows, :longest].to(device)
         return self.body.embed(ids, mask, types), mask
