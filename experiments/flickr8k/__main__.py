@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from experiments.flickr8k.measures import (
+    CANDIDATES,
     Reading,
     coop_rows,
     depth_rows,
@@ -136,7 +137,9 @@ def main() -> None:
             run.judgements(read_judgements(english.photographs.images("test")))
         if "languages" in parts:
             for languages in (("en",), LANGUAGES):
-                every = Run(replace(english, texts="e5", languages=languages), seed, split, results)
+                few = replace(settings, candidates=(CANDIDATES,), blends=())
+                world = replace(english, texts="e5", languages=languages, settings=few)
+                every = Run(world, seed, split, results)
                 for code in LANGUAGES:
                     if english.photographs.of(split, [code]):
                         every.systems("languages", code, {"joint coop": COOPERATIVE["joint coop"]})

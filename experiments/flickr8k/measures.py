@@ -74,6 +74,7 @@ def coop_rows(twin: Reading, cross: Reading, settings: Settings) -> Iterator[Row
     """Yields the recall for each number of candidates; and, with 20 candidates at most, for each share of the cosine
     beside the probability of the match, in which the twin encoder has no say then."""
     most = max(settings.candidates)
+    said = {"cosine_weight": round(cross.model.cosine_weight, 2)}
     found, logits, cosines = {}, {}, {}
     for one in DIRECTIONS:
         found[one], cosines[one] = twin.retrieved(one, max(most, DEPTH))
@@ -81,7 +82,7 @@ def coop_rows(twin: Reading, cross: Reading, settings: Settings) -> Iterator[Row
         logits[one] = cross.logits(one, torch.arange(len(chosen)), chosen)
     for k in settings.candidates:
         ranked = {one: reordered(found[one], logits[one][:, :k]) for one in DIRECTIONS}
-        yield {"candidates": k, **_figures(twin.pool, ranked)}
+        yield {"candidates": k, **said, **_figures(twin.pool, ranked)}
     k = min(CANDIDATES, most)
     for blend in settings.blends:
         ranked = {}
@@ -89,7 +90,7 @@ def coop_rows(twin: Reading, cross: Reading, settings: Settings) -> Iterator[Row
             near = cosines[one][:, :k]
             alone = logits[one][:, :k] - cross.model.cosine_weight * near
             ranked[one] = reordered(found[one], blended(alone, near, blend))
-        yield {"candidates": k, "blend": blend, **_figures(twin.pool, ranked)}
+        yield {"candidates": k, "blend": blend, **said, **_figures(twin.pool, ranked)}
 
 
 def depth_rows(reading: Reading, settings: Settings) -> Iterator[Row]:

@@ -23,8 +23,8 @@ class Settings:
     rate: float = 2e-4
     candidates: tuple[int, ...] = (5, 10, 20, 50)
     blends: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5)
-    all_pairs: tuple[int, int] = (200, 40)
-    sampled: tuple[int, int] = (1000, 200)
+    all_pairs: tuple[int, int] = (199, 39)
+    sampled: tuple[int, int] = (2499, 1000)
     grids: tuple[int, ...] = (8, 6, 4, 3)
 
 

@@ -75,6 +75,24 @@ def test_projections_are_trained_over_what_frozen_networks_gave_once(
     assert found.argmax(axis=1).tolist() == [0, 1, 2, 3]
 
 
+def test_what_is_left_out_depends_on_seed_and_step_alone(captions: list[Caption], tmp_path: Path) -> None:
+    settings = RetrievalSettings(mode="twin", epochs=3, batch=4, precision="no")
+
+    def stopped(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+        if stage == "retrieval" and done == 2:
+            raise KeyboardInterrupt
+
+    written, weights = composed(tmp_path / "model"), []
+    for folder, seed in ((tmp_path / "whole", 1), (tmp_path / "resumed", 2)):
+        torch.manual_seed(seed)
+        model = load_folder(written, torch.float32)
+        if seed == 2:
+            with pytest.raises(KeyboardInterrupt):
+                train_retrieval(load_folder(written, torch.float32), captions, folder, settings, report=stopped)
+        weights.append(train_retrieval(model, captions, folder, settings)[0].text_projection.inner.weight)
+    assert torch.equal(*weights)
+
+
 def test_joint_layers_are_trained_too(captions: list[Caption], tmp_path: Path) -> None:
     trained, _ = train_retrieval(made(tmp_path / "model"), captions, tmp_path / "training", RetrievalSettings(**LONG))
     assert falls(tmp_path / "training" / "retrieval.jsonl", "twin", "match", "rank")

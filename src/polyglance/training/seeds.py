@@ -1,5 +1,7 @@
 """Random numbers of a training: each step has its own generator, so that a resumed run draws the same numbers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import torch
@@ -24,3 +26,15 @@ def generator_of(seed: int, step: int) -> torch.Generator:
     Seed and step are mixed into 32 bits, because torch's CPU generator ignores higher bits.
     """
     return torch.Generator().manual_seed((seed * _GOLDEN + step) % 2**32)
+
+
+@contextmanager
+def seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
+    """A context in which modules that draw from torch's global generators, such as dropout, draw what belongs to a
+    step. The generators are restored afterwards.
+
+    device: of the modules.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(generator_of(seed, step).initial_seed())
+        yield

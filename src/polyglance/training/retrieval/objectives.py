@@ -31,7 +31,7 @@ from polyglance.training.losses import (
 from polyglance.training.retrieval.caption_batches import CaptionBatch, CaptionSource
 from polyglance.training.retrieval.mining import NEAREST, nearest_wrong
 from polyglance.training.retrieval.teacher import Teacher
-from polyglance.training.seeds import check_seed, generator_of
+from polyglance.training.seeds import check_seed, generator_of, seeded
 from polyglance.training.state_cache import KeptStates, keep_states
 from polyglance.types import StageProgress
 
@@ -182,7 +182,7 @@ class RetrievalLosses(nn.Module):
         batch, pictures = self._batch(number)
         generator = generator_of(self.settings.seed, number)
         rows, device = len(batch.texts), self.model.device
-        with self.devices.autocast():
+        with seeded(self.settings.seed, number, device), self.devices.autocast():
             share = self.devices.share(rows)
             texts, images = self._texts(batch, share), self._images(batch.rows[share], pictures)
             terms: Losses = {}
