@@ -1,11 +1,15 @@
 import math
+from dataclasses import dataclass, field
 
 import pytest
 import torch
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
-from polyglance.evaluation.retrieval import Ranking, blended, match, rerank, retrieve
+from polyglance.evaluation.retrieval import PAIRS, Ranking, blended, match, rerank, retrieve
 from polyglance.models.reading import embed_all, read_pictures, read_texts
+from polyglance.nn.states import TokenStates
 from tests.fakes import ColourModel
 
 
@@ -36,6 +40,31 @@ def test_cosines_weigh_in_matches(queries_are_text: bool) -> None:
     model.cosine_weight = 1e6
     best = rerank(model, queries, pool, Ranking(chosen), queries_are_text).order
     assert torch.equal(best, chosen.gather(1, cosines.argsort(dim=1, descending=True, stable=True)))
+
+
+@dataclass
+class PassesOf(ColourModel):
+    """passes: the number of tokens of the texts in each pass."""
+
+    passes: list[int] = field(default_factory=list)
+
+    def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Float[Tensor, " pairs"]:
+        self.passes.append(text.hidden.shape[1])
+        return super().match(text, images, depth)
+
+
+@pytest.mark.parametrize("queries_are_text", [True, False])
+def test_passes_are_of_texts_of_similar_lengths(queries_are_text: bool) -> None:
+    model = PassesOf()
+    texts = read_texts(model, ["red", "red left of green blue", "green", "blue right of white"])
+    pictures = read_pictures(model, [Image.new("RGB", (16, 16), name) for name in ("red", "lime", "blue", "white")])
+    tokens = texts.mask.sum(dim=1)
+    queries, pool = (texts, pictures) if queries_are_text else (pictures, texts)
+    chosen = torch.arange(4).repeat(4, PAIRS // 8)
+    found = match(model, queries, pool, chosen, queries_are_text)
+    assert model.passes == [int(tokens[[0, 2]].max()), int(tokens.max())]
+    alone = torch.cat([match(model, queries[row : row + 1], pool, chosen[:1], queries_are_text) for row in range(4)])
+    torch.testing.assert_close(found, alone)
 
 
 def test_a_blend_mixes_the_probability_of_a_match_with_the_cosine() -> None:

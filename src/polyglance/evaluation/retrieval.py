@@ -46,14 +46,14 @@ def match(
     """Returns the logit of each query with each of its candidates, on the CPU: that of the cross-encoder, plus what the
     cosine weighs in it, see `Matcher.cosine_weight`. depth: as in `Matcher.match`."""
     rows, columns = chosen.shape
+    asking, asked = torch.arange(rows).repeat_interleave(columns), chosen.flatten()
+    texts, told = (queries, asking) if queries_are_text else (pool, asked)
+    by_length = texts.mask.sum(dim=1).cpu()[told].argsort()  # so that little of a pass is padding
     scores = []
-    for q, i in zip(
-        torch.arange(rows).repeat_interleave(columns).split(PAIRS), chosen.flatten().split(PAIRS), strict=True
-    ):
-        asking, asked = queries[q].trimmed(), pool[i].trimmed()
-        pairs = (asking, asked) if queries_are_text else (asked, asking)
-        scores.append(model.match(*pairs, depth=depth).float().cpu())
-    logits = torch.cat(scores).view(rows, columns)
+    for some in by_length.split(PAIRS):
+        pairs = queries[asking[some]].trimmed(), pool[asked[some]].trimmed()
+        scores.append(model.match(*(pairs if queries_are_text else pairs[::-1]), depth=depth).float().cpu())
+    logits = torch.cat(scores)[by_length.argsort()].view(rows, columns)
     if not model.cosine_weight:
         return logits
     items, places = chosen.unique(return_inverse=True)
