@@ -30,21 +30,24 @@ class WordLosses:
         source: WordSource,
         scenes: TokenStates,
         gallery: TokenStates,
+        held: tuple[str, ...] = (),
     ) -> None:
-        """scenes, gallery: the states of all pictures. source: of the texts."""
-        self.model, self.source = model, source
+        """scenes, gallery: the states of all pictures. source: of the texts. held: the names of weights that are not
+        trained, beside those of pictures."""
+        self.model, self.source, self._held = model, source, held
         self.states = TokenStates(
             torch.cat([scenes.hidden, gallery.hidden]), torch.cat([scenes.mask, gallery.mask]), "image"
         )
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature), device=model.device))
-        self.grounding = GroundingHead(model.config.width, model.config.kept_states).to(model.device)
+        # A model may have room for more states than the pictures of another model have
+        self.grounding = GroundingHead(model.config.width, scenes.hidden.shape[1]).to(model.device)
         self._batch = in_thread(source)
 
     @property
     def trained(self) -> nn.Module:
-        """The trained modules: all except the picture layers; and the temperature."""
+        """The trained modules: all except the picture layers and what is held; and the temperature."""
         for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(not name.startswith(self.model.of_pictures))
+            parameter.requires_grad_(not name.startswith((*self.model.of_pictures, *self._held)))
         trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
         trained.register_parameter("scale", self.scale)
         return trained

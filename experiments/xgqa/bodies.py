@@ -142,7 +142,8 @@ def english_body(world: World) -> SingleStreamModel:
         source = english_source(world, model.tokenize)
         folder.mkdir(parents=True, exist_ok=True)
         train_texts(model, source, settings.fact_steps, settings.texts, settings.names, folder, world.report)
-        train_words(world, model, source, folder, settings.word_steps, 1.2e-3)
+        schedule = Schedule(settings.word_steps, 1.2e-3, warmup=min(150, settings.word_steps // 4))
+        train_words(world, model, source, folder, schedule)
         save_model(model.eval(), folder)
     return load_folder(folder)
 
@@ -152,16 +153,15 @@ def train_words(
     model: SingleStreamModel,
     source: WordSource,
     folder: Path,
-    steps: int,
-    rate: float,
+    schedule: Schedule,
+    held: tuple[str, ...] = (),
 ) -> None:
     """Trains all layers except those of pictures on captions, questions and masked words in English.
 
-    source: of the English texts. rate: the highest learning rate.
+    source: of the English texts. held: the names of further weights that are not trained.
     """
-    words = WordLosses(model, source, world.states, world.gallery_states)
+    words = WordLosses(model, source, world.states, world.gallery_states, held)
     tokens = TokensOf(model, world.sentences(SOURCE_LANGUAGE), world.seed, world.settings.captions)
-    schedule = Schedule(steps, rate, warmup=min(150, steps // 4))
     fit("words", words.trained, lambda step: {**words(step), **tokens(step)}, schedule, folder, world.report)
     words.keep_temperature()
 

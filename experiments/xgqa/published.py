@@ -21,6 +21,7 @@ from polyglance.models.importing.conversion import import_checkpoint
 from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.states import TokenStates
 from polyglance.scenes.questions import ANSWERS
+from polyglance.training.loop import Schedule
 
 MINILM, E5 = "all-MiniLM-L6-v2", "multilingual-e5-small"
 LANGUAGES: Final[dict[str, tuple[str, ...]]] = {MINILM: (SOURCE_LANGUAGE,), E5: ()}
@@ -84,12 +85,18 @@ def published_body(world: World, name: str) -> OnBundledPictures:
 
 
 def published_english_body(world: World, name: str) -> OnBundledPictures:
-    """Trains an encoder of English on pictures and English: all weights, from those that were published."""
+    """Trains an encoder of English on pictures and English, from the weights that were published.
+
+    The token embeddings stay as they were published: subwords that do not occur in the texts would otherwise move with
+    the masked words, and the embeddings of other languages begin from them.
+    """
     folder = world.folder / f"{name}-{world.seed}"
     if not (folder / "config.json").exists():
         model = published_body(world, name)
         source = english_source(world, model.tokenize)
         folder.mkdir(parents=True, exist_ok=True)
-        train_words(world, model, source, folder, world.settings.published_steps, 3e-4)
+        steps = world.settings.published_steps
+        schedule = Schedule(steps, 1e-4, warmup=min(150, steps // 4))
+        train_words(world, model, source, folder, schedule, held=("token_embedding",))
         save_model(model.eval(), folder)
     return OnBundledPictures.of(as_single_stream(load_folder(folder)))

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.pretraining import grounding
+from experiments.pretraining.joint_stages import WordLosses
+from experiments.pretraining.picture_stage import CELLS
 from experiments.results import open_folder
 from experiments.weights.folders import WEIGHTS
 from experiments.xgqa.aligned import TRAINED, AlignedModel, aligned_model
-from experiments.xgqa.bodies import World, bundled
-from experiments.xgqa.published import E5, MINILM, OnBundledPictures, published_body
+from experiments.xgqa.bodies import World, bundled, english_source
+from experiments.xgqa.published import E5, MINILM, OnBundledPictures, published_body, published_english_body
 from experiments.xgqa.settings import SMALL
 from polyglance.models.families.text_encoder import load_text_encoder
 from polyglance.models.protocol import ImageBatch
@@ -73,6 +76,27 @@ def test_the_bundled_model_reads_the_pictures(world: World) -> None:
     assert torch.equal(body.read_images(pixels).hidden, bundled().read_images(pixels).hidden)
     about, _ = body.joint("answer", body.read_text(body.tokenize(["a", "star"])), body.read_images(pixels))
     assert about.shape == (2, body.config.width)
+
+
+def test_cells_are_predicted_from_the_tokens_of_the_picture(world: World) -> None:
+    """The bundled model gives fewer states than the body has room for."""
+    body = published_body(world, MINILM)
+    losses = WordLosses(body, english_source(world, body.tokenize), world.states, world.gallery_states)
+    text = body.read_text(body.tokenize(["a star on a plate", "this"]))
+    _, halfway = body.joint("match", text, world.states[:2])
+    halfway = halfway.detach().requires_grad_()
+    losses.grounding.cell_loss(halfway, torch.zeros(2, CELLS, grounding.PARTS)).backward()
+    assert halfway.grad is not None
+    places = halfway.grad.abs().sum(dim=(0, 2)).nonzero().flatten().tolist()
+    first = 1 + text.mask.shape[1]
+    assert places == [*range(first, first + CELLS)]
+
+
+def test_subwords_of_a_published_encoder_keep_their_embeddings(world: World) -> None:
+    before, after = published_body(world, MINILM), published_english_body(world, MINILM).float()
+    halved = before.token_embedding.weight.bfloat16().float()
+    assert torch.equal(after.token_embedding.weight, halved)
+    assert not torch.equal(after.text_position.weight, before.text_position.weight.bfloat16().float())
 
 
 def test_only_adapters_and_what_pictures_and_tasks_need_is_trained(world: World) -> None:
