@@ -22,6 +22,21 @@ def test_a_file_holds_the_text_that_identifies_it(tmp_path: Path) -> None:
     assert (tmp_path / "tokenizer.json").read_text(encoding="utf-8") == tokenizer.to_json()
 
 
+def test_special_tokens_are_put_around_each_text_and_are_no_text(tmp_path: Path) -> None:
+    plain = Tokenizer.train(["a red star"] * 3, 300)
+    Tokenizer.train(["a red star"] * 3, 300, frame=(["[CLS]"], ["[SEP]"])).save(tmp_path / "tokenizer.json")
+    framed = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert (plain.frame, framed.frame) == (((), ()), (("[CLS]",), ("[SEP]",)))
+    first, last = framed.frame_ids.values()
+    (ids,), (mask,) = framed.encode(["a red star"], 64)
+    assert (ids[0], ids[-1]) == (first, last)
+    assert mask.all()
+    assert len(ids) == len(plain.encode(["a red star"], 64)[0][0]) + 2
+    assert framed.encode(["a red star " * 9], 4)[0][0, -1] == last
+    assert [framed.subwords()[index] for index in (first, last)] == ["", ""]
+    assert [plain.spell_subwords(framed)[index] for index in (first, last)] == [[], []]
+
+
 @pytest.mark.parametrize(
     ("decoder", "names"),
     [(decoders.Metaspace(), ["\u2581größe", "ß"]), (decoders.WordPiece(), ["größe", "##ß"])],

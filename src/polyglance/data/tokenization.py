@@ -1,6 +1,7 @@
 """Subword tokenizers: our own for all languages, a byte-level BPE within words, and those of published models."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -33,8 +34,12 @@ class Framed:
         self._fast, self.padding_id = fast, padding_id
         fast.no_padding()
         fast.no_truncation()
-        around = fast.encode("a").special_tokens_mask
-        self._behind = next((count for count, special in enumerate(reversed(around)) if not special), len(around))
+        encoded = fast.encode("a")
+        around = encoded.special_tokens_mask
+        before = sum(takewhile(bool, around))
+        self._behind = sum(takewhile(bool, reversed(around)))
+        self.frame = tuple(encoded.tokens[:before]), tuple(encoded.tokens[max(before, len(around) - self._behind) :])
+        """The names of the special tokens before and after each text."""
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Returns the number of tokens of each text before truncation, including special tokens."""
@@ -74,14 +79,20 @@ class Tokenizer(Framed):
         super().__init__(fast, padding)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
+    def train(
+        cls, texts: Iterable[str], vocabulary: int, frame: tuple[Sequence[str], Sequence[str]] = ((), ())
+    ) -> Self:
         """Learns at most `vocabulary` subwords from the texts (BPE: Sennrich et al., arXiv:1508.07909).
 
         Text is NFKC-normalized and lower-cased. Unknown letters are spelled in bytes, so that no script is unknown.
+
+        frame: the names of the special tokens to put before and after each text, as of another tokenizer's `frame`.
         """
-        from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
+        from tokenizers import Regex, models, normalizers, pre_tokenizers, processors, trainers
         from tokenizers import Tokenizer as FastTokenizer
 
+        before, after = frame
+        special = [*dict.fromkeys([*SPECIAL_TOKENS, *before, *after])]
         fast = FastTokenizer(models.BPE())
         fast.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
         fast.pre_tokenizer = pre_tokenizers.Sequence(
@@ -92,11 +103,15 @@ class Tokenizer(Framed):
         )
         trainer = trainers.BpeTrainer(
             vocab_size=vocabulary,
-            special_tokens=list(SPECIAL_TOKENS),
+            special_tokens=special,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
         fast.train_from_iterator(map(collapse_white_space, texts), trainer)
+        if before or after:
+            fast.post_processor = processors.TemplateProcessing(
+                single=[*before, "$A", *after], special_tokens=[(name, fast.token_to_id(name)) for name in special]
+            )
         return cls(fast)
 
     @classmethod
@@ -129,13 +144,19 @@ class Tokenizer(Framed):
         """The number of rows that a table of embeddings needs."""
         return int(max(self._fast.get_vocab().values(), default=-1)) + 1
 
+    @property
+    def frame_ids(self) -> dict[str, int]:
+        """The ids of the special tokens around each text, by their names."""
+        return {name: self._fast.token_to_id(name) for part in self.frame for name in part}
+
     def subwords(self) -> list[str]:
-        """Returns the text of each id, with a space before it if it begins a word; bytes that are not a whole letter
-        are lost."""
+        """Returns the text of each id, with a space before it if it begins a word; special tokens have none. Bytes that
+        are not a whole letter are lost."""
         from tokenizers import decoders
 
         decoder, before = self._fast.decoder or decoders.ByteLevel(), "a"  # some decoders strip the first space
-        return ["" if name in SPECIAL_TOKENS else decoder.decode([before, name])[1:] for name in self._names()]
+        special = self._special()
+        return ["" if name in special else decoder.decode([before, name])[1:] for name in self._names()]
 
     def spell(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns the ids of each text without special tokens.
@@ -147,10 +168,11 @@ class Tokenizer(Framed):
     def spell_subwords(self, other: "Tokenizer") -> list[list[int]]:
         """Returns the ids that spell each subword of another tokenizer, in bytes if necessary; none for special
         tokens."""
-        model = self._fast.model
-        return [
-            [] if name in SPECIAL_TOKENS else [token.id for token in model.tokenize(name)] for name in other._names()
-        ]
+        model, special = self._fast.model, other._special()
+        return [[] if name in special else [token.id for token in model.tokenize(name)] for name in other._names()]
+
+    def _special(self) -> set[str]:
+        return {*SPECIAL_TOKENS, *self.frame_ids}
 
     def _names(self) -> list[str]:
         """Returns the tokens in the order of their ids."""

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from polyglance.data.corpora import Translation
+from polyglance.data.tokenization import Tokenizer
 from polyglance.errors import ConfigurationError
 from polyglance.models import load_model
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.importing.conversion import import_checkpoint
 from polyglance.models.protocol import ImageBatch
 from polyglance.training.languages.trainer import (
+    HELD_OUT,
     LanguageSettings,
     MeaningLosses,
     frozen,
@@ -171,6 +173,30 @@ def test_a_folder_with_another_training_is_refused(folder: Path, tmp_path: Path)
 def test_something_has_to_be_trained() -> None:
     with pytest.raises(ConfigurationError, match="nothing is to be trained"):
         LanguageSettings(vocabulary=0, adapter=None)
+
+
+def test_texts_are_framed_as_the_models_own_are(tmp_path: Path) -> None:
+    vilt(tmp_path / "vilt", "answers")
+    import_checkpoint(str(tmp_path / "vilt"), tmp_path / "mine", 1)
+    model = load_model(str(tmp_path / "mine"))
+    assert isinstance(model, SingleStreamModel)
+    with frozen(model):
+        new_language(model, "fr", CORPUS, tmp_path / "tokenizer.json", SETTINGS)
+    own, said = model.tokenize(["a red star"]), model.tokenize(CORPUS, ["fr"] * len(CORPUS))
+    for place in (0, -1):
+        wanted = model.embeddings()[own.ids[0, own.mask[0]][place]]
+        for ids, mask in zip(said.ids, said.mask, strict=True):
+            assert torch.equal(model.embeddings("fr")[ids[mask][place]], wanted)
+    tokenizer = Tokenizer.load(tmp_path / "tokenizer.json")
+    _, places = mask_tokens(said, tokenizer, torch.Generator().manual_seed(0))
+    assert places.any()
+    assert not {*said.ids[places].tolist()} & {*tokenizer.frame_ids.values()}
+
+
+def test_texts_are_not_framed_where_the_models_own_are_not(folder: Path, tmp_path: Path) -> None:
+    trained(folder, tmp_path / "fr", replace(SETTINGS, epochs=0))
+    plain = Tokenizer.train(CORPUS[min(HELD_OUT, len(CORPUS) // 10) :], SETTINGS.vocabulary)
+    assert (tmp_path / "fr" / "tokenizer.json").read_text(encoding="utf-8") == plain.to_json()
 
 
 def test_an_imported_model_learns_a_language_in_the_layers_that_read_texts_alone(tmp_path: Path) -> None:

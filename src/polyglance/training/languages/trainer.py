@@ -177,7 +177,8 @@ def new_language(
     """Makes an untrained language and adds it to the model.
 
     An embedding is initialised with the mean of the model's subwords that spell the same text, so that a shared subword
-    keeps its embedding. The head is copied from the model's if it has one.
+    keeps its embedding. If the model's tokenizer puts special tokens around each text, such as [CLS] and [SEP], the
+    language's does the same, and their embeddings are copied. The head is copied from the model's if it has one.
 
     tokenizer: the file with the language's subwords, trained on the corpus and written if it does not exist.
     """
@@ -185,7 +186,7 @@ def new_language(
     if settings.vocabulary:
         if not tokenizer.exists():
             tokenizer.parent.mkdir(parents=True, exist_ok=True)
-            Tokenizer.train(corpus, settings.vocabulary).save(tokenizer)
+            Tokenizer.train(corpus, settings.vocabulary, model.tokenizer.frame).save(tokenizer)
         own = Tokenizer.load(tokenizer)
     shape = settings.adapter
     with torch.random.fork_rng():
@@ -210,6 +211,9 @@ def _spelled(model: SingleStreamModel, own: Tokenizer) -> Float[Tensor, "vocabul
     for index, ids in enumerate(model.tokenizer.spell(texts)):
         if ids and "\N{REPLACEMENT CHARACTER}" not in texts[index]:
             spelled[index] = known[ids].mean(dim=0)
+    framing = model.tokenizer.frame_ids
+    for name, index in own.frame_ids.items():
+        spelled[index] = known[framing[name]]
     return spelled
 
 
@@ -268,9 +272,11 @@ class TokenLosses:
 def mask_tokens(
     batch: TextBatch, tokenizer: Tokenizer, generator: torch.Generator
 ) -> tuple[TextBatch, Bool[Tensor, "batch tokens"]]:
-    """Returns the masked batch and the places of the tokens to predict; there is at least one."""
+    """Returns the masked batch and the places of the tokens to predict; there is at least one. The special tokens
+    around each text are never predicted."""
     drawn = torch.rand(batch.ids.shape, generator=generator).to(batch.ids.device)
-    drawn = drawn.masked_fill(~batch.mask, 1.0)
+    framing = torch.tensor([*tokenizer.frame_ids.values()], dtype=torch.long, device=batch.ids.device)
+    drawn = drawn.masked_fill(~batch.mask | torch.isin(batch.ids, framing), 1.0)
     places = drawn < max(MASKED, drawn.min().item() + 1e-6)
     others = torch.randint(tokenizer.vocabulary, batch.ids.shape, generator=generator).to(batch.ids.device)
     ids = torch.where(drawn < 0.8 * MASKED, tokenizer.mask_id, batch.ids)
