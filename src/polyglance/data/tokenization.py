@@ -147,7 +147,8 @@ class Tokenizer(Framed):
     @property
     def frame_ids(self) -> dict[str, int]:
         """The ids of the special tokens around each text, by their names."""
-        return {name: self._fast.token_to_id(name) for part in self.frame for name in part}
+        names = (name for part in self.frame for name in part)
+        return {name: index for name in names if (index := self._fast.token_to_id(name)) is not None}
 
     def subwords(self) -> list[str]:
         """Returns the text of each id, with a space before it if it begins a word; special tokens have none. Bytes that
