@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.nn.states import TokenStates
 from polyglance.training.losses import binary_match, hardest_triplet, info_nce, pairwise_sigmoid, ranked_match
 from polyglance.training.retrieval.caption_batches import CaptionSource
-from polyglance.training.retrieval.objectives import MARGIN, RetrievalLosses, RetrievalSettings
+from polyglance.training.retrieval.objectives import MARGIN, PASSES, RetrievalLosses, RetrievalSettings
 from tests.journeys.tiny import save_tiny_model
 
 GREY = 20
@@ -28,20 +29,31 @@ NEAREST, SECOND = 0.9, 0.8
 class TableModel(SingleStreamModel):
     """Reads a text or a picture as its number, and looks up cosines and logits, both (texts, pictures).
 
-    pairs: the numbers of the texts and pictures of the last match, (3, rows, 2): the right pairs, those with a wrong
-    picture, and those with a wrong text.
+    longer: whether a text has a token more than the one before it. passes: the texts, (pairs, tokens), and the numbers
+    of texts and pictures, (pairs, 2), of each pass of the last step.
     """
 
     cosines: Tensor
     logits: Tensor
-    pairs: Tensor
+    longer = False
+    passes: list[tuple[TokenStates, Tensor]]
+
+    @property
+    def pairs(self) -> Tensor:
+        """The pairs of the last step, (3, rows, 2): the right ones, those with a wrong picture, those with a wrong text."""
+        return torch.cat([pairs for _, pairs in self.passes]).view(3, -1, 2)
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
         ids = torch.tensor([[int(text)] for text in texts])
         return TextBatch(ids, torch.ones_like(ids, dtype=torch.bool))
 
     def read_text(self, batch: TextBatch) -> TokenStates:
-        return TokenStates(batch.ids[:, :, None].float(), batch.mask, "text")
+        self.passes = []
+        hidden, mask = batch.ids[:, :, None].float(), batch.mask
+        if self.longer:
+            mask = torch.arange(len(self.cosines)) <= batch.ids
+            hidden = hidden.expand(-1, len(self.cosines), 1)
+        return TokenStates(hidden, mask, "text")
 
     def read_images(self, batch: ImageBatch) -> TokenStates:
         numbers = batch.pixels[:, 0, :1, :1].float() / GREY
@@ -53,7 +65,7 @@ class TableModel(SingleStreamModel):
 
     def match(self, text: TokenStates, images: TokenStates, depth: int = 0) -> Tensor:
         texts, pictures = numbers_of(text), numbers_of(images)
-        self.pairs = torch.stack([texts, pictures], dim=1).view(3, -1, 2)
+        self.passes.append((text, torch.stack([texts, pictures], dim=1)))
         return self.logits[texts, pictures]
 
 
@@ -190,3 +202,14 @@ def test_a_binary_match_takes_the_wrong_picture_or_the_wrong_text(tmp_path: Path
     found = [round(4 * losses.step(step)["match"].item(), 3) for step in range(40)]
     one, other = (math.log1p(math.exp(logit)) for logit in (1, 2))
     assert sorted(set(found)) == [round(total, 3) for total in (2 * one, one + other, 2 * other)]
+
+
+def test_texts_of_similar_lengths_are_matched_in_one_pass(tmp_path: Path) -> None:
+    losses = losses_of(tmp_path, ring(NEAREST, SECOND, rows=6), mode="joint")
+    alike = losses.step(0)
+    losses.model.longer = True
+    assert losses.step(0) == alike
+    tokens = [text.mask.sum(dim=1) for text, _ in losses.model.passes]
+    assert len(tokens) == PASSES
+    assert all(before.max() <= after.min() for before, after in pairwise(tokens))
+    assert all(text.mask.any(dim=0).all() for text, _ in losses.model.passes), "no pass is all padding anywhere"

@@ -37,6 +37,8 @@ from polyglance.types import StageProgress
 
 MARGIN: Final = 0.1
 SHARPNESS: Final = 15.0
+PASSES: Final = 3
+"""The number of passes of the joint layers in a step on a CPU."""
 
 Mode = Literal["twin", "cross", "joint"]
 TwinLoss = Literal["info_nce", "sigmoid", "triplet"]
@@ -251,7 +253,7 @@ class RetrievalLosses(nn.Module):
         if settings.mode != "twin":
             there = share.to(cosines.device)
             texts, images = self._whole(texts, len(also_true)), self._whole(images, len(also_true))
-            scores = self._columns(self.model.match(texts[text_of[there]], images[image_of[there]]), len(own))
+            scores = self._columns(self._matched(texts, images, text_of[there], image_of[there]), len(own))
             said = self.model.cosine_weight * cosines.detach()[text_of, image_of].view(3, -1).T
             terms |= self._match(scores, said, generator)
             taught = scores.detach()
@@ -263,6 +265,19 @@ class RetrievalLosses(nn.Module):
         if settings.mode != "cross" and (self.teacher or settings.distil):
             terms["twin_order"] = taught_order(self._scale * cosines[text_of, image_of].view(3, -1).T, taught)
         return terms if apart.any() else {name: self.scale.sum() * 0 for name in terms}
+
+    def _matched(
+        self, texts: TokenStates, images: TokenStates, text_of: Int[Tensor, " pairs"], image_of: Int[Tensor, " pairs"]
+    ) -> Float[Tensor, " pairs"]:
+        """Returns the logits of pairs. On a CPU, texts of similar lengths are matched in one pass, so that little of it
+        is padding."""
+        passes = PASSES if self.model.device.type == "cpu" else 1
+        by_length = texts.mask.sum(dim=1)[text_of].argsort(stable=True)
+        scores = [
+            self.model.match(texts[text_of[some]].trimmed(), images[image_of[some]])
+            for some in by_length.tensor_split(min(passes, len(by_length)))
+        ]
+        return torch.cat(scores)[by_length.argsort()]
 
     def _whole(self, share: TokenStates, rows: int) -> TokenStates:
         """Gathers the states of the whole batch from the shares of all processes."""
