@@ -40,7 +40,7 @@ class TableModel(SingleStreamModel):
 
     @property
     def pairs(self) -> Tensor:
-        """The pairs of the last step, (3, rows, 2): the right ones, those with a wrong picture, those with a wrong text."""
+        """The right pairs of the last step, those with a wrong picture, and those with a wrong text: (3, rows, 2)."""
         return torch.cat([pairs for _, pairs in self.passes]).view(3, -1, 2)
 
     def tokenize(self, texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
