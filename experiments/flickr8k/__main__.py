@@ -47,10 +47,11 @@ COOPERATIVE = {
 
 
 class Run:
-    """The rows of one world and seed. Models are trained, and photographs read, when a row is missing."""
+    """The rows of one world and seed. Models are trained, and photographs read once, when a row is missing."""
 
     def __init__(self, world: World, seed: int, split: Split, results: Results) -> None:
         self.world, self.seed, self.split, self.results = world, seed, split, results
+        self._readings: dict[tuple[str, str, bool], Reading] = {}
 
     def twin(self, part: str, system: str = TWIN, language: str = "en") -> None:
         if head := self._missing(part, system if system == TWIN else f"{system}, twin alone", language):
@@ -83,7 +84,7 @@ class Run:
         pool = Pool("en", tuple(one.caption for one in judgements), photographs, ())
         for system in (TWIN, "joint"):
             if head := self._missing("judgements", system):
-                self._add(head, [judgement_row(self._reading(system, pool=pool), judgements)])
+                self._add(head, [judgement_row(self._read(system, pool), judgements)])
 
     def times(self) -> None:
         if head := self._missing("times", "joint coop"):
@@ -106,8 +107,13 @@ class Run:
     def _add(self, head: Row, rows: Iterable[Row]) -> None:
         self.results.add([{**head, **row} for row in rows])
 
-    def _reading(self, system: str, language: str = "en", pool: Pool | None = None, as_stored: bool = True) -> Reading:
-        pool = pool or self.world.photographs.pool(self.split, language)
+    def _reading(self, system: str, language: str = "en", as_stored: bool = True) -> Reading:
+        key = system, language, as_stored
+        if key not in self._readings:
+            self._readings[key] = self._read(system, self.world.photographs.pool(self.split, language), as_stored)
+        return self._readings[key]
+
+    def _read(self, system: str, pool: Pool, as_stored: bool = True) -> Reading:
         return self.world.reading(self.world.trained(system, self.seed), pool, self.split, as_stored)
 
 
