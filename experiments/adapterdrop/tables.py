@@ -13,6 +13,11 @@ Rows = Sequence[dict[str, Any]]
 
 PRETRAINED = ("match",)
 """Tasks of the scene world that are losses of the pre-training, so that a body knows them without adapters."""
+MODES = ("standard", "robust", "specialised")
+SIDES = (*MODES, "shared, nothing dropped", "fusion pruned to 2 of 8")
+PAPER_KEPT = {"robust": "95.4", "specialised": "97.1", "fusion pruned to 2 of 8": "about 100"}
+HALF = {"scenes": (4, 8), "all-MiniLM-L6-v2": (3, 6), "multilingual-e5-small": (5, 12)}
+"""The drop depth of about half of the layers of each body, and the number of its layers."""
 PAPER = "The paper, in 12 layers: at n=5, specialised adapters keep 97.1 %, robust ones 95.4 %."
 
 
@@ -74,7 +79,7 @@ def kept(rows: Rows) -> str:
 def _kept(rows: Rows, unit: str, floors: Mapping[str, float] | None = None) -> str:
     """floors: the scores of the most frequent label of each task; a third row then counts what is above them alone."""
     rows = of_complete_seeds(_depths(rows))
-    whole = {(row["task"], row["seed"]): row["score"] for row in rows if (row["mode"], row["depth"]) == ("standard", 0)}
+    whole = _whole(rows)
     none = dict.fromkeys((row["task"] for row in rows), 0.0)
     shares = {"% kept": none, **({"% kept above the most frequent label": floors} if floors else {})}
     at = sorted({row["depth"] for row in rows})
@@ -90,6 +95,41 @@ def _kept(rows: Rows, unit: str, floors: Mapping[str, float] | None = None) -> s
 
             lines.append([mode, what, *(_over_seeds(some, share) for some in cells.values())])
     return table(["adapters", "", *(f"n={depth}" for depth in at)], lines)
+
+
+def side_by_side(scenes: Rows, text: Rows) -> str:
+    """One row per way of training, one column per body with rows, after the paper's: what is kept of the score of
+    standard adapters with nothing dropped, and of a whole fusion when it is pruned to two adapters."""
+    scenes = [row for row in scenes if row.get("task") not in PRETRAINED]
+    names = {"scenes": "drawn scenes", "all-MiniLM-L6-v2": "MiniLM", "multilingual-e5-small": "E5"}
+    columns = {"the paper, n=5 of 12": dict(PAPER_KEPT)}
+    for name, called in names.items():
+        rows = scenes if name == "scenes" else [row for row in text if row["body"] == name]
+        if any(row["part"] == "depths" for row in rows):
+            depth, layers = HALF[name]
+            columns[f"{called}, n={depth} of {layers}"] = _side(rows, depth)
+    lines = [[what, *(found.get(what, "") for found in columns.values())] for what in SIDES]
+    return table(["% kept", *columns], lines)
+
+
+def _side(rows: Rows, depth: int) -> dict[str, str]:
+    fusions = of_complete_seeds(on_test([row for row in rows if row["part"] == "fusion"]))
+    rows = of_complete_seeds(_depths(rows))
+    whole = _whole(rows)
+    fused = {(row["task"], row["seed"]): row["score"] for row in fusions if row["system"] == "whole"}
+
+    def of(some: Rows, wholes: Mapping[tuple[str, int], float]) -> str:
+        return _over_seeds(some, lambda row: (row["score"], wholes[row["task"], row["seed"]]))
+
+    found = {mode: of([row for row in rows if (row["mode"], row["depth"]) == (mode, depth)], whole) for mode in MODES}
+    shared = [row for row in rows if (row["mode"], row["depth"]) == ("shared", 0)]
+    pruned = [row for row in fusions if row["adapters"] == 2]
+    return {**found, "shared, nothing dropped": of(shared, whole), "fusion pruned to 2 of 8": of(pruned, fused)}
+
+
+def _whole(rows: Rows) -> dict[tuple[str, int], float]:
+    """Returns the score of each task and seed with standard adapters and nothing dropped."""
+    return {(row["task"], row["seed"]): row["score"] for row in rows if (row["mode"], row["depth"]) == ("standard", 0)}
 
 
 def _over_seeds(rows: Rows, share: Callable[[Mapping[str, Any]], tuple[float, float]]) -> str:
@@ -146,11 +186,7 @@ def at_once(rows: Rows) -> str:
 def fusions(rows: Rows, unit: str = ", % right") -> str:
     """One row per fusion (whole, dropped from lower layers, pruned) after the task's own adapter, one column per
     task."""
-    alone = {
-        (row["task"], row["seed"]): row["score"]
-        for row in _depths(rows)
-        if (row["mode"], row["depth"]) == ("standard", 0)
-    }
+    alone = _whole(_depths(rows))
     rows = on_test([row for row in rows if row["part"] == "fusion"])
     if not rows:
         return ""
