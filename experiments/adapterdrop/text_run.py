@@ -66,7 +66,7 @@ class TextSettings:
 
 
 BODIES: Final[Mapping[str, tuple[TextSettings, str]]] = {
-    "all-MiniLM-L6-v2": (TextSettings(), "0,1,2"),
+    "all-MiniLM-L6-v2": (TextSettings(learning_rate=3e-3), "0,1,2"),
     "multilingual-e5-small": (TextSettings(depths=(0, 3, 5, 8, 10)), "0,1"),
 }
 """The settings and the seeds of each body."""
