@@ -251,7 +251,7 @@ def choices(rows: Rows) -> str:
     rows = [row for row in rows if row["part"] == "choice"]
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     lines = []
-    for mode, rate in dict.fromkeys((row["mode"], row["rate"]) for row in rows):
+    for mode, rate in sorted({(row["mode"], row["rate"]) for row in rows}):
         found = {row["task"]: row["score"] for row in rows if (row["mode"], row["rate"]) == (mode, rate)}
         mean = f"{fmean(found.values()):.1f}" if len(found) == len(tasks) else ""
         lines.append([mode, f"{rate:g}", *(f"{found[task]:.1f}" if task in found else "" for task in tasks), mean])
