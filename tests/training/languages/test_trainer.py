@@ -1,4 +1,6 @@
 import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from polyglance.errors import ConfigurationError
 from polyglance.models import load_model
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.models.importing.conversion import import_checkpoint
-from polyglance.models.protocol import ImageBatch
+from polyglance.models.protocol import ImageBatch, TextBatch
 from polyglance.training.languages.trainer import (
+    FIRST_STAGE,
     HELD_OUT,
     LanguageSettings,
     MeaningLosses,
@@ -100,6 +103,31 @@ def test_each_of_the_models_outputs_teaches_the_language(folder: Path, tmp_path:
             assert gradient.norm() > 0, name
 
 
+@pytest.mark.parametrize("pictured", [False, True])
+def test_what_teaches_is_computed_once_and_teaches_the_same(folder: Path, tmp_path: Path, pictured: bool) -> None:
+    model = load_model(str(folder))
+    images = model.read_images(ImageBatch(torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)))
+    read: list[str] = []
+    tokenize = model.tokenize
+
+    def watched(texts: Sequence[str], languages: Sequence[str] = ()) -> TextBatch:
+        read.extend(languages)
+        return tokenize(texts, languages)
+
+    with frozen(model):
+        language = new_language(model, "fr", CORPUS, tmp_path / "tokenizer.json", SETTINGS)
+        model.tokenize = watched
+        told = []
+        for kept in (len(PAIRS), len(PAIRS) - 1):
+            losses = MeaningLosses(model, language, PAIRS, images if pictured else None, SETTINGS, kept)
+            told.append([losses(step) for step in range(4)])
+            assert read.count("en") == (len(PAIRS) if kept == len(PAIRS) else 4 * SETTINGS.batch)
+            read.clear()
+    for once, again in zip(*told, strict=True):
+        for name, loss in once.items():
+            torch.testing.assert_close(loss, again[name], rtol=1e-3, atol=1e-4)
+
+
 def test_a_sentence_that_is_read_as_its_translation_teaches_nothing(folder: Path, tmp_path: Path) -> None:
     model = remade(load_model(str(folder)), 0, predicts_tokens=True).eval()
     images = model.read_images(ImageBatch(torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)))
@@ -155,6 +183,22 @@ def test_masks_hide_some_tokens_and_no_padding(folder: Path) -> None:
     assert torch.equal(masked.ids[~places], batch.ids[~places])
     hidden = (masked.ids == model.tokenizer.mask_id).sum() / places.sum()
     assert 0.7 < hidden < 0.9
+
+
+def test_a_training_goes_on_from_the_same_first_stage_of_another(folder: Path, tmp_path: Path) -> None:
+    trained(folder, tmp_path / "without")
+    whole = trained(folder, tmp_path / "whole", translations=PAIRS)
+    for name in ("parts", "other"):
+        (tmp_path / name / "training").mkdir(parents=True)
+        for file in FIRST_STAGE:
+            shutil.copy(tmp_path / "without" / "training" / file, tmp_path / name / "training" / file)
+    stages: set[str] = set()
+    later = trained(folder, tmp_path / "parts", translations=PAIRS, report=lambda stage, *told: stages.add(stage))
+    assert stages == {"meanings"}
+    batch = whole.tokenize(CORPUS, ["fr"] * len(CORPUS))
+    assert torch.equal(whole.read_text(batch).hidden, later.read_text(batch).hidden)
+    with pytest.raises(ConfigurationError, match="holds a training with another epochs"):
+        trained(folder, tmp_path / "other", replace(SETTINGS, epochs=1), translations=PAIRS)
 
 
 def test_a_language_that_the_model_began_with_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ There are two stages, and the model itself does not change:
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
@@ -39,7 +40,7 @@ from polyglance.training.languages.subword_parts import through_parts
 from polyglance.training.loop import Losses, Schedule, fit
 from polyglance.training.seeds import check_seed, generator_of
 from polyglance.training.starting_point import check_beginning
-from polyglance.types import StageProgress
+from polyglance.types import StageProgress, Task
 
 _Item = TypeVar("_Item")
 
@@ -48,6 +49,15 @@ TOKENS, MEANINGS = "tokens", "meanings"
 MASKED: Final = 0.15
 HELD_OUT: Final = 500
 """The number of sentences on which perplexity is measured; at most a tenth of all."""
+KEPT: Final = 5000
+"""The most sentences in known languages whose outputs are kept for the second stage: about 100 MB at a width of 384."""
+FIRST_STAGE: Final = ("tokenizer.json", "tokens-settings.json", "tokens.jsonl", "tokens.safetensors")
+"""The files of the first stage in the folder of a training. Another training that begins with the same stage goes on
+from a copy of the finished ones, and refuses those of another stage."""
+_JOINED: Final[tuple[Task, ...]] = ("match", "answer")
+"""The tasks whose results of the joint layers are learned."""
+_LATER: Final = ("steps", "parts", "meaning_rate", "translations", "pictures")
+"""The settings of the second stage alone."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,8 @@ def train_language(
         "pictures": len(pictures) if pictures else 0,
     }
     check_beginning(folder / "settings.json", beginning)
+    first = {name: value for name, value in beginning.items() if name not in _LATER}
+    check_beginning(folder / "tokens-settings.json", first)
     held_out = min(HELD_OUT, len(corpus) // 10)
     with frozen(model):
         language = new_language(model, code, corpus[held_out:], folder / "tokenizer.json", settings)
@@ -284,8 +296,28 @@ def mask_tokens(
     return replace(batch, ids=ids), places
 
 
+@dataclass(frozen=True)
+class _Taught:
+    """The model's outputs for sentences in languages that it knows.
+
+    results: the results of the joint layers without a picture, by task.
+    """
+
+    states: TokenStates
+    vectors: Float[Tensor, "sentences embedding_dim"]
+    results: Mapping[Task, Float[Tensor, "sentences read"]]
+
+    def __getitem__(self, rows: Tensor) -> "_Taught":
+        results = {task: result[rows] for task, result in self.results.items()}
+        return _Taught(self.states[rows].trimmed(), self.vectors[rows], results)
+
+
 class MeaningLosses:
-    """The losses of distillation: the model's outputs for a sentence should equal those for its translation."""
+    """The losses of distillation: the model's outputs for a sentence should equal those for its translation.
+
+    The model does not change, so that its outputs for the translations are computed once, unless they are more than
+    `kept`.
+    """
 
     def __init__(
         self,
@@ -294,9 +326,12 @@ class MeaningLosses:
         translations: Sequence[Translation],
         pictures: TokenStates | None,
         settings: LanguageSettings,
+        kept: int = KEPT,
     ) -> None:
         self.model, self.language, self.translations = model, language, translations
         self.pictures, self.settings = pictures, settings
+        known = dict.fromkeys((pair.language, pair.known) for pair in translations)
+        self._rows = {text: row for row, text in enumerate(known)} if len(known) <= kept else {}
 
     def fit(self, folder: Path, report: StageProgress | None) -> None:
         schedule = Schedule(self.settings.steps, self.settings.meaning_rate, min(50, self.settings.steps // 10))
@@ -306,29 +341,45 @@ class MeaningLosses:
         pairs = _drawn(self.translations, self.settings, f"meanings {step}")
         model, codes = self.model, [self.language.code] * len(pairs)
         with native_autocast(model.device):
-            with torch.no_grad():
-                languages = [pair.language for pair in pairs]
-                known = model.read_text(model.tokenize([pair.known for pair in pairs], languages))
+            known = self._of([(pair.language, pair.known) for pair in pairs])
             read = model.read_text(model.tokenize([pair.sentence for pair in pairs], codes))
-            with torch.no_grad():
-                vectors = model.embed(known)
             return {
-                "vector": 5 * (1 - (model.embed(read) * vectors).sum(dim=1)).mean(),
-                "states": _apart(read, known) + _apart(known, read),
+                "vector": 5 * (1 - (model.embed(read) * known.vectors).sum(dim=1)).mean(),
+                "states": _apart(read, known.states) + _apart(known.states, read),
                 **self._asked(read, known, step),
             }
 
-    def _asked(self, read: TokenStates, known: TokenStates, step: int) -> Losses:
+    def _of(self, known: Sequence[tuple[str, str]]) -> _Taught:
+        """Returns the outputs for sentences, each with its language."""
+        return self._kept[torch.tensor([self._rows[one] for one in known])] if self._rows else self._taught(known)
+
+    @cached_property
+    def _kept(self) -> _Taught:
+        # Always in the same batches: a training that was stopped comes to the same end
+        texts, size = [*self._rows], self.settings.batch
+        parts = [self._taught(texts[first : first + size]) for first in range(0, len(texts), size)]
+        results = {task: torch.cat([part.results[task] for part in parts]) for task in parts[0].results}
+        states = TokenStates.joined([part.states for part in parts])
+        return _Taught(states, torch.cat([part.vectors for part in parts]), results)
+
+    @torch.no_grad()
+    def _taught(self, known: Sequence[tuple[str, str]]) -> _Taught:
+        model = self.model
+        states = model.read_text(model.tokenize([text for _, text in known], [language for language, _ in known]))
+        results = {} if self.pictures is not None else {task: model.joint(task, states)[0] for task in _JOINED}
+        return _Taught(states, model.embed(states), results)
+
+    def _asked(self, read: TokenStates, known: _Taught, step: int) -> Losses:
         """The losses of the joint layers' results on random pictures, and of the answers."""
-        model, terms = self.model, {}
+        model, terms = self.model, Losses()
         about: tuple[TokenStates, ...] = ()
         if self.pictures is not None:
             generator = generator_of(self.settings.seed, step)
             about = (self.pictures[torch.randint(len(self.pictures), (len(read),), generator=generator)],)
-        for task in ("match", "answer"):
+        for task in _JOINED:
             result, _ = model.joint(task, read, *about)
             with torch.no_grad():
-                wanted, _ = model.joint(task, known, *about)
+                wanted = model.joint(task, known.states, *about)[0] if about else known.results[task]
             terms[task] = F.mse_loss(result.float(), wanted.float())
             if task == "answer" and about:
                 head = model.answer_head.float()
