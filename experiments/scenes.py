@@ -18,7 +18,7 @@ from experiments.results import Row
 from experiments.splits import require_split
 from polyglance.data.gallery import gallery_folder
 from polyglance.data.questions import Question, Types
-from polyglance.evaluation.controls import answers_about, most_frequent, scores_by_language
+from polyglance.evaluation.controls import answers_about, answers_beside, most_frequent, scores_by_language
 from polyglance.evaluation.retrieval import Ranking, rerank, retrieve
 from polyglance.languages import AUTO
 from polyglance.models.families.cut_model import CutModel
@@ -93,9 +93,17 @@ def retrieval_rows(
     return rows
 
 
-def answer_rows(model: CutModel, scenes: Sequence[Scene], states: TokenStates, languages: Sequence[str]) -> list[Row]:
+def answer_rows(
+    model: CutModel,
+    scenes: Sequence[Scene],
+    states: TokenStates,
+    languages: Sequence[str],
+    with_controls: bool = True,
+) -> list[Row]:
     """Returns the percentage of exact answers, by type, and that of three controls: a blank picture, another scene's
     picture, and the most frequent answer of each template.
+
+    with_controls: whether the controls are measured.
 
     Raises DataError if a scene is in the training range.
     """
@@ -109,8 +117,12 @@ def answer_rows(model: CutModel, scenes: Sequence[Scene], states: TokenStates, l
             for number, (row, one, answer) in enumerate(asked)
         ]
         of_template = [replace(one, types=Types(one.types.detailed)) for one in questions]
-        said, blank, shuffled = answers_about(model, questions, states, pictures)
-        controls = {"blank": blank, "shuffled": shuffled, "most_frequent": most_frequent(of_template, of_template)}
+        controls: dict[str, tuple[str, ...] | None] = {}
+        if with_controls:
+            said, controls["blank"], controls["shuffled"] = answers_about(model, questions, states, pictures)
+            controls["most_frequent"] = most_frequent(of_template, of_template)
+        else:
+            (said,) = answers_beside(model, questions, [(states, pictures)])
         (own,), (by_template,) = scores_by_language(questions, said), scores_by_language(of_template, said)
         rows.append(
             {

@@ -3,6 +3,8 @@
     python -m experiments.xgqa [--split dev|test] [--parts zero,few,ninth] [--seeds 0] [--languages de,ko]
                                [--ways adapters,translations] [--shots 1,48] [--folder FOLDER] [--fresh] [--small]
 
+On the development pictures only the part `zero` is measured unless others are named.
+
 A body and its task are trained on pictures and English questions. Each way adds a language to it, from sentences in
 that language and, in our ways, from a few hundred translations. The same questions are then asked in the new language.
 Choices are made on the development pictures; on the test pictures only the paper's ways and the chosen ones (`CHOSEN`)
@@ -12,10 +14,11 @@ continues with the missing rows.
 
 import argparse
 from copy import deepcopy
+from typing import Final
 
 from experiments.results import Results, Row, add_arguments, begin, images_of, open_folder, report
 from experiments.xgqa.bodies import World
-from experiments.xgqa.corpora import FIRST_PICTURE, SOURCE_LANGUAGE, TARGETS
+from experiments.xgqa.corpora import FIRST_PICTURE, SOURCE_LANGUAGE, TARGETS, Split
 from experiments.xgqa.few_shot import Shots, few_shot
 from experiments.xgqa.measures import answers, recall
 from experiments.xgqa.ninth import ninth_rows
@@ -28,7 +31,8 @@ from polyglance.models.families.single_stream import SingleStreamModel
 
 NAME = "xgqa"
 KEYS = ("part", "way", "body", "language", "shots", "seed", "split")
-PARTS = ("zero", "few", "ninth")
+PARTS: Final[dict[Split, tuple[str, ...]]] = {"dev": ("zero",), "test": ("zero", "few", "ninth")}
+"""What is measured on the pictures of a split unless parts are named. Ways are chosen without few-shot training."""
 
 
 def run_body(bodies: Bodies, way: Way, results: Results) -> None:
@@ -59,7 +63,7 @@ def run_few(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, re
     named = {"part": "few", "way": way.name, "language": code, "shots": shots, **_where(world)}
     if not results.has(**named):
         model = few_shot(bodies, way, code, shots, examples, world.seed)
-        results.add([{**named, **answers(model, world, code)}])
+        results.add([{**named, **answers(model, world, code, with_controls=False)}])
 
 
 def _where(world: World) -> Row:
@@ -83,7 +87,7 @@ def ways_of(split: str, names: str) -> list[Way]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=FIRST_PICTURE, default="dev")
-    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--parts", default="")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--languages", default=",".join(TARGETS))
     parser.add_argument("--ways", default="")
@@ -91,7 +95,8 @@ def main() -> None:
     add_arguments(parser, NAME)
     arguments = parser.parse_args()
     settings = SMALL if arguments.small else Settings()
-    parts, codes = arguments.parts.split(","), arguments.languages.split(",")
+    parts = arguments.parts.split(",") if arguments.parts else PARTS[arguments.split]
+    codes = arguments.languages.split(",")
     shots = [int(one) for one in arguments.shots.split(",")] if arguments.shots else settings.shots
     ways = ways_of(arguments.split, arguments.ways)
     folder, results = begin(NAME, arguments, KEYS)
@@ -105,7 +110,7 @@ def main() -> None:
                     run_zero(bodies, way, code, results)
         if "few" in parts:
             examples = Shots(bodies.world)
-            for way in (way for way in ways if way.learns):
+            for way in ways:
                 for code in codes:
                     for count in shots:
                         run_few(bodies, way, code, count, examples, results)

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.pretraining.ahead import in_thread
+from experiments.pretraining.grounding import GroundingHead
 from experiments.xgqa.bodies import World, english_source
 from experiments.xgqa.corpora import SOURCE_LANGUAGE
 from experiments.xgqa.published import OnBundledPictures
@@ -86,34 +88,43 @@ def aligned_model(
 
 
 class _Losses:
-    """The losses of answering questions about pictures and of contrasting captions with pictures."""
+    """The losses of answering questions about pictures, with the cells that they refer to, and of contrasting captions
+    with pictures.
+
+    There is no loss of matching, as the English body has: each task has adapters of its own, so that those of answers
+    would learn nothing from it.
+    """
 
     def __init__(self, world: World, model: AlignedModel) -> None:
         self.model = model
-        self.source = english_source(world, lambda texts: model.tokenize(texts, [SOURCE_LANGUAGE] * len(texts)))
+        source = english_source(world, lambda texts: model.tokenize(texts, [SOURCE_LANGUAGE] * len(texts)))
+        self._batch = in_thread(source)
         scenes, faces = world.states.hidden, world.gallery_states.hidden
         hidden = torch.cat([scenes, faces.to(scenes.dtype)])
         self.states = TokenStates(hidden, torch.ones(hidden.shape[:2], dtype=torch.bool), "image")
+        self.grounding = GroundingHead(model.config.width, hidden.shape[1])
         self.scale = nn.Parameter(torch.tensor(-math.log(model.config.temperature)))
 
     @property
     def trained(self) -> nn.Module:
         found = {name: getattr(self.model, name) for name in TRAINED}
         trained = nn.ModuleDict({name: module for name, module in found.items() if module is not None})
+        trained["grounding"] = self.grounding
         trained.register_parameter("kept_position", self.model.kept_position)
         trained.register_parameter("scale", self.scale)
         return trained
 
     def __call__(self, step: int) -> Losses:
-        model, batch = self.model, self.source(step)
+        model, batch = self.model, self._batch(step)
         pairs = len(batch.rows)
         with native_autocast(model.device):
             of_texts = model.embed(model.read_text(batch.texts))
             of_pictures = model.embed(self.states[batch.rows])
-            asked, _ = model.joint("answer", model.read_text(batch.questions), self.states[batch.question_rows])
+            asked, halfway = model.joint("answer", model.read_text(batch.questions), self.states[batch.question_rows])
             answers = model.answer_head(asked).float()
         scale = self.scale.exp().clamp(max=100)
         return {
             "embed": info_nce(of_texts[:pairs], of_pictures, scale, batch.also_true, of_texts[pairs:]),
             "answer": F.cross_entropy(answers, batch.answers),
+            "cells_question": 0.1 * self.grounding.cell_loss(halfway, batch.question_cells),
         }

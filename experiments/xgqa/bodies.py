@@ -104,12 +104,22 @@ class World:
 
     def sentences(self, code: str, questions: bool = False) -> list[str]:
         """Returns distinct sentences in one language, none of which models are measured with: captions of scenes and
-        real text.
+        real text. They are drawn once.
 
         questions: whether half of the sentences about scenes are questions. They always are in English, the language
         of the task.
         """
-        sample = sample_meaning if questions or code == SOURCE_LANGUAGE else sample_caption
+        kind = code, questions or code == SOURCE_LANGUAGE
+        if kind not in self._said:
+            self._said[kind] = self._drawn(*kind)
+        return self._said[kind]
+
+    @cached_property
+    def _said(self) -> dict[tuple[str, bool], list[str]]:
+        return {}
+
+    def _drawn(self, code: str, questions: bool) -> list[str]:
+        sample = sample_meaning if questions else sample_caption
         rng = random.Random(f"sentences {code} {self.seed}")
         measured = measured_sentences(code, self.settings.pictures)
         said: dict[str, None] = {}

@@ -1,7 +1,10 @@
-"""Few-shot training: continues a learned language with questions in that language about a few pictures."""
+"""Few-shot training: continues a language, or the task, with questions in the language about a few pictures."""
 
 import random
 from copy import deepcopy
+from pathlib import Path
+
+from torch import nn
 
 from experiments.scenes import read_scenes
 from experiments.splits import require_disjoint, require_split
@@ -46,20 +49,40 @@ class Shots:
 
 
 def few_shot(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, seed: int) -> SingleStreamModel:
-    """Returns the way's model after further training of its language, at half the way's learning rate.
+    """Returns the way's model after further training at half the way's learning rate.
 
-    A way with translations also learns from them, and from the questions paired with their English versions: the
-    questions of xGQA's few-shot training are translations too.
+    What is trained is the way's language. A way that learns no language trains the adapters of answering and the answer
+    head instead.
     """
+    folder = bodies.world.folder / "few-shot" / f"{way.name.replace(' ', '-')}-{code}-{shots}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return (_of_language if way.learns else _of_task)(bodies, way, code, examples.first(shots), folder, seed)
+
+
+def _schedule(world: World, way: Way) -> Schedule:
+    steps = world.settings.shot_steps
+    return Schedule(steps, way.rate / 2, warmup=min(10, steps // 4))
+
+
+def _of_task(bodies: Bodies, way: Way, code: str, asked: Asked, folder: Path, seed: int) -> SingleStreamModel:
+    model = deepcopy(bodies.e5)
+    with frozen(model):
+        adapters = model.adapters_of_tasks  # those of other tasks get no gradient
+        trained = nn.ModuleDict({"adapters": adapters, "answer_head": model.answer_head}).requires_grad_(True)
+        losses = AnswerLosses(model, code, asked, seed)
+        fit("answers", trained, losses, _schedule(bodies.world, way), folder, bodies.world.report)
+    return model
+
+
+def _of_language(bodies: Bodies, way: Way, code: str, asked: Asked, folder: Path, seed: int) -> SingleStreamModel:
+    """A way with translations also learns from them, and from the questions paired with their English versions: the
+    questions of xGQA's few-shot training are translations too."""
     world = bodies.world
     language, _, _ = learned(bodies, way, code)
     model = deepcopy(bodies.of(way))
-    folder = world.folder / "few-shot" / f"{way.name.replace(' ', '-')}-{code}-{shots}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    steps = world.settings.shot_steps
-    with frozen(model), sharing(language, world.sentences(code, way.questions), way.parts):
+    sentences = world.sentences(code, way.questions) if way.parts else ()
+    with frozen(model), sharing(language, sentences, way.parts):
         model.add_language(language)
-        asked = examples.first(shots)
         answers = AnswerLosses(model, code, asked, seed)
         questions = [question for _, question, _ in asked.rows]
         pairs = [*beside_english(world, way, code), *in_two_languages(code, questions)] if way.translated else []
@@ -69,7 +92,6 @@ def few_shot(bodies: Bodies, way: Way, code: str, shots: int, examples: Shots, s
             held = meanings(step) if meanings else {}
             return {**answers(step), **{f"meaning_{name}": loss for name, loss in held.items()}}
 
-        schedule = Schedule(steps, way.rate / 2, warmup=min(10, steps // 4))
-        fit("answers", language, losses, schedule, folder, world.report)
+        fit("answers", language, losses, _schedule(world, way), folder, world.report)
     model.add_language(language)
     return model

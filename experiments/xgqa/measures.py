@@ -13,10 +13,11 @@ from polyglance.models.reading import embed_all, read_texts
 from polyglance.scenes.grammar import grammar
 
 
-def answers(model: CutModel, world: World, code: str) -> Row:
+def answers(model: CutModel, world: World, code: str, with_controls: bool = True) -> Row:
     """Returns the accuracy, by type, and three controls."""
-    (row,) = answer_rows(model, world.measured_scenes, world.measured_states, [code])
-    return {name: row[name] for name in ("questions", "accuracy", "controls", "by_structural", "by_semantic")}
+    (row,) = answer_rows(model, world.measured_scenes, world.measured_states, [code], with_controls)
+    names = ("questions", "accuracy", *(("controls",) if with_controls else ()), "by_structural", "by_semantic")
+    return {name: row[name] for name in names}
 
 
 def recall(model: CutModel, world: World, code: str, matches: bool) -> Row:

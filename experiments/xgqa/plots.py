@@ -55,8 +55,8 @@ def draw(rows: Rows, folder: Path) -> None:
 
 
 def _panel(axis: Axes, rows: Rows, code: str, ways: Sequence[str]) -> None:
-    """Draws the ways in one language, English without few-shot training, and the controls of the way that ends
-    highest."""
+    """Draws the ways in one language, English without few-shot training, and the controls of the way that ends highest,
+    which are measured without few-shot training."""
     there = [row for row in rows if row["part"] in ("zero", "few") and row["language"] == code]
     bodies = {row["body"] for row in there if "body" in row and row["way"] in ways}
     for body, dashes in BODIES.items():
@@ -71,9 +71,9 @@ def _panel(axis: Axes, rows: Rows, code: str, ways: Sequence[str]) -> None:
             axis.plot(*zip(*line, strict=True), marker="o", markersize=3, color=f"C{number}", linewidth=1.2, label=way)
             ends[way] = line[-1]
     best = max(ends, key=ends.__getitem__)
-    for control, (name, dashes) in CONTROLS.items():
-        line = _line([{**row, **row["controls"]} for row in there if row["way"] == best], control)
-        axis.plot(*zip(*line, strict=True), color="grey", linestyle=dashes, linewidth=1, label=name)
+    for row in (row for row in there if row["way"] == best and row["part"] == "zero"):
+        for control, (name, dashes) in CONTROLS.items():
+            axis.axhline(row["controls"][control], color="grey", linestyle=dashes, linewidth=1, label=name)
     shots = [0, *sorted(_shots(there))]
     names = [str(one) if one >= 1.5 * before else "" for before, one in zip([0, *shots], shots, strict=False)]
     axis.set_xscale("symlog", linthresh=1)

@@ -27,15 +27,20 @@ def zero_shot(rows: Rows) -> str:
 
 
 def controls(rows: Rows) -> str:
-    """One row per way: the controls of the same models; the mean of all languages except English."""
-    lines = []
+    """One row per body, in English, and one per way, with the mean of the other languages: the controls of the same
+    models."""
+    lines = [_controlled(f"{row['body']} body in English", [row]) for row in _of(rows, "body")]
     for way, by_code in _ways(_of(rows, "zero")).items():
         there = [row for some in by_code.values() for row in some]
         if there:
-            means = [fmean(row["controls"][name] for row in there) for name in ("blank", "shuffled", "most_frequent")]
-            lines.append([way, f"{fmean(row['accuracy'] for row in there):.1f}", *(f"{mean:.1f}" for mean in means)])
+            lines.append(_controlled(way, there))
     head = ["%, mean of the languages measured", "accuracy", "blank picture", "another picture", "most frequent answer"]
     return table(head, lines) if lines else ""
+
+
+def _controlled(name: str, rows: Rows) -> list[str]:
+    means = [fmean(row["controls"][control] for row in rows) for control in ("blank", "shuffled", "most_frequent")]
+    return [name, f"{fmean(row['accuracy'] for row in rows):.1f}", *(f"{mean:.1f}" for mean in means)]
 
 
 def structural(rows: Rows) -> str:
@@ -90,40 +95,51 @@ def _mean_of(codes: Sequence[str], rows: Rows) -> str:
     return f"{fmean(map(fmean, found)):.1f}" if all(found) else ""
 
 
-def seeds(rows: Rows) -> str:
-    """One row per seed of each way that was measured with several seeds.
+def zero_seeds(rows: Rows) -> str:
+    """One row per seed of each way that was measured with several seeds: the mean of the languages that were measured
+    with each, without few-shot training, and the drop from English."""
+    return _by_seed(rows, (0,))
 
-    A row is the mean of the languages that were measured with each seed, without few-shot training and with the most
-    pictures, and the drop from English.
-    """
-    rows = [row for row in rows if row["part"] in ("body", "zero", "few")]
+
+def seeds(rows: Rows) -> str:
+    """The table of `zero_seeds` for the languages that were also measured with the most pictures, and the same with
+    these."""
     most = max((row["shots"] for row in rows if "shots" in row), default=0)
+    return _by_seed(rows, (0, most)) if most else ""
+
+
+def _by_seed(rows: Rows, counts: Sequence[int]) -> str:
+    """counts: the numbers of pictures of few-shot training."""
+    rows = [row for row in rows if row["part"] in ("body", "zero", "few")]
     lines = []
     for way, body in {row["way"]: row["body"] for row in rows if row["part"] == "zero"}.items():
         found: dict[int, dict[tuple[str, int], float]] = {}
         for row in rows:
             if row.get("way") == way:
                 found.setdefault(row["seed"], {})[row["language"], row.get("shots", 0)] = row["accuracy"]
-        codes = [code for code in TARGETS if all({(code, 0), (code, most)} <= there.keys() for there in found.values())]
+        wanted = {code: {(code, shots) for shots in counts} for code in TARGETS}
+        codes = [code for code, cells in wanted.items() if all(cells <= there.keys() for there in found.values())]
         for seed, there in sorted(found.items()) if len(found) > 1 and codes else ():
             english = _english([row for row in rows if row["seed"] == seed], _accuracy)[body]
-            means = [fmean(there[code, shots] for code in codes) for shots in (0, most)]
+            means = [fmean(there[code, shots] for code in codes) for shots in counts]
             cells = [cell for mean in means for cell in (f"{mean:.1f}", f"{english - mean:.1f}")]
             names = "all" if codes == [*TARGETS] else ", ".join(codes)
             lines.append([way, names, str(seed), f"{english:.1f}", *cells])
-    head = ["%", "languages", "seed", "en", "zero-shot", "drop", f"after {most} pictures", "drop"]
-    return table(head, lines) if lines else ""
+    named = [name for shots in counts for name in (f"after {shots} pictures" if shots else "zero-shot", "drop")]
+    return table(["%", "languages", "seed", "en", *named], lines) if lines else ""
 
 
 def costs(rows: Rows) -> str:
-    """One row per way: the size of a language and its perplexity."""
+    """One row per way: the size of a language and its perplexity, if masked tokens were predicted."""
     lines = []
     for way, by_code in _ways(_of(rows, "zero")).items():
         there = [row for some in by_code.values() for row in some if "bytes" in row]
         if there:
             size = max(row["bytes"] for row in there) / 1e6
-            before, after = (fmean(row["perplexity"][place] for row in there) for place in (0, 1))
-            lines.append([way, f"{size:.1f}", f"{before:,.0f}", f"{after:,.1f}"])
+            told = [row["perplexity"] for row in there if "perplexity" in row]
+            before, after = map(fmean, zip(*told, strict=True)) if told else (0, 0)
+            cells = [f"{before:,.0f}", f"{after:,.1f}"] if told else ["", ""]
+            lines.append([way, f"{size:.1f}", *cells])
     head = ["", "MB per language, at most", "perplexity of a hidden subword before", "after"]
     return table(head, lines) if lines else ""
 
@@ -202,6 +218,7 @@ TABLES: Mapping[str, Callable[[Rows], str]] = {
     "xgqa_recall": _on("test", recall),
     "xgqa_coop": _on("test", coop),
     "xgqa_few_shot": _on("test", few_shot),
+    "xgqa_zero_seeds": _on("test", zero_seeds),
     "xgqa_seeds": _on("test", seeds),
     "xgqa_costs": _on("test", costs),
     "xgqa_ninth": _on("test", ninth),

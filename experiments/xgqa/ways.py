@@ -1,29 +1,40 @@
 """The ways to add a language to a body: the three of the paper, and ours."""
 
 import random
+import shutil
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import islice
 from pathlib import Path
 
 from experiments.pretraining.text_stage import sample_meaning
 from experiments.results import Row
 from experiments.xgqa.aligned import AlignedModel, aligned_model
-from experiments.xgqa.asked import AnswerLosses, of_training_pictures
+from experiments.xgqa.asked import AnswerLosses, Asked, of_training_pictures
 from experiments.xgqa.bodies import ENGLISH, FIRST_SENTENCE, MULTILINGUAL, World, english_body, multilingual_body
 from experiments.xgqa.choosing import spread
-from experiments.xgqa.corpora import SOURCE_LANGUAGE, Meaning, is_measured, require_unmeasured, say
+from experiments.xgqa.corpora import (
+    SOURCE_LANGUAGE,
+    Meaning,
+    is_measured,
+    measured_sentences,
+    normalised,
+    require_unmeasured,
+    say,
+)
 from experiments.xgqa.dictionary import dictionary, switched
 from experiments.xgqa.published import E5, MINILM, OnBundledPictures, published_body, published_english_body
 from experiments.xgqa.settings import Settings
+from polyglance import atomic
 from polyglance.data.corpora import Translation
 from polyglance.kernels.processor import native_dtype
 from polyglance.models.added_language import Language, LanguageFacts, load_facts, load_language, save_language
 from polyglance.models.families.single_stream import SingleStreamModel
 from polyglance.scenes.captions import sample_caption
 from polyglance.scenes.sampling import sample_scene
-from polyglance.training.languages.trainer import ADAPTER, LanguageSettings, frozen, train_language
+from polyglance.training.languages.trainer import ADAPTER, FIRST_STAGE, LanguageSettings, frozen, train_language
 from polyglance.training.loop import Schedule, fit
 
 TRANSLATED = 50_000
@@ -82,8 +93,12 @@ PAPER = (
     Way("adapters on MiniLM", body=MINILM),
     Way("multilingual first", adapter=False, tokens=False, body=E5),
 )
-"""OSCAR+Emb, OSCAR+Ada and mBERTAda in the paper, on bodies of the scene world and on published encoders. The last has
-no adapters of languages, because E5 knows them."""
+"""After OSCAR+Emb, OSCAR+Ada and mBERTAda in the paper, on bodies of the scene world and on published encoders.
+
+They differ from the paper's. The adapters of *adapters* act only in the layers below the cut, while OSCAR+Ada has one
+in every layer, and the task was trained without an adapter of English whose place they could take. The embeddings of a
+language begin as the mean of the body's subwords that spell them. *multilingual first* has no adapters of languages,
+because E5 knows them."""
 OURS = (
     Way("translations", translated=True),
     Way("translations alone", translated=True, tokens=False),
@@ -152,7 +167,7 @@ def learned(bodies: Bodies, way: Way, code: str) -> tuple[Language, Row, int]:
     language = load_language(folder, body.config.width, body.config.first_joint_layer)
     _, facts = load_facts(folder)
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    scores: Row = dict(facts.scores)
+    scores: Row = {name: score for name, score in facts.scores.items() if way.tokens or name != "perplexity"}
     if way.switched:  # not counting the sentences made from them
         scores["translations"] = world.settings.translations
     return language, scores, size
@@ -168,6 +183,7 @@ def _text_body(bodies: Bodies, way: Way) -> SingleStreamModel:
 
 def _by_text(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
     world, settings = bodies.world, bodies.world.settings
+    _take_first_stage(world, way, code, folder / "training")
     train_language(
         deepcopy(_text_body(bodies, way)),
         str(world.folder / f"{way.body}-{world.seed}"),
@@ -195,36 +211,67 @@ def _vocabulary(settings: Settings, way: Way) -> int:
     return min(settings.vocabulary, FEW_SUBWORDS) if way.shared else settings.vocabulary
 
 
+def _take_first_stage(world: World, way: Way, code: str, training: Path) -> None:
+    """Copies the first stage of another way that was learned already, if it is the same. `train_language` goes on from
+    its end, and refuses it if it is another."""
+    if training.exists() or not way.tokens:
+        return
+    for other in WAYS:
+        folder = _folder(world, other, code)
+        same = _first_stage(world.settings, other) == _first_stage(world.settings, way)
+        if same and not other.asked and (folder / "language.json").exists():
+            for name in FIRST_STAGE:  # in this order: without the last file, the stage is trained
+                if (file := folder / "training" / name).exists():
+                    training.mkdir(parents=True, exist_ok=True)
+                    with atomic.whole(training / name) as draft:
+                        shutil.copyfile(file, draft)
+            return
+
+
+def _first_stage(settings: Settings, way: Way) -> tuple[object, ...]:
+    return way.body, way.adapter, way.questions, way.tokens, _vocabulary(settings, way)
+
+
 def _by_answers(bodies: Bodies, way: Way, code: str, folder: Path) -> None:
     """Continues the training of the language of `ADAPTERS` with the translated questions."""
     world, steps = bodies.world, bodies.world.settings.meaning_steps
     language, _, _ = learned(bodies, ADAPTERS, code)
     _, facts = load_facts(_folder(world, ADAPTERS, code))
-    asked = {seed: one for seed, one in _translated(world, way).items() if not isinstance(one, tuple)}
+    count, asked = _asked(world, way)
     model = deepcopy(bodies.of(way))
     training = folder / "training"
     training.mkdir(parents=True, exist_ok=True)
     with frozen(model):
         model.add_language(language)
-        losses = AnswerLosses(model, code, of_training_pictures(world, asked), world.seed)
+        losses = AnswerLosses(model, code, asked, world.seed)
         fit("answers", language, losses, Schedule(steps, 2e-3, warmup=min(50, steps // 10)), training, world.report)
-    scores = {**facts.scores, "translations": len(asked)}
+    scores = {**facts.scores, "translations": count}
     save_language(language, folder, LanguageFacts(facts.model, facts.fingerprint, scores))
+
+
+@cache
+def _asked(world: World, way: Way) -> tuple[int, Asked]:
+    """Returns the number of translated questions, and what they ask about training pictures, for all languages."""
+    asked = {seed: one for seed, one in _translated(world, way).items() if not isinstance(one, tuple)}
+    return len(asked), of_training_pictures(world, asked)
 
 
 def beside_english(world: World, way: Way, code: str) -> list[Translation]:
     """Returns the sentences that a way learns from, each with the English sentence whose outputs it must match.
 
-    A code-switched way adds one mixed sentence for each of as many training pictures as there are sentences. The
-    translations are repeated until they make up half of the list.
+    A code-switched way adds as many mixed sentences as there are sentences in the language, each for another training
+    picture. None of them is a sentence that models are measured with. The translations are repeated until they make up
+    half of the list.
     """
     pairs = translations(world, code, way) if way.translated else []
     if way.switched:
         words, rng = dictionary(pairs), random.Random(f"switched {world.seed}")
         count = world.settings.sentences
-        said = [say(SOURCE_LANGUAGE, sample_caption(sample_scene(seed), rng)) for seed in range(count)]
-        mixed = [Translation(switched(one, words, rng), one, SOURCE_LANGUAGE) for one in said]
-        pairs = pairs * (count // len(pairs)) + mixed
+        measured = measured_sentences(code, world.settings.pictures)
+        said = (say(SOURCE_LANGUAGE, sample_caption(sample_scene(seed), rng)) for seed in range(TRANSLATED))
+        mixed = (Translation(switched(one, words, rng), one, SOURCE_LANGUAGE) for one in said)
+        fresh = (one for one in mixed if normalised(one.sentence) not in measured)
+        pairs = pairs * (count // len(pairs)) + [*islice(fresh, count)]
     return pairs
 
 

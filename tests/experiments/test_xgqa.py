@@ -26,7 +26,7 @@ from experiments.xgqa.few_shot import Shots
 from experiments.xgqa.measures import answers, recall
 from experiments.xgqa.plots import draw
 from experiments.xgqa.settings import SMALL
-from experiments.xgqa.tables import TABLES, few_shot, seeds, zero_shot
+from experiments.xgqa.tables import TABLES, controls, costs, few_shot, seeds, zero_seeds, zero_shot
 from experiments.xgqa.ways import CHOSEN, PAPER, TRANSLATED, WAYS, beside_english, translations
 from polyglance.adapters.routing import Adaptation
 from polyglance.data.corpora import Translation
@@ -124,7 +124,20 @@ def test_on_test_pictures_only_the_papers_ways_and_the_chosen_ones_are_measured(
         ways_of("test", f"adapters,{other}")
 
 
+def test_no_model_is_measured_with_a_sentence_that_code_switching_makes(larger: World) -> None:
+    many = World(replace(larger.settings, sentences=1000), larger.folder, larger.report, 0, "test")
+    mixed = beside_english(many, BY_NAME["code-switched"], "de")[-many.settings.sentences :]
+    assert sum(one.sentence != one.known for one in mixed) > 100
+    require_unmeasured([one.sentence for one in mixed], "de", many.settings.pictures)
+
+
+def test_sentences_are_drawn_once(world: World) -> None:
+    assert world.sentences("de") is world.sentences("de")
+    assert world.sentences("de") != world.sentences("de", questions=True)
+
+
 def test_sentences_of_two_languages_are_of_different_scenes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(world.settings, world.folder, world.report, 1, "dev")  # which has drawn nothing yet
     said_of: dict[str, set[int]] = {}
     for code in LANGUAGES:
         seeds = said_of.setdefault(code, set())
@@ -248,20 +261,22 @@ def test_of_its_three_adapters_each_acts_on_its_own_tokens() -> None:
 
 
 def measured(part: str, way: str, code: str, accuracy: float, seed: int = 0, **more: object) -> dict:
-    controls = {"blank": 30.0, "shuffled": 31.0, "most_frequent": 32.0}
+    controls = {} if part == "few" else {"controls": {"blank": 30.0, "shuffled": 31.0, "most_frequent": 32.0}}
     return {
         "part": part,
         "way": way,
         "language": code,
         "accuracy": accuracy,
         "seed": seed,
-        "controls": controls,
+        **controls,
         **more,
     }
 
 
 def body_at(accuracy: float, seed: int = 0) -> dict:
-    return {"part": "body", "body": "english", "language": "en", "accuracy": accuracy, "seed": seed}
+    controls = {"blank": 40.0, "shuffled": 41.0, "most_frequent": 42.0}
+    named = {"part": "body", "body": "english", "language": "en", "seed": seed}
+    return {**named, "accuracy": accuracy, "controls": controls}
 
 
 def test_seeds_are_told_of_the_languages_that_each_has() -> None:
@@ -269,7 +284,7 @@ def test_seeds_are_told_of_the_languages_that_each_has() -> None:
     rows += [measured("zero", "a", code, 70.0, body="english") for code in TARGETS]
     rows += [measured("few", "a", code, 75.0, shots=48) for code in TARGETS]
     rows += [measured("zero", "b", code, 1.0, body="english") for code in TARGETS]
-    assert seeds(rows) == ""
+    assert seeds(rows) == zero_seeds(rows) == ""
     for code, accuracy in (("ko", 60.0), ("de", 66.0), ("pt", 0.0)):
         rows.append(measured("zero", "a", code, accuracy, seed=1, body="english"))
     rows += [measured("few", "a", code, 70.0, seed=1, shots=48) for code in ("ko", "de")]
@@ -278,7 +293,25 @@ def test_seeds_are_told_of_the_languages_that_each_has() -> None:
         "| a | de, ko | 0 | 90.0 | 70.0 | 20.0 | 75.0 | 15.0 |",
         "| a | de, ko | 1 | 80.0 | 63.0 | 17.0 | 70.0 | 10.0 |",
     ]
+    head, _, *lines = zero_seeds(rows).splitlines()
+    assert head == "| % | languages | seed | en | zero-shot | drop |"
+    assert lines == ["| a | de, pt, ko | 0 | 90.0 | 70.0 | 20.0 |", "| a | de, pt, ko | 1 | 80.0 | 42.0 | 38.0 |"]
+    assert seeds([row for row in rows if row["part"] != "few"]) == ""
     assert "| a | 90.0 | 70.0 |" in zero_shot(rows), "the other tables are of the first seed"
+
+
+def test_controls_stand_beside_what_is_measured_in_english_too() -> None:
+    rows = [body_at(90.0), measured("zero", "a", "de", 40.0, body="english")]
+    _, _, *lines = controls(rows).splitlines()
+    assert lines == ["| english body in English | 90.0 | 40.0 | 41.0 | 42.0 |", "| a | 40.0 | 30.0 | 31.0 | 32.0 |"]
+
+
+def test_a_language_has_a_perplexity_if_masked_tokens_were_predicted() -> None:
+    learned = {"body": "english", "bytes": 1_500_000}
+    rows = [measured("zero", "a", code, 1.0, perplexity=[20.0, 4.0], **learned) for code in ("de", "ko")]
+    rows.append(measured("zero", "b", "de", 1.0, **learned))
+    _, _, *lines = costs(rows).splitlines()
+    assert lines == ["| a | 1.5 | 20 | 4.0 |", "| b | 1.5 |  |  |"]
 
 
 def test_few_shot_is_told_of_the_languages_that_were_measured(tmp_path: Path) -> None:
@@ -334,12 +367,17 @@ def test_it_runs_whole_and_goes_on_where_it_was(tmp_path: Path) -> None:
         ("few", "adapters", None, "test"),
         ("few", "multilingual", None, "test"),
     ]
+    languages = tmp_path / "run" / "languages"
+    log, copied = (languages / f"{way}-de-0" / "training" / "tokens.jsonl" for way in ("adapters", "code-switched"))
+    assert log.read_text() == copied.read_text(), "one first stage serves both, with its times"
     by_way = {row["way"]: row for row in rows if row["part"] == "zero"}
     assert by_way["code-switched"]["translations"] == SMALL.translations
     assert 0 < by_way["translate-train with questions"]["translations"] < SMALL.translations
     for row in again:
-        assert set(row["controls"]) == {"blank", "shuffled", "most_frequent"}
+        assert {*row.get("controls", ())} == (set() if row["part"] == "few" else {"blank", "shuffled", "most_frequent"})
     assert all(row["bytes"] <= 3_000_000 for row in again if "bytes" in row)
     without = {name for name, of_rows in TABLES.items() if "| multilingual |" not in of_rows(again)}
-    assert without == {"xgqa_choice", "xgqa_coop", "xgqa_seeds", "xgqa_ninth"}, "it was measured on test pictures alone"
+    assert without == {"xgqa_choice", "xgqa_coop", "xgqa_zero_seeds", "xgqa_seeds", "xgqa_ninth"}, (
+        "it was measured on test pictures alone"
+    )
     assert (tmp_path / "out" / "xgqa.png").stat().st_size > 1000

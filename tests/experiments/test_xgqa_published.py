@@ -18,10 +18,13 @@ from experiments.results import open_folder
 from experiments.weights.folders import WEIGHTS
 from experiments.xgqa.aligned import TRAINED, AlignedModel, aligned_model
 from experiments.xgqa.bodies import World, bundled, english_source
+from experiments.xgqa.few_shot import Shots, few_shot
 from experiments.xgqa.published import E5, MINILM, OnBundledPictures, published_body, published_english_body
 from experiments.xgqa.settings import SMALL
+from experiments.xgqa.ways import PAPER, Bodies
 from polyglance.models.families.text_encoder import load_text_encoder
 from polyglance.models.protocol import ImageBatch
+from polyglance.training.loop import read_log
 from tests.single_stream_checkpoints import LAYERS, bert, xlm_roberta
 
 WRITERS: dict[str, Callable[[Path], object]] = {MINILM: bert, E5: xlm_roberta}
@@ -104,6 +107,7 @@ def test_only_adapters_and_what_pictures_and_tasks_need_is_trained(world: World)
     before = deepcopy(before)
     model = aligned_model(world, published_body(world, E5), None, world.folder / "aligned", steps=2)
     assert model.prefix == "query: "
+    assert {"embed", "answer", "cells_question"} <= next(read_log(world.folder / "aligned" / "tasks.jsonl")).keys()
     after = model.state_dict()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert {name.split(".")[0] for name in changed} == {*TRAINED, "kept_position"} - {"whole_head"}
@@ -124,6 +128,7 @@ def test_it_runs_whole_on_published_encoders(tmp_path: Path, cache: Path) -> Non
         ("zero", ways[1]),
         ("zero", ways[2]),
         ("few", ways[0]),
+        ("few", ways[1]),
         ("few", ways[2]),
     ]
     by_way = {row.get("way"): row for row in rows if row["part"] == "zero"}
@@ -131,3 +136,17 @@ def test_it_runs_whole_on_published_encoders(tmp_path: Path, cache: Path) -> Non
     assert "coop_R@1" not in by_way[ways[1]]
     assert "bytes" not in by_way[ways[1]], "nothing was learned"
     assert by_way[ways[2]]["translations"] == SMALL.translations
+    assert "perplexity" in by_way[ways[0]]
+    assert "perplexity" not in by_way[ways[2]], "no masked token was predicted"
+
+
+def test_the_task_is_trained_on_a_few_pictures_where_no_language_is_learned(world: World) -> None:
+    bodies = Bodies(world)
+    (way,) = (way for way in PAPER if not way.learns)
+    before = deepcopy(bodies.e5.state_dict())
+    model = few_shot(bodies, way, "de", 1, Shots(world), 0)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.startswith(("answer_head", "adapters_of_tasks")) and "embed" not in name for name in changed)
+    assert {name.split(".")[0] for name in changed} == {"answer_head", "adapters_of_tasks"}
+    assert all(torch.equal(value, before[name]) for name, value in bodies.e5.state_dict().items())

@@ -76,6 +76,20 @@ def answers_about(
     seen = [(pictures, picture_of), (blank, torch.zeros_like(picture_of))]
     if len(pictures) > 1:
         seen.append((pictures, _others(len(pictures), seed)[picture_of]))
+    said = answers_beside(model, questions, seen, report)
+    return said[0], said[1], said[2] if len(said) > 2 else None
+
+
+def answers_beside(
+    model: Answerer,
+    questions: Sequence[Question],
+    seen: Sequence[tuple[TokenStates, Int[Tensor, " questions"]]],
+    report: StageProgress | None = None,
+) -> list[tuple[str, ...]]:
+    """Returns the answers beside each choice of pictures.
+
+    seen: for each choice, states of pictures and the row of each question's picture.
+    """
     answered: list[list[int]] = [[] for _ in seen]
     for start in range(0, len(questions), QUESTIONS):
         asked = questions[start : start + QUESTIONS]
@@ -84,8 +98,7 @@ def answers_about(
             found += model.answer_logits(texts, states[rows[start : start + QUESTIONS]]).argmax(dim=-1).tolist()
         if report:
             _tell(report, "answering", start + len(asked), len(questions))
-    said = [tuple(model.answers[index] for index in found) for found in answered]
-    return said[0], said[1], said[2] if len(said) > 2 else None
+    return [tuple(model.answers[index] for index in found) for found in answered]
 
 
 def most_frequent(questions: Sequence[Question], counted: Sequence[Question]) -> tuple[str, ...]:
