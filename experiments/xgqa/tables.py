@@ -1,7 +1,8 @@
 """Makes the experiment's tables in Markdown from its rows. A mean is given only if all its languages were measured.
 
-`xgqa_choice` is for the development pictures, all others are for the test pictures. All tables except that of the seeds
-are for the first seed: bodies of different seeds differ, and not every way was measured for each.
+`xgqa_choice` and `xgqa_choice_controls` are for the development pictures, all others are for the test pictures. All
+tables except those of the seeds are for the first seed: bodies of different seeds differ, and not every way was
+measured for each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -212,6 +213,7 @@ def _on(split: str, draw: Callable[[Rows], str]) -> Callable[[Rows], str]:
 
 TABLES: Mapping[str, Callable[[Rows], str]] = {
     "xgqa_choice": _on("dev", zero_shot),
+    "xgqa_choice_controls": _on("dev", controls),
     "xgqa_zero_shot": _on("test", zero_shot),
     "xgqa_controls": _on("test", controls),
     "xgqa_structural": _on("test", structural),
