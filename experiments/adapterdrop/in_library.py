@@ -1,7 +1,7 @@
-"""Run by the Python of `.venv-peers`: `in_library.py BODY FOLDER` computes a task's logits with the adapters library.
+"""Run by the Python of `.venv-peers`: `in_library.py BODY FOLDER...` computes tasks' logits with the adapters library.
 
-FOLDER has the adapter as the library keeps it (`adapter`) and `case.safetensors`: ids, mask and types of the tokens,
-weight and bias of the head. The logits go to `logits.safetensors`.
+Each FOLDER has an adapter as the library keeps it (`adapter`) and `case.safetensors`: ids, mask and types of the
+tokens, weight and bias of the head. The logits go to `logits.safetensors`.
 """
 
 import sys
@@ -34,4 +34,5 @@ def main(body: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     with torch.no_grad():
-        main(sys.argv[1], Path(sys.argv[2]))
+        for folder in sys.argv[2:]:
+            main(sys.argv[1], Path(folder))

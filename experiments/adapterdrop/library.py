@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.adapterdrop.text_tasks import TextTask
-from experiments.results import Row
 from polyglance.adapters.adapterhub import write_adapter
 from polyglance.adapters.routing import Adaptation
 from polyglance.adapters.trainable import TrainableAdapters
@@ -23,18 +23,23 @@ from polyglance.training.tasks.trainer import TASK, TEST_BATCH, TrainedAdapter
 PYTHON = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
 
 
-def library_row(text: TextTask, checkpoint: Path, trained: TrainedAdapter) -> Row:
-    """Returns the test score here and in the library, and the largest difference of their logits.
+def library_rows(
+    tasks: Sequence[TextTask], trained: Sequence[TrainedAdapter], checkpoint: Path
+) -> Iterator[dict[str, float]]:
+    """Yields the test score of each task here and in the library, and the largest difference of their logits.
 
-    checkpoint: the folder of the body. Raises ConfigurationError if the library's environment is missing.
+    trained: the adapter of each task. checkpoint: the folder of the body. Raises ConfigurationError if the library's
+    environment is missing.
     """
-    part = text.parts["test"]
-    here, there = our_logits(part.inputs, trained), library_logits(part.inputs, checkpoint, trained)
-    return {
-        "score": round(text.measure(here, part.labels), 2),
-        "library": round(text.measure(there, part.labels), 2),
-        "difference": float(f"{(here - there).abs().max().item():.1e}"),
-    }
+    tests = [task.parts["test"] for task in tasks]
+    in_library = library_logits([part.inputs for part in tests], trained, checkpoint)
+    for task, part, adapter, there in zip(tasks, tests, trained, in_library, strict=True):
+        here = our_logits(part.inputs, adapter)
+        yield {
+            "score": round(task.measure(here, part.labels), 2),
+            "library": round(task.measure(there, part.labels), 2),
+            "difference": float(f"{(here - there).abs().max().item():.1e}"),
+        }
 
 
 def our_logits(inputs: TextInputs, trained: TrainedAdapter) -> Float[Tensor, "texts classes"]:
@@ -47,24 +52,28 @@ def our_logits(inputs: TextInputs, trained: TrainedAdapter) -> Float[Tensor, "te
     return torch.cat(logits)
 
 
-def library_logits(inputs: TextInputs, checkpoint: Path, trained: TrainedAdapter) -> Float[Tensor, "texts classes"]:
-    """Writes the adapter as the library keeps it, and returns the logits that the library computes with it.
+def library_logits(
+    inputs: Sequence[TextInputs], trained: Sequence[TrainedAdapter], checkpoint: Path
+) -> list[Float[Tensor, "texts classes"]]:
+    """Writes adapters as the library keeps them, and returns the logits that the library computes with each.
 
-    checkpoint: the folder of the body. Raises ConfigurationError if the library's environment is missing.
+    inputs: the texts of each adapter. checkpoint: the folder of the body. Raises ConfigurationError if the library's
+    environment is missing.
     """
     if not PYTHON.exists():
         raise ConfigurationError(f"expected the adapters library in {PYTHON.parent.parent}: `make test` installs it")
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        write_adapter(trained.adapter, folder / "adapter", TASK)
-        types = torch.zeros_like(inputs.ids) if inputs.token_types is None else inputs.token_types
-        head = {"weight": trained.head.weight.detach(), "bias": trained.head.bias.detach()}
-        case = {"ids": inputs.ids, "mask": inputs.mask.long(), "types": types, **head}
-        save_file(case, folder / "case.safetensors")
+        folders = [Path(name) / str(number) for number in range(len(trained))]
+        for folder, texts, one in zip(folders, inputs, trained, strict=True):
+            write_adapter(one.adapter, folder / "adapter", TASK)
+            types = torch.zeros_like(texts.ids) if texts.token_types is None else texts.token_types
+            head = {"weight": one.head.weight.detach(), "bias": one.head.bias.detach()}
+            case = {"ids": texts.ids, "mask": texts.mask.long(), "types": types, **head}
+            save_file(case, folder / "case.safetensors")
         subprocess.run(
-            [PYTHON, Path(__file__).with_name("in_library.py"), checkpoint, folder],
+            [PYTHON, Path(__file__).with_name("in_library.py"), checkpoint, *folders],
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
             check=True,
             capture_output=True,
         )
-        return load_file(folder / "logits.safetensors")["logits"]
+        return [load_file(folder / "logits.safetensors")["logits"] for folder in folders]

@@ -11,7 +11,7 @@ import torch
 from experiments.adapterdrop.depths import Mode, modes, train
 from experiments.adapterdrop.full_fine_tuning import fine_tuned
 from experiments.adapterdrop.kept_tasks import KeptTask
-from experiments.adapterdrop.library import library_row
+from experiments.adapterdrop.library import library_rows
 from experiments.adapterdrop.measuring import run_depths, run_fusions, run_speeds
 from experiments.adapterdrop.tables import text_tables
 from experiments.adapterdrop.text_tasks import NAMES, PairTokenizer, TextTask, text_task
@@ -128,8 +128,7 @@ def measure_body(
             targets = [task for task in tasks if task.name in FUSED]
             run_fusions(tasks, targets, ways[0], training, _trained(folder, training), results, repeats=0)
     if "library" in parts:
-        for text, task in short:
-            run_library(text, task, ways[0], path, settings.training(seeds[0]), folder, results)
+        run_library(short, ways[0], path, settings.training(seeds[0]), folder, results)
     if "speeds" in parts:
         timed = next(task for task in tasks if task.name == TIMED)
         run_speeds(timed, config, AT_ONCE, results, arguments.repeats)
@@ -166,13 +165,20 @@ def run_choice(
 
 
 def run_library(
-    text: TextTask, task: KeptTask, standard: Mode, path: Path, training: TaskSettings, folder: Path, results: Results
+    tasks: Sequence[tuple[TextTask, KeptTask]],
+    standard: Mode,
+    path: Path,
+    training: TaskSettings,
+    folder: Path,
+    results: Results,
 ) -> None:
-    """Scores a standard adapter in the adapters library. path: of the body."""
-    named = task.row("library", seed=training.seed)
-    if not results.has(**named):
-        trained = train(task, standard, training, _trained(folder, training), report)
-        results.add([{**named, **library_row(text, path, trained)}])
+    """Scores standard adapters in the adapters library. path: of the body."""
+    named = {task.name: task.row("library", seed=training.seed) for _, task in tasks}
+    if all(results.has(**row) for row in named.values()):
+        return
+    trained = [train(task, standard, training, _trained(folder, training), report) for _, task in tasks]
+    scores = library_rows([text for text, _ in tasks], trained, path)
+    results.add({**row, **score} for row, score in zip(named.values(), scores, strict=True))
 
 
 def add_controls(texts: Sequence[TextTask], tasks: Sequence[KeptTask], results: Results) -> None:

@@ -26,7 +26,7 @@ def test_a_trained_adapter_scores_the_same_there(tmp_path: Path, name: str, dept
         examples, task.classes, tmp_path / "one", TaskSettings(depth, 1, 64, 1e-6), AdapterConfig(reduction_factor=4)
     )
     trained = train_task(examples, task.classes, tmp_path / "run", settings, AdapterConfig(reduction_factor=4))
-    here, there = our_logits(test.inputs, trained), library_logits(test.inputs, checkpoint, trained)
+    here, there = our_logits(test.inputs, trained), library_logits([test.inputs], [trained], checkpoint)[0]
     torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-4)
     assert task.measure(there, test.labels) == task.measure(here, test.labels)
     assert not torch.allclose(our_logits(test.inputs, untrained), here, atol=1e-2)
