@@ -340,6 +340,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **{name: partial(_of, "adapterdrop", draw) for name, draw in adapterdrop.TABLES.items()},
     **{name: partial(_of, "adapterdrop_text", draw) for name, draw in adapterdrop.TEXT_TABLES.items()},
     "adapterdrop_both": lambda: adapterdrop.side_by_side(results("adapterdrop"), results("adapterdrop_text")),
+    "flickr8k_both": lambda: flickr8k.side_by_side(results("retrieval"), results("flickr8k")),
     **{name: partial(_of, "editions", draw) for name, draw in editions.TABLES.items()},
     **{name: partial(_of, "flickr8k", draw) for name, draw in flickr8k.TABLES.items()},
     **{name: partial(_of, "retrieval", draw) for name, draw in retrieval.TABLES.items()},

@@ -1,6 +1,7 @@
 """Makes the experiment's tables in Markdown from its rows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from statistics import fmean
 from typing import Any
 
@@ -17,6 +18,16 @@ PUBLISHED: Mapping[str, tuple[float, float]] = {
 }
 """R@1 of text to image and of image to text on the same test split, with image networks that were trained on ImageNet
 and not further. DeViSE as measured by Karpathy et al. (arXiv:1406.5679)."""
+
+
+POOL = 1000
+SIDES: Mapping[str, str] = {
+    "twin": "twin",
+    "joint twin": "joint, twin alone",
+    "separate coop": "separate coop",
+    "joint coop": "joint coop",
+}
+"""The systems by their names on drawn scenes and on photographs."""
 
 
 def tables(rows: Rows) -> str:
@@ -133,6 +144,26 @@ def judgements(rows: Rows) -> str:
     return (
         table(["Kendall's tau-c, x 100", "with the mean of three experts", "with each expert"], lines) if lines else ""
     )
+
+
+def side_by_side(scenes: Rows, rows: Rows) -> str:
+    """One row per system: R@1 among 1,000 drawn scenes, and among the photographs of the test split.
+
+    scenes: the rows of the experiment on drawn scenes.
+    """
+    drawn = [row for row in scenes if row["part"] == "systems" and row["pool"] == POOL]
+    rows = [row for row in _of(rows, part="systems", split="test") if row.get("blend") is None]
+    lines = []
+    for on_scenes, on_photographs in SIDES.items():
+        there = [row for row in _of(drawn, system=on_scenes) if not row.get("blend")]
+        sides = there, _of(rows, system=on_photographs)
+        cells = []
+        for side, one in product(sides, DIRECTIONS):
+            known = [row[one]["R@1"] for row in side if row.get("candidates") in (None, CANDIDATES) and one in row]
+            cells.append(_spread(known) if known else "")
+        lines.append([on_scenes, *cells])
+    heads = [f"{what}, {one}" for what in ("drawn scenes", "photographs") for one in _directions()]
+    return table(["R@1, %", *heads], lines)
 
 
 def times(rows: Rows) -> str:
