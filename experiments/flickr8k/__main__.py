@@ -27,7 +27,7 @@ from experiments.flickr8k.measures import (
 from experiments.flickr8k.photographs import LANGUAGES, Judgement, read_judgements, read_photographs
 from experiments.flickr8k.settings import SMALL, Settings
 from experiments.flickr8k.tables import tables
-from experiments.flickr8k.training import TWIN, World
+from experiments.flickr8k.training import CROSS, JOINT, TWIN, World
 from experiments.results import Results, Row, add_arguments, begin, open_folder, report
 from polyglance.data.lines import Split
 from polyglance.evaluation.pools import Pool
@@ -39,9 +39,8 @@ KEYS = (
 )
 PARTS = ("twin", "systems", "pairs", "depths", "states", "languages", "judgements", "times")
 COOPERATIVE = {
-    "joint coop": ("joint", "joint"),
-    "separate coop": (TWIN, "cross"),
-    "joint coop, random negatives": ("joint, random negatives", "joint, random negatives"),
+    "joint coop": (JOINT, JOINT),
+    "separate coop": (TWIN, CROSS),
 }
 """Who retrieves and who reranks."""
 
@@ -53,42 +52,42 @@ class Run:
         self.world, self.seed, self.split, self.results = world, seed, split, results
         self._readings: dict[tuple[str, str, bool], Reading] = {}
 
-    def twin(self, part: str, system: str = TWIN, language: str = "en") -> None:
-        if head := self._missing(part, system if system == TWIN else f"{system}, twin alone", language):
-            self._add(head, [twin_row(self._reading(system, language))])
+    def twin(self, part: str, language: str = "en") -> None:
+        if head := self._missing(part, TWIN, language):
+            self._add(head, [twin_row(self._reading(TWIN, language))])
 
     def systems(self, part: str, language: str, cooperative: Mapping[str, tuple[str, str]]) -> None:
-        """Measures systems that retrieve with the one and rerank with the other model, and what retrieves alone."""
+        """Measures the twin encoder, and systems that retrieve with the one and rerank with the other model."""
+        self.twin(part, language)
         for name, (retriever, reranker) in cooperative.items():
-            self.twin(part, retriever, language)
             if head := self._missing(part, name, language):
                 twin, cross = self._reading(retriever, language), self._reading(reranker, language)
                 self._add(head, coop_rows(twin, cross, self.world.settings))
 
     def pairs(self) -> None:
         """Matches some queries with everything; the same queries are then only reranked."""
-        for system in ("cross", "joint"):
+        for system in (CROSS, JOINT):
             if head := self._missing("pairs", f"{system}, all pairs"):
                 self._add(head, pair_rows(self._reading(system), self.world.settings))
 
     def depths(self) -> None:
         if head := self._missing("depths", "joint coop"):
-            self._add(head, depth_rows(self._reading("joint"), self.world.settings))
+            self._add(head, depth_rows(self._reading(JOINT), self.world.settings))
 
     def states(self) -> None:
         if head := self._missing("states", "joint coop", tokens=self.world.grid**2):
-            self._add(head, state_rows(self._reading("joint", as_stored=False), self.world.settings))
+            self._add(head, state_rows(self._reading(JOINT, as_stored=False), self.world.settings))
 
     def judgements(self, judgements: Sequence[Judgement]) -> None:
         photographs = self.world.photographs.images("test")
         pool = Pool("en", tuple(one.caption for one in judgements), photographs, ())
-        for system in (TWIN, "joint"):
+        for system in (TWIN, JOINT):
             if head := self._missing("judgements", system):
                 self._add(head, [judgement_row(self._read(system, pool), judgements)])
 
     def times(self) -> None:
         if head := self._missing("times", "joint coop"):
-            self._add(head, [time_row(self._reading("joint"))])
+            self._add(head, [time_row(self._reading(JOINT))])
 
     def _missing(self, part: str, system: str, language: str = "en", **more: object) -> Row | None:
         """Returns what the rows have in common, or None if they are there."""

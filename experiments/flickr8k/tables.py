@@ -21,13 +21,7 @@ and not further. DeViSE as measured by Karpathy et al. (arXiv:1406.5679)."""
 
 
 POOL = 1000
-SIDES: Mapping[str, str] = {
-    "twin": "twin",
-    "joint twin": "joint, twin alone",
-    "separate coop": "separate coop",
-    "joint coop": "joint coop",
-}
-"""The systems by their names on drawn scenes and on photographs."""
+SIDES = ("twin", "separate coop", "joint coop")
 
 
 def tables(rows: Rows) -> str:
@@ -154,14 +148,14 @@ def side_by_side(scenes: Rows, rows: Rows) -> str:
     drawn = [row for row in scenes if row["part"] == "systems" and row["pool"] == POOL]
     rows = [row for row in _of(rows, part="systems", split="test") if row.get("blend") is None]
     lines = []
-    for on_scenes, on_photographs in SIDES.items():
-        there = [row for row in _of(drawn, system=on_scenes) if not row.get("blend")]
-        sides = there, _of(rows, system=on_photographs)
+    for system in SIDES:
+        there = [row for row in _of(drawn, system=system) if not row.get("blend")]
+        sides = there, _of(rows, system=system)
         cells = []
         for side, one in product(sides, DIRECTIONS):
             known = [row[one]["R@1"] for row in side if row.get("candidates") in (None, CANDIDATES) and one in row]
             cells.append(_spread(known) if known else "")
-        lines.append([on_scenes, *cells])
+        lines.append([system, *cells])
     heads = [f"{what}, {one}" for what in ("drawn scenes", "photographs") for one in _directions()]
     return table(["R@1, %", *heads], lines)
 

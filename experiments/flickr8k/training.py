@@ -1,12 +1,13 @@
 """The models of the experiment: an image network and a text encoder that were trained apart, and what is trained here.
 
-A twin encoder is trained first. The cross-encoder, and the model that is both, begin from it.
+A twin encoder is trained first. A cross-encoder begins from it, with random negatives. The joint model begins from the
+cross-encoder, with negatives that the twin encoder mistakes. The twin encoder stays as it is in both.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -34,13 +35,9 @@ TEXTS: Final[Mapping[str, str]] = {"minilm": "all-MiniLM-L6-v2", "e5": "multilin
 TWIN: Final = "twin"
 GRID: Final = 4
 TOGETHER: Final = 100
-SYSTEMS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "joint": {"mode": "joint", "mine": 1},
-    "cross": {"mode": "cross"},
-    "joint, random negatives": {"mode": "joint", "sharpness": 0.0},
-}
-"""The settings of the systems that begin from the twin encoder. *joint* mines negatives with its own twin encoder; a
-cross-encoder alone has none, and its negatives are random."""
+CROSS: Final = "cross"
+JOINT: Final = "joint"
+_BEGINS_FROM: Final[Mapping[str, str]] = {CROSS: TWIN, JOINT: CROSS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +69,12 @@ class World:
         return keep_states(inputs, folder=self.folder / "seen", report=self.report)
 
     def trained(self, system: str, seed: int) -> CutModel:
-        """Returns a trained model in float32, from the run's folder if it is there. system: `TWIN` or of `SYSTEMS`."""
+        """Returns a trained model in float32, from the run's folder if it is there.
+
+        system: `TWIN`, `CROSS` or `JOINT`.
+        """
         grid = () if system == TWIN else (str(self.grid),)
-        name = "-".join([system.replace(", ", "-").replace(" ", "-"), self.texts, *self.languages, *grid, str(seed)])
+        name = "-".join([system, self.texts, *self.languages, *grid, str(seed)])
         folder = self.folder / "models" / name
         if not (folder / "config.json").exists():
             model = self._beginning(system, seed)
@@ -87,6 +87,8 @@ class World:
                 report=self.report,
                 kept=self.seen("train", model),
             )
+            if system == JOINT:  # candidates are put in order by both
+                model.config = replace(model.config, cosine_weight=1 / model.config.temperature)
             save_model(model, folder)
         return load_folder(folder).float()
 
@@ -100,14 +102,13 @@ class World:
         return Reading(model, pool, images, read_texts(model, pool.texts, [pool.language] * len(pool.texts)))
 
     def _beginning(self, system: str, seed: int) -> CutModel:
-        """Returns the model that a training begins from: after the twin encoder, with adapters of the tasks in the
-        joint layers. In a model that is both, the twin encoder has a say in the match, so that the joint layers learn
-        what it does not know."""
+        """Returns the model that a training begins from. The cross-encoder gets adapters of the tasks in the joint
+        layers."""
         if system == TWIN:
             return self.composed()
-        model = remade(self.trained(TWIN, seed), seed, task_adapters=AdapterConfig(), kept_grid=self.grid)
-        if SYSTEMS[system]["mode"] == "joint":
-            model.config = replace(model.config, cosine_weight=1 / model.config.temperature)
+        model = self.trained(_BEGINS_FROM[system], seed)
+        if system == CROSS:
+            model = remade(model, seed, task_adapters=AdapterConfig(), kept_grid=self.grid)
         return model
 
     def _settings(self, system: str, seed: int) -> RetrievalSettings:
@@ -115,4 +116,7 @@ class World:
         common = RetrievalSettings(precision="no", seed=seed)
         if system == TWIN:
             return replace(common, mode="twin", epochs=s.twin_epochs, batch=s.twin_batch, learning_rate=s.twin_rate)
-        return replace(common, epochs=s.epochs, batch=s.batch, learning_rate=s.rate, **SYSTEMS[system])
+        common = replace(common, freeze_lower=True, batch=s.batch, drop_tokens=s.drop_tokens)
+        if system == CROSS:
+            return replace(common, mode="cross", epochs=s.cross_epochs, learning_rate=s.cross_rate)
+        return replace(common, mode="joint", mine=1, epochs=s.joint_epochs, learning_rate=s.joint_rate)

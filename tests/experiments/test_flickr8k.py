@@ -13,7 +13,7 @@ from experiments.flickr8k.measures import Reading, coop_rows, figures, judgement
 from experiments.flickr8k.photographs import LANGUAGES, Judgement, read_judgements, read_photographs
 from experiments.flickr8k.settings import SMALL
 from experiments.flickr8k.tables import tables
-from experiments.flickr8k.training import World
+from experiments.flickr8k.training import CROSS, JOINT, TWIN, World
 from experiments.results import Results
 from polyglance.errors import DataError
 from polyglance.evaluation.pools import Pool
@@ -23,6 +23,7 @@ from tests.backbone_checkpoints import composed
 COLOURS = ("red", "white", "black", "blue", "green", "yellow")
 EACH = 6
 JOINT_LAYERS = 1
+ALL = (TWIN, CROSS, JOINT)
 
 
 def write(folder: Path, test_also_in_train: bool = False) -> Path:
@@ -162,8 +163,8 @@ def test_rows_are_measured_once_and_make_tables(world: World, tmp_path: Path) ->
     Run(replace(world, grid=1), 0, "test", results).states()
     run.depths()
     counted = len(results.rows)
-    orders, alone = len(SMALL.candidates) + len(SMALL.blends), 3
-    assert counted == alone + 3 * orders + 2 * 3 + JOINT_LAYERS + 1
+    orders = len(SMALL.candidates) + len(SMALL.blends)
+    assert counted == 1 + 2 * orders + 2 * 3 + JOINT_LAYERS + 1
     assert {row["tokens"] for row in results.rows if row["part"] == "states"} == {world.grid**2, 1}
     before = results.path.read_bytes()
     run.systems("systems", "en", COOPERATIVE)
@@ -174,3 +175,17 @@ def test_rows_are_measured_once_and_make_tables(world: World, tmp_path: Path) ->
     twin = next(row for row in results.rows if row["system"] == "twin")
     assert f"| **twin** | {twin['text_to_image']['R@1']:.1f} |" in drawn
     assert "| Fisher vectors (Klein et al. 2015) | 21.3 |" in drawn
+
+
+def test_the_joint_model_begins_from_the_cross_encoder_and_keeps_the_twin_encoder(world: World) -> None:
+    twin, cross, joint = (
+        world.reading(world.trained(one, 0), world.photographs.pool("val", "en"), "val") for one in ALL
+    )
+    for other in (cross, joint):
+        assert torch.equal(other.text_vectors, twin.text_vectors)
+        torch.testing.assert_close(other.image_vectors, twin.image_vectors, atol=0.02, rtol=0)  # stored in 8 bits
+    assert (cross.model.cosine_weight, twin.model.task_adapters) == (0, None)
+    assert joint.model.cosine_weight == pytest.approx(1 / joint.model.config.temperature)
+    assert cross.model.config.task_adapters
+    moved = joint.model.match_head.weight - cross.model.match_head.weight
+    assert 0 < moved.abs().max() < 0.1

@@ -213,3 +213,16 @@ def test_texts_of_similar_lengths_are_matched_in_one_pass(tmp_path: Path) -> Non
     assert len(tokens) == PASSES
     assert all(before.max() <= after.min() for before, after in pairwise(tokens))
     assert all(text.mask.any(dim=0).all() for text, _ in losses.model.passes), "no pass is all padding anywhere"
+
+
+def test_the_match_does_not_see_some_tokens_which_depend_on_the_step(tmp_path: Path) -> None:
+    seen = {}
+    for name, share in (("whole", 0.0), ("some", 0.5), ("again", 0.5)):
+        losses = losses_of(tmp_path / name, ring(NEAREST, SECOND, rows=6), mode="joint", drop_tokens=share)
+        losses.model.longer = True
+        losses.step(3)
+        seen[name] = [text.mask for text, _ in losses.model.passes]
+        assert all(mask[:, 0].all() for mask in seen[name])
+    tokens = {name: sum(int(mask.sum()) for mask in masks) for name, masks in seen.items()}
+    assert 0.4 * tokens["whole"] < tokens["some"] < 0.8 * tokens["whole"]
+    assert all(map(torch.equal, seen["some"], seen["again"]))

@@ -331,6 +331,10 @@ def test_a_folder_of_another_training_is_refused(tiny, captions, tmp_path) -> No
     ("make", "reason"),
     [
         (lambda: RetrievalSettings(batch=1), "2 or more captions a batch and 1 or more batches a step, got 5, 1 and 1"),
+        (
+            lambda: RetrievalSettings(drop_tokens=1.0),
+            "expected to drop a share of tokens from 0 to less than 1, got 1.0",
+        ),
         (lambda: RetrievalSettings(sharpness=-1.0), "expected a sharpness of 0 or more, got -1.0"),
         (lambda: RetrievalSettings(depth=2), "adapters to leave out of 2 layers"),
         (lambda: RetrievalSettings(mode="cross", mine=1), "the mode is cross: leave mine out"),

@@ -2,7 +2,7 @@
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -74,6 +74,7 @@ class RetrievalSettings:
     depth: int = 0
     freeze_lower: bool = False
     mine: int = 0
+    drop_tokens: float = 0.0
     distil: bool = False
     epochs: int = 5
     batch: int = 64
@@ -102,6 +103,10 @@ class RetrievalSettings:
             )
         if not 0 <= self.sharpness < math.inf:
             raise ConfigurationError(f"expected a sharpness of 0 or more, got {self.sharpness}")
+        if not 0 <= self.drop_tokens < 1:
+            raise ConfigurationError(
+                f"expected to drop a share of tokens from 0 to less than 1, got {self.drop_tokens}"
+            )
         if self.depth and not self.adapters:
             raise ConfigurationError(
                 f"expected adapters to leave out of {self.depth} layers, but all weights are trained"
@@ -273,10 +278,10 @@ class RetrievalLosses(nn.Module):
         is padding."""
         passes = PASSES if self.model.device.type == "cpu" else 1
         by_length = texts.mask.sum(dim=1)[text_of].argsort(stable=True)
-        scores = [
-            self.model.match(texts[text_of[some]].trimmed(), images[image_of[some]])
-            for some in by_length.tensor_split(min(passes, len(by_length)))
-        ]
+        share, scores = self.settings.drop_tokens, []
+        for some in by_length.tensor_split(min(passes, len(by_length))):
+            text, image = texts[text_of[some]].trimmed(), images[image_of[some]]
+            scores.append(self.model.match(_without(text, share), _without(image, share)))
         return torch.cat(scores)[by_length.argsort()]
 
     def _whole(self, share: TokenStates, rows: int) -> TokenStates:
@@ -353,3 +358,12 @@ class RetrievalLosses(nn.Module):
     def _tell_mining(self, done: int) -> None:
         if self._report and self.devices.first:
             self._report("mining", done, len(self.source.images) + len(self.source.captions), {})
+
+
+def _without(states: TokenStates, share: float) -> TokenStates:
+    """Masks a share of the tokens, except the first of each row."""
+    if not share:
+        return states
+    kept = states.mask & (torch.rand(states.mask.shape, device=states.mask.device) >= share)
+    kept[:, 0] = states.mask[:, 0]
+    return replace(states, mask=kept)
