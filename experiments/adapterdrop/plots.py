@@ -8,7 +8,7 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.adapterdrop.tables import PRETRAINED, of_complete_seeds
+from experiments.adapterdrop.tables import PRETRAINED, of_complete_tasks
 from experiments.results import Row
 
 MODES = (("standard", "o"), ("robust", "s"), ("specialised", "^"), ("shared", "x"))
@@ -45,7 +45,7 @@ def _draw_depths(rows: Sequence[Row]) -> Figure:
     for number, task in enumerate(("mean of the unseen tasks", *tasks), 1):
         axis = figure.add_subplot(3, 3, number)
         for mode, marker in MODES:
-            there = of_complete_seeds(unseen) if number == 1 else [row for row in rows if row["task"] == task]
+            there = of_complete_tasks(unseen) if number == 1 else [row for row in rows if row["task"] == task]
             _line(axis, [row for row in there if row["mode"] == mode], mode, marker, spread=number > 1)
         if task in commonest:
             axis.axhline(commonest[task], color="grey", linestyle=":", label="commonest label")

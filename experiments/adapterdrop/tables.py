@@ -13,6 +13,7 @@ Rows = Sequence[dict[str, Any]]
 
 PRETRAINED = ("match",)
 """Tasks of the scene world that are losses of the pre-training, so that a body knows them without adapters."""
+FULL = "full fine-tuning"
 MODES = ("standard", "robust", "specialised")
 SIDES = (*MODES, "shared, nothing dropped", "fusion pruned to 2 of 8")
 PAPER_KEPT = {"robust": "95.4", "specialised": "97.1", "fusion pruned to 2 of 8": "about 100"}
@@ -44,10 +45,13 @@ def on_test(rows: Rows) -> Rows:
     return [row for row in rows if row.get("split") != "val"]
 
 
-def of_complete_seeds(rows: Rows) -> Rows:
-    """Returns the rows of the seeds with the most rows, so that each mean is over the same tasks."""
-    counts = Counter(row["seed"] for row in rows)
-    return [row for row in rows if counts[row["seed"]] == max(counts.values())]
+def of_complete_tasks(rows: Rows) -> Rows:
+    """Returns the rows of the tasks and seeds that were measured in every way, so that each mean is over the same ones:
+    of the tasks with the most rows, and among these of the seeds with the most rows."""
+    for key in (("task", "seed"), ("seed",)):
+        counts = Counter(tuple(row[name] for name in key) for row in rows if row.get("mode") != FULL)
+        rows = [row for row in rows if counts[tuple(row[name] for name in key)] == max(counts.values())]
+    return rows
 
 
 def scores(rows: Rows) -> str:
@@ -68,7 +72,7 @@ def scores(rows: Rows) -> str:
 
 
 def kept(rows: Rows) -> str:
-    """Two rows per way of training, one column per depth, over the seeds that are complete.
+    """Two rows per way of training, one column per depth, over the tasks and seeds that are complete.
 
     The first is the mean over tasks and seeds, with the lowest and the highest seed in brackets. The second is its
     percentage of the score of standard adapters with nothing dropped. Tasks of the pre-training do not count.
@@ -78,7 +82,7 @@ def kept(rows: Rows) -> str:
 
 def _kept(rows: Rows, unit: str, floors: Mapping[str, float] | None = None) -> str:
     """floors: the scores of the most frequent label of each task; a third row then counts what is above them alone."""
-    rows = of_complete_seeds(_depths(rows))
+    rows = of_complete_tasks(_depths(rows))
     whole = _whole(rows)
     none = dict.fromkeys((row["task"] for row in rows), 0.0)
     shares = {"% kept": none, **({"% kept above the most frequent label": floors} if floors else {})}
@@ -113,8 +117,8 @@ def side_by_side(scenes: Rows, text: Rows) -> str:
 
 
 def _side(rows: Rows, depth: int) -> dict[str, str]:
-    fusions = of_complete_seeds(on_test([row for row in rows if row["part"] == "fusion"]))
-    rows = of_complete_seeds(_depths(rows))
+    fusions = of_complete_tasks(on_test([row for row in rows if row["part"] == "fusion"]))
+    rows = of_complete_tasks(_depths(rows))
     whole = _whole(rows)
     fused = {(row["task"], row["seed"]): row["score"] for row in fusions if row["system"] == "whole"}
 
@@ -224,7 +228,9 @@ def text_kept(rows: Rows) -> str:
     """The mean score and the percentage kept, as `kept`; the percentage kept of what is above the most frequent label;
     and the paper's percentages."""
     floors = {row["task"]: row["commonest"] for row in rows if row["part"] == "control"}
-    return _kept(rows, "mean score", floors) + "\n\n" + PAPER
+    complete = of_complete_tasks(_depths(rows))
+    tasks, seeds = (", ".join(dict.fromkeys(str(row[name]) for row in complete)) for name in ("task", "seed"))
+    return f"{_kept(rows, 'mean score', floors)}\n\nOver the tasks {tasks} and the seeds {seeds}. {PAPER}"
 
 
 def text_scores(rows: Rows) -> str:

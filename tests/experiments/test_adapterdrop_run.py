@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from experiments.adapterdrop.tables import kept, of_complete_seeds, text_kept
+from experiments.adapterdrop.tables import kept, of_complete_tasks, text_kept
 
 
 def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -32,9 +32,17 @@ def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.glob("*.png")} == pictures
 
 
-def test_a_mean_over_tasks_is_over_the_same_ones_for_every_seed() -> None:
-    rows = [{"seed": seed, "task": task} for seed, tasks in ((0, "ab"), (1, "a"), (2, "ab")) for task in tasks]
-    assert [(row["seed"], row["task"]) for row in of_complete_seeds(rows)] == [(0, "a"), (0, "b"), (2, "a"), (2, "b")]
+def test_a_mean_over_tasks_is_over_the_same_ones_for_every_seed_and_mode() -> None:
+    complete = {0: "ab", 1: "a", 2: "ab"}
+    rows = [
+        {"seed": seed, "task": task, "mode": mode}
+        for seed, tasks in complete.items()
+        for task in tasks
+        for mode in ("standard", "robust")
+    ]
+    begun = [{"seed": 0, "task": "c", "mode": "standard"}, {"seed": 0, "task": "a", "mode": "full fine-tuning"}]
+    kept_rows = of_complete_tasks([*rows, *begun])
+    assert kept_rows == [row for row in [*rows, *begun] if row["seed"] != 1 and row["task"] != "c"]
 
 
 def test_a_task_of_the_pretraining_is_not_in_the_mean() -> None:
