@@ -47,11 +47,13 @@ def on_test(rows: Rows) -> Rows:
 
 def of_complete_tasks(rows: Rows) -> Rows:
     """Returns the rows of the tasks and seeds that were measured in every way, so that each mean is over the same ones:
-    of the tasks with the most rows, and among these of the seeds with the most rows."""
+    of the tasks with the most rows, and among these of the seeds with the most rows. Full fine-tuning is left out while
+    it lacks one of these tasks."""
     for key in (("task", "seed"), ("seed",)):
         counts = Counter(tuple(row[name] for name in key) for row in rows if row.get("mode") != FULL)
         rows = [row for row in rows if counts[tuple(row[name] for name in key)] == max(counts.values())]
-    return rows
+    full = {row["task"] for row in rows if row.get("mode") == FULL}
+    return [row for row in rows if row.get("mode") != FULL or full == {row["task"] for row in rows}]
 
 
 def scores(rows: Rows) -> str:

@@ -40,9 +40,11 @@ def test_a_mean_over_tasks_is_over_the_same_ones_for_every_seed_and_mode() -> No
         for task in tasks
         for mode in ("standard", "robust")
     ]
-    begun = [{"seed": 0, "task": "c", "mode": "standard"}, {"seed": 0, "task": "a", "mode": "full fine-tuning"}]
-    kept_rows = of_complete_tasks([*rows, *begun])
-    assert kept_rows == [row for row in [*rows, *begun] if row["seed"] != 1 and row["task"] != "c"]
+    begun = {"seed": 0, "task": "c", "mode": "standard"}
+    full = [{"seed": 0, "task": task, "mode": "full fine-tuning"} for task in "ab"]
+    complete_rows = [row for row in rows if row["seed"] != 1]
+    assert of_complete_tasks([*rows, begun, full[0]]) == complete_rows
+    assert of_complete_tasks([*rows, begun, *full]) == [*complete_rows, *full]
 
 
 def test_a_task_of_the_pretraining_is_not_in_the_mean() -> None:
