@@ -47,13 +47,16 @@ def on_test(rows: Rows) -> Rows:
 
 def of_complete_tasks(rows: Rows) -> Rows:
     """Returns the rows of the tasks and seeds that were measured in every way, so that each mean is over the same ones:
-    of the tasks with the most rows, and among these of the seeds with the most rows. Full fine-tuning is left out while
-    it lacks one of these tasks."""
+    of the tasks with the most rows, and among these of the seeds with the most rows. Full fine-tuning, which is
+    measured apart, is left out while it lacks one of them."""
+    full = [row for row in rows if row.get("mode") == FULL]
+    rows = [row for row in rows if row.get("mode") != FULL]
     for key in (("task", "seed"), ("seed",)):
-        counts = Counter(tuple(row[name] for name in key) for row in rows if row.get("mode") != FULL)
+        counts = Counter(tuple(row[name] for name in key) for row in rows)
         rows = [row for row in rows if counts[tuple(row[name] for name in key)] == max(counts.values())]
-    full = {row["task"] for row in rows if row.get("mode") == FULL}
-    return [row for row in rows if row.get("mode") != FULL or full == {row["task"] for row in rows}]
+    runs = {(row["task"], row["seed"]) for row in rows}
+    full = [row for row in full if (row["task"], row["seed"]) in runs]
+    return [*rows, *full] if len(full) == len(runs) else rows
 
 
 def scores(rows: Rows) -> str:

@@ -41,10 +41,11 @@ def test_a_mean_over_tasks_is_over_the_same_ones_for_every_seed_and_mode() -> No
         for mode in ("standard", "robust")
     ]
     begun = {"seed": 0, "task": "c", "mode": "standard"}
-    full = [{"seed": 0, "task": task, "mode": "full fine-tuning"} for task in "ab"]
+    full = [{"seed": seed, "task": task, "mode": "full fine-tuning"} for seed in (0, 2) for task in "ab"]
     complete_rows = [row for row in rows if row["seed"] != 1]
-    assert of_complete_tasks([*rows, begun, full[0]]) == complete_rows
+    assert of_complete_tasks([*rows, begun, *full[:3]]) == complete_rows
     assert of_complete_tasks([*rows, begun, *full]) == [*complete_rows, *full]
+    assert of_complete_tasks(full) == []
 
 
 def test_a_task_of_the_pretraining_is_not_in_the_mean() -> None:
