@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from experiments.adapterdrop.tables import kept, of_complete_tasks, text_kept
+from experiments.adapterdrop.tables import kept, of_complete_tasks, side_by_side, text_kept
 
 
 def test_every_part_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -67,4 +67,27 @@ def test_what_is_kept_is_also_counted_above_the_most_frequent_label() -> None:
         "| standard | mean score | 50.0 | 30.0 |",
         "| standard | % kept | 100.0 | 60.0 |",
         "| standard | % kept above the most frequent label | 100.0 | 50.0 |",
+    ]
+
+
+def test_bodies_stand_side_by_side_with_half_of_their_layers_dropped() -> None:
+    def depths(scores: dict[tuple[str, int], float], task: str) -> list[dict]:
+        facts = {"part": "depths", "task": task, "seed": 0}
+        return [{**facts, "mode": mode, "depth": depth, "score": score} for (mode, depth), score in scores.items()]
+
+    fusion = {"part": "fusion", "task": "verify", "seed": 0, "depth": 0}
+    scenes = depths({("standard", 0): 80.0, ("standard", 4): 40.0, ("shared", 0): 60.0}, "verify")
+    scenes += [{**fusion, "system": "whole", "adapters": 8, "score": 50.0}]
+    scenes += [{**fusion, "system": "pruned", "adapters": 2, "score": 45.0}]
+    minilm = [
+        {**row, "body": "all-MiniLM-L6-v2"} for row in depths({("standard", 0): 50.0, ("robust", 3): 40.0}, "cola")
+    ]
+    head, _, *lines = side_by_side(scenes, minilm).splitlines()
+    assert head == "| % kept | the paper, n=5 of 12 | drawn scenes, n=4 of 8 | MiniLM, n=3 of 6 |"
+    assert lines == [
+        "| standard |  | 50.0 |  |",
+        "| robust | 95.4 |  | 80.0 |",
+        "| specialised | 97.1 |  |  |",
+        "| shared, nothing dropped |  | 75.0 |  |",
+        "| fusion pruned to 2 of 8 | about 100 | 90.0 |  |",
     ]

@@ -12,7 +12,7 @@ from experiments.flickr8k.__main__ import COOPERATIVE, KEYS, Run
 from experiments.flickr8k.measures import Reading, coop_rows, figures, judgement_row, pair_rows, sampled, tau, twin_row
 from experiments.flickr8k.photographs import LANGUAGES, Judgement, read_judgements, read_photographs
 from experiments.flickr8k.settings import SMALL
-from experiments.flickr8k.tables import tables
+from experiments.flickr8k.tables import side_by_side, tables
 from experiments.flickr8k.training import CROSS, JOINT, TWIN, World
 from experiments.results import Results
 from polyglance.errors import DataError
@@ -189,3 +189,22 @@ def test_the_joint_model_begins_from_the_cross_encoder_and_keeps_the_twin_encode
     assert cross.model.config.task_adapters
     moved = joint.model.match_head.weight - cross.model.match_head.weight
     assert 0 < moved.abs().max() < 0.1
+
+
+def test_scenes_and_photographs_stand_side_by_side() -> None:
+    def row(system: str, recall: float, **more: object) -> dict:
+        both = {one: {"R@1": recall} for one in ("text_to_image", "image_to_text")}
+        return {"part": "systems", "system": system, **both, **more}
+
+    scenes = [row("twin", 80.0, pool=1000), row("twin", 30.0, pool=50_000)]
+    scenes += [row("joint coop", 90.0 + k, pool=1000, candidates=k, blend=0.0) for k in (5, 20)]
+    photographs = [row("twin", 20.0, split=split) for split in ("test", "val")]
+    photographs += [
+        row("joint coop", 25.0, split="test", candidates=20),
+        row("joint coop", 9.0, split="test", blend=0.0),
+    ]
+    assert side_by_side(scenes, photographs).splitlines()[2:] == [
+        "| twin | 80.0 | 80.0 | 20.0 | 20.0 |",
+        "| separate coop |  |  |  |  |",
+        "| joint coop | 110.0 | 110.0 | 25.0 | 25.0 |",
+    ]

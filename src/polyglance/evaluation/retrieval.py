@@ -48,7 +48,7 @@ def match(
     rows, columns = chosen.shape
     asking, asked = torch.arange(rows).repeat_interleave(columns), chosen.flatten()
     texts, told = (queries, asking) if queries_are_text else (pool, asked)
-    by_length = texts.mask.sum(dim=1).cpu()[told].argsort()  # so that little of a pass is padding
+    by_length = texts.mask.sum(dim=1).cpu()[told].argsort()  # attention then sees little padding
     scores = []
     for some in by_length.split(PAIRS):
         pairs = queries[asking[some]].trimmed(), pool[asked[some]].trimmed()

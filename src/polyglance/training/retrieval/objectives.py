@@ -274,8 +274,8 @@ class RetrievalLosses(nn.Module):
     def _matched(
         self, texts: TokenStates, images: TokenStates, text_of: Int[Tensor, " pairs"], image_of: Int[Tensor, " pairs"]
     ) -> Float[Tensor, " pairs"]:
-        """Returns the logits of pairs. On a CPU, texts of similar lengths are matched in one pass, so that little of it
-        is padding."""
+        """Returns the logits of pairs. On a CPU, texts of similar lengths are matched in one pass, so that attention
+        sees little padding."""
         passes = PASSES if self.model.device.type == "cpu" else 1
         by_length = texts.mask.sum(dim=1)[text_of].argsort(stable=True)
         share, scores = self.settings.drop_tokens, []

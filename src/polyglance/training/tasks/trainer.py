@@ -337,8 +337,9 @@ class Shuffled:
 
 
 class ShuffledByLength(Shuffled):
-    """Returns the examples of each step as `Shuffled` does; those of a batch have similar lengths, so that little of it
-    is padding. Examples are sorted among `SORTED_BATCHES` batches that were drawn, and the batches shuffled again."""
+    """Returns the examples of each step as `Shuffled` does; those of a batch have similar lengths, so that attention
+    sees little padding. Examples are sorted among `SORTED_BATCHES` batches that were drawn, and the batches shuffled
+    again."""
 
     def __init__(self, lengths: Int[Tensor, " examples"], batch: int, seed: int) -> None:
         super().__init__(len(lengths), batch, seed)
